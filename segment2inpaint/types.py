@@ -1,0 +1,345 @@
+"""The nouns of the package, the two protocols and the errors.
+
+One pixel convention holds between ``images.read`` and ``images.write``:
+
+* ``Image``: ``(H, W, 3)`` uint8, RGB, upright (EXIF orientation applied).
+* ``Bits``: ``(H, W)`` bool, True = repaint.
+* ``Alpha``: ``(H, W)`` float32 in [0, 1]: how much of the new pixel is used.
+* Points are ``(x, y)``, sizes are ``(height, width)``, boxes ``(x0, y0, x1, y1)`` half-open,
+  all in photo pixels with the origin at the top left.
+
+Errors::
+
+    Segment2InpaintError        what a user can put right: one line, no traceback
+      BadImage                  a photo that cannot be read, or cannot be written as asked
+      BadPrompt                 a prompt that makes no sense, here or for this detector
+      BadOption                 any other option out of its range
+      NothingFound              no object at the prompt
+      ModelMissing              a model that is not on this machine
+      BadModel                  a file or folder that is not the model it should be
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Bits = NDArray[np.bool_]
+Alpha = NDArray[np.float32]
+Point = tuple[int, int]
+
+
+class Segment2InpaintError(Exception):
+    """What a user can put right; anything else is a bug and keeps its traceback."""
+
+
+class BadImage(Segment2InpaintError):
+    """A photo that cannot be read, or cannot be written as asked."""
+
+
+class BadPrompt(Segment2InpaintError):
+    """A prompt that makes no sense for this photo or this detector."""
+
+
+class BadOption(Segment2InpaintError):
+    """An option out of its range."""
+
+
+class NothingFound(Segment2InpaintError):
+    """No object at the prompt."""
+
+
+class ModelMissing(Segment2InpaintError):
+    """A model that is not on this machine."""
+
+
+class BadModel(Segment2InpaintError):
+    """A file or folder that is not the model it should be."""
+
+
+# --- what to find ---------------------------------------------------------------------------
+
+
+class Box(NamedTuple):
+    """A half-open rectangle in photo pixels: x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an ``(H, W, ...)`` array."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    def holds(self, point: Point) -> bool:
+        return self.x0 <= point[0] < self.x1 and self.y0 <= point[1] < self.y1
+
+    def overlaps(self, other: Box) -> bool:
+        return (
+            self.x0 < other.x1
+            and other.x0 < self.x1
+            and self.y0 < other.y1
+            and other.y0 < self.y1
+        )
+
+    def union(self, other: Box) -> Box:
+        return Box(
+            min(self.x0, other.x0),
+            min(self.y0, other.y0),
+            max(self.x1, other.x1),
+            max(self.y1, other.y1),
+        )
+
+    def grown(self, by: int, size: tuple[int, int]) -> Box:
+        """The box with ``by`` px more on each side, clipped to a photo of ``size`` (h, w)."""
+        return Box(
+            max(0, self.x0 - by),
+            max(0, self.y0 - by),
+            min(size[1], self.x1 + by),
+            min(size[0], self.y1 + by),
+        )
+
+
+@dataclass(frozen=True)
+class Points:
+    """One object, by clicks on it (``include``) and beside it (``exclude``), each (x, y).
+
+    Two objects are two ``Points``. A ``Points`` with ``exclude`` only belongs to every object.
+    """
+
+    include: tuple[Point, ...] = ()
+    exclude: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Color:
+    """Everything of one colour.
+
+    ``at`` is a pixel (x, y) whose neighbourhood gives the colour; else ``rgb`` gives it.
+    ``tolerance`` is a CIE76 difference (0 to about 100), None chooses it from the photo.
+    Connected to ``at`` unless ``everywhere``; a colour given by ``rgb`` is taken everywhere.
+    """
+
+    at: Point | None = None
+    rgb: tuple[int, int, int] | None = None
+    tolerance: float | None = None
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """A photo of the same scene without the object; ``source`` is its file, for the request."""
+
+    image: Image
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What the object is, in words."""
+
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class OwnMask:
+    """A mask made elsewhere, True = the object; ``source`` is its file, for the request."""
+
+    bits: Bits
+    source: str = ""
+
+
+Prompt = Points | Box | Color | Plate | Text | OwnMask
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """One object found.
+
+    ``slack`` is how far the true edge may lie from the mask's, in photo px: 0 where the edge
+    was found at full resolution, about long side / 256 for an unrefined SAM mask.
+    """
+
+    bits: Bits
+    score: float = 1.0
+    slack: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.bits.ndim != 2 or self.bits.dtype != np.bool_:
+            raise TypeError(f"mask must be (H, W) bool, got {self.bits.shape} {self.bits.dtype}")
+
+
+# --- what is done to the mask, what to paint ------------------------------------------------
+
+
+class Length(NamedTuple):
+    """A radius: ``auto``, a number of photo pixels, or per cent of the mask's box diagonal."""
+
+    value: float = 0.0
+    unit: Literal["auto", "px", "%"] = "auto"
+
+    @classmethod
+    def parse(cls, text: str) -> Length:
+        """Read ``auto``, ``12px``, ``12`` (px) or ``3%``. Raises ``BadOption``."""
+        word = text.strip().lower()
+        if word == "auto":
+            return cls()
+        unit: Literal["px", "%"] = "%" if word.endswith("%") else "px"
+        try:
+            value = float(word.removesuffix("%").removesuffix("px"))
+        except ValueError:
+            raise BadOption(f"length must be auto, 12px or 3%, got {text!r}") from None
+        if not 0 <= value < float("inf"):
+            raise BadOption(f"length must not be negative, got {text!r}")
+        return cls(value, unit)
+
+    def __str__(self) -> str:
+        return "auto" if self.unit == "auto" else f"{self.value:g}{self.unit}"
+
+
+@dataclass(frozen=True)
+class Refine:
+    """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``)."""
+
+    dilate: Length = Length()
+    feather: Length = Length()
+    fill_holes: bool = True
+    invert: bool = False
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What to paint. None leaves a value to the model's card.
+
+    ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
+    encoder ignore them. ``padding_mask_crop`` is the context round the mask in photo px,
+    None the automatic one.
+    """
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float | None = None
+    seed: int = 0
+    padding_mask_crop: int | None = None
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How an inpainter likes its crops.
+
+    ``area``: the model's native number of pixels, None if any scale will do (then crops are
+    never resampled). ``multiple``: both sides are one. ``cell``: the latent cell in model px
+    to which the mask is max-pooled. ``padding``: context each side, as a share of the mean
+    side of the mask's box. ``side``: the least side of a window in photo px, where the photo
+    has it.
+    """
+
+    area: int | None = None
+    multiple: int = 1
+    cell: int = 1
+    padding: float = 0.5
+    side: int = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """What an inpainter sees: ``image`` and, True = repaint, ``bits`` of the same size."""
+
+    image: Image
+    bits: Bits
+    seed: int = 0
+
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and how far it is, in [0, 1]."""
+
+
+def quiet(stage: str, share: float) -> None:
+    """Report nothing."""
+
+
+class Detector(Protocol):
+    """Finds objects."""
+
+    name: str
+    takes: tuple[type, ...]  # the kinds of prompt it understands
+
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+        """A mask of the photo's size for each object; an empty list if there is none.
+
+        Raises ``BadPrompt`` for a prompt that it cannot use.
+        """
+        ...
+
+
+class Inpainter(Protocol):
+    """Paints holes."""
+
+    name: str
+    canvas: Canvas
+
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet
+    ) -> list[Image]:
+        """Each crop with its ``bits`` repainted, in order and of the same size.
+
+        What it returns outside ``bits`` is not used.
+        """
+        ...
+
+
+# --- the request and the result ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that determines a result, but for the photo; plain data, to and from JSON."""
+
+    prompts: tuple[Prompt, ...]
+    refine: Refine = Refine()
+    fill: Fill = Fill()
+    detector: str = "auto"
+    inpainter: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came of a request.
+
+    ``image`` has the photo's size; ``alpha`` says where it is new. ``changed_outside`` counts
+    pixels that differ from the photo's where alpha is 0: always 0, or something is broken.
+    ``seconds`` is wall time by stage, ``settings`` what ``auto`` resolved to.
+    """
+
+    image: Image
+    alpha: Alpha
+    masks: tuple[Mask, ...]
+    changed_outside: int
+    seconds: Mapping[str, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def box_of(bits: Bits) -> Box:
+    """The tight box of the True pixels, ``Box(0, 0, 0, 0)`` if there are none."""
+    rows = np.flatnonzero(bits.any(axis=1))
+    if not rows.size:
+        return Box(0, 0, 0, 0)
+    columns = np.flatnonzero(bits[rows[0] : rows[-1] + 1].any(axis=0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
