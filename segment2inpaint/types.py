@@ -22,7 +22,7 @@ Errors::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -91,10 +91,7 @@ class Box(NamedTuple):
 
     def overlaps(self, other: Box) -> bool:
         return (
-            self.x0 < other.x1
-            and other.x0 < self.x1
-            and self.y0 < other.y1
-            and other.y0 < self.y1
+            self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
         )
 
     def union(self, other: Box) -> Box:
@@ -222,13 +219,23 @@ class Refine:
     invert: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture to put where the object was: its pixels and, as alpha, its outline."""
+
+    image: Image
+    alpha: Alpha
+    source: str = ""
+
+
 @dataclass(frozen=True)
 class Fill:
     """What to paint. None leaves a value to the model's card.
 
     ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
     encoder ignore them. ``padding_mask_crop`` is the context round the mask in photo px,
-    None the automatic one.
+    None the automatic one. ``picture`` is laid over the filled hole, as large as the old
+    object's box allows and standing on its lower edge.
     """
 
     prompt: str | None = None
@@ -238,6 +245,7 @@ class Fill:
     strength: float | None = None
     seed: int = 0
     padding_mask_crop: int | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -278,8 +286,13 @@ def quiet(stage: str, share: float) -> None:
 class Detector(Protocol):
     """Finds objects."""
 
-    name: str
-    takes: tuple[type, ...]  # the kinds of prompt it understands
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def takes(self) -> tuple[type, ...]:
+        """The kinds of prompt it understands."""
+        ...
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
         """A mask of the photo's size for each object; an empty list if there is none.
@@ -292,12 +305,13 @@ class Detector(Protocol):
 class Inpainter(Protocol):
     """Paints holes."""
 
-    name: str
-    canvas: Canvas
+    @property
+    def name(self) -> str: ...
 
-    def inpaint(
-        self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet
-    ) -> list[Image]:
+    @property
+    def canvas(self) -> Canvas: ...
+
+    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its ``bits`` repainted, in order and of the same size.
 
         What it returns outside ``bits`` is not used.

@@ -1,0 +1,183 @@
+"""The flow: detect, refine, plan windows, inpaint, stitch. Read this page first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from . import masks, window
+from .images import Photo
+from .types import (
+    Alpha,
+    BadPrompt,
+    Bits,
+    Box,
+    Canvas,
+    Crop,
+    Detector,
+    Fill,
+    Image,
+    Inpainter,
+    Mask,
+    NothingFound,
+    OwnMask,
+    Picture,
+    Plate,
+    Point,
+    Points,
+    Progress,
+    Prompt,
+    Refine,
+    Result,
+    box_of,
+    quiet,
+)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A detector and an inpainter, ready for any number of photos."""
+
+    detector: Detector
+    inpainter: Inpainter
+    progress: Progress = quiet
+
+    def __call__(
+        self,
+        photo: Photo,
+        prompts: Sequence[Prompt],
+        refine: Refine = Refine(),
+        fill: Fill = Fill(),
+    ) -> Result:
+        """Find what ``prompts`` point at and paint it over.
+
+        Raises ``NothingFound`` if there is nothing, ``BadPrompt`` for a prompt that makes no
+        sense for this photo or detector.
+        """
+        clock = _Clock(self.progress)
+        with clock("detect"):
+            found = find(self.detector, photo.image, prompts)
+        with clock("refine"):
+            canvas = self.inpainter.canvas
+            factor = 2.0 if fill.prompt else 1.0
+            alpha, dilate, feather = refined(found, prompts, refine, canvas, fill, factor)
+            windows = _windows(alpha > 0, canvas, fill)
+        with clock("inpaint"):
+            image = self._painted(photo.image, alpha, windows, fill)
+        if fill.picture:
+            alpha = _placed(image, alpha, fill.picture, box_of(masks.union(found)))
+        settings = {
+            "detector": self.detector.name,
+            "inpainter": self.inpainter.name,
+            "dilate": dilate,
+            "feather": feather,
+            "windows": [{"box": list(w.box), "size": list(w.size)} for w in windows],
+        }
+        with clock("check"):
+            changed = changed_outside(photo.image, image, alpha)
+        return Result(image, alpha, tuple(found), changed, clock.seconds, settings)
+
+    def _painted(
+        self, photo: Image, alpha: Alpha, windows: Sequence[window.Window], fill: Fill
+    ) -> Image:
+        """A copy of the photo with every window inpainted and stitched."""
+        image, canvas = photo.copy(), self.inpainter.canvas
+        crops = [window.cut(photo, alpha, w, canvas, fill.seed + i) for i, w in enumerate(windows)]
+        for group in _alike(crops):
+            filled = self.inpainter.inpaint([crops[i] for i in group], fill, self.progress)
+            for i, new in zip(group, filled, strict=True):
+                window.stitch(image, alpha, windows[i], new)
+        return image
+
+
+def find(detector: Detector, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    """The objects at the prompts, each a mask of the photo's size with at least one pixel.
+
+    Raises ``NothingFound``, or ``BadPrompt`` for a mask or plate of another size than the photo.
+    """
+    height, width = image.shape[:2]
+    for prompt in prompts:
+        if isinstance(prompt, OwnMask | Plate):
+            array = prompt.bits if isinstance(prompt, OwnMask) else prompt.image
+            _check_size(type(prompt).__name__, prompt.source, array.shape, (height, width))
+    found = [m for m in detector.detect(image, prompts) if m.bits.any()]
+    if not found:
+        raise NothingFound(f"nothing found at the prompt by {detector.name}")
+    return found
+
+
+def _check_size(kind: str, source: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    if shape[:2] != size:
+        what = {"OwnMask": "mask", "Plate": "plate"}[kind]
+        raise BadPrompt(
+            f"{what} {source}: expected the photo's size {size[1]}x{size[0]}, "
+            f"got {shape[1]}x{shape[0]}"
+        )
+
+
+def refined(
+    found: Sequence[Mask],
+    prompts: Sequence[Prompt],
+    refine: Refine,
+    canvas: Canvas = Canvas(),
+    fill: Fill = Fill(),
+    factor: float = 1.0,
+) -> tuple[Alpha, float, float]:
+    """The alpha of the objects found, with the dilate and feather that ``auto`` came to."""
+    least = 0.0
+    if canvas.cell > 1:
+        windows = _windows(masks.union(found), canvas, fill)
+        least = canvas.cell / min(w.scale for w in windows)
+    return masks.refine(found, refine, keep=_excluded(prompts), least=least, factor=factor)
+
+
+def _excluded(prompts: Sequence[Prompt]) -> list[Point]:
+    return [point for p in prompts if isinstance(p, Points) for point in p.exclude]
+
+
+def _windows(painted: Bits, canvas: Canvas, fill: Fill) -> list[window.Window]:
+    boxes = [box for box, _ in masks.parts(painted)]
+    height, width = painted.shape
+    return window.plan(boxes, (height, width), canvas, fill.padding_mask_crop)
+
+
+def _alike(crops: Sequence[Crop]) -> list[list[int]]:
+    """The crops' numbers, grouped by size, in the order of each size's first crop."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, crop in enumerate(crops):
+        groups.setdefault(crop.image.shape, []).append(i)
+    return list(groups.values())
+
+
+def _placed(image: Image, alpha: Alpha, picture: Picture, box: Box) -> Alpha:
+    """Lay a picture over the old object's box, in place; the alpha of both changes."""
+    where, new, share = window.placed(picture, box)
+    window.blend(image[where.slices], new, share)
+    both = alpha.copy()
+    np.maximum(both[where.slices], share, out=both[where.slices])
+    return both
+
+
+def changed_outside(before: Image, after: Image, alpha: Alpha) -> int:
+    """How many pixels differ where alpha is 0."""
+    differ = (before != after).any(axis=2)
+    return int(np.count_nonzero(differ & (alpha == 0)))
+
+
+@dataclass
+class _Clock:
+    """Wall seconds by stage, each stage told as it begins."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self.progress(stage, 0.0)
+        start = perf_counter()
+        yield
+        self.seconds[stage] = round(perf_counter() - start, 3)

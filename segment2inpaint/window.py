@@ -1,0 +1,186 @@
+"""Crop planning and stitching: the inpainter sees an object's surroundings, and no more.
+
+The idea of diffusers' ``padding_mask_crop``, for every inpainter: a window round each mask,
+resampled to the model's native area by one uniform scale, and stitched back through the alpha,
+so that no pixel with alpha 0 is ever written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from .types import Alpha, Bits, Box, Canvas, Crop, Image, Picture, box_of
+
+LEAST_PADDING = 32  # photo px each side
+ASPECT = 2.0  # of a window, at most, where the photo allows it
+ENLARGE = 2.0  # at most
+NEARLY_ONE = 1.05  # an enlargement below this is not worth resampling for
+
+
+@dataclass(frozen=True)
+class Window:
+    """``box`` of the photo, resampled to ``size`` (h, w), edge-padded to ``padded`` (h, w)."""
+
+    box: Box
+    size: tuple[int, int]
+    padded: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Model pixels per photo pixel."""
+        return sqrt(self.size[0] * self.size[1] / (self.box.width * self.box.height))
+
+
+def plan(
+    boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas, padding: int | None = None
+) -> list[Window]:
+    """Windows that cover all ``boxes`` of a photo of ``size`` (h, w), joined where they overlap.
+
+    ``padding`` is the context each side in photo px, None: ``canvas.padding`` of the mean side
+    of the mask's box, at least 32 px. Windows lie inside the photo, are shifted rather than
+    cut at its borders, at most 2:1, and enlarged at most 2x.
+    """
+    masks = list(boxes)
+    while True:
+        windows = [_frame(box, size, canvas, padding) for box in masks]
+        joined = _join(masks, windows)
+        if len(joined) == len(masks):
+            return [_scaled(box, canvas) for box in windows]
+        masks = joined
+
+
+def _frame(box: Box, size: tuple[int, int], canvas: Canvas, padding: int | None) -> Box:
+    """The window round one mask's box."""
+    mean = (box.width + box.height) / 2
+    pad = max(LEAST_PADDING, ceil(canvas.padding * mean)) if padding is None else padding
+    height, width = box.height + 2 * pad, box.width + 2 * pad
+    height = max(height, ceil(width / ASPECT), canvas.side)
+    width = max(width, ceil(height / ASPECT), canvas.side)
+    if canvas.area:
+        grow = max(1.0, sqrt(canvas.area / (height * width)) / ENLARGE)
+        height, width = ceil(height * grow), ceil(width * grow)
+    y0, y1 = _shifted(box.y0, box.y1, height, size[0])
+    x0, x1 = _shifted(box.x0, box.x1, width, size[1])
+    return Box(x0, y0, x1, y1)
+
+
+def _shifted(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
+    """A span of ``length`` centred on [low, high), moved to lie in [0, limit)."""
+    length = min(length, limit)
+    start = min(max((low + high - length) // 2, 0), limit - length)
+    return start, start + length
+
+
+def _join(masks: Sequence[Box], windows: Sequence[Box]) -> list[Box]:
+    """Unite the mask boxes whose windows overlap, directly or through others."""
+    left = list(range(len(masks)))
+    edges = np.array(windows)  # (N, 4)
+    joined = []
+    while left:
+        group, queue = masks[left[0]], [left.pop(0)]
+        while queue and left:
+            one, rest = edges[queue.pop()], edges[left]
+            meet = (rest[:, :2] < one[2:]).all(1) & (one[:2] < rest[:, 2:]).all(1)
+            met = [i for i, hit in zip(left, meet, strict=True) if hit]
+            left = [i for i, hit in zip(left, meet, strict=True) if not hit]
+            queue += met
+            for i in met:
+                group = group.union(masks[i])
+        joined.append(group)
+    return joined
+
+
+def _scaled(box: Box, canvas: Canvas) -> Window:
+    scale = 1.0
+    if canvas.area:
+        scale = min(ENLARGE, sqrt(canvas.area / (box.width * box.height)))
+        scale = 1.0 if 1 <= scale < NEARLY_ONE else scale
+    # never rounded up past the bound on enlargement
+    height, width = (
+        max(1, int(side * scale + (scale != ENLARGE) / 2)) for side in (box.height, box.width)
+    )
+    up = canvas.multiple
+    return Window(box, (height, width), (ceil(height / up) * up, ceil(width / up) * up))
+
+
+def cut(image: Image, alpha: Alpha, window: Window, canvas: Canvas, seed: int = 0) -> Crop:
+    """The crop of a window, as the model wants it.
+
+    The mask covers every pixel that will be blended, max-pooled to the latent cell, because
+    models sample one mask pixel a cell and would miss the rest.
+    """
+    height, width = window.size
+    pad = ((0, window.padded[0] - height), (0, window.padded[1] - width))
+    crop = np.pad(resampled(image[window.box.slices], window.size), (*pad, (0, 0)), mode="edge")
+    bits = np.pad(_covering(alpha[window.box.slices] > 0, window.size), pad, mode="edge")
+    return Crop(crop, _pooled(bits, canvas.cell), seed)
+
+
+def resampled(image: Image, size: tuple[int, int]) -> Image:
+    """An image at another size (h, w), by Pillow's Lanczos, which filters when it shrinks."""
+    if image.shape[:2] == size:
+        return image
+    picture = Pillow.fromarray(np.ascontiguousarray(image))
+    return np.asarray(picture.resize(size[::-1], Pillow.Resampling.LANCZOS))
+
+
+def _covering(bits: Bits, size: tuple[int, int]) -> Bits:
+    """A mask at another size that is True wherever any of its pixels was."""
+    if bits.shape == size:
+        return bits
+    how = cv2.INTER_AREA if size[0] < bits.shape[0] else cv2.INTER_LINEAR
+    covering: Bits = cv2.resize(bits.astype(np.float32), size[::-1], interpolation=how) > 0
+    return covering
+
+
+def _pooled(bits: Bits, cell: int) -> Bits:
+    """Each cell x cell block True if any of its pixels is."""
+    if cell == 1:
+        return bits
+    height, width = bits.shape
+    blocks = bits.reshape(height // cell, cell, width // cell, cell).any(axis=(1, 3))
+    pooled: Bits = blocks.repeat(cell, axis=0).repeat(cell, axis=1)
+    return pooled
+
+
+def stitch(image: Image, alpha: Alpha, window: Window, filled: Image) -> None:
+    """Blend ``filled`` (of the window's padded size) into ``image``, in place."""
+    height, width = window.size
+    new = resampled(filled[:height, :width], (window.box.height, window.box.width))
+    blend(image[window.box.slices], new, alpha[window.box.slices])
+
+
+def blend(image: Image, new: Image, alpha: Alpha) -> None:
+    """``image`` becomes image + alpha (new - image), in place; all of one size.
+
+    In sRGB, rounded once; only pixels with alpha > 0 are written.
+    """
+    where = alpha > 0
+    old = image[where].astype(np.float32)
+    image[where] = np.rint(old + alpha[where][:, None] * (new[where] - old)).astype(np.uint8)
+
+
+def placed(picture: Picture, box: Box) -> tuple[Box, Image, Alpha]:
+    """A picture made as large as ``box`` allows, standing on its lower edge, centred.
+
+    Returns where it lies in the photo, and its pixels and alpha there.
+    """
+    trim = box_of(picture.alpha > 0)
+    rgba = np.dstack([picture.image, np.rint(picture.alpha * 255).astype(np.uint8)])[trim.slices]
+    scale = min(box.width / trim.width, box.height / trim.height)
+    width, height = max(1, int(trim.width * scale)), max(1, int(trim.height * scale))
+    # premultiplied while it is resampled, or what lies under its outline bleeds in
+    small = Pillow.fromarray(rgba).convert("RGBa")
+    small = small.resize((width, height), Pillow.Resampling.LANCZOS).convert("RGBA")
+    x0 = box.x0 + (box.width - width) // 2
+    where = Box(x0, box.y1 - height, x0 + width, box.y1)
+    pixels: NDArray[np.uint8] = np.asarray(small)
+    share: Alpha = pixels[..., 3].astype(np.float32) / 255
+    return where, pixels[..., :3], share
