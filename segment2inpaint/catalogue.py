@@ -1,0 +1,190 @@
+"""Models by name: the cards in ``models/*.toml``, and where their files are on this machine.
+
+Models live in the Hugging Face cache, shared with other programs; a folder laid by hand in
+``folder()`` is found too. Nothing here touches the network.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from .types import BadModel, BadOption, Canvas, Fill, ModelMissing
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+WEIGHTS = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model.
+
+    ``files`` of ``repo`` on the Hugging Face hub at ``revision``, ``size`` bytes in all;
+    ``sha256`` of those files whose checksum is known, the hub's own serve for the others.
+    ``gated``: the licence has to be accepted on the hub first. For inpainters: ``pipeline`` is
+    the class in diffusers, ``fill`` what is used where a request leaves it open (its prompt is
+    that of removals). Without ``files`` the hub's listing decides.
+    """
+
+    name: str
+    title: str
+    repo: str
+    licence: str = "unknown, see its page"
+    kind: Literal["detector", "inpainter", ""] = ""
+    backend: str = ""
+    gated: bool = False
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+    size: int = 0
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    pipeline: str = ""
+    canvas: Canvas | None = None
+    fill: Fill = Fill()
+
+    @property
+    def page(self) -> str:
+        return f"https://huggingface.co/{self.repo}"
+
+    @property
+    def verified(self) -> str:
+        """How a download is checked."""
+        if self.sha256:
+            return "sha256 in the card, the hub's for the rest"
+        return "sha256 given by the hub"
+
+
+@cache
+def cards() -> list[Card]:
+    """All cards, sorted by name."""
+    return [_read(path) for path in sorted(_cards_folder().glob("*.toml"))]
+
+
+def card(name: str) -> Card:
+    """The card ``name``, or for a hub id (``org/name``) a card that knows no more than that.
+
+    Raises ``ModelMissing`` for a name that is neither.
+    """
+    for known in cards():
+        if name in (known.name, known.repo):
+            return known
+    if HUB_ID.fullmatch(name):
+        return Card(name=name, title=name, repo=name)
+    names = ", ".join(known.name for known in cards())
+    raise ModelMissing(f"no model {name!r}; known: {names}, or a hub id ORG/NAME, or a path")
+
+
+def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
+    """The folder of the model ``name`` (or hub id) on this machine, None if it is not here.
+
+    It has all files of the card; a download that was cut short is not found. Never touches
+    the network. ``hub_cache`` is the Hugging Face cache, None the usual one.
+    """
+    model = card(name)
+    for here in [folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]:
+        if _complete(model, here):
+            return here
+    return None
+
+
+def resolve(name: str, backend: str, *, hub_cache: Path | None = None) -> Path:
+    """The file or folder that ``name`` means to ``backend``: a path, a card's name or a hub id.
+
+    Nothing is downloaded. Raises ``ModelMissing`` with the command that would, ``BadOption`` for
+    a model of another backend.
+    """
+    path = Path(name).expanduser()
+    if path.exists() and name not in {known.name for known in cards()}:
+        return path
+    if name.startswith((".", "~")) or len(path.parts) > 2 or path.suffix in WEIGHTS:
+        raise ModelMissing(f"{name}: no such file or folder")
+    model = card(name)
+    if model.backend not in ("", backend):
+        raise BadOption(f"{name} is a model for {model.backend!r}, not for {backend!r}")
+    found = find(name, hub_cache=hub_cache)
+    if found is None:
+        how = command(name)
+        raise ModelMissing(f"{name} is not on this machine{_about(model)}; get it with: {how}")
+    return found
+
+
+def folder() -> Path:
+    """Where models laid by hand are looked for, each in a folder of its card's name."""
+    return platformdirs.user_cache_path("segment2inpaint") / "models"
+
+
+def default_hub_cache() -> Path:
+    """The Hugging Face cache (set by ``HF_HUB_CACHE`` or ``HF_HOME``)."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def command(name: str) -> str:
+    """What to type to get the model."""
+    return f"segment2inpaint models download {name}"
+
+
+def snapshots(model: Card, hub_cache: Path) -> list[Path]:
+    """The model's revisions in the Hugging Face cache, the card's own first, then the newest."""
+    found = hub_folder(model, hub_cache) / "snapshots"
+    if not found.is_dir():
+        return []
+    newest_first = sorted(found.iterdir(), key=lambda path: -path.stat().st_mtime)
+    return sorted(newest_first, key=lambda path: path.name != model.revision)
+
+
+def hub_folder(model: Card, hub_cache: Path) -> Path:
+    """Where the Hugging Face cache keeps the model."""
+    return hub_cache / f"models--{model.repo.replace('/', '--')}"
+
+
+def megabytes(size: float) -> str:
+    """A number of bytes as text, such as ``375 MB`` or ``6.9 GB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _complete(model: Card, here: Path) -> bool:
+    """Whether the folder has what the card, or for want of it a model of any kind, needs."""
+    if model.files:
+        return all((here / file).is_file() for file in model.files)
+    return any((here / file).is_file() for file in ("model_index.json", "model.safetensors"))
+
+
+def _about(model: Card) -> str:
+    return f" ({megabytes(model.size)}, licence {model.licence})" if model.size else ""
+
+
+def _cards_folder() -> Path:
+    """``models/`` is inside the package in a wheel, beside it in a checkout."""
+    here = Path(__file__).parent
+    inside = here / "models"
+    return inside if inside.is_dir() else here.parent / "models"
+
+
+def _read(path: Path) -> Card:
+    """Raises ``BadModel`` for a card that is not well formed."""
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = Card(
+            name=path.stem,
+            files=tuple(table.pop("files")),
+            canvas=Canvas(**table.pop("canvas")) if "canvas" in table else None,
+            fill=Fill(**table.pop("fill", {})),
+            title=table.pop("title"),
+            repo=table.pop("repo"),
+        )
+        return replace(plain, **table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadModel(f"{path}: not a model card: {error}") from error

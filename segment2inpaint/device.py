@@ -1,0 +1,28 @@
+"""Where models run."""
+
+from __future__ import annotations
+
+from .types import BadOption
+
+
+def choose(name: str = "auto") -> str:
+    """The torch device for ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+
+    ``auto`` is the first of cuda, mps and cpu that this machine has. Raises ``BadOption`` for
+    another name and for a device that is not here.
+    """
+    here = devices()
+    if name == "auto":
+        return here[0]
+    if name in here or (name == "cuda" and "cuda:0" in here):
+        return name
+    raise BadOption(f"device {name!r} is not on this machine, it has {', '.join(here)} (or auto)")
+
+
+def devices() -> list[str]:
+    """The torch devices of this machine, the fastest kind first, ``cpu`` always last."""
+    import torch
+
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]
