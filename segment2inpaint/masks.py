@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .types import Alpha, Bits, Box, Length, Mask, Point, Refine, box_of
 
 HOLE = 0.1  # of the mask's area: a larger hole is background seen through the object
+SHARP = 1e-3  # photo px: a narrower feather is none
 INVERTED = (3.0, 2.0)  # dilate and feather of a background mask, photo px: keep to the object
 
 
@@ -101,7 +102,7 @@ def feathered(bits: Bits, dilate: float, feather: float) -> Alpha:
     ``dilate``.
     """
     distance = cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    if feather <= 0:
+    if feather < SHARP:
         hard: Alpha = (distance <= dilate).astype(np.float32)
         return hard
     t = np.clip((dilate - distance) / feather, 0, 1)

@@ -1,0 +1,309 @@
+"""The command line: options to dataclasses, results to files, errors to one line.
+
+Only click is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__, terminal
+from .options import file, fill_options, output_options, prompt_options, refine_options
+
+if TYPE_CHECKING:
+    from .images import Photo
+    from .types import Detector, Picture, Prompt, Refine, Request, Result
+
+Options = dict[str, Any]
+
+DONE, FAILED, NOTHING_FOUND, INTERRUPTED = 0, 1, 4, 130
+
+NO_LIBGL = (
+    "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
+    "libglib2.0-0), or: pip install --force-reinstall opencv-python-headless"
+)
+
+
+class Group(click.Group):
+    """Turns what a user can put right into one line and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from .types import NothingFound, Segment2InpaintError
+
+        try:
+            return super().invoke(ctx)
+        except Segment2InpaintError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
+        except ImportError as error:
+            if ".so" not in str(error):
+                raise
+            click.echo(NO_LIBGL.format(error), err=True)
+            ctx.exit(FAILED)
+        except KeyboardInterrupt:
+            click.echo("stopped; no half-written file is left", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="segment2inpaint")
+def main() -> None:
+    """Take an object out of a photo, or put another in its place, by pointing at it."""
+
+
+@main.command()
+@prompt_options
+@refine_options
+@fill_options
+@output_options
+def remove(**given: Any) -> None:
+    """Take an object away.
+
+    \b
+    Example:
+      segment2inpaint remove street.jpg -p 412,300 -o street_clean.jpg
+      segment2inpaint remove street.jpg -b 350,210,480,400 -n 360,220 -o out.jpg
+    """
+    _edit(given, generate=False)
+
+
+@main.command()
+@prompt_options
+@refine_options
+@click.option("--prompt", metavar="TEXT", help="What should stand there (needs a model).")
+@click.option("--with", "picture", type=file, metavar="PICTURE.png",
+              help="A picture to put there; its transparency is its outline.")  # fmt: skip
+@fill_options
+@output_options
+def replace(**given: Any) -> None:
+    """Put something else in an object's place.
+
+    \b
+    Example:
+      segment2inpaint replace table.jpg -p 412,300 --prompt "a red rose" -o out.jpg
+      segment2inpaint replace table.jpg --color 412,300 --with vase.png -o out.jpg
+    """
+    if not (given["prompt"] or given["picture"]):
+        raise click.UsageError("say what should stand there: --prompt TEXT or --with PICTURE.png")
+    _edit(given, generate=not given["picture"])
+
+
+@main.command()
+@prompt_options
+@refine_options
+@output_options
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")
+def mask(**given: Any) -> None:
+    """The mask of an object, as a picture: white is the object.
+
+    Neither dilated nor feathered unless asked for, so that it can be given to --mask.
+
+    \b
+    Example:
+      segment2inpaint mask street.jpg -p 412,300 -o mask.png
+    """
+    from . import images, pipeline
+    from .types import Length
+
+    request, photo = _request(given)
+    none = Length(0, "px")
+    how = _refine({**given, "dilate": given["dilate"] or none, "feather": given["feather"] or none})
+    found = pipeline.find(_detector(request, given), photo.image, request.prompts)
+    alpha, _, _ = pipeline.refined(found, request.prompts, how)
+    images.write_mask(given["output"], alpha, overwrite=given["overwrite"])
+
+
+def _edit(given: Options, *, generate: bool) -> None:
+    """What ``remove`` and ``replace`` share: read, run, write, tell."""
+    from . import inpaint
+    from .pipeline import Pipeline
+
+    _check_outputs(given)
+    request, photo = _request(given)
+    detector = _detector(request, given)
+    if request.inpainter == "auto":
+        request = dataclasses.replace(request, inpainter=inpaint.choose(generate=generate))
+    inpainter = inpaint.load(request.inpainter, given["device"])
+    with terminal.Meter() as meter:
+        pipeline = Pipeline(detector, inpainter, meter)
+        result = pipeline(photo, request.prompts, request.refine, request.fill)
+    _deliver(given, photo, request, result)
+
+
+def _check_outputs(given: Options) -> None:
+    if given["as_json"] and given["output"] == "-":
+        raise click.UsageError("--json and -o - would both write to standard output")
+
+
+def _request(given: Options) -> tuple[Request, Photo]:
+    """The photo, and the request that the options come to."""
+    from . import images
+    from .types import Fill, Request
+
+    source = given["photo"]
+    limit = {"max_pixels": given["max_pixels"]} if given["max_pixels"] else {}
+    photo = images.read(sys.stdin.buffer.read() if source == "-" else Path(source), **limit)
+    names = {f.name for f in dataclasses.fields(Fill)} & given.keys()
+    fill = Fill(**{name: given[name] for name in names - {"picture"}})
+    if given.get("picture"):
+        fill = dataclasses.replace(fill, picture=_picture(given["picture"]))
+    prompts = tuple(_prompts(given, photo))
+    return Request(
+        prompts, _refine(given), fill, given["detector"], given.get("inpainter", "auto")
+    ), photo
+
+
+def _prompts(given: Options, photo: Photo) -> Iterator[Prompt]:
+    from . import images
+    from .types import Box, Color, OwnMask, Plate, Points
+
+    points, beside = given["points"], given["not_points"]
+    if given["each"]:
+        yield from (Points((point,)) for point in points)
+        points = ()
+    if points or beside:
+        yield Points(points, beside)
+    yield from (Box(*box) for box in given["boxes"])
+    for color in given["colors"]:
+        yield Color(**color, tolerance=given["tolerance"], everywhere=given["everywhere"])
+    if given["plate"]:
+        yield Plate(images.read(given["plate"]).image, str(given["plate"]))
+    for own in given["own_masks"]:
+        yield OwnMask(images.read_mask(own, photo.size, resize=given["resize_mask"]), str(own))
+
+
+def _refine(given: Options) -> Refine:
+    from .types import Length, Refine
+
+    auto = Length()
+    return Refine(
+        given["dilate"] or auto, given["feather"] or auto, given["fill_holes"], given["invert"]
+    )
+
+
+def _picture(path: Path) -> Picture:
+    import numpy as np
+
+    from . import images
+    from .types import Picture
+
+    photo = images.read(path)
+    if photo.alpha is None:
+        return Picture(photo.image, np.ones(photo.size, np.float32), str(path))
+    top = np.iinfo(photo.alpha.dtype).max
+    return Picture(photo.image, (photo.alpha / top).astype(np.float32), str(path))
+
+
+def _detector(request: Request, given: Options) -> Detector:
+    """The detector asked for; what ``auto`` takes is told in one line."""
+    from . import detect
+
+    if request.detector != "auto":
+        return detect.load(request.detector, given["device"])
+    choice = detect.choose(request.prompts)
+    if choice.why:
+        click.echo(f"detector: {choice.name} ({choice.why})", err=True)
+    return detect.load(choice.name, given["device"])
+
+
+def _deliver(given: Options, photo: Photo, request: Request, result: Result) -> None:
+    """Write what was asked for, then tell about it."""
+    import numpy as np
+
+    from . import images
+    from .pipeline import preview
+
+    how = {"quality": given["quality"], "overwrite": given["overwrite"]}
+    if given["output"] == "-":
+        sys.stdout.buffer.write(
+            images.encode(photo, result.image, result.alpha, quality=given["quality"])
+        )
+    else:
+        images.write(Path(given["output"]), photo, result.image, result.alpha, **how)
+    if given["save_mask"]:
+        images.write_mask(given["save_mask"], result.alpha)
+    if given["preview"]:
+        sheet = images.photo_of(preview(photo.image, result))
+        images.write(given["preview"], sheet, sheet.image, np.ones(sheet.size, np.float32))
+    if given["as_json"]:
+        click.echo(json.dumps(terminal.report(photo, given["output"], request, result), indent=2))
+    click.echo(terminal.summary(given["output"], result), err=True)
+
+
+@main.group()
+def models() -> None:
+    """The models in the catalogue, and those on this machine."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """Every model in the catalogue, with its size, and * where it is on this machine."""
+    from . import catalogue
+
+    for card in catalogue.cards():
+        here = "*" if catalogue.find(card.name) else " "
+        size = terminal.megabytes(card.size)
+        click.echo(
+            f"{here} {card.name:<16}{card.kind:<11}{size:>8}  {card.licence:<12} {card.title}"
+        )
+
+
+@models.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """All that the catalogue knows of a model."""
+    from . import catalogue
+
+    card = catalogue.card(name)
+    for key, value in dataclasses.asdict(card).items():
+        click.echo(f"{key:<12}{value}")
+    click.echo(f"{'here':<12}{catalogue.find(name) or 'no'}")
+
+
+@models.command()
+@click.argument("name")
+def download(name: str) -> None:
+    """Fetch a model, tell its licence, and check what came."""
+    from . import catalogue
+
+    card = catalogue.card(name)
+    click.echo(f"{card.title}: {terminal.megabytes(card.size)}, licence {card.licence}", err=True)
+    with terminal.Meter() as meter:
+        path = catalogue.download(card, meter)
+    click.echo(path)
+
+
+@main.command()
+def doctor() -> None:
+    """What this machine can do, and what auto takes here."""
+    from . import catalogue, detect, device, images, inpaint
+    from .types import ModelMissing, Points
+
+    try:
+        generates = inpaint.choose(generate=True)
+    except ModelMissing as error:
+        generates = f"nothing ({error})"
+    click_takes = detect.choose([Points(((0, 0),))])
+    here = [c.name for c in catalogue.cards() if catalogue.find(c.name)]
+    rows = {
+        "segment2inpaint": __version__,
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in ("opencv-python", "pillow", "torch", "diffusers")},
+        "devices": ", ".join(device.devices()),
+        "reads": ", ".join(images.formats()),
+        "models here": ", ".join(here) or "none",
+        "models folder": catalogue.folder(),
+        "a click takes": f"{click_takes.name} ({click_takes.why})",
+        "remove takes": inpaint.choose(generate=False),
+        "replace takes": generates,
+    }
+    for key, value in rows.items():
+        click.echo(f"{key:<16}{value}")

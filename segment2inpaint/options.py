@@ -1,0 +1,128 @@
+"""The options of the command line: their types, and groups that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from .types import Length
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def numbers(text: str, name: str) -> tuple[int, ...]:
+    """Whole numbers of a form such as ``X,Y``. Raises ``click.BadParameter``."""
+    try:
+        values = tuple(round(float(part)) for part in text.split(","))
+    except (ValueError, OverflowError):
+        values = ()
+    if len(values) != name.count(",") + 1:
+        raise click.BadParameter(f"expected {name} in photo pixels, got {text!r}")
+    return values
+
+
+def point(text: str) -> tuple[int, ...]:
+    return numbers(text, "X,Y")
+
+
+def box(text: str) -> tuple[int, ...]:
+    return numbers(text, "X0,Y0,X1,Y1")
+
+
+def length(text: str) -> Length:
+    from .types import BadOption, Length
+
+    try:
+        return Length.parse(text)
+    except BadOption as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def color(text: str) -> dict[str, tuple[int, ...]]:
+    """``at`` a pixel, or ``rgb``. Raises ``click.BadParameter``."""
+    if not text.startswith("#"):
+        return {"at": numbers(text, "X,Y")}
+    try:
+        red, green, blue = bytes.fromhex(text[1:])
+    except ValueError:
+        raise click.BadParameter(f"expected X,Y or #RRGGBB, got {text!r}") from None
+    return {"rgb": (red, green, blue)}
+
+
+def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator of several options, in the order in which ``--help`` shows them."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(several):
+            command = option(command)
+        return command
+
+    return add
+
+
+file = click.Path(path_type=Path)
+
+prompt_options = options(
+    click.argument("photo", metavar="PHOTO"),
+    click.option("-p", "--point", "points", type=point, metavar="X,Y", multiple=True,
+                 help="A pixel of the object; repeat it for several clicks on one object."),
+    click.option("-n", "--not-point", "not_points", type=point, metavar="X,Y", multiple=True,
+                 help="A pixel that is not of the object."),
+    click.option("-b", "--box", "boxes", type=box, metavar="X0,Y0,X1,Y1", multiple=True,
+                 help="A box round the object; several are several objects."),
+    click.option("--each", is_flag=True, help="Every --point is an object of its own."),
+    click.option("--color", "colors", type=color, metavar="X,Y|#RRGGBB", multiple=True,
+                 help="Everything of one colour: that of a pixel, connected to it, or #RRGGBB."),
+    click.option("--tolerance", type=click.FloatRange(0, 200),
+                 help="How far a colour may differ (CIE76).  [default: chosen from the photo]"),
+    click.option("--global", "everywhere", is_flag=True,
+                 help="The colour everywhere, not only connected to the pixel."),
+    click.option("--plate", type=file, metavar="CLEAN.jpg",
+                 help="A photo of the same scene without the object."),
+    click.option("--mask", "own_masks", type=file, multiple=True, metavar="MASK.png",
+                 help="A mask of your own: white, or what is opaque, is the object."),
+    click.option("--resize-mask", is_flag=True, help="Allow a mask of another size."),
+    click.option("--detector", default="auto", show_default=True, metavar="NAME",
+                 help="auto, color, plate, mask, grabcut, a model's name or a SAM checkpoint."),
+    click.option("--max-pixels", type=click.IntRange(1), help="Refuse larger photos."),
+)  # fmt: skip
+
+refine_options = options(
+    click.option("--dilate", type=length, metavar="auto|12px|3%",
+                 help="Grow the mask by this radius."),
+    click.option("--feather", type=length, metavar="auto|12px|3%",
+                 help="Soften its edge over this width, inside --dilate."),
+    click.option("--fill-holes/--keep-holes", default=True, show_default=True,
+                 help="Small holes in the mask are of the object."),
+    click.option("--invert", is_flag=True, help="Everything but the object."),
+)  # fmt: skip
+
+fill_options = options(
+    click.option("--inpainter", default="auto", show_default=True, metavar="NAME",
+                 help="auto, exemplar, telea, ns, a model's name, a folder or a hub id."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--padding-mask-crop", type=click.IntRange(0), metavar="PX",
+                 help="Context round the mask that the inpainter sees.  [default: auto]"),
+    click.option("--negative-prompt", metavar="TEXT", help="What should not stand there."),
+    click.option("--steps", "num_inference_steps", type=click.IntRange(1),
+                 help="Diffusion steps.  [default: the model's]"),
+    click.option("--guidance-scale", type=float, help="[default: the model's]"),
+    click.option("--strength", type=click.FloatRange(0, 1, min_open=True),
+                 help="[default: the model's]"),
+    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
+)  # fmt: skip
+
+output_options = options(
+    click.option("-o", "--output", required=True, metavar="OUT",
+                 help="Where the result goes; - is standard output."),
+    click.option("--overwrite", is_flag=True, help="OUT may be the photo itself."),
+    click.option("--save-mask", type=file, metavar="PNG", help="Also write what was changed."),
+    click.option("--preview", type=file, metavar="FILE", help="Also write before | mask | after."),
+    click.option("--quality", type=click.IntRange(1, 100),
+                 help="Of a JPEG, WebP or AVIF.  [default: as the photo's]"),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)  # fmt: skip

@@ -1,0 +1,97 @@
+"""What the command line tells: progress on stderr, the result as JSON or as one line."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .images import Photo
+    from .types import Request, Result
+
+PATIENCE = 1.0  # s before anything is said
+
+
+class Meter:
+    """Progress on standard error, once a run has lasted a second.
+
+    A line that is written over on a terminal; elsewhere a plain line when the stage changes or
+    ten seconds have passed.
+    """
+
+    def __init__(self) -> None:
+        self.start = self.last = monotonic()
+        self.stage = ""
+        self.live = sys.stderr.isatty()
+        self.shown = False
+
+    def __call__(self, stage: str, share: float) -> None:
+        now = monotonic()
+        if now - self.start < PATIENCE:
+            return
+        if self.live and (now - self.last > 0.1 or stage != self.stage):
+            self._say(f"\r\033[K{stage} {share:4.0%}  {now - self.start:.0f} s", "")
+        elif not self.live and (now - self.last > 10 or stage != self.stage):
+            self._say(f"{stage} {share:.0%} after {now - self.start:.0f} s", "\n")
+        else:
+            return
+        self.stage, self.last, self.shown = stage, now, True
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.live and self.shown:
+            self._say("\r\033[K", "")
+
+    def _say(self, text: str, end: str) -> None:
+        sys.stderr.write(text + end)
+        sys.stderr.flush()
+
+
+def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
+    """The result as JSON data, arrays left out."""
+    from .request import dump
+    from .types import box_of
+
+    return {
+        "version": __version__,
+        "photo": photo.name,
+        "size": {"width": photo.size[1], "height": photo.size[0]},
+        "output": output,
+        "request": dump(request),
+        "settings": dict(result.settings),
+        "masks": [
+            {"box": list(box_of(m.bits)), "area": int(m.bits.sum()), "score": round(m.score, 4)}
+            for m in result.masks
+        ],
+        "changed": int((result.alpha > 0).sum()),
+        "changed_outside": result.changed_outside,
+        "seconds": dict(result.seconds),
+    }
+
+
+def summary(output: str, result: Result) -> str:
+    """The result in one line."""
+    used = f"{result.settings['detector']} + {result.settings['inpainter']}"
+    count = len(result.masks)
+    share = (result.alpha > 0).mean()
+    return (
+        f"{output}: {count} object{'s' * (count != 1)}, {share:.1%} of the photo repainted, "
+        f"{result.changed_outside} pixels changed outside ({used}, "
+        f"{sum(result.seconds.values()):.1f} s)"
+    )
+
+
+def megabytes(count: int) -> str:
+    """A size in bytes, for people: 375 MB, 6.9 GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

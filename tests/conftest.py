@@ -1,0 +1,63 @@
+"""What several test files share: drawn masks, hypothesis strategies, fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Mask, Progress, Prompt, quiet
+
+settings.register_profile("default", deadline=None, max_examples=50)
+settings.load_profile("default")
+
+
+def draw(*rows: str) -> Bits:
+    """A mask drawn as text: # is True."""
+    return np.array([[c == "#" for c in row] for row in rows])
+
+
+@st.composite
+def masks(draw: st.DrawFn, side: int = 120) -> Bits:
+    """Photo-sized masks of a few rectangles and specks, never empty."""
+    height, width = draw(st.integers(1, side)), draw(st.integers(1, side))
+    bits = np.zeros((height, width), np.bool_)
+    for _ in range(draw(st.integers(1, 4))):
+        y, x = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        bits[y : y + draw(st.integers(1, height)), x : x + draw(st.integers(1, width))] = True
+    return bits
+
+
+def photos(height: int, width: int) -> st.SearchStrategy[Image]:
+    return arrays.arrays(np.uint8, (height, width, 3))
+
+
+class FakeDetector:
+    """Finds the masks it was given."""
+
+    name = "fake"
+    takes: tuple[type, ...] = ()
+
+    def __init__(self, *bits: Bits) -> None:
+        self.bits = bits
+
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+        return [Mask(b) for b in self.bits]
+
+
+class FakeInpainter:
+    """Paints whole crops in one colour, and remembers what it was given."""
+
+    name = "fake"
+
+    def __init__(self, canvas: Canvas = Canvas(), color: int = 77) -> None:
+        self.canvas = canvas
+        self.color = color
+        self.calls: list[list[Crop]] = []
+
+    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+        self.calls.append(list(crops))
+        return [np.full_like(crop.image, self.color) for crop in crops]

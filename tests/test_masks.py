@@ -1,0 +1,178 @@
+"""The mask maths."""
+
+from __future__ import annotations
+
+from math import hypot
+
+import numpy as np
+import pytest
+from conftest import draw, masks
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segment2inpaint.masks import feathered, fill_holes, parts, radii, refine, union
+from segment2inpaint.types import BadOption, Box, Length, Mask, Refine
+
+lengths = st.floats(0, 30)
+
+
+def fixed(dilate: float, feather: float) -> Refine:
+    return Refine(Length(dilate, "px"), Length(feather, "px"))
+
+
+def test_union_takes_every_mask() -> None:
+    """A pixel of any mask is in the union, and the masks are left alone."""
+    one, two = Mask(draw("#..")), Mask(draw("..#"))
+    assert union([one, two]).tolist() == [[True, False, True]]
+    assert one.bits.tolist() == [[True, False, False]]
+
+
+def test_small_holes_are_filled() -> None:
+    """A hole of one pixel in a blob is of the object."""
+    blob = np.ones((7, 7), np.bool_)
+    blob[3, 3] = False
+    assert fill_holes(np.pad(blob, 2)).sum() == 49
+
+
+def test_large_holes_stay() -> None:
+    """The background seen through a ring is not the ring."""
+    ring = np.ones((20, 20), np.bool_)
+    ring[4:16, 4:16] = False
+    assert (fill_holes(np.pad(ring, 2)) == np.pad(ring, 2)).all()
+
+
+def test_a_bay_at_the_photos_edge_is_no_hole() -> None:
+    """Background that the photo's edge cuts off may go on outside."""
+    bits = np.ones((20, 20), np.bool_)
+    bits[0, 9] = False
+    assert not fill_holes(bits)[0, 9]
+
+
+def test_a_hole_with_an_excluding_click_stays() -> None:
+    bits = np.ones((20, 20), np.bool_)
+    bits[10, 9] = False
+    assert fill_holes(bits)[10, 9]
+    assert not fill_holes(bits, keep=[(9, 10)])[10, 9]
+
+
+@given(masks())
+def test_filling_holes_only_adds_and_settles(bits: np.ndarray) -> None:
+    once = fill_holes(bits)
+    assert not (bits & ~once).any()
+    assert (fill_holes(once) >= once).all()
+
+
+@given(masks())
+def test_parts_are_the_mask_once(bits: np.ndarray) -> None:
+    """Put back together, the parts are the mask, each pixel once, in tight boxes."""
+    again = np.zeros(bits.shape, int)
+    for box, own in parts(bits):
+        again[box.slices] += own
+        assert all(edge.any() for edge in (own[0], own[-1], own[:, 0], own[:, -1]))
+    assert (again == bits).all()
+
+
+@given(masks(side=40), lengths, lengths)
+def test_alpha_against_brute_force_distances(
+    bits: np.ndarray, dilate: float, feather: float
+) -> None:
+    """Alpha is 1 on the object, 0 beyond the dilation, a smoothstep of the distance between."""
+    yx = np.argwhere(bits)
+    grid = np.stack(np.mgrid[: bits.shape[0], : bits.shape[1]], -1)
+    away = np.sqrt(((grid[:, :, None] - yx) ** 2).sum(-1).min(-1))
+    alpha = feathered(bits, dilate, min(feather, dilate))
+    assert (alpha[bits] == 1).all()
+    assert (alpha[away > dilate] == 0).all()
+    assert (alpha[away <= dilate - min(feather, dilate) - 1e-3] == 1).all()
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
+
+
+@given(masks(), lengths, lengths, lengths)
+def test_alpha_grows_with_dilate_and_falls_with_feather(
+    bits: np.ndarray, dilate: float, more: float, feather: float
+) -> None:
+    base = feathered(bits, dilate, min(feather, dilate))
+    assert (feathered(bits, dilate + more, min(feather, dilate)) >= base).all()
+    assert (feathered(bits, dilate, 0) >= base).all()
+
+
+@given(masks(), st.sampled_from([0, 1, 2]))
+def test_refine_commutes_with_flips_and_turns(bits: np.ndarray, turn: int) -> None:
+    how = Refine()
+    turned = refine([Mask(np.ascontiguousarray(np.rot90(bits, turn)))], how)[0]
+    assert np.allclose(turned, np.rot90(refine([Mask(bits)], how)[0], turn), atol=1e-5)
+    flipped = refine([Mask(np.ascontiguousarray(bits[:, ::-1]))], how)[0]
+    assert np.allclose(flipped, refine([Mask(bits)], how)[0][:, ::-1], atol=1e-5)
+
+
+@given(masks())
+def test_refine_is_one_on_every_object(bits: np.ndarray) -> None:
+    before = bits.copy()
+    alpha, dilate, feather = refine([Mask(bits)], Refine())
+    assert (alpha[bits] == 1).all()
+    assert dilate >= feather + 2
+    assert (bits == before).all()
+
+
+def test_inverted_covers_the_background_and_spares_the_object() -> None:
+    bits = np.zeros((60, 60), np.bool_)
+    bits[20:40, 20:40] = True
+    alpha, dilate, _ = refine([Mask(bits)], Refine(invert=True))
+    assert (alpha[~bits] == 1).all()
+    assert (alpha[24:36, 24:36] == 0).all()
+    assert dilate == 3
+
+
+@pytest.mark.parametrize(("side", "dilate", "feather"), [(40, 6, 4), (354, 15, 10), (2000, 32, 16)])
+def test_automatic_radii(side: int, dilate: float, feather: float) -> None:
+    """3 % and 2 % of the diagonal, within bounds."""
+    got = radii(Box(0, 0, side, side), Refine())
+    assert got == pytest.approx((dilate, feather), abs=0.1)
+
+
+def test_radii_given_are_taken() -> None:
+    """Pixels as they are, per cent of the diagonal; the feather never beyond the dilation."""
+    box = Box(0, 0, 300, 400)
+    assert radii(box, fixed(5, 2)) == (5, 2)
+    assert radii(box, fixed(5, 9)) == (5, 5)
+    per_cent = Refine(Length(2, "%"), Length(1, "%"))
+    assert radii(box, per_cent) == pytest.approx((0.02 * hypot(300, 400), 5))
+
+
+def test_slack_and_least_raise_the_automatic_dilation_alone() -> None:
+    bits = np.zeros((99, 99), np.bool_)
+    bits[40:60, 40:60] = True
+    assert refine([Mask(bits, slack=20)], Refine())[1] == 20
+    assert refine([Mask(bits)], Refine(), least=17)[1] == 17
+    assert refine([Mask(bits)], Refine(), factor=2)[1] == 12
+    assert refine([Mask(bits, slack=20)], fixed(3, 1), least=17, factor=2)[1] == 3
+
+
+def test_a_speck_is_not_dilated_like_the_giant_beside_it() -> None:
+    bits = np.zeros((900, 900), np.bool_)
+    bits[:800, :600] = True
+    bits[850, 850] = True
+    alpha = refine([Mask(bits)], Refine())[0]
+    assert alpha[850, 850] == 1
+    assert alpha[850, 857] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("auto", Length()),
+        ("12px", Length(12, "px")),
+        ("7", Length(7, "px")),
+        (" 3 % ", Length(3, "%")),
+    ],
+)
+def test_lengths(text: str, length: Length) -> None:
+    assert Length.parse(text) == length
+    assert Length.parse(str(length)) == length
+
+
+@pytest.mark.parametrize("text", ["-1", "3em", "", "nan", "inf", "-3%"])
+def test_lengths_that_make_no_sense(text: str) -> None:
+    with pytest.raises(BadOption, match="length"):
+        Length.parse(text)
