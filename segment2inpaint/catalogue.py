@@ -98,11 +98,11 @@ def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
     return None
 
 
-def resolve(name: str, backend: str, *, hub_cache: Path | None = None) -> Path:
-    """The file or folder that ``name`` means to ``backend``: a path, a card's name or a hub id.
+def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> Path:
+    """The file or folder that ``name`` means: a path, a card's name or a hub id.
 
     Nothing is downloaded. Raises ``ModelMissing`` with the command that would, ``BadOption`` for
-    a model of another backend.
+    a model of another ``backend`` (empty: any will do).
     """
     path = Path(name).expanduser()
     if path.exists() and name not in {known.name for known in cards()}:
@@ -110,7 +110,7 @@ def resolve(name: str, backend: str, *, hub_cache: Path | None = None) -> Path:
     if name.startswith((".", "~")) or len(path.parts) > 2 or path.suffix in WEIGHTS:
         raise ModelMissing(f"{name}: no such file or folder")
     model = card(name)
-    if model.backend not in ("", backend):
+    if "" not in (backend, model.backend) and backend != model.backend:
         raise BadOption(f"{name} is a model for {model.backend!r}, not for {backend!r}")
     found = find(name, hub_cache=hub_cache)
     if found is None:

@@ -15,7 +15,7 @@ from threading import Thread
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
-from .catalogue import Card, command, default_hub_cache, find, folder, hub_folder, megabytes
+from .catalogue import Card, command, default_hub_cache, folder, hub_folder, megabytes
 from .types import BadModel, ModelMissing, Progress, Segment2InpaintError, quiet
 
 PATIENCE = 15.0  # seconds without a new byte after which a download is given up
@@ -102,8 +102,7 @@ def _check_room(model: Card, files: list[_File], where: Path) -> None:
     """Raises ``ModelMissing`` if the disk cannot hold the files."""
     there = next(path for path in [where, *where.parents] if path.exists())
     free = shutil.disk_usage(there).free
-    have = find(model.repo, hub_cache=where) is not None
-    need = 0 if have else sum(file.size for file in files)
+    need = sum(file.size for file in files) - _held(hub_folder(model, where) / "blobs")
     if need > free:
         raise ModelMissing(
             f"{model.name}: disk full, {where} has {megabytes(free)} left and "
