@@ -90,3 +90,337 @@ def _shake(model: torch.nn.Module) -> None:
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
+
+
+# --- diffusion pipelines ---------------------------------------------------------------------
+
+
+def tokenizer() -> Any:
+    """CLIP's tokenizer with one token a byte, and its two special ones."""
+    from transformers import CLIPTokenizer
+
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = [chr(b) for b in printable] + [chr(256 + n) for n in range(len(others))]
+    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
+
+
+def text_encoder(tokens: Any, *, projected: bool = False) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        bos_token_id=tokens.bos_token_id,
+        eos_token_id=tokens.eos_token_id,
+        pad_token_id=tokens.pad_token_id,
+        vocab_size=len(tokens),
+        hidden_size=32,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_hidden_layers=2,
+        projection_dim=32,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
+
+
+def vae(latent: int = 4, **options: Any) -> Any:
+    """Four blocks, so that a latent pixel is 8 x 8 px as in the real ones."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=[8] * 4,
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        latent_channels=latent,
+        norm_num_groups=4,
+        sample_size=64,
+        **options,
+    ).eval()
+
+
+def flow_vae(latent: int) -> Any:
+    return vae(
+        latent,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        shift_factor=0.06,
+        scaling_factor=1.5,
+    )
+
+
+def unet(channels: int, **options: Any) -> Any:
+    """For latents of 16 x 16: the model's native size is 128 px."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        sample_size=16,
+        in_channels=channels,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        norm_num_groups=8,
+        **options,
+    ).eval()
+
+
+def flow() -> Any:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    return FlowMatchEulerDiscreteScheduler()
+
+
+def stable_diffusion(channels: int = 9, kind: str = "StableDiffusionInpaintPipeline") -> Any:
+    """Nine channels: trained to inpaint. Four: any text-to-image model."""
+    import diffusers
+
+    torch.manual_seed(0)
+    tokens = tokenizer()
+    return getattr(diffusers, kind)(
+        vae=vae(),
+        text_encoder=text_encoder(tokens),
+        tokenizer=tokens,
+        unet=unet(channels, cross_attention_dim=32, attention_head_dim=8),
+        scheduler=diffusers.DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def stable_diffusion_xl() -> Any:
+    import diffusers
+
+    torch.manual_seed(0)
+    tokens = tokenizer()
+    return diffusers.StableDiffusionXLInpaintPipeline(
+        vae=vae(),
+        text_encoder=text_encoder(tokens),
+        text_encoder_2=text_encoder(tokens, projected=True),
+        tokenizer=tokens,
+        tokenizer_2=tokenizer(),
+        unet=unet(
+            9,
+            attention_head_dim=(2, 4),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            transformer_layers_per_block=(1, 2),
+            projection_class_embeddings_input_dim=6 * 8 + 32,
+            cross_attention_dim=64,
+        ),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            steps_offset=1,
+            timestep_spacing="leading",
+        ),
+        add_watermarker=False,
+    )
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def stable_diffusion_3() -> tuple[Any, dict[str, Any]]:
+    """The pipeline without text encoders, and what they would give it; so are those below."""
+    from diffusers import SD3Transformer2DModel, StableDiffusion3InpaintPipeline
+
+    torch.manual_seed(0)
+    transformer = SD3Transformer2DModel(
+        sample_size=16,
+        patch_size=2,
+        in_channels=16,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=32,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        out_channels=16,
+    ).eval()
+    none = dict.fromkeys(["text_encoder", "text_encoder_2", "text_encoder_3"])
+    none |= dict.fromkeys(["tokenizer", "tokenizer_2", "tokenizer_3"])
+    pipe = StableDiffusion3InpaintPipeline(
+        transformer=transformer, scheduler=flow(), vae=flow_vae(16), **none
+    )
+    return pipe, {
+        "prompt_embeds": noise(1, 8, 32),
+        "pooled_prompt_embeds": noise(1, 64, seed=1),
+        "negative_prompt_embeds": noise(1, 8, 32, seed=2),
+        "negative_pooled_prompt_embeds": noise(1, 64, seed=3),
+    }
+
+
+def flux(kind: str = "FluxInpaintPipeline") -> tuple[Any, dict[str, Any]]:
+    import diffusers
+
+    torch.manual_seed(0)
+    fill = kind == "FluxFillPipeline"
+    transformer = diffusers.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=16 + 16 + 256 if fill else 16,  # latents, masked latents, the mask packed
+        out_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        axes_dims_rope=[4, 4, 8],
+        guidance_embeds=fill,
+    ).eval()
+    none = dict.fromkeys(["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"])
+    pipe = getattr(diffusers, kind)(
+        transformer=transformer, scheduler=flow(), vae=flow_vae(4), **none
+    )
+    return pipe, {"prompt_embeds": noise(1, 8, 32), "pooled_prompt_embeds": noise(1, 32, seed=1)}
+
+
+def chroma() -> tuple[Any, dict[str, Any]]:
+    from diffusers import ChromaInpaintPipeline, ChromaTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = ChromaTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=[4, 4, 8],
+        approximator_hidden_dim=32,
+        approximator_layers=1,
+        approximator_num_channels=16,
+    ).eval()
+    pipe = ChromaInpaintPipeline(
+        transformer=transformer,
+        scheduler=flow(),
+        vae=flow_vae(4),
+        text_encoder=None,
+        tokenizer=None,
+    )
+    return pipe, {
+        "prompt_embeds": noise(1, 8, 32),
+        "negative_prompt_embeds": noise(1, 8, 32, seed=1),
+        "prompt_attention_mask": torch.ones(1, 8),
+        "negative_prompt_attention_mask": torch.ones(1, 8),
+    }
+
+
+def z_image() -> tuple[Any, dict[str, Any]]:
+    from diffusers import ZImageInpaintPipeline, ZImageTransformer2DModel
+
+    torch.manual_seed(0)
+    transformer = ZImageTransformer2DModel(
+        all_patch_size=(2,),
+        all_f_patch_size=(1,),
+        in_channels=16,
+        dim=32,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=16,
+        axes_dims=[8, 4, 4],
+        axes_lens=[256, 32, 32],
+    ).eval()
+    with torch.no_grad():  # left uninitialised by the class
+        for name, weight in transformer.named_parameters():
+            if name.endswith("pad_token"):
+                weight.zero_()
+    pipe = ZImageInpaintPipeline(
+        transformer=transformer,
+        scheduler=flow(),
+        vae=flow_vae(16),
+        text_encoder=None,
+        tokenizer=None,
+    )
+    return pipe, {
+        "prompt_embeds": [noise(6, 16)],
+        "negative_prompt_embeds": [noise(6, 16, seed=1)],
+    }
+
+
+def qwen_image() -> tuple[Any, dict[str, Any]]:
+    from diffusers import (
+        AutoencoderKLQwenImage,
+        QwenImageInpaintPipeline,
+        QwenImageTransformer2DModel,
+    )
+
+    torch.manual_seed(0)
+    transformer = QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=3,
+        joint_attention_dim=16,
+        axes_dims_rope=(8, 4, 4),
+    ).eval()
+    coder = AutoencoderKLQwenImage(
+        base_dim=24,
+        z_dim=4,
+        num_res_blocks=1,
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    ).eval()
+    pipe = QwenImageInpaintPipeline(
+        transformer=transformer, scheduler=flow(), vae=coder, text_encoder=None, tokenizer=None
+    )
+    return pipe, {
+        "prompt_embeds": noise(1, 7, 16),
+        "prompt_embeds_mask": torch.ones(1, 7, dtype=torch.int64),
+        "negative_prompt_embeds": noise(1, 7, 16, seed=1),
+        "negative_prompt_embeds_mask": torch.ones(1, 7, dtype=torch.int64),
+    }
+
+
+def flux_2_klein() -> tuple[Any, dict[str, Any]]:
+    from diffusers import AutoencoderKLFlux2, Flux2KleinInpaintPipeline, Flux2Transformer2DModel
+
+    torch.manual_seed(0)
+    transformer = Flux2Transformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        timestep_guidance_channels=256,
+        axes_dims_rope=[4, 4, 4, 4],
+        guidance_embeds=False,
+    ).eval()
+    coder = AutoencoderKLFlux2(
+        block_out_channels=(8,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=32,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    ).eval()
+    pipe = Flux2KleinInpaintPipeline(
+        transformer=transformer, scheduler=flow(), vae=coder, text_encoder=None, tokenizer=None
+    )
+    return pipe, {
+        "prompt_embeds": noise(1, 8, 16),
+        "negative_prompt_embeds": noise(1, 8, 16, seed=1),
+    }

@@ -1,0 +1,177 @@
+"""A model on disk to an inpainting pipeline of diffusers, whatever its family."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segment2inpaint.types import BadModel, BadOption
+
+DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+}
+NEEDED = {"prompt", "image", "mask_image", "generator", "output_type"}
+
+# Checkpoint classes whose inpainting class has a name of its own.
+INPAINT_CLASS = {"LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline"}
+
+
+def choose_dtype(name: str, device: str) -> torch.dtype:
+    """The torch type for ``auto`` or a key of ``DTYPES``; ``auto`` halves where it is faster.
+
+    Raises ``BadOption``. diffusers itself takes an unknown name for float32 without a word.
+    """
+    if name == "auto":
+        if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+            return torch.bfloat16
+        return torch.float32 if device == "cpu" else torch.float16
+    if name not in DTYPES:
+        raise BadOption(f"dtype must be auto, {', '.join(DTYPES)}, got {name!r}")
+    return DTYPES[name]
+
+
+def load(model: Path, dtype: torch.dtype) -> Any:
+    """The inpainting pipeline in a folder, on the CPU. Never touches the network.
+
+    Raises ``BadModel``: not a pipeline's folder, a part missing or damaged, a family that
+    cannot inpaint from a prompt.
+    """
+    index = _index(model)
+    pipeline = _inpaint_class(model, str(index.get("_class_name")))
+    options = _left_out(model, index, pipeline) | {
+        "variant": _variant(model, index),
+        "local_files_only": True,
+        _dtype_keyword(): dtype,
+    }
+    try:
+        with _quiet():
+            pipe = pipeline.from_pretrained(model, **options)
+    except Exception as error:  # three libraries raise what they like
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise BadModel(f"{model}: cannot be loaded as {pipeline.__name__}: {reason}") from error
+    pipe.set_progress_bar_config(disable=True)
+    return mended(pipe)
+
+
+def _index(model: Path) -> dict[str, Any]:
+    """``model_index.json``. Raises ``BadModel``."""
+    if not model.is_dir():
+        raise BadModel(
+            f"{model}: not a folder; give the folder of a diffusers model (with model_index.json)"
+        )
+    path = model / "model_index.json"
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadModel(f"{model}: not a diffusers model, it has no model_index.json") from None
+    except ValueError as error:
+        raise BadModel(f"{path}: damaged: {error}") from error
+    return index
+
+
+def _inpaint_class(model: Path, name: str) -> Any:
+    """The inpainting sister of a checkpoint's pipeline class. Raises ``BadModel``.
+
+    Found by name and by what its call takes: diffusers' own table lacks several families.
+    """
+    import diffusers
+
+    stem = name.removesuffix("Pipeline").removesuffix("Img2Img")
+    for candidate in (name, INPAINT_CLASS.get(name, ""), f"{stem}InpaintPipeline"):
+        found = getattr(diffusers, candidate, None)
+        if found is not None and "mask_image" in parameters(found):
+            break
+    else:
+        raise BadModel(f"{model}: {name} has no inpainting in diffusers {diffusers.__version__}")
+    takes = parameters(found)
+    if not takes >= NEEDED or "control_image" in takes:
+        raise BadModel(f"{model}: {found.__name__} needs more than a photo, a mask and a prompt")
+    return found
+
+
+def parameters(pipeline: Any) -> set[str]:
+    """What the call of a pipeline, or of its class, takes."""
+    kind = pipeline if isinstance(pipeline, type) else type(pipeline)
+    return set(inspect.signature(kind.__call__).parameters)
+
+
+def _parts(index: dict[str, Any]) -> list[str]:
+    """The folders that the index wants: [library, class] pairs, [null, null] for none."""
+    return [k for k, v in index.items() if isinstance(v, list) and len(v) == 2 and v[0]]
+
+
+def _left_out(model: Path, index: dict[str, Any], pipeline: Any) -> dict[str, Any]:
+    """Options that leave optional parts out that are not there, such as the safety checker.
+
+    Raises ``BadModel`` for a part that is needed.
+    """
+    absent = [part for part in _parts(index) if not (model / part).is_dir()]
+    for part in absent:
+        if part not in pipeline._optional_components:
+            raise BadModel(f"{model}: part {part!r} is missing; download the model again")
+    options: dict[str, Any] = dict.fromkeys(absent)
+    if "safety_checker" in absent:
+        options["requires_safety_checker"] = False
+    return options
+
+
+def _variant(model: Path, index: dict[str, Any]) -> str | None:
+    """``fp16`` for a folder that has some weights in that form only, else None."""
+    for part in _parts(index):
+        names = [path.name for path in (model / part).glob("*.safetensors")]
+        half = [name for name in names if ".fp16" in name]
+        if half and len(half) == len(names):
+            return "fp16"
+    return None
+
+
+def _dtype_keyword() -> str:
+    """Renamed in diffusers 1.0; the old name is taken, with a warning, for some versions before."""
+    import diffusers
+
+    return "dtype" if int(diffusers.__version__.split(".")[0]) >= 1 else "torch_dtype"
+
+
+def mended(pipe: Any) -> Any:
+    """Chroma's inpainting reads a key that the configuration of its checkpoints lacks."""
+    chroma = type(pipe).__name__.startswith("Chroma")
+    if chroma and "guidance_embeds" not in pipe.transformer.config:
+        pipe.transformer.register_to_config(guidance_embeds=False)
+    return pipe
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' bars, hints and logged copies of exceptions off the terminal."""
+    import diffusers.utils.logging as of_diffusers
+    import transformers.utils.logging as of_transformers
+
+    logs = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    levels = [log.level for log in logs]
+    barred = [of for of in (of_diffusers, of_transformers) if of.is_progress_bar_enabled()]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
+    for of in barred:
+        of.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
+        for of in barred:
+            of.enable_progress_bar()
