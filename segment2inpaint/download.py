@@ -19,6 +19,7 @@ from .catalogue import Card, command, default_hub_cache, folder, hub_folder, meg
 from .types import BadModel, ModelMissing, Progress, Segment2InpaintError, quiet
 
 PATIENCE = 15.0  # seconds without a new byte after which a download is given up
+UNWRITABLE = (PermissionError, NotADirectoryError, FileExistsError)
 
 T = TypeVar("T")
 
@@ -206,7 +207,7 @@ def _bounded(
         if now > most:
             most, since = now, monotonic()
         elif monotonic() - since > patience:
-            raise TimeoutError(f"no answer for {patience:g} s")
+            raise TimeoutError(f"nothing new for {patience:g} s")
     return outcome.result()
 
 
@@ -241,7 +242,7 @@ def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2Inpai
     causes = list(_causes(error))
     if any(isinstance(cause, OSError) and cause.errno == errno.ENOSPC for cause in causes):
         return ModelMissing(f"{model.name}: disk full while writing to {where}; free some space")
-    if any(isinstance(cause, PermissionError) for cause in causes):
+    if any(isinstance(cause, UNWRITABLE) for cause in causes):
         return ModelMissing(f"{model.name}: cannot write to {where}; set HF_HUB_CACHE elsewhere")
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes):
         how = f"unset it, or lay the model into {folder() / model.name}"

@@ -10,8 +10,9 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import save_file
-from segment_anything import SamPredictor
+from segment_anything import SamPredictor, sam_model_registry
 
+from segment2inpaint.detect import sam_weights
 from segment2inpaint.detect.prompts import Target
 from segment2inpaint.detect.sam import SamDetector, choose, clean
 from segment2inpaint.detect.sam_weights import build, read
@@ -54,6 +55,19 @@ def test_network_is_read_off_the_weights(tmp_path: Path, suffix: str) -> None:
         expected = original.image_encoder(original.preprocess(pixels))
         got = built.image_encoder(built.preprocess(pixels))
     assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("size", ["vit_b", "vit_l", "vit_h"])
+def test_sizes_of_meta(size: str) -> None:
+    """The published networks, without their weights: equal layers, windows and heads."""
+    with torch.device("meta"):
+        theirs = sam_model_registry[size]()
+        ours = sam_weights._network(theirs.state_dict())
+    assert str(ours) == str(theirs)
+    for a, b in zip(ours.image_encoder.blocks, theirs.image_encoder.blocks, strict=True):
+        assert (a.window_size, a.attn.num_heads) == (b.window_size, b.attn.num_heads)
+    assert ours.image_encoder.img_size == 1024
+    assert torch.equal(ours.pixel_mean.flatten(), torch.tensor(sam_weights.MEAN))
 
 
 def test_checkpoint_of_a_training_program(tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def load(model: Path, dtype: torch.dtype) -> Any:
             pipe = pipeline.from_pretrained(model, **options)
     except Exception as error:  # three libraries raise what they like
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise BadModel(f"{model}: cannot be loaded as {pipeline.__name__}: {reason}") from error
+        reason = reason.replace(f"{model}/", "").split(". ")[0].rstrip(".")
+        raise BadModel(
+            f"{model}: cannot be loaded as {pipeline.__name__}: {reason}; get the model again"
+        ) from error
     pipe.set_progress_bar_config(disable=True)
     return mended(pipe)
 

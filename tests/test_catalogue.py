@@ -1,0 +1,120 @@
+"""Cards, and what they find on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from segment2inpaint import catalogue
+from segment2inpaint.catalogue import card, cards, find, folder, megabytes, resolve
+from segment2inpaint.types import BadModel, BadOption, ModelMissing
+
+
+def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") -> Path:
+    """The model as a download leaves it, without contents."""
+    model = card(name)
+    here = catalogue.hub_folder(model, hub_cache) / "snapshots" / revision
+    for file in {*model.files} - {leave_out} or {"model_index.json"}:
+        (here / file).parent.mkdir(parents=True, exist_ok=True)
+        (here / file).touch()
+    return here
+
+
+@pytest.mark.parametrize("model", cards(), ids=lambda model: model.name)
+def test_cards_are_complete(model: catalogue.Card) -> None:
+    assert model.kind in {"detector", "inpainter"}
+    assert model.backend in {"sam", "diffusion"}
+    assert catalogue.HUB_ID.fullmatch(model.repo)
+    assert model.size > 1e6
+    assert model.licence != "unknown, see its page"
+    assert model.revision == "main" or re.fullmatch("[0-9a-f]{40}", model.revision)
+    assert set(model.sha256) <= set(model.files)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in model.sha256.values())
+    assert not any(Path(file).suffix in {".bin", ".ckpt", ".pth"} for file in model.files)
+    if model.backend == "diffusion":
+        assert model.pipeline
+        assert model.canvas is not None
+        assert model.canvas.area is not None
+        assert model.fill.prompt
+
+
+def test_cards_by_name() -> None:
+    names = [model.name for model in cards()]
+    assert names == sorted(names)
+    assert {"sam-vit-b", "sam-vit-l", "sam-vit-h", "sd15-inpaint", "sdxl-inpaint"} <= set(names)
+    assert card("sam-vit-b") is card("facebook/sam-vit-base")
+    assert card("someone/something").repo == "someone/something"
+    with pytest.raises(ModelMissing, match="known: sam-vit-b"):
+        card("sam-vit-x")
+
+
+def test_a_card_that_is_not_well_formed(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    for text in ('title = "x"', "title = ", 'title="x"\nrepo="a/b"\nfiles=[]\nsise = 3'):
+        bad.write_text(text)
+        with pytest.raises(BadModel, match="not a model card"):
+            catalogue._read(bad)
+
+
+def test_find_wants_every_file(tmp_path: Path) -> None:
+    assert find("sam-vit-b", hub_cache=tmp_path) is None
+    lay(tmp_path, "sam-vit-b", leave_out="model.safetensors")
+    assert find("sam-vit-b", hub_cache=tmp_path) is None
+    here = lay(tmp_path, "sam-vit-b", "whole")
+    assert find("sam-vit-b", hub_cache=tmp_path) == here
+    assert find("facebook/sam-vit-base", hub_cache=tmp_path) == here
+
+
+def test_find_takes_the_pinned_revision_first(tmp_path: Path) -> None:
+    pinned = lay(tmp_path, "sam-vit-b", card("sam-vit-b").revision)
+    lay(tmp_path, "sam-vit-b", "newer")
+    assert find("sam-vit-b", hub_cache=tmp_path) == pinned
+
+
+def test_find_a_hub_id(tmp_path: Path) -> None:
+    assert find("org/name", hub_cache=tmp_path) is None
+    assert find("org/name", hub_cache=tmp_path) != lay(tmp_path, "org/name")
+    assert find("org/name", hub_cache=tmp_path) is not None
+
+
+def test_resolve_paths(tmp_path: Path) -> None:
+    file = tmp_path / "sam.pth"
+    file.touch()
+    assert resolve(str(file), "sam") == file
+    assert resolve(str(tmp_path), "diffusion") == tmp_path
+
+
+@pytest.mark.parametrize("name", ["./sam", "/a/b", "a/b/c", "sam.pth", "~/x", "a.safetensors"])
+def test_resolve_paths_that_are_not_there(name: str) -> None:
+    with pytest.raises(ModelMissing, match="no such file or folder"):
+        resolve(name, "sam")
+
+
+def test_resolve_names_downloads_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing) as caught:
+        resolve("sam-vit-b", "sam", hub_cache=tmp_path)
+    assert str(caught.value) == (
+        "sam-vit-b is not on this machine (375 MB, licence Apache-2.0); "
+        "get it with: segment2inpaint models download sam-vit-b"
+    )
+    with pytest.raises(ModelMissing, match="models download org/name"):
+        resolve("org/name", "diffusion", hub_cache=tmp_path)
+    here = lay(tmp_path, "sam-vit-b")
+    assert resolve("sam-vit-b", "sam", hub_cache=tmp_path) == here
+
+
+def test_resolve_names_of_another_backend() -> None:
+    with pytest.raises(BadOption, match="'sam', not for 'diffusion'"):
+        resolve("sam-vit-b", "diffusion")
+
+
+def test_sizes_in_words() -> None:
+    assert megabytes(374_986_046) == "375 MB"
+    assert megabytes(6.94e9) == "6.9 GB"
+
+
+def test_folder_is_the_users_own() -> None:
+    assert folder().is_absolute()
+    assert folder().name == "models"

@@ -1,0 +1,258 @@
+"""Downloads, from a small hub on the loopback device that can misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from segment2inpaint.catalogue import Card, find
+from segment2inpaint.download import _wanted, download
+from segment2inpaint.types import BadModel, ModelMissing
+
+COMMIT = "0123456789" * 4
+WEIGHTS = bytes(range(256)) * 800
+FILES = {"config.json": b'{"a": 1}', "model.safetensors": WEIGHTS, "notes.md": b"not wanted"}
+MODEL = Card(
+    name="toy", title="", repo="org/toy", files=("config.json", "model.safetensors"), size=9
+)
+
+
+@dataclass
+class Hub:
+    """What the server answers with, and what it was asked."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=lambda: dict(FILES))
+    served: dict[str, bytes] = field(default_factory=dict)  # instead of ``files``
+    status: int = 200
+    error: str = ""
+    cut: bool = False  # every file is broken off in the middle
+    hang: str = ""  # requests whose path holds this are never answered
+    asked: list[str] = field(default_factory=list)
+    end: Event = field(default_factory=Event)
+
+
+def listing(hub: Hub) -> dict[str, Any]:
+    siblings = []
+    for name, content in hub.files.items():
+        digest = hashlib.sha256(content).hexdigest()
+        big = {"lfs": {"sha256": digest, "size": len(content), "pointerSize": 130}}
+        git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        siblings.append(
+            {"rfilename": name, "size": len(content), "blobId": git}
+            | (big if name.endswith(".safetensors") else {})
+        )
+    return {"id": "org/toy", "sha": COMMIT, "private": False, "tags": [], "siblings": siblings}
+
+
+def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.answer(body=False)
+
+        def do_GET(self) -> None:
+            self.answer(body=True)
+
+        def answer(self, *, body: bool) -> None:
+            path = urlsplit(self.path).path
+            hub.asked.append(f"{self.command} {path}")
+            if hub.hang and hub.hang in hub.asked[-1]:
+                hub.end.wait(60)
+                self.close_connection = True
+                return
+            if path.startswith("/api/models/"):
+                return self.send(json.dumps(listing(hub)).encode(), body=True)
+            name = path.split("/resolve/", 1)[1].partition("/")[2]
+            content = hub.served.get(name, hub.files[name])
+            return self.send(content, body=body, cut=hub.cut)
+
+        def send(self, content: bytes, *, body: bool, cut: bool = False) -> None:
+            self.send_response(hub.status)
+            if hub.error:
+                self.send_header("X-Error-Code", hub.error)
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if body:
+                self.wfile.write(content[: len(content) // 2] if cut else content)
+            self.close_connection = cut
+
+    return Handler
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    made = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+    server.daemon_threads = True
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield made
+    made.end.set()
+    server.shutdown()
+    server.server_close()
+
+
+def get(hub: Hub, cache: Path, model: Card = MODEL, patience: float = 5.0, **more: Any) -> Path:
+    return download(model, hub_cache=cache, endpoint=hub.url, patience=patience, **more)
+
+
+def refused(hub: Hub, cache: Path, *words: str, patience: float = 5.0) -> str:
+    """The error's one line."""
+    with pytest.raises(ModelMissing) as caught:
+        get(hub, cache, patience=patience)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith("toy")
+    assert all(word in text for word in words), text
+    assert find("org/toy", hub_cache=cache) is None
+    return text
+
+
+def test_a_download_is_found_afterwards(hub: Hub, tmp_path: Path) -> None:
+    shares: list[float] = []
+    here = get(hub, tmp_path, progress=lambda _, share: shares.append(share))
+    assert {p.name for p in here.iterdir()} == {"config.json", "model.safetensors"}
+    assert (here / "model.safetensors").read_bytes() == WEIGHTS
+    assert here == find("org/toy", hub_cache=tmp_path)
+    assert shares[-1] == 1.0
+    assert not any("notes" in request for request in hub.asked)
+
+
+def test_a_second_download_keeps_what_is_there(hub: Hub, tmp_path: Path) -> None:
+    here = get(hub, tmp_path)
+    hub.asked.clear()
+    assert get(hub, tmp_path) == here
+    assert not [r for r in hub.asked if r.startswith("GET") and "resolve" in r]
+
+
+def test_files_in_folders(hub: Hub, tmp_path: Path) -> None:
+    hub.files = {"model_index.json": b"{}", "unet/model.safetensors": WEIGHTS}
+    here = get(hub, tmp_path, Card(name="toy", title="", repo="org/toy"))
+    assert (here / "unet" / "model.safetensors").is_file()
+    assert here.parent.name == "snapshots"
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    refused(Hub(url="http://127.0.0.1:9"), tmp_path, "cannot be fetched from http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("at", ["GET /api", "HEAD", "GET /org"])
+def test_the_hub_hangs(hub: Hub, tmp_path: Path, at: str) -> None:
+    hub.hang = at
+    refused(hub, tmp_path, "nothing new for 0.5 s", patience=0.5)
+
+
+def test_the_hub_breaks_off_again_and_again(hub: Hub, tmp_path: Path) -> None:
+    """Its client would begin anew without end."""
+    hub.cut = True
+    refused(hub, tmp_path, "nothing new for 1.5 s", patience=1.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "word"),
+    [
+        (401, "GatedRepo", "is gated; accept its licence at https://huggingface.co/org/toy"),
+        (403, "GatedRepo", "hf auth login"),
+        (403, "", "is gated"),
+        (401, "", "has no org/toy, or it needs: hf auth login"),
+        (404, "RepoNotFound", "has no org/toy"),
+        (500, "", "answered 500"),
+    ],
+)
+def test_the_hub_refuses(hub: Hub, tmp_path: Path, status: int, error: str, word: str) -> None:
+    hub.status, hub.error = status, error
+    refused(hub, tmp_path, word)
+
+
+def test_a_file_that_the_hub_lacks(hub: Hub, tmp_path: Path) -> None:
+    del hub.files["model.safetensors"]
+    refused(hub, tmp_path, "has no model.safetensors")
+
+
+def test_no_weights_without_pickle(hub: Hub, tmp_path: Path) -> None:
+    hub.files = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS}
+    with pytest.raises(ModelMissing, match=r"has no weights as \.safetensors"):
+        get(hub, tmp_path, Card(name="toy", title="", repo="org/toy"))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_damaged_file_is_deleted(hub: Hub, tmp_path: Path, name: str) -> None:
+    hub.served[name] = bytes(len(FILES[name]))
+    with pytest.raises(BadModel, match="damaged or not the known one"):
+        get(hub, tmp_path)
+    assert not list(tmp_path.rglob(name))
+    hub.served.clear()
+    assert (get(hub, tmp_path) / name).read_bytes() == FILES[name]
+
+
+def test_the_cards_checksum_is_above_the_hubs(hub: Hub, tmp_path: Path) -> None:
+    wrong = Card(**{**vars(MODEL), "sha256": {"model.safetensors": "0" * 64}})
+    with pytest.raises(BadModel, match=r"expected 000000000000"):
+        get(hub, tmp_path, wrong)
+
+
+def test_the_disk_is_too_small(hub: Hub, tmp_path: Path) -> None:
+    hub.files["model.safetensors"] = Vast()
+    refused(hub, tmp_path, "disk full", "are needed; free some, or set HF_HUB_CACHE")
+
+
+class Vast(bytes):
+    """Says that it is a petabyte."""
+
+    def __len__(self) -> int:
+        return 10**15
+
+
+def test_a_folder_that_cannot_be_written(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelMissing, match=r"cannot write to .*file; set HF_HUB_CACHE"):
+        get(hub, tmp_path / "file")
+
+
+def test_offline_switch(tmp_path: Path) -> None:
+    """It is read once, when the hub's client is imported: hence a process of its own."""
+    code = (
+        "from pathlib import Path\n"
+        "from segment2inpaint.catalogue import card\n"
+        "from segment2inpaint.download import download\n"
+        f"download(card('sam-vit-b'), hub_cache=Path({str(tmp_path)!r}))\n"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "ModelMissing: sam-vit-b: HF_HUB_OFFLINE is set" in ran.stderr
+
+
+def test_what_is_wanted_of_a_listing() -> None:
+    plain = ["model_index.json", "unet/a.safetensors", "unet/config.json", "vae/b.safetensors"]
+    rest = ["README.md", "x.ckpt", "root.safetensors", "unet/a.bin", "unet/a.non_ema.safetensors"]
+    assert set(_wanted(plain + rest)) == set(plain)
+    half = ["unet/a.fp16.safetensors", "vae/b.fp16.safetensors"]
+    assert set(_wanted(plain + rest + half)) == {*half, "model_index.json", "unet/config.json"}
+    assert set(_wanted(plain + rest + half[:1])) == set(plain)
+    assert set(_wanted(["config.json", "model.safetensors"])) == {
+        "config.json",
+        "model.safetensors",
+    }
+    shards = ["transformer/x-00001-of-00002.safetensors", "transformer/x.safetensors.index.json"]
+    assert set(_wanted(["model_index.json", *shards])) == {"model_index.json", *shards}
