@@ -9,6 +9,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, terminal
-from .options import file, fill_options, output_options, prompt_options, refine_options
+from .options import (
+    device_option,
+    file,
+    fill_options,
+    output_options,
+    prompt_options,
+    refine_options,
+    target_options,
+)
 
 if TYPE_CHECKING:
     from .images import Photo
-    from .types import Detector, Picture, Prompt, Refine, Request, Result
+    from .types import Picture, Prompt, Refine, Request, Result
 
 Options = dict[str, Any]
 
-DONE, FAILED, NOTHING_FOUND, INTERRUPTED = 0, 1, 4, 130
+FAILED, NOTHING_FOUND, INTERRUPTED = 1, 4, 130
+OUTPUTS = ("output", "save_mask", "preview")
 
 NO_LIBGL = (
     "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
@@ -63,6 +73,8 @@ def main() -> None:
 @prompt_options
 @refine_options
 @fill_options
+@device_option
+@target_options
 @output_options
 def remove(**given: Any) -> None:
     """Take an object away.
@@ -82,6 +94,8 @@ def remove(**given: Any) -> None:
 @click.option("--with", "picture", type=file, metavar="PICTURE.png",
               help="A picture to put there; its transparency is its outline.")  # fmt: skip
 @fill_options
+@device_option
+@target_options
 @output_options
 def replace(**given: Any) -> None:
     """Put something else in an object's place.
@@ -99,8 +113,8 @@ def replace(**given: Any) -> None:
 @main.command()
 @prompt_options
 @refine_options
-@output_options
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")
+@device_option
+@target_options
 def mask(**given: Any) -> None:
     """The mask of an object, as a picture: white is the object.
 
@@ -110,37 +124,70 @@ def mask(**given: Any) -> None:
     Example:
       segment2inpaint mask street.jpg -p 412,300 -o mask.png
     """
-    from . import images, pipeline
+    import numpy as np
+
+    from . import detect, images, pipeline
     from .types import Length
 
     request, photo = _request(given)
+    _check_outputs(given, photo)
     none = Length(0, "px")
     how = _refine({**given, "dilate": given["dilate"] or none, "feather": given["feather"] or none})
-    found = pipeline.find(_detector(request, given), photo.image, request.prompts)
+    request = dataclasses.replace(request, detector=_detector(request), refine=how)
+    with _about(photo):
+        detector = detect.load(request.detector, given["device"])
+        found = pipeline.find(detector, photo.image, request.prompts)
     alpha, _, _ = pipeline.refined(found, request.prompts, how)
-    images.write_mask(given["output"], alpha, overwrite=given["overwrite"])
+    if given["output"] == "-":
+        picture = images.photo_of(np.rint(255 * alpha).astype(np.uint8)[..., None].repeat(3, 2))
+        _stdout(images.encode(dataclasses.replace(picture, grey=True), picture.image, 0 * alpha))
+    else:
+        images.write_mask(given["output"], alpha, source=photo.path, overwrite=given["overwrite"])
+    if given["as_json"]:
+        _print(terminal.mask_report(photo, given["output"], request, found))
 
 
 def _edit(given: Options, *, generate: bool) -> None:
     """What ``remove`` and ``replace`` share: read, run, write, tell."""
-    from . import inpaint
+    from . import detect, inpaint
     from .pipeline import Pipeline
 
-    _check_outputs(given)
     request, photo = _request(given)
-    detector = _detector(request, given)
+    _check_outputs(given, photo)
+    request = dataclasses.replace(request, detector=_detector(request))
     if request.inpainter == "auto":
         request = dataclasses.replace(request, inpainter=inpaint.choose(generate=generate))
+    detector = detect.load(request.detector, given["device"])
     inpainter = inpaint.load(request.inpainter, given["device"])
-    with terminal.Meter() as meter:
+    with terminal.Meter() as meter, _about(photo):
         pipeline = Pipeline(detector, inpainter, meter)
         result = pipeline(photo, request.prompts, request.refine, request.fill)
     _deliver(given, photo, request, result)
 
 
-def _check_outputs(given: Options) -> None:
+@contextmanager
+def _about(photo: Photo) -> Iterator[None]:
+    """Say of which photo an error speaks."""
+    from .types import BadPrompt, NothingFound
+
+    try:
+        yield
+    except (BadPrompt, NothingFound) as error:
+        raise type(error)(f"{photo.name}: {error}") from error
+
+
+def _check_outputs(given: Options, photo: Photo) -> None:
+    """Refuse before the work what could not be written after it."""
+    from . import images
+
     if given["as_json"] and given["output"] == "-":
         raise click.UsageError("--json and -o - would both write to standard output")
+    targets = [Path(given[name]) for name in OUTPUTS if given.get(name) not in (None, "-")]
+    if len({target.absolute() for target in targets}) < len(targets):
+        raise click.UsageError("two of the outputs are the same file")
+    for target in targets:
+        images.format_of(target)
+        images.check_target(target, source=photo.path, overwrite=given["overwrite"])
 
 
 def _request(given: Options) -> tuple[Request, Photo]:
@@ -202,16 +249,16 @@ def _picture(path: Path) -> Picture:
     return Picture(photo.image, (photo.alpha / top).astype(np.float32), str(path))
 
 
-def _detector(request: Request, given: Options) -> Detector:
-    """The detector asked for; what ``auto`` takes is told in one line."""
+def _detector(request: Request) -> str:
+    """The detector's name; what ``auto`` takes is told in one line."""
     from . import detect
 
     if request.detector != "auto":
-        return detect.load(request.detector, given["device"])
+        return request.detector
     choice = detect.choose(request.prompts)
     if choice.why:
         click.echo(f"detector: {choice.name} ({choice.why})", err=True)
-    return detect.load(choice.name, given["device"])
+    return choice.name
 
 
 def _deliver(given: Options, photo: Photo, request: Request, result: Result) -> None:
@@ -221,21 +268,29 @@ def _deliver(given: Options, photo: Photo, request: Request, result: Result) -> 
     from . import images
     from .pipeline import preview
 
-    how = {"quality": given["quality"], "overwrite": given["overwrite"]}
+    how = {"quality": given["quality"]}
     if given["output"] == "-":
-        sys.stdout.buffer.write(
-            images.encode(photo, result.image, result.alpha, quality=given["quality"])
-        )
+        _stdout(images.encode(photo, result.image, result.alpha, **how))
     else:
-        images.write(Path(given["output"]), photo, result.image, result.alpha, **how)
+        images.write(
+            given["output"], photo, result.image, result.alpha, overwrite=given["overwrite"], **how
+        )
     if given["save_mask"]:
         images.write_mask(given["save_mask"], result.alpha)
     if given["preview"]:
         sheet = images.photo_of(preview(photo.image, result))
-        images.write(given["preview"], sheet, sheet.image, np.ones(sheet.size, np.float32))
+        images.write(given["preview"], sheet, sheet.image, np.zeros(sheet.size, np.float32))
     if given["as_json"]:
-        click.echo(json.dumps(terminal.report(photo, given["output"], request, result), indent=2))
+        _print(terminal.report(photo, given["output"], request, result))
     click.echo(terminal.summary(given["output"], result), err=True)
+
+
+def _stdout(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+
+
+def _print(report: dict[str, Any]) -> None:
+    click.echo(json.dumps(report, indent=2))
 
 
 @main.group()
@@ -250,7 +305,7 @@ def list_models() -> None:
 
     for card in catalogue.cards():
         here = "*" if catalogue.find(card.name) else " "
-        size = terminal.megabytes(card.size)
+        size = catalogue.megabytes(card.size)
         click.echo(
             f"{here} {card.name:<16}{card.kind:<11}{size:>8}  {card.licence:<12} {card.title}"
         )
@@ -273,11 +328,12 @@ def show(name: str) -> None:
 def download(name: str) -> None:
     """Fetch a model, tell its licence, and check what came."""
     from . import catalogue
+    from .download import download as fetch
 
     card = catalogue.card(name)
-    click.echo(f"{card.title}: {terminal.megabytes(card.size)}, licence {card.licence}", err=True)
+    click.echo(f"{card.title}: {catalogue.megabytes(card.size)}, licence {card.licence}", err=True)
     with terminal.Meter() as meter:
-        path = catalogue.download(card, meter)
+        path = fetch(card, meter)
     click.echo(path)
 
 

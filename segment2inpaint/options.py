@@ -113,16 +113,21 @@ fill_options = options(
     click.option("--guidance-scale", type=float, help="[default: the model's]"),
     click.option("--strength", type=click.FloatRange(0, 1, min_open=True),
                  help="[default: the model's]"),
-    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
 )  # fmt: skip
 
-output_options = options(
+device_option = click.option("--device", default="auto", show_default=True,
+                             metavar="auto|cpu|cuda|mps", help="Where models run.")  # fmt: skip
+
+target_options = options(
     click.option("-o", "--output", required=True, metavar="OUT",
                  help="Where the result goes; - is standard output."),
     click.option("--overwrite", is_flag=True, help="OUT may be the photo itself."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)  # fmt: skip
+
+output_options = options(
     click.option("--save-mask", type=file, metavar="PNG", help="Also write what was changed."),
     click.option("--preview", type=file, metavar="FILE", help="Also write before | mask | after."),
     click.option("--quality", type=click.IntRange(1, 100),
                  help="Of a JPEG, WebP or AVIF.  [default: as the photo's]"),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )  # fmt: skip

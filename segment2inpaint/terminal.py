@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from . import __version__
 
 if TYPE_CHECKING:
     from .images import Photo
-    from .types import Request, Result
+    from .types import Mask, Request, Result
 
 PATIENCE = 1.0  # s before anything is said
 
@@ -59,7 +60,20 @@ class Meter:
 
 
 def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
-    """The result as JSON data, arrays left out."""
+    """A result as JSON data, arrays left out."""
+    return {
+        **mask_report(photo, output, request, result.masks),
+        "settings": dict(result.settings),
+        "changed": int((result.alpha > 0).sum()),
+        "changed_outside": result.changed_outside,
+        "seconds": dict(result.seconds),
+    }
+
+
+def mask_report(
+    photo: Photo, output: str, request: Request, found: Sequence[Mask]
+) -> dict[str, Any]:
+    """What was found, as JSON data."""
     from .request import dump
     from .types import box_of
 
@@ -69,14 +83,10 @@ def report(photo: Photo, output: str, request: Request, result: Result) -> dict[
         "size": {"width": photo.size[1], "height": photo.size[0]},
         "output": output,
         "request": dump(request),
-        "settings": dict(result.settings),
         "masks": [
             {"box": list(box_of(m.bits)), "area": int(m.bits.sum()), "score": round(m.score, 4)}
-            for m in result.masks
+            for m in found
         ],
-        "changed": int((result.alpha > 0).sum()),
-        "changed_outside": result.changed_outside,
-        "seconds": dict(result.seconds),
     }
 
 
@@ -90,8 +100,3 @@ def summary(output: str, result: Result) -> str:
         f"{result.changed_outside} pixels changed outside ({used}, "
         f"{sum(result.seconds.values()):.1f} s)"
     )
-
-
-def megabytes(count: int) -> str:
-    """A size in bytes, for people: 375 MB, 6.9 GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

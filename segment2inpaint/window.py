@@ -182,5 +182,5 @@ def placed(picture: Picture, box: Box) -> tuple[Box, Image, Alpha]:
     x0 = box.x0 + (box.width - width) // 2
     where = Box(x0, box.y1 - height, x0 + width, box.y1)
     pixels: NDArray[np.uint8] = np.asarray(small)
-    share: Alpha = pixels[..., 3].astype(np.float32) / 255
+    share: Alpha = np.divide(pixels[..., 3], 255, dtype=np.float32)
     return where, pixels[..., :3], share

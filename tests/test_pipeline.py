@@ -1,0 +1,155 @@
+"""The flow, with detectors and inpainters that only pretend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import FakeDetector, FakeInpainter, masks
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segment2inpaint.images import photo_of
+from segment2inpaint.pipeline import Pipeline, changed_outside, preview
+from segment2inpaint.types import (
+    BadPrompt,
+    Bits,
+    Canvas,
+    Fill,
+    Length,
+    NothingFound,
+    OwnMask,
+    Picture,
+    Plate,
+    Points,
+    Refine,
+)
+
+LATENT = Canvas(area=64 * 64, multiple=8, cell=8)
+
+
+def noise(*size: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def block(height: int = 100, width: int = 120) -> Bits:
+    bits = np.zeros((height, width), np.bool_)
+    bits[40:60, 50:70] = True
+    return bits
+
+
+@given(masks(), st.sampled_from([Canvas(), LATENT]), st.booleans())
+def test_nothing_changes_outside_alpha(bits: Bits, canvas: Canvas, invert: bool) -> None:
+    """For any mask and canvas: outside identical, the object repainted whole."""
+    photo = photo_of(noise(*bits.shape))
+    before = photo.image.copy()
+    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(canvas))
+    result = pipeline(photo, [], Refine(invert=invert, fill_holes=False))
+    assert result.changed_outside == 0
+    assert (result.image[result.alpha == 0] == before[result.alpha == 0]).all()
+    assert (result.image[~bits if invert else bits] == 77).all()
+    assert (photo.image == before).all()
+
+
+def test_changed_outside_counts() -> None:
+    """It is a measurement: a fault would show."""
+    before = noise(8, 8)
+    after = before.copy()
+    after[2, 3] ^= 1
+    alpha = np.zeros((8, 8), np.float32)
+    assert changed_outside(before, after, alpha) == 1
+    alpha[2, 3] = 0.1
+    assert changed_outside(before, after, alpha) == 0
+
+
+def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
+    fake = FakeInpainter()
+    result = Pipeline(FakeDetector(block()), fake)(photo_of(noise(100, 120)), [])
+    ((crop,),) = fake.calls
+    (window,) = result.settings["windows"]
+    x0, y0, x1, y1 = window["box"]
+    assert (crop.bits == (result.alpha[y0:y1, x0:x1] > 0)).all()
+
+
+def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
+    bits = np.zeros((400, 900), np.bool_)
+    bits[100:120, 100:120] = bits[100:120, 700:720] = True
+    fake = FakeInpainter()
+    Pipeline(FakeDetector(bits), fake)(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
+    (crops,) = fake.calls
+    assert [crop.seed for crop in crops] == [5, 6]
+
+
+def test_two_objects_are_two_masks() -> None:
+    one, two = block(), np.roll(block(), 30, axis=1)
+    result = Pipeline(FakeDetector(one, two), FakeInpainter())(photo_of(noise(100, 120)), [])
+    assert len(result.masks) == 2
+    assert (result.alpha[one | two] == 1).all()
+
+
+def test_a_prompt_to_paint_doubles_the_dilation() -> None:
+    pipeline = Pipeline(FakeDetector(block()), FakeInpainter())
+    photo = photo_of(noise(100, 120))
+    plain = pipeline(photo, []).settings["dilate"]
+    assert pipeline(photo, [], fill=Fill(prompt="a rose")).settings["dilate"] == 2 * plain
+
+
+def test_a_latent_cell_sets_the_least_dilation() -> None:
+    """Small windows are enlarged twofold: a cell of 32 model pixels is 16 photo pixels."""
+    canvas = Canvas(area=512 * 512, multiple=32, cell=32)
+    big = np.zeros((600, 600), np.bool_)
+    big[290:310, 290:310] = True
+    result = Pipeline(FakeDetector(big), FakeInpainter(canvas))(photo_of(noise(600, 600)), [])
+    assert result.settings["dilate"] == pytest.approx(16, abs=0.1)
+
+
+@pytest.mark.parametrize("found", [[], [np.zeros((100, 120), np.bool_)]])
+def test_nothing_found(found: list[Bits]) -> None:
+    """No mask and an empty mask are the same: an error, never an empty run."""
+    with pytest.raises(NothingFound, match="fake"):
+        Pipeline(FakeDetector(*found), FakeInpainter())(photo_of(noise(100, 120)), [])
+
+
+@pytest.mark.parametrize(
+    "prompt", [OwnMask(np.ones((9, 7), np.bool_), "m.png"), Plate(noise(9, 7), "m.png")]
+)
+def test_another_size_than_the_photos_is_refused(prompt: OwnMask | Plate) -> None:
+    with pytest.raises(BadPrompt, match=r"m\.png: expected the photo's size 120x100, got 7x9"):
+        Pipeline(FakeDetector(block()), FakeInpainter())(photo_of(noise(100, 120)), [prompt])
+
+
+def test_a_hole_with_an_excluding_click_is_kept() -> None:
+    bits, none = block(), Length(0, "px")
+    bits[50, 60] = False
+    pipeline = Pipeline(FakeDetector(bits), FakeInpainter())
+    photo, exact = photo_of(noise(100, 120)), Refine(none, none)
+    assert pipeline(photo, [], exact).alpha[50, 60] == 1
+    assert pipeline(photo, [Points((), ((60, 50),))], exact).alpha[50, 60] == 0
+
+
+def test_a_picture_takes_the_objects_place() -> None:
+    """It lies over the fill, and its pixels count as changed by right."""
+    picture = Picture(np.full((10, 10, 3), 200, np.uint8), np.ones((10, 10), np.float32))
+    result = Pipeline(FakeDetector(block()), FakeInpainter())(
+        photo_of(noise(100, 120)), [], fill=Fill(picture=picture)
+    )
+    assert (result.image[40:60, 50:70] == 200).all()
+    assert (result.image[38, 50:70] == 77).all()
+    assert result.changed_outside == 0
+
+
+def test_preview_shows_before_mask_after() -> None:
+    photo = photo_of(noise(100, 120))
+    result = Pipeline(FakeDetector(block()), FakeInpainter())(photo, [])
+    sheet = preview(photo.image, result)
+    assert sheet.shape == (100, 3 * 120 + 16, 3)
+    assert (sheet[:, :120] == photo.image).all()
+    assert (sheet[:, -120:] == result.image).all()
+    assert preview(photo.image, result, side=60).shape == (50, 3 * 60 + 16, 3)
+
+
+def test_stages_are_told_and_timed() -> None:
+    told: list[str] = []
+    pipeline = Pipeline(FakeDetector(block()), FakeInpainter(), lambda s, _: told.append(s))
+    result = pipeline(photo_of(noise(100, 120)), [])
+    assert told == ["detect", "refine", "inpaint", "check"]
+    assert list(result.seconds) == told
