@@ -226,6 +226,9 @@ def _quiet_hub() -> Iterator[None]:
     disable_progress_bars()
     try:
         yield
+    except TimeoutError:  # the call that was given up goes on for a while: keep it silent
+        level, barred = logging.CRITICAL, True
+        raise
     finally:
         log.setLevel(level)
         if not barred:
