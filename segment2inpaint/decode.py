@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +24,11 @@ from .types import BadImage
 Pixels = NDArray[Any]
 
 # What Pillow raises on damaged files, by fuzzing.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
+DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError, struct.error
+)  # fmt: skip
 
-_READ = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+_READ = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 _MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
 _HEIC = (b"heic", b"heix", b"heim", b"hevc", b"mif1", b"msf1")
@@ -55,8 +56,7 @@ class Decoded:
 
 def formats() -> list[str]:
     """The formats that can be read here."""
-    known = [kind for kind in _READ if kind not in ("MPO", "AVIF")]
-    return [*known, "AVIF"] if features.check("avif") else known
+    return [kind for kind in _READ if kind != "AVIF" or features.check("avif")]
 
 
 def decode(data: bytes, name: str, max_pixels: int) -> Decoded:
@@ -85,17 +85,18 @@ def line(error: BaseException) -> str:
 def _opened(data: bytes, name: str) -> Iterator[Pillow.Image]:
     """The picture with its header read, without Pillow's own limit: ours is checked next."""
     try:
-        with _OPENING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _OPENING:
             limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
             try:
-                picture = Pillow.open(BytesIO(data), formats=[*formats(), "MPO"])
+                picture = Pillow.open(BytesIO(data), formats=formats())
             finally:
                 Pillow.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError:
         raise BadImage(f"{name}: {_unknown(data)}") from None
     except DAMAGE as error:
-        raise BadImage(f"{name}: damaged ({line(error)}); fetch the file again") from error
+        raise BadImage(
+            f"{name}: truncated or damaged ({line(error)}); fetch the file again"
+        ) from error
     with picture:
         yield picture
 

@@ -36,6 +36,8 @@ _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _HUFFMAN = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
+_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
+_MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # a marker that is no restart
 _LONGEST = 65533  # bytes in a segment
 _AT_ONCE = 4096  # blocks transformed together: bounds the memory
@@ -59,17 +61,16 @@ _DCT = _cosines()
 
 
 class Segment(NamedTuple):
-    """A marker and what belongs to it; of a scan, its header and its coded data."""
+    """A marker, what its length covers, and the coded data after a scan's header."""
 
     marker: int
     body: bytes
+    scan: bytes = b""
 
     @property
     def coded(self) -> bytes:
         """As in the file."""
-        if self.marker == _SOS:
-            return b"\xff\xda" + self.body
-        return struct.pack(">BBH", 0xFF, self.marker, len(self.body) + 2) + self.body
+        return struct.pack(">BBH", 0xFF, self.marker, len(self.body) + 2) + self.body + self.scan
 
 
 class Layout(NamedTuple):
@@ -83,33 +84,27 @@ class Layout(NamedTuple):
 def segments(data: bytes) -> Iterator[Segment]:
     """The segments of the first picture in ``data``; whatever follows it is left out.
 
-    Raises ``ValueError`` where they do not follow each other.
+    As libjpeg does, passes over stray bytes between segments.
     """
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError(f"no JPEG marker at byte {at}")
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker == 0xD9:
+    at = len(_SOI)
+    while found := _MARKER.search(data, at):
+        marker, at = data[found.end() - 1], found.end()
+        if marker == 0xD9 or at + 2 > len(data):
             return
-        size = struct.unpack_from(">H", data, at + 2)[0]
-        stop = at + 2 + size
+        if marker in _ALONE:
+            continue
+        stop = end = at + struct.unpack_from(">H", data, at)[0]
         if marker == _SOS:
-            end = _SCAN_END.search(data, stop)
-            stop = end.start() if end else len(data)
-            yield Segment(marker, data[at + 2 : stop])
-        else:
-            yield Segment(marker, data[at + 4 : stop])
-        at = stop
+            after = _SCAN_END.search(data, stop)
+            end = after.start() if after else len(data)
+        yield Segment(marker, data[at + 2 : stop], data[stop:end])
+        at = end
 
 
 def layout(data: bytes) -> Layout:
     """Read the frame header. Raises ``ValueError`` if there is none that makes sense."""
     adobe, jfif = None, False
-    for marker, body in segments(data):
+    for marker, body, _ in segments(data):
         jfif = jfif or (marker == _APP0 and body.startswith(b"JFIF\0"))
         if marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
             adobe = body[11]
@@ -143,16 +138,12 @@ def spliced(data: bytes, image: Image, changed: Bits, exif: bytes) -> bytes | No
     file's own. None if the file is of a kind that cannot be edited so: arithmetic coding,
     four components, uneven subsampling.
     """
-    try:
-        plan = layout(data)
-        bare = _bare(data)
-    except ValueError:
-        return None
+    plan = layout(data)
     if not plan.plain:
         return None
     with _LOCK, tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.jpg"), Path(folder, "after.jpg")
-        before.write_bytes(bare)
+        before.write_bytes(_bare(data))
         try:
             file = jpeglib.read_dct(str(before))
             planes = [file.Y, file.Cb, file.Cr][: len(plan.factors)]
@@ -213,7 +204,8 @@ def _requantise(
         kept = _DCT.T @ (plane[y, x] * table.astype(np.float64)) @ _DCT
         fresh = pixels[y, :, :, x].mean(axis=(2, 4)) @ weights - shift
         samples = np.where(new[y, :, :, x].any(axis=(2, 4)), fresh, kept)
-        plane[y, x] = np.rint(_DCT @ samples @ _DCT.T / table).clip(-1023, 1023)
+        steps = np.maximum(table, 1)  # a 0 is against the standard, and met
+        plane[y, x] = np.rint(_DCT @ samples @ _DCT.T / steps).clip(-1023, 1023)
 
 
 def touched(data: bytes, changed: Bits) -> Bits:
@@ -271,7 +263,7 @@ def exif_segments(exif: bytes) -> list[Segment]:
 
 def _kept(segment: Segment) -> Segment | None:
     """The header segment to write for one that was read, None if it is dropped."""
-    marker, body = segment
+    marker, body, _ = segment
     if marker == _APP0 and body.startswith(b"JFIF\0"):
         return Segment(marker, body[:12] + bytes(2))
     profile = marker == _APP2 and body.startswith(b"ICC_PROFILE\0")

@@ -1,0 +1,130 @@
+"""Bad files are one line, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import Array, noise, saved
+from PIL import Image
+
+from segment2inpaint import deep, images
+from segment2inpaint.types import BadImage
+
+
+def frames(kind: str, **options: Any) -> bytes:
+    file = BytesIO()
+    both = [Image.fromarray(noise(8, 8, 3, seed=i)) for i in (1, 2)]
+    both[0].save(file, kind, save_all=True, append_images=both[1:], **options)
+    return file.getvalue()
+
+
+def tiff_of(pixels: Array, **options: Any) -> bytes:
+    file = BytesIO()
+    tifffile.imwrite(file, pixels, **options)
+    return file.getvalue()
+
+
+def moded(mode: str, kind: str) -> bytes:
+    file = BytesIO()
+    Image.new(mode, (8, 8)).save(file, kind)
+    return file.getvalue()
+
+
+PLANES = np.moveaxis(noise(9, 9, 3, np.uint16), 2, 0)
+REFUSED = {
+    "empty": (b"", "empty"),
+    "text": (b"hello, I am not a photo", "not a picture, expected JPEG"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC is not supported"),
+    "short jpeg": (saved(noise(64, 64, 3), "JPEG")[:1500], "truncated"),
+    "headless jpeg": (saved(noise(64, 64, 3), "JPEG")[:30], "truncated"),
+    "short png": (saved(noise(64, 64, 3), "PNG")[:5000], "truncated"),
+    "short png 16": (deep.png(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
+    "short tiff": (deep.tiff(noise(64, 64, 3))[:5000], "truncated"),
+    "short tiff 16": (deep.tiff(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
+    "short webp": (saved(noise(64, 64, 3), "WEBP")[:999], "truncated"),
+    "short bmp": (saved(noise(64, 64, 3), "BMP")[:999], "truncated"),
+    "gif": (frames("GIF"), "several pages or frames"),
+    "webp": (frames("WEBP"), "several pages or frames"),
+    "apng": (frames("PNG"), "several pages or frames"),
+    "tiff pages": (frames("TIFF"), "several pages or frames"),
+    "cmyk jpeg": (moded("CMYK", "JPEG"), "CMYK pixels, expected grey or RGB"),
+    "cmyk tiff": (moded("CMYK", "TIFF"), "CMYK pixels"),
+    "lab tiff": (moded("LAB", "TIFF"), "LAB pixels"),
+    "float": (tiff_of(np.zeros((9, 9), np.float32)), "F pixels"),
+    "float rgb": (tiff_of(np.zeros((9, 9, 3), np.float32), photometric="rgb"), "not a TIFF of 8"),
+    "int32": (tiff_of(np.zeros((9, 9), np.uint32)), "expected 8 or 16 bit"),
+    "planes": (tiff_of(PLANES, photometric="rgb", planarconfig="separate"), "16 bits in planes"),
+    "inverted": (tiff_of(PLANES[0], photometric="miniswhite"), "inverted"),
+    "premultiplied": (
+        tiff_of(noise(9, 9, 4, np.uint16), photometric="rgb", extrasamples=["assocalpha"]),
+        "premultiplied",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_files_are_one_line(case: str, tmp_path: Path) -> None:
+    """Each is ``BadImage`` with the file's name and what is wrong, in one line."""
+    data, words = REFUSED[case]
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(BadImage, match=words) as caught:
+        images.read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BadImage, match=r"^upload: "):
+        images.read(data, name="upload")
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match="no such file"):
+        images.read(tmp_path / "none.jpg")
+    with pytest.raises(BadImage, match="expected a picture, got a folder"):
+        images.read(str(tmp_path))
+    with pytest.raises(BadImage, match="cannot be read"):
+        images.read("nul\0byte.jpg")
+
+
+def test_bombs_are_refused_before_they_are_decoded() -> None:
+    """30000 x 30000 in 60 bytes: refused by the header, whatever Pillow's own limit."""
+    head = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
+    body = b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    bomb = deep.PNG + struct.pack(">I", 13) + body + struct.pack(">I4s", 9, b"IDAT") + bytes(9)
+    limit = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(BadImage, match=r"30000x30000 is 900.0 million.*at most 250.0.*--max-pix"):
+        images.read(bomb)
+    with pytest.raises(BadImage, match="truncated"):
+        images.read(bomb, max_pixels=10**9)
+    with pytest.raises(BadImage, match=r"at most 0.0 million"):
+        images.read(saved(noise(9, 9, 3), "PNG"), max_pixels=80)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]),
+    st.integers(0, 10**6),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6),
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damage_is_an_error_or_a_photo(kind: str, cut: int, flips: list[tuple[int, int]]) -> None:
+    """Cut and altered files are read or refused, never anything else."""
+    whole = saved(noise(12, 12, 3), kind)
+    data = bytearray(whole[: len(whole) - cut % len(whole)] if cut % 2 else whole)
+    for at, value in flips:
+        data[at % len(data)] = value
+    try:
+        photo = images.read(bytes(data), max_pixels=10**6)
+    except BadImage:
+        return
+    assert photo.image.shape == (*photo.size, 3)
