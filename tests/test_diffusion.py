@@ -145,9 +145,16 @@ def test_a_removal_does_not_see_the_object(model: Diffusion) -> None:
     assert not same(model.inpaint([plain], replace), model.inpaint([loud], replace))
 
 
-def test_a_crop_that_is_all_hole() -> None:
-    whole = Crop(crop().image, np.ones((64, 96), bool))
-    assert prefilled(whole) is whole
+@pytest.mark.parametrize("box", [(0, 64, 0, 96), (0, 10, 0, 10), (60, 64, 90, 96)])
+def test_a_hole_at_the_edge_is_filled(box: tuple[int, int, int, int]) -> None:
+    """Wherever anything is known, nothing of the object is left."""
+    y0, y1, x0, x1 = box
+    bits = np.zeros((64, 96), bool)
+    bits[y0:y1, x0:x1] = True
+    image = np.full((64, 96, 3), 90, np.uint8)
+    image[bits] = 250
+    painted = prefilled(Crop(image, bits)).image
+    assert bits.all() or painted.max() <= 110
 
 
 # --- settings ----------------------------------------------------------------------------------

@@ -306,3 +306,15 @@ def test_real_holes_and_parts_stay() -> None:
     bits[10:20, 10:20] = False
     bits[40:50, 40:50] = True
     assert np.array_equal(clean(bits, CLICK), bits)
+
+
+def test_a_notch_in_the_rim_is_no_hole() -> None:
+    """It is open to the outside, or to what lies beyond the photo's edge."""
+    bits = np.zeros((60, 60), bool)
+    bits[10:50, 10:60] = True
+    bits[10, 30] = bits[30, 59] = False
+    assert np.array_equal(clean(bits, CLICK), bits)
+
+
+def test_an_empty_mask_stays_empty() -> None:
+    assert not clean(np.zeros((9, 9), bool), CLICK).any()

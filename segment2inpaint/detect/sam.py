@@ -16,7 +16,18 @@ from segment_anything import SamPredictor
 from segment2inpaint.detect.prompts import Target, accept, targets
 from segment2inpaint.detect.sam_weights import build, read
 from segment2inpaint.device import choose as choose_device
-from segment2inpaint.types import BadImage, BadPrompt, Bits, Box, Image, Mask, Points, Prompt
+from segment2inpaint.types import (
+    BadImage,
+    BadPrompt,
+    Bits,
+    Box,
+    Image,
+    Mask,
+    Point,
+    Points,
+    Prompt,
+    box_of,
+)
 
 SLACK = 1.25  # in pixels of SAM's own mask, by how far its edge may be off
 LARGEST = 0.6  # of the photo, for a mask that no box asked for
@@ -184,23 +195,36 @@ def clean(bits: Bits, target: Target) -> Bits:
     An island that holds an include point stays, as does a hole that holds an exclude point or
     touches the photo's edge.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
-    if count < 2:
+    box = box_of(bits)
+    if not box.width:
         return bits
+    cleaned = np.zeros_like(bits)
+    include, exclude = (
+        [(x - box.x0, y - box.y0) for x, y in points if box.holds((x, y))]
+        for points in (target.include, target.exclude)
+    )
+    solid = _without_islands(bits[box.slices], include)
+    cleaned[box.slices] = solid | _specks(~solid, HOLE * solid.sum(), exclude)
+    return cleaned
+
+
+def _without_islands(bits: Bits, include: Sequence[Point]) -> Bits:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     area = stats[:, cv2.CC_STAT_AREA]
     keep = area >= ISLAND * area[1:].max()
-    keep[[labels[y, x] for x, y in target.include]] = True
+    keep[[labels[y, x] for x, y in include]] = True
     keep[0] = False
     solid: Bits = keep[labels]
-    return solid | _specks(~solid, HOLE * solid.sum(), target)
+    return solid
 
 
-def _specks(gaps: Bits, largest: float, target: Target) -> Bits:
+def _specks(gaps: Bits, largest: float, exclude: Sequence[Point]) -> Bits:
+    """Gaps inside, smaller than ``largest`` px: those on the rim of the box lead outside."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)
     fill = stats[:, cv2.CC_STAT_AREA] < largest
     for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         fill[edge] = False
-    fill[[labels[y, x] for x, y in target.exclude]] = False
+    fill[[labels[y, x] for x, y in exclude]] = False
     fill[0] = False
     specks: Bits = fill[labels]
     return specks

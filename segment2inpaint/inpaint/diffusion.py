@@ -8,10 +8,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from PIL import Image as Pillow
 from segment2inpaint.catalogue import cards, resolve
 from segment2inpaint.device import choose as choose_device
 from segment2inpaint.inpaint.diffusion_load import choose_dtype, load, parameters
+from segment2inpaint.inpaint.smooth import smooth
 from segment2inpaint.types import (
     BadModel,
     BadOption,
@@ -34,7 +35,6 @@ from segment2inpaint.types import (
 # For families without a card: what is asked for when an object is to go.
 BACKGROUND = "empty background, nothing there, photo"
 NATIVE = 1024  # px, the side of models that do not tell
-PREFILL = 3.0  # px, Telea's radius
 
 Step = Callable[[int, int], None]
 
@@ -131,11 +131,8 @@ def canvas_of(pipe: Any) -> Canvas:
 
 def prefilled(crop: Crop) -> Crop:
     """The crop with a smooth guess in its hole, so that a model that starts from the old
-    pixels does not bring the object back (Telea 2004)."""
-    if crop.bits.all():
-        return crop
-    image = cv2.inpaint(crop.image, crop.bits.astype(np.uint8), PREFILL, cv2.INPAINT_TELEA)
-    return Crop(np.asarray(image, np.uint8), crop.bits, crop.seed)
+    pixels does not bring the object back."""
+    return replace(crop, image=smooth(crop.image, crop.bits))
 
 
 def paint(pipe: Any, crop: Crop, settings: dict[str, Any], step: Step) -> Image | None:

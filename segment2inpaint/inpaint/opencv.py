@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
-
+from segment2inpaint.inpaint.smooth import NAVIER_STOKES, TELEA, smooth
 from segment2inpaint.types import Canvas, Crop, Fill, Image, Progress, quiet
-
-# Neighbourhood that a pixel is painted from, px. Larger only blurs, and costs its square.
-RADIUS = 3.0
 
 
 class Telea:
@@ -21,7 +16,7 @@ class Telea:
 
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its hole filled from the rim inwards; nothing in ``fill`` is used."""
-        return _painted(crops, cv2.INPAINT_TELEA, progress)
+        return _painted(crops, TELEA, progress)
 
 
 class NavierStokes:
@@ -32,14 +27,13 @@ class NavierStokes:
 
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its hole filled; nothing in ``fill`` is used."""
-        return _painted(crops, cv2.INPAINT_NS, progress)
+        return _painted(crops, NAVIER_STOKES, progress)
 
 
 def _painted(crops: Sequence[Crop], method: int, progress: Progress) -> list[Image]:
     painted = []
     for done, crop in enumerate(crops):
         progress("inpainting", done / len(crops))
-        hole = crop.bits.astype(np.uint8)
-        painted.append(np.asarray(cv2.inpaint(crop.image, hole, RADIUS, method), np.uint8))
+        painted.append(smooth(crop.image, crop.bits, method))
     progress("inpainting", 1.0)
     return painted
