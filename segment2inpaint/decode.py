@@ -66,8 +66,8 @@ def decode(data: bytes, name: str, max_pixels: int) -> Decoded:
     turned = exif.orientation(data)  # of a TIFF, whose pixels decoders would turn
     data = exif.turned(data, 1) if turned > 1 else data
     with _opened(data, name) as picture:
-        _check_kind(picture, data, name, max_pixels)
         try:
+            _check_kind(picture, data, name, max_pixels)
             return _decoded(picture, data, turned)
         except (*DAMAGE, MemoryError) as error:
             raise BadImage(

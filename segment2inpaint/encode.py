@@ -78,7 +78,7 @@ def _tiff(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
 def _webp(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
     options = notes.options(grey=False)  # WebP has no grey
     if quality is None:  # "quality" is then effort; exact: colours under alpha 0 stay
-        return _saved(pixels, "WEBP", lossless=True, exact=True, method=1, quality=50, **options)
+        return _saved(pixels, "WEBP", lossless=True, exact=True, method=0, quality=50, **options)
     return _saved(pixels, "WEBP", exact=True, quality=quality, **options)
 
 

@@ -237,11 +237,11 @@ def touched_blocks(photo: Photo, image: Image, alpha: Alpha) -> Bits:
     """Where a JPEG, written as JPEG without ``quality``, may decode differently, (H, W) bool.
 
     The blocks that hold a changed pixel, and the margin described in ``jpeg``; everywhere for
-    a JPEG of a rare kind that must be coded anew; the changed pixels for other formats.
+    a JPEG of a rare kind that must be coded anew, and for AVIF; the changed pixels for others.
     """
     changed = _changed(photo, image, alpha)
     if not photo.jpeg:
-        return changed
+        return changed if photo.format != "AVIF" else np.ones_like(changed)
     return _upright(
         jpeg.touched(photo.jpeg, _stored(changed, photo.orientation)), photo.orientation
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment2inpaint import images
+from segment2inpaint import exif, images
 
 Array = NDArray[Any]
 
@@ -33,9 +34,9 @@ def opened(data: bytes) -> Image.Image:
 
 
 def turned(value: int) -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = value, "Maker"
-    return exif
+    notes = Image.Exif()
+    notes[0x0112], notes[0x010F] = value, "Maker"
+    return notes
 
 
 def left_half(photo: images.Photo) -> Array:
@@ -54,3 +55,46 @@ def negative(photo: images.Photo, **options: Any) -> tuple[bytes, Array]:
 def raw(data: bytes) -> Array:
     """A JPEG's pixels as stored."""
     return np.asarray(Image.open(BytesIO(data)))
+
+
+def thumbnail() -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.full((16, 16, 3), 200, np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def directory(order: str, at: int, fields: list[tuple[int, int, bytes]], after: int = 0) -> bytes:
+    """A TIFF directory at ``at``, its long values following it."""
+    spill = at + 2 + 12 * len(fields) + 4
+    table, values = struct.pack(order + "H", len(fields)), b""
+    widths = {2: 1, 3: 2, 4: 4, 7: 1}
+    for tag, kind, value in fields:
+        table += struct.pack(order + "HHI", tag, kind, len(value) // widths[kind])
+        if len(value) <= 4:
+            table += value.ljust(4, b"\0")
+        else:
+            table += struct.pack(order + "I", spill + len(values))
+            values += value
+    return table + struct.pack(order + "I", after) + values
+
+
+def with_thumbnail(
+    order: str = "<", orientation: int = 6, note: bytes = b"maker's own", loose: bytes = b""
+) -> bytes:
+    """EXIF as cameras write it: make, orientation, maker note, a thumbnail behind it all."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    fields = [
+        (0x010F, 2, b"Maker\0"),
+        (0x0112, 3, struct.pack(order + "H", orientation)),
+        (0x8769, 4, struct.pack(order + "I", 200)),
+    ]
+    below = directory(order, 200, [(0x927C, 7, note)]) + loose
+    second = 200 + len(below)
+    picture = thumbnail()
+    ends = second + 2 + 24 + 4
+    link = [
+        (0x0201, 4, struct.pack(order + "I", ends)),
+        (0x0202, 4, struct.pack(order + "I", len(picture))),
+    ]
+    first = (head + directory(order, 8, fields, second)).ljust(200, b"\0")
+    return exif.PREFIX + first + below + directory(order, second, link) + picture

@@ -6,6 +6,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,18 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import Array, left_half, negative, noise, opened, raw, saved, turned
+from pictures import (
+    Array,
+    left_half,
+    negative,
+    noise,
+    opened,
+    raw,
+    saved,
+    thumbnail,
+    turned,
+    with_thumbnail,
+)
 from PIL import Image, PngImagePlugin
 
 from segment2inpaint import deep, images
@@ -239,3 +251,24 @@ def test_avif() -> None:
     ten = ten.replace(b"\x03\x08\x08\x08", b"\x03\x0a\x0a\x0a")  # the pixi box says so too
     with pytest.raises(BadImage, match="more than 8 bits of AVIF"):
         images.read(ten)
+
+
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_no_thumbnail_shows_the_old_picture(kind: str, target: str) -> None:
+    """The thumbnail in EXIF reaches no format; orientation and maker do."""
+    file = saved(noise(16, 16, 3), kind, exif=with_thumbnail())
+    assert thumbnail()[100:200] in file
+    data, _ = negative(images.read(file), format=target)
+    assert thumbnail()[100:200] not in data
+    assert data.count(b"\xff\xd8\xff") == (target == "JPEG")
+    assert opened(data).getexif()[0x010F] == "Maker"
+    assert images.read(data).orientation == (6 if kind == target else 1)
+
+
+def test_threads_do_not_mix_files_up() -> None:
+    """Reading and writing in several threads gives what one gives."""
+    files = [saved(noise(40, 40, 3, seed=i), "JPEG") for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        many = list(pool.map(lambda f: negative(images.read(f))[0], files * 5))
+    assert many == [negative(images.read(file))[0] for file in files] * 5

@@ -2,59 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-from io import BytesIO
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import thumbnail, with_thumbnail
 from PIL import Image
 
 from segment2inpaint import exif
-
-
-def thumbnail() -> bytes:
-    file = BytesIO()
-    Image.fromarray(np.full((16, 16, 3), 200, np.uint8)).save(file, "JPEG")
-    return file.getvalue()
-
-
-def directory(order: str, at: int, fields: list[tuple[int, int, bytes]], after: int = 0) -> bytes:
-    """A TIFF directory at ``at``, its long values following it."""
-    spill = at + 2 + 12 * len(fields) + 4
-    table, values = struct.pack(order + "H", len(fields)), b""
-    widths = {2: 1, 3: 2, 4: 4, 7: 1}
-    for tag, kind, value in fields:
-        table += struct.pack(order + "HHI", tag, kind, len(value) // widths[kind])
-        if len(value) <= 4:
-            table += value.ljust(4, b"\0")
-        else:
-            table += struct.pack(order + "I", spill + len(values))
-            values += value
-    return table + struct.pack(order + "I", after) + values
-
-
-def with_thumbnail(
-    order: str = "<", orientation: int = 6, note: bytes = b"maker's own", loose: bytes = b""
-) -> bytes:
-    """EXIF as cameras write it: make, orientation, maker note, a thumbnail behind it all."""
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
-    fields = [
-        (0x010F, 2, b"Maker\0"),
-        (0x0112, 3, struct.pack(order + "H", orientation)),
-        (0x8769, 4, struct.pack(order + "I", 200)),
-    ]
-    below = directory(order, 200, [(0x927C, 7, note)]) + loose
-    second = 200 + len(below)
-    picture = thumbnail()
-    ends = second + 2 + 24 + 4
-    link = [
-        (0x0201, 4, struct.pack(order + "I", ends)),
-        (0x0202, 4, struct.pack(order + "I", len(picture))),
-    ]
-    first = (head + directory(order, 8, fields, second)).ljust(200, b"\0")
-    return exif.PREFIX + first + below + directory(order, second, link) + picture
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
