@@ -1,4 +1,4 @@
-"""Files to ``Photo`` and back; the only module that opens and saves pictures.
+"""Files to ``Photo`` and back; with ``decode`` and ``encode`` all that knows picture files.
 
 Pixels are used as they are stored: no colour profile is applied, it only travels along. What
 a photo is, it stays: format, size, orientation, greyscale, alpha, 16 bits (PNG, TIFF), colour
