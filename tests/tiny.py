@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,76 @@ def stable_diffusion(channels: int = 9, kind: str = "StableDiffusionInpaintPipel
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def save_single_file(pipe: Any, path: Path) -> None:
+    """A tiny Stable Diffusion in one file, under the names that its authors gave its tensors."""
+    from safetensors.torch import save_file
+
+    weights = {}
+    for part, names in ORIGINAL.items():
+        for name, tensor in getattr(pipe, part).state_dict().items():
+            if part == "text_encoder":
+                name = "text_model." + name.removeprefix("text_model.")
+            resnet = part == "unet" and "transformer_blocks" not in name
+            for pattern, original in [*names.items(), *(ORIGINAL_RESNET.items() if resnet else ())]:
+                name = re.sub(pattern, original, name)
+            square = part == "vae" and ".attn_1." in name and tensor.ndim == 2
+            weights[name] = (tensor[..., None, None] if square else tensor).contiguous().clone()
+    save_file(weights, path)
+
+
+def _at(template: str, *terms: tuple[int, int, int]) -> Callable[[re.Match[str]], str]:
+    """Fill in numbers: of each (group, factor, offset), group * factor + offset."""
+
+    def name(found: re.Match[str]) -> str:
+        return template.format(*(int(found[g]) * factor + plus for g, factor, plus in terms))
+
+    return name
+
+
+ORIGINAL: dict[str, dict[str, Any]] = {
+    "text_encoder": {"^": "cond_stage_model.transformer."},
+    "unet": {
+        r"^time_embedding\.linear_1": "time_embed.0",
+        r"^time_embedding\.linear_2": "time_embed.2",
+        r"^conv_in": "input_blocks.0.0",
+        r"^conv_norm_out": "out.0",
+        r"^conv_out": "out.2",
+        r"^down_blocks\.(\d)\.resnets\.0": _at("input_blocks.{}.0", (1, 2, 1)),
+        r"^down_blocks\.(\d)\.attentions\.0": _at("input_blocks.{}.1", (1, 2, 1)),
+        r"^down_blocks\.(\d)\.downsamplers\.0\.conv": _at("input_blocks.{}.0.op", (1, 2, 2)),
+        r"^up_blocks\.0\.upsamplers\.0": "output_blocks.1.2",
+        r"^up_blocks\.0\.resnets\.(\d)": r"output_blocks.\1.0",
+        r"^up_blocks\.0\.attentions\.(\d)": r"output_blocks.\1.1",
+        r"^up_blocks\.1\.resnets\.(\d)": _at("output_blocks.{}.0", (1, 1, 2)),
+        r"^mid_block\.resnets\.(\d)": _at("middle_block.{}", (1, 2, 0)),
+        r"^mid_block\.attentions\.0": "middle_block.1",
+        "^": "model.diffusion_model.",
+    },
+    "vae": {
+        r"down_blocks\.(\d)\.resnets": r"down.\1.block",
+        r"down_blocks\.(\d)\.downsamplers\.0": r"down.\1.downsample",
+        r"up_blocks\.(\d)\.resnets": _at("up.{}.block", (1, -1, 3)),
+        r"up_blocks\.(\d)\.upsamplers\.0": _at("up.{}.upsample", (1, -1, 3)),
+        r"mid_block\.resnets\.(\d)": _at("mid.block_{}", (1, 1, 1)),
+        r"mid_block\.attentions\.0": "mid.attn_1",
+        "conv_shortcut": "nin_shortcut",
+        "conv_norm_out": "norm_out",
+        "group_norm": "norm",
+        r"to_([qkv])": r"\1",
+        r"to_out\.0": "proj_out",
+        "^": "first_stage_model.",
+    },
+}
+ORIGINAL_RESNET = {
+    r"\.norm1\.": ".in_layers.0.",
+    r"\.conv1\.": ".in_layers.2.",
+    r"\.norm2\.": ".out_layers.0.",
+    r"\.conv2\.": ".out_layers.3.",
+    r"\.time_emb_proj\.": ".emb_layers.1.",
+    r"\.conv_shortcut\.": ".skip_connection.",
+}
 
 
 def stable_diffusion_xl() -> Any:

@@ -8,12 +8,17 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 
-from segment2inpaint.types import BadModel, BadOption
+from segment2inpaint.catalogue import command, find
+from segment2inpaint.types import BadModel, BadOption, ModelMissing
 
 DTYPES = {
     "float32": torch.float32,
@@ -24,6 +29,10 @@ DTYPES = {
     "bf16": torch.bfloat16,
 }
 NEEDED = {"prompt", "image", "mask_image", "generator", "output_type"}
+
+# Tensors of Stable Diffusion 1.x in its original layout.
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+TEXT = "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight"
 
 # Checkpoint classes whose inpainting class has a name of its own.
 INPAINT_CLASS = {"LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline"}
@@ -44,21 +53,24 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
 
 
 def load(model: Path, dtype: torch.dtype) -> Any:
-    """The inpainting pipeline in a folder, on the CPU. Never touches the network.
+    """The inpainting pipeline in a folder or file, on the CPU. Never touches the network.
 
-    Raises ``BadModel``: not a pipeline's folder, a part missing or damaged, a family that
-    cannot inpaint from a prompt.
+    A file is a Stable Diffusion 1.x in the original layout, as .safetensors. Raises
+    ``BadModel``: not a pipeline, a part missing or damaged, a family that cannot inpaint from
+    a prompt; ``ModelMissing`` for a file whose configuration is not on this machine.
     """
-    index = _index(model)
-    pipeline = _inpaint_class(model, str(index.get("_class_name")))
-    options = _left_out(model, index, pipeline) | {
-        "variant": _variant(model, index),
-        "local_files_only": True,
-        _dtype_keyword(): dtype,
-    }
+    if model.is_file():
+        pipeline = _inpaint_class(model, "StableDiffusionInpaintPipeline")
+        opened = partial(_open_file, model, pipeline, _configuration(model), dtype)
+    else:
+        index = _index(model)
+        pipeline = _inpaint_class(model, str(index.get("_class_name")))
+        options = _left_out(model, index, pipeline) | {"variant": _variant(model, index)}
+        options |= {"local_files_only": True, _dtype_keyword(): dtype}
+        opened = partial(pipeline.from_pretrained, model, **options)
     try:
         with _quiet():
-            pipe = pipeline.from_pretrained(model, **options)
+            pipe = opened()
     except Exception as error:  # three libraries raise what they like
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         reason = reason.replace(f"{model}/", "").split(". ")[0].rstrip(".")
@@ -72,9 +84,7 @@ def load(model: Path, dtype: torch.dtype) -> Any:
 def _index(model: Path) -> dict[str, Any]:
     """``model_index.json``. Raises ``BadModel``."""
     if not model.is_dir():
-        raise BadModel(
-            f"{model}: not a folder; give the folder of a diffusers model (with model_index.json)"
-        )
+        raise BadModel(f"{model}: no such file or folder")
     path = model / "model_index.json"
     try:
         index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -139,6 +149,53 @@ def _variant(model: Path, index: dict[str, Any]) -> str | None:
         if half and len(half) == len(names):
             return "fp16"
     return None
+
+
+# --- a model in one file --------------------------------------------------------------------------
+
+
+def _configuration(model: Path) -> Path:
+    """The folder that tells how to build the file's networks: of the same name beside it, or
+    the catalogue's own Stable Diffusion 1.5. Raises ``ModelMissing`` or ``BadModel``."""
+    try:
+        with safe_open(model, "pt") as file:
+            names = set(file.keys())
+    except (SafetensorError, OSError) as error:
+        what = "not a readable .safetensors file, the only kind of single file that is taken"
+        raise BadModel(f"{model}: {what}") from error
+    if not {FIRST, TEXT} <= names:
+        raise BadModel(
+            f"{model}: not a Stable Diffusion 1.x in one file; convert others to a folder with "
+            "diffusers: from_single_file, save_pretrained"
+        )
+    beside = model.with_suffix("")
+    found = beside if (beside / "model_index.json").is_file() else find("sd15-inpaint")
+    if found is None:
+        raise ModelMissing(
+            f"{model}: a single file needs the configuration of its family; get it with: "
+            f"{command('sd15-inpaint')}, or lay it beside the file as {beside.name}/"
+        )
+    return found
+
+
+def _open_file(model: Path, pipeline: Any, configuration: Path, dtype: torch.dtype) -> Any:
+    """The pipeline from one file; its network has as many input channels as the file says."""
+    with safe_open(model, "pt") as file:
+        channels = file.get_slice(FIRST).get_shape()[1]
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "configuration"
+        weights = ignore_patterns("*.safetensors", "*.bin", "*.ckpt")
+        copytree(configuration, copy, ignore=weights)
+        unet = copy / "unet" / "config.json"
+        settings = json.loads(unet.read_text(encoding="utf-8"))
+        unet.write_text(json.dumps(settings | {"in_channels": channels}), encoding="utf-8")
+        return pipeline.from_single_file(
+            str(model),
+            config=str(copy),
+            local_files_only=True,
+            safety_checker=None,
+            **{_dtype_keyword(): dtype},
+        )
 
 
 def _dtype_keyword() -> str:
