@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment2inpaint import exif, images
+from segment2inpaint import images
+from segment2inpaint.images import exif
 
 Array = NDArray[Any]
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pictures import Array, noise, saved
 from PIL import Image
 
-from segment2inpaint import deep, images
+from segment2inpaint import images
+from segment2inpaint.images import deep
 from segment2inpaint.types import BadImage
 
 

@@ -31,7 +31,8 @@ from pictures import (
 )
 from PIL import Image, PngImagePlugin
 
-from segment2inpaint import deep, images
+from segment2inpaint import images
+from segment2inpaint.images import deep
 from segment2inpaint.types import BadImage
 
 LOSSLESS = [

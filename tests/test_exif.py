@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pictures import thumbnail, with_thumbnail
 from PIL import Image
 
-from segment2inpaint import exif
+from segment2inpaint.images import exif
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

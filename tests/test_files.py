@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segment2inpaint.files import check_target, write_bytes
+from segment2inpaint.images.files import check_target, write_bytes
 from segment2inpaint.types import BadImage
 
 
@@ -128,7 +128,7 @@ def test_interrupt_leaves_no_part(tmp_path: Path) -> None:
     (tmp_path / "out.bin").write_bytes(b"old")
     script = (
         "import os, signal, sys\n"
-        "from segment2inpaint.files import write_bytes\n"
+        "from segment2inpaint.images.files import write_bytes\n"
         "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGINT)\n"
         "write_bytes(sys.argv[1], b'new')\n"
     )

@@ -10,7 +10,8 @@ import pytest
 from pictures import left_half, negative, noise, opened, raw, saved, turned
 from PIL import Image, ImageOps
 
-from segment2inpaint import deep, images
+from segment2inpaint import images
+from segment2inpaint.images import deep
 from segment2inpaint.types import BadImage, BadOption
 
 

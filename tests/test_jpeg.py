@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from segment2inpaint import jpeg
+from segment2inpaint.images import jpeg
 
 Array = NDArray[Any]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError, features
 
+from ..types import BadImage
 from . import deep, exif
-from .types import BadImage
 
 Pixels = NDArray[Any]
 

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from .types import BadImage
+from ..types import BadImage
 
 
 def write_bytes(

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from ..types import Alpha, BadImage, BadOption, Bits, Image, box_of
 from . import exif, jpeg
 from .decode import DAMAGE, decode, formats, line
 from .encode import Notes, encoders
 from .files import check_target, write_bytes
-from .types import Alpha, BadImage, BadOption, Bits, Image, box_of
 
 __all__ = ["MAX_PIXELS", "Photo", "check_target", "encode", "format_of", "formats", "photo_of"]
 __all__ += ["read", "read_mask", "touched_blocks", "write", "write_bytes", "write_mask"]
