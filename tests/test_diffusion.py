@@ -14,7 +14,7 @@ import pytest
 import tiny
 import torch
 
-from segment2inpaint.catalogue import find
+from segment2inpaint.catalogue import card, find
 from segment2inpaint.inpaint import diffusion
 from segment2inpaint.inpaint.diffusion import Diffusion, canvas_of, paint, prefilled, settings_for
 from segment2inpaint.inpaint.diffusion_load import choose_dtype, load, mended
@@ -240,19 +240,20 @@ def test_no_numbers_at_all(folders: dict[str, Path]) -> None:
         loaded.inpaint([crop()], FILL)
 
 
-def test_a_refused_crop_is_given_back(folders: dict[str, Path]) -> None:
-    """As the safety checker does it: black, with a flag."""
-    loaded = Diffusion(folders["sd9"], "cpu")
-    answers = [[True], [False]]
-    loaded._pipe.run_safety_checker = lambda image, *_: (
-        (image * 0, answers.pop(0)) if answers[0][0] else (image, answers.pop(0))
-    )
-    crops = [crop(seed=1), crop(seed=2)]
+def test_a_refused_crop_is_given_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pipe = tiny.stable_diffusion()
+    tiny.add_safety_checker(pipe)
+    pipe.save_pretrained(tmp_path)
+    loaded = Diffusion(tmp_path, "cpu")
+    capfd.readouterr()
     with pytest.warns(UserWarning, match="safety checker"):
-        painted = loaded.inpaint(crops, FILL)
-    assert np.array_equal(painted[0], crops[0].image)
-    assert painted[0] is not crops[0].image
-    assert (painted[1] != crops[1].image).any()
+        [painted] = loaded.inpaint([crop()], FILL)
+    assert np.array_equal(painted, crop().image)
+    assert capfd.readouterr().err == ""
+    with torch.no_grad():
+        loaded._pipe.safety_checker.concept_embeds_weights.fill_(2.0)
+    [painted] = loaded.inpaint([crop()], FILL)
+    assert (painted != crop().image).any()
 
 
 def test_memory_runs_out(folders: dict[str, Path]) -> None:
@@ -289,6 +290,25 @@ def test_half_precision_files_only(folders: dict[str, Path], tmp_path: Path) -> 
     loaded = Diffusion(tmp_path / "half", "cpu")
     assert loaded._pipe.dtype == torch.float32
     assert loaded.inpaint([crop()], FILL)[0].shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("sd15-inpaint", tiny.stable_diffusion), ("sdxl-inpaint", tiny.stable_diffusion_xl)],
+)
+def test_the_files_of_a_card_are_enough(tmp_path: Path, name: str, make: Callable[[], Any]) -> None:
+    """Nothing but what a download brings, in the form that those repositories have it."""
+    pipe = make().to(torch.float16)
+    pipe.save_pretrained(tmp_path, variant="fp16")
+    for part in tmp_path.glob("tokenizer*"):
+        tiny.save_old_tokenizer(pipe.tokenizer, part)
+    wanted = {tmp_path / file for file in card(name).files}
+    for path in [path for path in tmp_path.rglob("*") if path.is_file() and path not in wanted]:
+        path.unlink()
+    painted = [Diffusion(tmp_path, "cpu").inpaint([crop()], FILL)]
+    pipe.to(torch.float32).set_progress_bar_config(disable=True)
+    whole = {**settings_for(FILL, card(name).fill)}
+    assert np.array_equal(painted[0][0], paint(pipe, crop(), whole, lambda *_: None))
 
 
 def test_safety_checker_that_was_not_downloaded(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -371,10 +391,10 @@ def test_nothing_is_said_to_the_terminal(
 def test_cards_match_the_pipelines_that_load_them(folders: dict[str, Path]) -> None:
     from segment2inpaint.catalogue import cards
 
-    named = [card for card in cards() if card.backend == "diffusion"]
-    assert {card.pipeline for card in named} >= {
+    named = [one for one in cards() if one.backend == "diffusion"]
+    assert {one.pipeline for one in named} >= {
         type(load(folders[name], torch.float32)).__name__ for name in ("sd9", "sdxl")
     }
-    for card in named:
-        assert diffusion.defaults_of(card.pipeline) == card.fill
-        settings_for(card.fill, card.fill)
+    for one in named:
+        assert diffusion.defaults_of(one.pipeline) == one.fill
+        settings_for(one.fill, one.fill)

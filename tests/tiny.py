@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -109,6 +110,22 @@ def tokenizer() -> Any:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
+def save_old_tokenizer(tokens: Any, folder: Path) -> None:
+    """The files that tokenizers had before ``tokenizer.json``."""
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(tokens.get_vocab()))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    special = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+    }
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
 def text_encoder(tokens: Any, *, projected: bool = False) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -197,6 +214,23 @@ def stable_diffusion(channels: int = 9, kind: str = "StableDiffusionInpaintPipel
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def add_safety_checker(pipe: Any) -> None:
+    """A safety checker that refuses everything."""
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    sizes = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1}
+    sizes |= {"num_attention_heads": 4, "projection_dim": 32}
+    vision = {**sizes, "image_size": 32, "patch_size": 8}
+    config = CLIPConfig(vision_config=vision, text_config=sizes, projection_dim=32)
+    checker = StableDiffusionSafetyChecker(config).eval()
+    with torch.no_grad():
+        checker.concept_embeds_weights.fill_(-2.0)  # the least similarity that is refused
+    eye = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
+    pipe.register_modules(safety_checker=checker, feature_extractor=eye)
+    pipe.register_to_config(requires_safety_checker=True)
 
 
 def save_single_file(pipe: Any, path: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from segment2inpaint.catalogue import cards, resolve
 from segment2inpaint.device import choose as choose_device
-from segment2inpaint.inpaint.diffusion_load import choose_dtype, load, parameters
+from segment2inpaint.inpaint.diffusion_load import choose_dtype, load, parameters, quiet_libraries
 from segment2inpaint.inpaint.smooth import smooth
 from segment2inpaint.types import (
     BadModel,
@@ -145,7 +145,8 @@ def paint(pipe: Any, crop: Crop, settings: dict[str, Any], step: Step) -> Image 
         pixels, refused = _call(pipe, crop, settings, step)
         if not np.isfinite(pixels).all() and pipe.dtype != torch.float32:
             warnings.warn(f"{pipe.dtype} overflowed in this model, using float32", stacklevel=3)
-            pipe.to(torch.float32)
+            with quiet_libraries():
+                pipe.to(torch.float32)
             pixels, refused = _call(pipe, crop, settings, step)
     if refused:
         warnings.warn("the model's safety checker refused the result, kept the photo", stacklevel=3)

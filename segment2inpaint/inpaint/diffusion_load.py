@@ -30,6 +30,8 @@ DTYPES = {
 }
 NEEDED = {"prompt", "image", "mask_image", "generator", "output_type"}
 
+SAFETY = "diffusers.pipelines.stable_diffusion.safety_checker"
+
 # Tensors of Stable Diffusion 1.x in its original layout.
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 TEXT = "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight"
@@ -69,7 +71,7 @@ def load(model: Path, dtype: torch.dtype) -> Any:
         options |= {"local_files_only": True, _dtype_keyword(): dtype}
         opened = partial(pipeline.from_pretrained, model, **options)
     try:
-        with _quiet():
+        with quiet_libraries():
             pipe = opened()
     except Exception as error:  # three libraries raise what they like
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
@@ -78,6 +80,7 @@ def load(model: Path, dtype: torch.dtype) -> Any:
             f"{model}: cannot be loaded as {pipeline.__name__}: {reason}; get the model again"
         ) from error
     pipe.set_progress_bar_config(disable=True)
+    logging.getLogger(SAFETY).setLevel(logging.ERROR)  # what it says is said by Diffusion
     return mended(pipe)
 
 
@@ -214,7 +217,7 @@ def mended(pipe: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' bars, hints and logged copies of exceptions off the terminal."""
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
