@@ -99,7 +99,10 @@ FAMILIES: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_takes_a_crop(family: str) -> None:
     """Same size back, steps reported, the same picture for the same seed only."""
-    pipe, embeddings = FAMILIES[family]()
+    try:
+        pipe, embeddings = FAMILIES[family]()
+    except (ImportError, AttributeError) as lacking:
+        pytest.skip(f"not in this version of diffusers: {lacking}")
     pipe.set_progress_bar_config(disable=True)
     mended(pipe)
     assert canvas_of(pipe).multiple == canvas_of(pipe).cell == 16
