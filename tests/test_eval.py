@@ -1,0 +1,35 @@
+"""Promise 2 on real photos: set S2I_EVAL to a folder of SET/ITEM/image.* with mask.png."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segment2inpaint import images, inpaint
+from segment2inpaint.detect.mask import MaskDetector
+from segment2inpaint.pipeline import Pipeline
+from segment2inpaint.types import OwnMask
+
+FOLDER = Path(os.environ.get("S2I_EVAL", "/nonexistent"))
+PHOTOS = sorted(p for p in FOLDER.glob("*/*/image.*") if (p.parent / "mask.png").exists())
+
+pytestmark = pytest.mark.skipif(not PHOTOS, reason="S2I_EVAL names no folder of photos")
+
+
+@pytest.mark.parametrize("path", PHOTOS, ids=lambda p: f"{p.parent.parent.name}-{p.parent.name}")
+def test_nothing_changes_outside(path: Path, tmp_path: Path) -> None:
+    """As PNG no pixel with alpha 0 differs; as JPEG none outside the touched blocks."""
+    photo = images.read(path)
+    mask = OwnMask(images.read_mask(path.parent / "mask.png", photo.size))
+    result = Pipeline(MaskDetector(), inpaint.load("telea"))(photo, [mask])
+    assert result.changed_outside == 0
+    exact = images.read(images.encode(photo, result.image, result.alpha, format="PNG")).image
+    assert (exact == photo.image)[result.alpha == 0].all()
+    if photo.jpeg:
+        again = images.read(images.encode(photo, result.image, result.alpha)).image
+        differs = (again != photo.image).any(axis=2)
+        touched = images.touched_blocks(photo, result.image, result.alpha)
+        assert not np.count_nonzero(differs & ~touched)
