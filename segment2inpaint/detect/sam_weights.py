@@ -36,6 +36,9 @@ def read(checkpoint: Path) -> Weights:
     Raises ``BadModel``. Nothing in the file is executed.
     """
     path = checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
+    if not path.is_file():
+        what = "no model.safetensors in this folder" if checkpoint.is_dir() else "no such file"
+        raise BadModel(f"{checkpoint}: {what}")
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

@@ -53,7 +53,7 @@ class Diffusion:
         place = choose_device(device)
         path = model if isinstance(model, Path) else resolve(model, "diffusion")
         pipe = load(path, choose_dtype(dtype, place))
-        with _memory():
+        with _memory(), quiet_libraries():
             self._pipe = pipe.to(place)
         self.canvas = canvas_of(pipe)
         self._defaults = defaults_of(type(pipe).__name__)
@@ -184,6 +184,7 @@ def _call(
         "max_area": height * width,
     }
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # among its own modules
         warnings.filterwarnings("ignore", "invalid value encountered in cast")
         result = pipe(**{name: value for name, value in given.items() if name in takes})
     refused = getattr(result, "nsfw_content_detected", None) or [False]

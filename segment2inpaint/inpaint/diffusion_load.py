@@ -30,7 +30,11 @@ DTYPES = {
 }
 NEEDED = {"prompt", "image", "mask_image", "generator", "output_type"}
 
-SAFETY = "diffusers.pipelines.stable_diffusion.safety_checker"
+# They warn while painting: of what Diffusion says itself, and of SDXL's own change of dtype.
+CHATTER = (
+    "diffusers.pipelines.stable_diffusion.safety_checker",
+    "diffusers.models.modeling_utils",
+)
 
 # Tensors of Stable Diffusion 1.x in its original layout.
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
@@ -80,7 +84,8 @@ def load(model: Path, dtype: torch.dtype) -> Any:
             f"{model}: cannot be loaded as {pipeline.__name__}: {reason}; get the model again"
         ) from error
     pipe.set_progress_bar_config(disable=True)
-    logging.getLogger(SAFETY).setLevel(logging.ERROR)  # what it says is said by Diffusion
+    for chatter in CHATTER:
+        logging.getLogger(chatter).setLevel(logging.ERROR)
     return mended(pipe)
 
 
