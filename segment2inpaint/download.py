@@ -18,7 +18,8 @@ from typing import NamedTuple, TypeVar
 from .catalogue import Card, command, default_hub_cache, folder, hub_folder, megabytes
 from .types import BadModel, ModelMissing, Progress, Segment2InpaintError, quiet
 
-PATIENCE = 15.0  # seconds without a new byte after which a download is given up
+ANSWER = 15.0  # seconds that the hub has for its first answer
+STALL = 120.0  # seconds without a new byte; its client writes up to 64 MB at a time
 UNWRITABLE = (PermissionError, NotADirectoryError, FileExistsError)
 
 T = TypeVar("T")
@@ -38,13 +39,14 @@ def download(
     *,
     hub_cache: Path | None = None,
     endpoint: str | None = None,
-    patience: float = PATIENCE,
+    answer: float = ANSWER,
+    stall: float = STALL,
 ) -> Path:
     """Fetch the model into the Hugging Face cache, check every file, return its folder.
 
     Files that are there already are kept. ``endpoint`` is a mirror of the hub, None that of
-    ``HF_ENDPOINT``; ``HF_HUB_OFFLINE`` is obeyed. Without a new byte for ``patience`` seconds
-    it is given up. Raises ``ModelMissing`` if it cannot be fetched, ``BadModel`` if what came
+    ``HF_ENDPOINT``; ``HF_HUB_OFFLINE`` is obeyed. A hub that is silent for ``answer`` seconds,
+    or sends nothing new for ``stall``, is given up. Raises ``ModelMissing`` if it cannot be fetched, ``BadModel`` if what came
     is not what it should be (it is deleted).
     """
     from huggingface_hub import constants
@@ -53,9 +55,9 @@ def download(
     hub = (endpoint or constants.ENDPOINT).rstrip("/")
     try:
         with _quiet_hub():
-            files = _bounded(lambda: _listing(model, hub), patience)
+            files = _bounded(lambda: _listing(model, hub), answer)
             _check_room(model, files, where)
-            return _fetch(model, files, where, hub, patience, progress)
+            return _fetch(model, files, where, hub, stall, progress)
     except Exception as error:
         told = _told(error, model, hub, where)
         if told is None:
@@ -68,7 +70,7 @@ def _listing(model: Card, hub: str) -> list[_File]:
     from huggingface_hub import HfApi
 
     info = HfApi(endpoint=hub).model_info(
-        model.repo, revision=model.revision, files_metadata=True, timeout=PATIENCE
+        model.repo, revision=model.revision, files_metadata=True, timeout=ANSWER
     )
     there = {
         s.rfilename: _File(
@@ -116,7 +118,7 @@ def _fetch(
     files: list[_File],
     where: Path,
     hub: str,
-    patience: float,
+    stall: float,
     progress: Progress,
 ) -> Path:
     from huggingface_hub import hf_hub_download
@@ -139,7 +141,7 @@ def _fetch(
             cache_dir=where,
             endpoint=hub,
         )
-        path = Path(_bounded(get, patience, held))
+        path = Path(_bounded(get, stall, held))
         _check(model, file, path)
     progress(f"downloading {model.name}", 1.0)
     return path.parents[len(PurePosixPath(file.name).parts) - 1]

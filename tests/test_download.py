@@ -112,7 +112,9 @@ def hub() -> Iterator[Hub]:
 
 
 def get(hub: Hub, cache: Path, model: Card = MODEL, patience: float = 5.0, **more: Any) -> Path:
-    return download(model, hub_cache=cache, endpoint=hub.url, patience=patience, **more)
+    return download(
+        model, hub_cache=cache, endpoint=hub.url, answer=patience, stall=patience, **more
+    )
 
 
 def refused(hub: Hub, cache: Path, *words: str, patience: float = 5.0) -> str:
