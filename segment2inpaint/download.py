@@ -46,8 +46,8 @@ def download(
 
     Files that are there already are kept. ``endpoint`` is a mirror of the hub, None that of
     ``HF_ENDPOINT``; ``HF_HUB_OFFLINE`` is obeyed. A hub that is silent for ``answer`` seconds,
-    or sends nothing new for ``stall``, is given up. Raises ``ModelMissing`` if it cannot be fetched, ``BadModel`` if what came
-    is not what it should be (it is deleted).
+    or sends nothing new for ``stall``, is given up. Raises ``ModelMissing`` if the model cannot
+    be fetched, ``BadModel`` if what came is not what it should be (it is deleted).
     """
     from huggingface_hub import constants
 
