@@ -49,7 +49,8 @@ class Group(click.Group):
         from .types import NothingFound, Segment2InpaintError
 
         try:
-            return super().invoke(ctx)
+            with terminal.warnings_in_a_line():
+                return super().invoke(ctx)
         except Segment2InpaintError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
@@ -158,7 +159,7 @@ def _edit(given: Options, *, generate: bool) -> None:
     if request.inpainter == "auto":
         request = dataclasses.replace(request, inpainter=inpaint.choose(generate=generate))
     detector = detect.load(request.detector, given["device"])
-    inpainter = inpaint.load(request.inpainter, given["device"])
+    inpainter = inpaint.load(request.inpainter, given["device"], given["dtype"])
     with terminal.Meter() as meter, _about(photo):
         pipeline = Pipeline(detector, inpainter, meter)
         result = pipeline(photo, request.prompts, request.refine, request.fill)
@@ -318,9 +319,19 @@ def show(name: str) -> None:
     from . import catalogue
 
     card = catalogue.card(name)
-    for key, value in dataclasses.asdict(card).items():
-        click.echo(f"{key:<12}{value}")
-    click.echo(f"{'here':<12}{catalogue.find(name) or 'no'}")
+    rows = {
+        "name": card.name,
+        "what": card.title,
+        "kind": card.kind,
+        "licence": card.licence + (", to be accepted on its page first" if card.gated else ""),
+        "page": card.page,
+        "download": f"{catalogue.megabytes(card.size)}, checked by {card.verified}",
+        "revision": card.revision,
+        "here": catalogue.find(name) or f"no; {catalogue.command(name)}",
+        **{k: v for k, v in dataclasses.asdict(card.fill).items() if v not in (None, 0)},
+    }
+    for key, value in rows.items():
+        click.echo(f"{key:<20}{value}")
 
 
 @models.command()

@@ -113,6 +113,8 @@ fill_options = options(
     click.option("--guidance-scale", type=float, help="[default: the model's]"),
     click.option("--strength", type=click.FloatRange(0, 1, min_open=True),
                  help="[default: the model's]"),
+    click.option("--dtype", default="auto", show_default=True, metavar="auto|float32|bfloat16",
+                 help="Numbers that a diffusion model computes with."),
 )  # fmt: skip
 
 device_option = click.option("--device", default="auto", show_default=True,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,18 @@ class Meter:
     def _say(self, text: str, end: str) -> None:
         sys.stderr.write(text + end)
         sys.stderr.flush()
+
+
+@contextmanager
+def warnings_in_a_line() -> Iterator[None]:
+    """What a library or a backend warns of, in one line each on standard error."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        sys.stderr.write(f"note: {message}\n")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def choose(*, generate: bool) -> str:
     )
 
 
-def load(name: str, device: str = "auto") -> Inpainter:
+def load(name: str, device: str = "auto", dtype: str = "auto") -> Inpainter:
     """The inpainter of a name in the table, a catalogue card, a folder, a file or a hub id.
 
     Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a model not on this machine.
@@ -49,7 +49,7 @@ def load(name: str, device: str = "auto") -> Inpainter:
         listed = ", ".join(["auto", *INPAINTERS, *known])
         raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
     wanted = choose(generate=True) if name == "diffusion" else name
-    loaded: Inpainter = _backend("diffusion")(catalogue.resolve(wanted), device)
+    loaded: Inpainter = _backend("diffusion")(catalogue.resolve(wanted, "diffusion"), device, dtype)
     return loaded
 
 
