@@ -342,7 +342,8 @@ def download(name: str) -> None:
     from .download import download as fetch
 
     card = catalogue.card(name)
-    click.echo(f"{card.title}: {catalogue.megabytes(card.size)}, licence {card.licence}", err=True)
+    size = catalogue.megabytes(card.size) if card.size else "of unknown size"
+    click.echo(f"{card.title}: {size}, licence {card.licence}", err=True)
     with terminal.Meter() as meter:
         path = fetch(card, meter)
     click.echo(path)
