@@ -13,17 +13,21 @@ from .types import (
     Bits,
     Box,
     Color,
+    Everything,
     Fill,
     Length,
     OwnMask,
     Picture,
     Plate,
+    Point,
     Points,
     Prompt,
     Refine,
     Request,
     Text,
 )
+
+KINDS = "points, box, color, plate, text, everything, mask"
 
 
 def dump(request: Request) -> dict[str, Any]:
@@ -89,8 +93,10 @@ def _dump_prompt(prompt: Prompt) -> dict[str, Any]:
             return {"mask": source}
         case OwnMask():
             return {"mask": _runs(prompt.bits)}
-        case Text():
+        case Text(threshold=None, pick=()):
             return {"text": prompt.words}
+        case Everything():
+            return {"everything": list(prompt.pick)}
     return {type(prompt).__name__.lower(): asdict(prompt)}
 
 
@@ -109,14 +115,23 @@ def _load_prompt(
             return OwnMask(read_mask(value), value)
         case "mask":
             return OwnMask(_bits(value))
-        case "text":
+        case "text" if isinstance(value, str):
             return Text(value)
+        case "text":
+            return Text(**{**value, "pick": tuple(value.get("pick", ()))})
+        case "everything":
+            return Everything(tuple(value))
         case "points":
-            return Points(**{k: tuple((int(x), int(y)) for x, y in v) for k, v in value.items()})
+            ends = {k: _pairs(value[k]) for k in ("include", "exclude") if k in value}
+            return Points(**{**value, **ends})
         case "color":
             pairs = {k: tuple(value[k]) for k in ("at", "rgb") if value.get(k)}
             return Color(**{**value, **pairs})
-    raise BadOption(f"unknown prompt {kind!r}; known: points, box, color, plate, text, mask")
+    raise BadOption(f"unknown prompt {kind!r}; known: {KINDS}")
+
+
+def _pairs(points: Any) -> tuple[Point, ...]:
+    return tuple((int(x), int(y)) for x, y in points)
 
 
 def _runs(bits: Bits) -> dict[str, list[int]]:

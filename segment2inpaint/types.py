@@ -32,6 +32,7 @@ Image = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
 Alpha = NDArray[np.float32]
 Point = tuple[int, int]
+Granularity = Literal["auto", "part", "object", "whole"]
 
 
 class Segment2InpaintError(Exception):
@@ -117,10 +118,13 @@ class Points:
     """One object, by clicks on it (``include``) and beside it (``exclude``), each (x, y).
 
     Two objects are two ``Points``. A ``Points`` with ``exclude`` only belongs to every object.
+    ``granularity`` says how much a click means (a wheel, a car, a car with its trailer) to a
+    detector that offers several masks; ``auto`` goes by their quality.
     """
 
     include: tuple[Point, ...] = ()
     exclude: tuple[Point, ...] = ()
+    granularity: Granularity = "auto"
 
 
 @dataclass(frozen=True)
@@ -148,9 +152,22 @@ class Plate:
 
 @dataclass(frozen=True)
 class Text:
-    """What the object is, in words."""
+    """What the object is, in words; every object that scores above ``threshold`` in [0, 1].
+
+    ``threshold`` None is the detector's own. ``pick`` takes some of the objects found, by their
+    number from 1, the best first; empty takes all.
+    """
 
     words: str
+    threshold: float | None = None
+    pick: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Whatever can be told apart in the photo; ``pick`` takes some of it, numbered from 1."""
+
+    pick: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +178,7 @@ class OwnMask:
     source: str = ""
 
 
-Prompt = Points | Box | Color | Plate | Text | OwnMask
+Prompt = Points | Box | Color | Plate | Text | Everything | OwnMask
 
 
 @dataclass(frozen=True, eq=False)

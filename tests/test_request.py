@@ -15,6 +15,7 @@ from segment2inpaint.types import (
     Bits,
     Box,
     Color,
+    Everything,
     Fill,
     Length,
     OwnMask,
@@ -41,10 +42,13 @@ def test_a_request_survives_json() -> None:
     request = Request(
         (
             Points(((1, 2), (3, 4)), ((5, 6),)),
+            Points(((1, 2),), granularity="part"),
             Box(1, 2, 3, 4),
             Color(at=(3, 4), tolerance=2.5, everywhere=True),
             Color(rgb=(1, 2, 3)),
             Text("a dog"),
+            Text("a cat", 0.25, (1, 3)),
+            Everything((2,)),
         ),
         Refine(Length(3, "%"), Length(2, "px"), fill_holes=False, invert=True),
         Fill("a rose", seed=7, strength=0.5),

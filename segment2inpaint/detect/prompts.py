@@ -13,6 +13,8 @@ from segment2inpaint.types import (
     Bits,
     Box,
     Color,
+    Everything,
+    Granularity,
     OwnMask,
     Plate,
     Point,
@@ -27,17 +29,19 @@ KINDS: dict[type, str] = {
     Color: "colors",
     Plate: "a clean plate",
     Text: "text",
+    Everything: "everything",
     OwnMask: "masks",
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """All that is known of one object: clicks on it, clicks beside it, its box."""
+    """All that is known of one object: clicks on it, clicks beside it, its box, how much of it."""
 
     include: tuple[Point, ...] = ()
     exclude: tuple[Point, ...] = ()
     box: Box | None = None
+    granularity: Granularity = "auto"
 
 
 def accept(
@@ -131,7 +135,8 @@ def components(bits: Bits, include: Sequence[Point], exclude: Sequence[Point] = 
 
 def _target(points: Sequence[Points], box: Box | None) -> Target:
     include, exclude = points_of(points)
-    return Target(tuple(include), tuple(exclude), box)
+    sizes = [p.granularity for p in points if p.granularity != "auto"]
+    return Target(tuple(include), tuple(exclude), box, sizes[0] if sizes else "auto")
 
 
 def _box(box: Box, size: tuple[int, int]) -> Box:
