@@ -1,39 +1,108 @@
-"""Compiled kernels of the exemplar fill: patch search and voting.
+"""The patch search of the exemplar fill, and the votes of the patches found.
 
-All arrays are in the frame of one pyramid level, padded by ``RADIUS`` on each side.
-A *target* is a patch centre whose patch touches the hole; ``index`` gives its number at each
-pixel, -1 where there is none. ``nnf`` holds the source centre (y, x) of each target.
-Bands of targets may run at the same time: across bands only the last pass's field is read, so
-the result does not depend on the number of threads.
+A *field* holds for each target (a patch that touches the hole) the centre (y, x) of the source
+patch it is nearest to, and the cost: the weighted mean squared difference of the two.
+Work is cut into bands that may run at the same time. Across bands only the field of the last
+pass is read, so the result does not depend on the number of threads.
 
-Source: PatchMatch, Barnes et al. 2009; weights as in Wexler, Shechtman, Irani 2007.
+Sources: Barnes et al. 2009 (PatchMatch); Wexler, Shechtman, Irani 2007 (weights and votes).
 """
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# The kernels take arrays and numbers as numba sees them, without annotations.
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
-RADIUS = 3  # of a patch: 7 x 7 px
-SIDE = 2 * RADIUS + 1
-CHANNELS = 5  # R, G, B and the two texture features
+from segment2inpaint.inpaint.compiled import Array, Run, compiled
+from segment2inpaint.inpaint.pyramid import CHANNELS, RADIUS, SIDE, Level
+
+BANDS = 8  # fixed, so that the result is the same for any number of threads
+SOFTNESS = 5.0  # a patch's say falls by e at so many times the cost of the 75th percentile
 ROW = SIDE * CHANNELS
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _mix(a: Any, b: Any, c: Any) -> Any:
-    """A hash of three numbers, uniform in 32 bits (xorshift-multiply)."""
+def search(
+    level: Level,
+    nnf: Array,
+    weight: Array,
+    run: Run,
+    *,
+    seed: int,
+    passes: int,
+    reach: int = 0,
+    apart: int = 0,
+) -> tuple[Array, Array]:
+    """The field after some passes of PatchMatch from ``nnf``: centres (T, 2) and costs (T,).
+
+    ``weight`` (H, W) is that of each pixel of a target. At random it looks within ``reach`` px
+    of the best so far, 0: everywhere. Sources nearer than ``apart`` px (L1) are passed over.
+    """
+    cost = np.zeros(len(nnf), np.float32)
+    for turn in range(passes):
+        before, nnf = nnf, nnf.copy()
+        common = (level.flat, weight, level.targets, level.index, level.usable, level.sources)
+        field = (before, nnf, cost)
+        jobs = [(*common, *field, *band, turn, seed, reach, apart) for band in bands(len(nnf))]
+        list(run(_improve_job, jobs))
+    return nnf, cost
+
+
+def repaint(level: Level, nnf: Array, cost: Array, pixels: Array, run: Run) -> None:
+    """Paint ``pixels`` (P, 2) of the level with the votes of the patches over them."""
+    trust = level.weight[level.targets[:, 0], level.targets[:, 1]]
+    spread = np.float32(SOFTNESS * np.percentile(cost, 75) + 1)
+    out = np.empty((len(pixels), CHANNELS), np.float32)
+    common = (level.flat, out, pixels, level.index, nnf, cost, trust, spread)
+    list(run(_vote_job, [(*common, *band) for band in bands(len(pixels))]))
+    level.view[pixels[:, 0], pixels[:, 1]] = out
+
+
+def bands(count: int) -> list[tuple[int, int]]:
+    """``count`` things in ``BANDS`` runs, as (first, last + 1)."""
+    return list(pairwise(np.linspace(0, count, BANDS + 1).astype(int).tolist()))
+
+
+def _improve_job(job: tuple[Array, ...]) -> None:
+    _improve(*job)
+
+
+def _vote_job(job: tuple[Array, ...]) -> None:
+    _vote(*job)
+
+
+@compiled
+def _hash(a, b, c):
+    """32 bits, as good as random, of three numbers (splitmix64)."""
     h = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(b)
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(c)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (h ^ (h >> np.uint64(31))) & np.uint64(0xFFFFFFFF)
+    return np.int64((h ^ (h >> np.uint64(31))) & np.uint64(0xFFFFFFFF))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _distance(flat: Any, patch: Any, weight: Any, y: Any, x: Any, stop: Any) -> Any:
-    """Weighted sum of squared differences, given up once it is above ``stop``."""
+@compiled
+def _load(flat, weight, y, x, patch, share):
+    """Copy the patch at (y, x) and its weights, and return their sum."""
+    mass = np.float32(0.0)
+    for r in range(SIDE):
+        for s in range(SIDE):
+            w = weight[y - RADIUS + r, x - RADIUS + s]
+            mass += w
+            for k in range(s * CHANNELS, (s + 1) * CHANNELS):
+                patch[r, k] = flat[y - RADIUS + r, (x - RADIUS) * CHANNELS + k]
+                share[r, k] = w
+    return mass
+
+
+@compiled
+def _distance(flat, patch, share, usable, y, x, stop):
+    """Weighted sum of squared differences, given up above ``stop``; no end if not usable."""
+    height, width = usable.shape
+    if y < 0 or x < 0 or y >= height or x >= width or not usable[y, x]:
+        return np.float32(np.inf)
     total = np.float32(0.0)
     left = (x - RADIUS) * CHANNELS
     for r in range(SIDE):
@@ -41,158 +110,84 @@ def _distance(flat: Any, patch: Any, weight: Any, y: Any, x: Any, stop: Any) -> 
         part = np.float32(0.0)
         for k in range(ROW):
             d = patch[r, k] - row[left + k]
-            part += weight[r, k] * d * d
+            part += share[r, k] * d * d
         total += part
         if total > stop:
             break
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def improve(
-    flat: Any,
-    weight: Any,
-    targets: Any,
-    index: Any,
-    before: Any,
-    nnf: Any,
-    cost: Any,
-    usable: Any,
-    sources: Any,
-    offsets: Any,
-    span: Any,
-    turn: int,
-    seed: int,
-) -> None:
-    """One pass over the targets ``span[0]`` to ``span[1]``: propagate, then search at random.
-
-    Reads ``before`` outside the band; writes ``nnf`` and ``cost`` in it.
-    """
-    height, width = usable.shape
+@compiled
+def _improve(
+    flat, weight, targets, index, usable, sources, before, nnf, cost,
+    first, last, turn, seed, reach, apart,
+):  # fmt: skip
+    """One pass over the targets ``first`` to ``last``: propagate, then look at random."""
     patch = np.empty((SIDE, ROW), np.float32)
     share = np.empty((SIDE, ROW), np.float32)
-    first, last = span
     step = 1 if turn % 2 == 0 else -1
+    widest = reach if reach > 0 else max(usable.shape) // 2
     for n in range(last - first):
         i = first + n if step == 1 else last - 1 - n
-        ty = targets[i, 0]
-        tx = targets[i, 1]
-        mass = np.float32(0.0)
-        for r in range(SIDE):
-            for s in range(SIDE):
-                w = weight[ty - RADIUS + r, tx - RADIUS + s]
-                mass += w
-                for c in range(CHANNELS):
-                    k = s * CHANNELS + c
-                    patch[r, k] = flat[ty - RADIUS + r, (tx - RADIUS) * CHANNELS + k]
-                    share[r, k] = w
-        by = nnf[i, 0]
-        bx = nnf[i, 1]
-        best = _distance(flat, patch, share, by, bx, np.float32(np.inf))
-        for way in range(4):
-            dy = step if way == 0 else -step if way == 2 else 0
-            dx = step if way == 1 else -step if way == 3 else 0
-            j = index[ty - dy, tx - dx]
-            if j < 0:
-                continue
-            if first <= j < last:
-                y = nnf[j, 0] + dy
-                x = nnf[j, 1] + dx
+        ty, tx = targets[i]
+        mass = _load(flat, weight, ty, tx, patch, share)
+        by, bx = nnf[i]
+        best = np.float32(np.inf)
+        if abs(by - ty) + abs(bx - tx) >= apart:
+            best = _distance(flat, patch, share, usable, by, bx, best)
+        radius = widest
+        for tried in range(64):
+            if tried < 4:
+                dy = (step, 0, -step, 0)[tried]
+                dx = (0, step, 0, -step)[tried]
+                j = index[ty - dy, tx - dx]
+                if j < 0:
+                    continue
+                known = nnf if first <= j < last else before
+                y, x = known[j, 0] + dy, known[j, 1] + dx
+                if y == by and x == bx:
+                    continue
+            elif tried == 4:
+                if reach > 0:
+                    continue
+                y, x = sources[_hash(seed, i, turn) % len(sources)]
+            elif radius >= 1:
+                h = _hash(seed * 31 + turn, i, radius)
+                y = by + (h & 0xFFFF) % (2 * radius + 1) - radius
+                x = bx + (h >> 16) % (2 * radius + 1) - radius
+                radius //= 2
             else:
-                y = before[j, 0] + dy
-                x = before[j, 1] + dx
-            if (y != by or x != bx) and 0 <= y < height and 0 <= x < width and usable[y, x]:
-                d = _distance(flat, patch, share, y, x, best)
-                if d < best:
-                    best, by, bx = d, y, x
-        h = _mix(seed, i, turn)
-        for _ in range(2):
-            h = _mix(h, i, turn)
-            o = np.int64(h) % len(offsets)
-            y = ty + offsets[o, 0]
-            x = tx + offsets[o, 1]
-            if 0 <= y < height and 0 <= x < width and usable[y, x]:
-                d = _distance(flat, patch, share, y, x, best)
-                if d < best:
-                    best, by, bx = d, y, x
-        h = _mix(h, i, turn)
-        o = np.int64(h) % len(sources)
-        y = sources[o, 0]
-        x = sources[o, 1]
-        d = _distance(flat, patch, share, y, x, best)
-        if d < best:
-            best, by, bx = d, y, x
-        reach = max(height, width) // 2
-        while reach >= 1:
-            h = _mix(h, i, reach)
-            y = by + np.int64(h & np.uint64(0xFFFF)) % (2 * reach + 1) - reach
-            x = bx + np.int64(h >> np.uint64(16)) % (2 * reach + 1) - reach
-            if 0 <= y < height and 0 <= x < width and usable[y, x]:
-                d = _distance(flat, patch, share, y, x, best)
-                if d < best:
-                    best, by, bx = d, y, x
-            reach //= 2
-        nnf[i, 0] = by
-        nnf[i, 1] = bx
+                break
+            if abs(y - ty) + abs(x - tx) < apart:
+                continue
+            d = _distance(flat, patch, share, usable, y, x, best)
+            if d < best:
+                best, by, bx = d, y, x
+        nnf[i, 0], nnf[i, 1] = by, bx
         cost[i] = best / max(mass, np.float32(1e-6))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def vote(
-    flat: Any,
-    out: Any,
-    pixels: Any,
-    index: Any,
-    nnf: Any,
-    trust: Any,
-    span: Any,
-    sharpen: int,
-) -> None:
-    """Write each pixel as the trusted mean of what the patches over it say.
-
-    ``sharpen`` rounds of mean shift move the mean to the nearest mode, against haze.
-    """
-    said = np.empty((SIDE * SIDE, CHANNELS), np.float32)
-    weight = np.empty(SIDE * SIDE, np.float32)
-    mean = np.empty(CHANNELS, np.float32)
-    for p in range(span[0], span[1]):
-        y = pixels[p, 0]
-        x = pixels[p, 1]
-        count = 0
+@compiled
+def _vote(flat, out, pixels, index, nnf, cost, trust, spread, first, last):
+    """Write to ``out`` the trusted mean of what the patches over each pixel put there."""
+    for p in range(first, last):
+        y, x = pixels[p]
+        least = np.float32(np.inf)
+        for dy in range(-RADIUS, RADIUS + 1):
+            for dx in range(-RADIUS, RADIUS + 1):
+                i = index[y + dy, x + dx]
+                if i >= 0:
+                    least = min(least, cost[i])
+        total = np.float32(0.0)
+        out[p] = 0
         for dy in range(-RADIUS, RADIUS + 1):
             for dx in range(-RADIUS, RADIUS + 1):
                 i = index[y + dy, x + dx]
                 if i < 0:
                     continue
-                weight[count] = trust[i]
+                w = trust[i] * np.exp((least - cost[i]) / spread)
+                total += w
                 at = (nnf[i, 1] - dx) * CHANNELS
                 for c in range(CHANNELS):
-                    said[count, c] = flat[nnf[i, 0] - dy, at + c]
-                count += 1
-        width = np.float32(0.0)
-        for turn in range(sharpen + 1):
-            total = np.float32(1e-12)
-            mean[:] = 0
-            spread = np.float32(0.0)
-            for n in range(count):
-                w = weight[n]
-                total += w
-                for c in range(CHANNELS):
-                    mean[c] += w * said[n, c]
-            for c in range(CHANNELS):
-                mean[c] /= total
-            if turn == sharpen:
-                break
-            for n in range(count):
-                d = np.float32(0.0)
-                for c in range(3):
-                    d += (said[n, c] - mean[c]) ** 2
-                spread += weight[n] * d
-            width = spread / total + np.float32(4.0)
-            for n in range(count):
-                d = np.float32(0.0)
-                for c in range(3):
-                    d += (said[n, c] - mean[c]) ** 2
-                weight[n] *= np.exp(-d / width)
-        for c in range(CHANNELS):
-            out[y, x * CHANNELS + c] = mean[c]
+                    out[p, c] += w * flat[nnf[i, 0] - dy, at + c]
+        out[p] /= total
