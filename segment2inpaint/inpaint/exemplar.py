@@ -118,17 +118,17 @@ def _peeled(levels: list[Level], seed: int, run: Run) -> Field:
     left = level.hole.copy()
     while left.any():
         weight = np.where(left, 0, level.weight).astype(np.float32)
-        nnf, cost = search(level, nnf, weight, run, seed=seed, passes=6)
+        nnf, cost = search(level, nnf, weight, run, seed=seed, passes=4)
         done = ((level.hole | level.known) & ~left).astype(np.uint8)
         layer = left & (cv2.dilate(done, np.ones((3, 3), np.uint8)) > 0)
         layer = layer if layer.any() else left
         repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), run)
         left = left & ~layer
-    field = _settled(level, nnf, seed, run, rounds=12)
+    field = _settled(level, nnf, seed, run, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
         nnf = doubled(levels[n], levels[n + 1], field[0], seed)
         repaint(levels[n], nnf, np.zeros(len(nnf), np.float32), levels[n].pixels, run)
-        field = _settled(levels[n], nnf, seed, run, rounds=6)
+        field = _settled(levels[n], nnf, seed, run, rounds=4)
     return field
 
 

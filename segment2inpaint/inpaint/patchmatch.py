@@ -150,7 +150,8 @@ def _improve(
             elif tried == 4:
                 if reach > 0:
                     continue
-                y, x = sources[_hash(seed, i, turn) % len(sources)]
+                place = sources[_hash(seed, i, turn) % len(sources)]
+                y, x = place // usable.shape[1], place % usable.shape[1]
             elif radius >= 1:
                 h = _hash(seed * 31 + turn, i, radius)
                 y = by + (h & 0xFFFF) % (2 * radius + 1) - radius

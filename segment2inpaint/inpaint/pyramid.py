@@ -30,8 +30,8 @@ class Level:
     is set outside the crop. ``weight`` (H, W) float32 is the confidence in each pixel.
     ``pixels`` (P, 2) are the hole's (y, x), ``number`` (H, W) their numbers or -1.
     ``targets`` (T, 2) are the centres of the patches that touch the hole, ``index`` (H, W)
-    their numbers or -1. ``sources`` (S, 2) are the centres of wholly known patches,
-    ``usable`` (H, W) the same as bool. All numbers are int32.
+    their numbers or -1. ``usable`` (H, W) bool are the centres of wholly
+    known patches, ``sources`` (S,) their places in the raveled picture. Numbers are int32.
     """
 
     flat: Array
@@ -81,7 +81,8 @@ def doubled(fine: Level, coarse: Level, nnf: Array, seed: int) -> Array:
 def anywhere(level: Level, count: int, seed: int) -> Array:
     """So many sources, at random."""
     picks = np.random.default_rng(seed).integers(0, len(level.sources), count)
-    return np.asarray(level.sources[picks])
+    places = np.divmod(level.sources[picks], level.hole.shape[1])
+    return np.stack(places, axis=1)
 
 
 def numbered(bits: Bits) -> tuple[Array, Array]:
@@ -94,7 +95,7 @@ def numbered(bits: Bits) -> tuple[Array, Array]:
 
 def _featured(image: Image, known: Bits) -> Array:
     """RGB and, as texture, the mean absolute gradients of what is known round each pixel."""
-    grey = image.astype(np.float32).mean(axis=2)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     solid = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     mass = cv2.blur(solid, (WINDOW, WINDOW)) + 1e-6
     features = np.empty((*known.shape, CHANNELS), np.float32)
@@ -108,17 +109,20 @@ def _featured(image: Image, known: Bits) -> Array:
 def _halved(features: Array, hole: Bits, known: Bits) -> tuple[Array, Bits, Bits]:
     """Half the size, each pixel the mean of the known ones of four; known if half of them are."""
     even = ((0, hole.shape[0] % 2), (0, hole.shape[1] % 2))
-    features = np.pad(features, (*even, (0, 0)))
-    hole, known = np.pad(hole, even), np.pad(known, even)
-    count = _sum_of_four(known.astype(np.float32))
-    inside = _sum_of_four((hole | known).astype(np.float32))
-    known = (count >= 2) | ((count > 0) & (count == inside))
-    total = _sum_of_four(features * np.where(hole, 0, 1).astype(np.float32)[..., None])
-    return total / np.maximum(count, 1)[..., None], (inside > 0) & ~known, known
+    features = np.where(hole[..., None], np.float32(0), features)
+    if any(hole.shape[i] % 2 for i in (0, 1)):
+        features = np.pad(features, (*even, (0, 0)))
+        hole, known = np.pad(hole, even), np.pad(known, even)
+    count, inside = _mean_of_four(known), _mean_of_four(hole | known)
+    known = (count >= 0.5) | ((count > 0) & (count == inside))
+    total = _mean_of_four(features)
+    return total / np.maximum(count, 0.25)[..., None], (inside > 0) & ~known, known
 
 
-def _sum_of_four(a: Array) -> Array:
-    return np.asarray(a[::2, ::2] + a[1::2, ::2] + a[::2, 1::2] + a[1::2, 1::2])
+def _mean_of_four(a: Array) -> Array:
+    size = a.shape[1] // 2, a.shape[0] // 2
+    mean = cv2.resize(a.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(mean).reshape(a.shape[0] // 2, a.shape[1] // 2, *a.shape[2:])
 
 
 def _level(features: Array, hole: Bits, known: Bits) -> Level:
@@ -132,5 +136,5 @@ def _level(features: Array, hole: Bits, known: Bits) -> Level:
     flat = np.pad(features, (*sides, (0, 0))).reshape(hole.shape[0], -1)
     pixels, number = numbered(hole)
     targets, index = numbered(near)
-    sources = np.argwhere(usable).astype(np.int32)
+    sources = np.flatnonzero(usable).astype(np.int32)
     return Level(flat, hole, known, weight, pixels, number, targets, index, sources, usable)

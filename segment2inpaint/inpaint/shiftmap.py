@@ -23,7 +23,7 @@ from segment2inpaint.inpaint.pyramid import CHANNELS, Level, anywhere, numbered
 
 OFFSETS = 48  # at most
 ROOM = 8_000_000  # entries of the table of costs, at most
-MATCHED = 16_000  # patches round the hole that are matched to find offsets, at most
+MATCHED = 6_000  # patches round the hole that are matched to find offsets, at most
 NEAR = 2  # px round a hole's pixel whose known ones must fit
 CUT = 20.0  # cost of a change of offset between neighbours, beside the visible seam
 MISSING = 1000.0  # cost of a neighbour that the offset takes from outside
