@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 from segment_anything import SamPredictor, sam_model_registry
 
 from segment2inpaint.detect import sam_weights
+from segment2inpaint.detect.choice import choose, clean
+from segment2inpaint.detect.promptable import _Object
 from segment2inpaint.detect.prompts import Target
-from segment2inpaint.detect.sam import SamDetector, choose, clean
+from segment2inpaint.detect.sam import SamDetector
 from segment2inpaint.detect.sam_weights import build, read
 from segment2inpaint.types import (
     BadImage,
@@ -22,6 +24,7 @@ from segment2inpaint.types import (
     BadOption,
     BadPrompt,
     Box,
+    Granularity,
     Image,
     Points,
     Text,
@@ -159,13 +162,34 @@ def test_masks_are_those_of_sampredictor(
     }
     one, score, low_one = theirs.predict(**prompt, multimask_output=False)
     three, scores, low_three = theirs.predict(**prompt, multimask_output=True)
-    detector._look(image)
+    network, thing = detector._network, [_Object(target, None)]
     with torch.inference_mode():
-        low, got_scores = detector._decode(target)
-        got = [detector._bits(low, i) for i in range(4)]
-    assert np.array_equal(low[0], np.concatenate([low_one, low_three]))
-    assert np.array_equal(got_scores, np.concatenate([score, scores]))
-    assert np.array_equal(got, np.concatenate([one, three]))
+        (embedding,) = network.embed([image])
+        for multimask, masks, known, low in (
+            (False, one, score, low_one),
+            (True, three, scores, low_three),
+        ):
+            got, got_scores = detector._decode(embedding, size, thing, None, multimask)
+            assert np.array_equal(got[0], low)
+            assert np.array_equal(got_scores[0], known)
+            assert np.array_equal(network.upscaled(got, size)[0] > 0, masks)
+
+
+def test_a_mask_as_prompt_is_that_of_sampredictor(detector: SamDetector) -> None:
+    image, target = photo(), Target(include=((40, 30),))
+    theirs = SamPredictor(tiny.sam())
+    theirs.set_image(image)
+    clicked = {"point_coords": np.array(target.include), "point_labels": np.array([1])}
+    _, _, low = theirs.predict(**clicked)
+    expected, _, expected_low = theirs.predict(
+        **clicked, mask_input=low[:1], multimask_output=False
+    )
+    with torch.inference_mode():
+        (embedding,) = detector._network.embed([image])
+        start = torch.as_tensor(low[:1])[None]
+        got, _ = detector._decode(embedding, image.shape[:2], [_Object(target, None)], start, False)
+    assert np.array_equal(got[0], expected_low)
+    assert np.array_equal(detector._network.upscaled(got, image.shape[:2])[0] > 0, expected)
 
 
 def test_a_mask_for_each_object(detector: SamDetector) -> None:
@@ -196,7 +220,7 @@ def test_embedding_is_kept_for_the_same_pixels_only(checkpoint: Path) -> None:
         nonlocal looks
         looks += 1
 
-    detector._predictor.model.image_encoder.register_forward_hook(count)
+    detector._network._sam.image_encoder.register_forward_hook(count)
     prompt = [Points(((40, 30),))]
     detector.detect(photo(), prompt)
     detector.detect(photo().copy(), [Box(10, 10, 50, 50)])
@@ -231,7 +255,7 @@ def test_views_are_accepted(detector: SamDetector) -> None:
 
 
 def logits(*areas: Box, size: tuple[int, int] = (40, 40)) -> np.ndarray:
-    made = np.full((4, *size), -9, np.float32)
+    made = np.full((len(areas), *size), -9, np.float32)
     for layer, area in zip(made, areas, strict=True):
         layer[area.slices] = 9
     return made
@@ -243,28 +267,34 @@ NOTHING, PART, WHOLE, PHOTO = (
     Box(4, 4, 24, 24),
     Box(0, 0, 40, 40),
 )
+BETWEEN = Box(6, 6, 20, 20)
 CLICK = Target(include=((10, 10),))
 
 
 def pick(masks: np.ndarray, scores: list[float], target: Target = CLICK) -> int | None:
-    return choose(masks, np.array(scores, np.float32), target)
+    choice = choose(masks, np.array(scores, np.float32), target)
+    return choice.which if choice else None
 
 
-def test_one_click_takes_the_largest_of_nearly_equal_masks() -> None:
-    assert pick(logits(PART, PART, WHOLE, PART), [1.0, 0.9, 0.87, 0.9]) == 2
+def test_of_nearly_equal_masks_the_largest_is_taken() -> None:
+    assert pick(logits(PART, WHOLE, PART), [0.9, 0.87, 0.9]) == 1
 
 
-def test_one_click_takes_the_better_mask() -> None:
-    assert pick(logits(PART, PART, WHOLE, PART), [1.0, 0.9, 0.7, 0.8]) == 1
+def test_the_better_mask_is_taken() -> None:
+    assert pick(logits(PART, WHOLE, PART), [0.9, 0.7, 0.8]) == 0
 
 
-def test_one_click_does_not_take_the_whole_photo() -> None:
-    assert pick(logits(WHOLE, PART, WHOLE, PHOTO), [0.5, 0.6, 0.7, 0.99]) == 2
+@pytest.mark.parametrize(
+    ("granularity", "expected"), [("auto", 2), ("part", 2), ("object", 0), ("whole", 1)]
+)
+def test_granularity(granularity: Granularity, expected: int) -> None:
+    """The sound masks by their size; how good exactly they are matters to ``auto`` only."""
+    target = Target(include=((10, 10),), granularity=granularity)
+    assert pick(logits(BETWEEN, WHOLE, PART, PHOTO), [0.7, 0.6, 0.9, 0.2], target) == expected
 
 
-def test_several_clicks_take_the_single_mask() -> None:
-    target = Target(include=((10, 10), (11, 12)))
-    assert pick(logits(PART, WHOLE, WHOLE, WHOLE), [0.1, 0.9, 0.9, 0.9], target) == 0
+def test_a_click_does_not_mean_the_whole_photo() -> None:
+    assert pick(logits(PART, WHOLE, PHOTO), [0.6, 0.7, 0.99]) == 1
 
 
 def test_a_mask_must_obey_the_clicks() -> None:
@@ -274,20 +304,29 @@ def test_a_mask_must_obey_the_clicks() -> None:
 
 def test_a_mask_must_lie_in_its_box() -> None:
     target = Target(box=Box(7, 7, 15, 15))
-    assert pick(logits(WHOLE, WHOLE, PART, PHOTO), [0.9, 0.9, 0.5, 0.9], target) == 2
+    assert pick(logits(WHOLE, PART, PHOTO), [0.9, 0.5, 0.9], target) == 1
 
 
 def test_a_box_may_be_the_photo() -> None:
-    assert pick(logits(PHOTO, PART, PART, PART), [0.5, 0.9, 0.9, 0.9], Target(box=PHOTO)) == 0
+    assert pick(logits(PHOTO), [0.5], Target(box=PHOTO)) == 0
+
+
+def test_both_sides_have_a_scale() -> None:
+    """As in networks that stretch the photo into a square."""
+    masks = logits(Box(0, 0, 20, 10), Box(0, 10, 20, 20))
+    target = Target(include=((100, 30),))
+    choice = choose(masks, np.ones(2, np.float32), target, (0.1, 0.5))
+    assert choice == (1, True)
 
 
 def test_if_none_obeys_the_best_is_taken() -> None:
     target = Target(include=((35, 35),))
-    assert pick(logits(PART, PART, WHOLE, NOTHING), [0.1, 0.3, 0.9, 1.0], target) == 2
+    choice = choose(logits(PART, WHOLE, NOTHING), np.array([0.3, 0.9, 1.0]), target)
+    assert choice == (1, False)
 
 
 def test_nothing_found() -> None:
-    assert pick(logits(NOTHING, NOTHING, NOTHING, NOTHING), [1.0, 1.0, 1.0, 1.0]) is None
+    assert pick(logits(NOTHING, NOTHING, NOTHING), [1.0, 1.0, 1.0]) is None
 
 
 def test_specks_go_and_what_was_clicked_stays() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from segment2inpaint.types import (
     Prompt,
     Text,
 )
+
+T = TypeVar("T")
 
 KINDS: dict[type, str] = {
     Points: "points",
@@ -97,6 +100,17 @@ def targets(prompts: Sequence[Prompt]) -> list[Target]:
     shared = [p for p in points if not p.include]
     found = [_target([*inside[i], *shared], box) for i, box in enumerate(boxes)]
     return found + [_target([p, *shared], None) for p in alone]
+
+
+def picked(found: Sequence[T], pick: Sequence[int]) -> list[T]:
+    """Those with the numbers ``pick``, from 1 and in the order found; all for no number.
+
+    Raises ``BadPrompt`` for a number that nothing has.
+    """
+    for number in pick:
+        if not 1 <= number <= len(found):
+            raise BadPrompt(f"pick {number}: there are {len(found)}, numbered from 1")
+    return [thing for i, thing in enumerate(found, 1) if i in pick or not pick]
 
 
 def points_of(prompts: Sequence[Prompt]) -> tuple[list[Point], list[Point]]:
