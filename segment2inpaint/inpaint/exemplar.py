@@ -29,7 +29,7 @@ from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Progress, qui
 
 STAGE = "filling from the surroundings"
 GUESSED = 2500  # hole px, at most, at the level where the structure is found
-DEARER = 1.06  # the offsets' structure is taken if its patches cost at most so much more
+DEARER = 1.05  # the offsets' structure is taken if its patches cost at most so much more
 ROUNDS = 2  # at the finest level; more where it is cheap
 REACH = 8  # px of random search once the structure is found
 THIN = 3.5  # px of depth below which a hole has no structure to find

@@ -131,7 +131,7 @@ def _improve(
         i = first + n if step == 1 else last - 1 - n
         ty, tx = targets[i]
         mass = _load(flat, weight, ty, tx, patch, share)
-        by, bx = nnf[i]
+        by, bx = np.int64(nnf[i, 0]), np.int64(nnf[i, 1])
         best = np.float32(np.inf)
         if abs(by - ty) + abs(bx - tx) >= apart:
             best = _distance(flat, patch, share, usable, by, bx, best)
@@ -144,14 +144,15 @@ def _improve(
                 if j < 0:
                     continue
                 known = nnf if first <= j < last else before
-                y, x = known[j, 0] + dy, known[j, 1] + dx
+                y, x = np.int64(known[j, 0] + dy), np.int64(known[j, 1] + dx)
                 if y == by and x == bx:
                     continue
             elif tried == 4:
                 if reach > 0:
                     continue
                 place = sources[_hash(seed, i, turn) % len(sources)]
-                y, x = place // usable.shape[1], place % usable.shape[1]
+                y = np.int64(place // usable.shape[1])
+                x = np.int64(place % usable.shape[1])
             elif radius >= 1:
                 h = _hash(seed * 31 + turn, i, radius)
                 y = by + (h & 0xFFFF) % (2 * radius + 1) - radius
@@ -180,7 +181,8 @@ def _vote(flat, out, pixels, index, nnf, cost, trust, spread, first, last):
                 if i >= 0:
                     least = min(least, cost[i])
         total = np.float32(0.0)
-        out[p] = 0
+        for c in range(CHANNELS):
+            out[p, c] = 0
         for dy in range(-RADIUS, RADIUS + 1):
             for dx in range(-RADIUS, RADIUS + 1):
                 i = index[y + dy, x + dx]
@@ -191,4 +193,5 @@ def _vote(flat, out, pixels, index, nnf, cost, trust, spread, first, last):
                 at = (nnf[i, 1] - dx) * CHANNELS
                 for c in range(CHANNELS):
                     out[p, c] += w * flat[nnf[i, 0] - dy, at + c]
-        out[p] /= total
+        for c in range(CHANNELS):
+            out[p, c] /= total

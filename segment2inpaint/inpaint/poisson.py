@@ -33,7 +33,7 @@ def blend(level: Level, nnf: Array, cost: Array) -> Array:
     _guide(level.flat, level.pixels, level.number, inside, level.known, chosen, steps, links, used)
     wanted = level.view[level.hole][:, :3]
     made = level.view[chosen[:, 0], chosen[:, 1], :3]
-    _relax(made, np.ascontiguousarray(wanted), steps, links, used)
+    _relax(made, np.ascontiguousarray(wanted), steps, links, used, np.float32(PULL))
     return made
 
 
@@ -89,15 +89,15 @@ def _guide(flat, pixels, number, inside, known, chosen, steps, links, used):
 
 
 @compiled
-def _relax(made, wanted, steps, links, used):
+def _relax(made, wanted, steps, links, used, pull):
     """Solve the screened Poisson equation by successive over-relaxation, in place."""
     for turn in range(ROUNDS):
         for n in range(len(made)):
             p = n if turn % 2 == 0 else len(made) - 1 - n
             for c in range(3):
-                total = steps[p, c] + np.float32(PULL) * wanted[p, c]
+                total = steps[p, c] + pull * wanted[p, c]
                 for w in range(4):
                     if links[p, w] >= 0:
                         total += made[links[p, w], c]
-                wish = total / (used[p] + np.float32(PULL))
+                wish = total / (used[p] + pull)
                 made[p, c] += np.float32(OVER) * (wish - made[p, c])

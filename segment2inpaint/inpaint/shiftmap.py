@@ -108,7 +108,8 @@ def _costs(flat, known, pixels, offsets, alone, apart):
         y, x = pixels[p]
         for k in range(count):
             sy, sx = y + offsets[k, 0], x + offsets[k, 1]
-            said[k] = 0
+            for c in range(CHANNELS):
+                said[k, c] = 0
             alone[p, k] = NEVER
             if 0 <= sy < height and 0 <= sx < width and known[sy, sx]:
                 alone[p, k] = _misfit(flat, known, y, x, sy, sx)
@@ -127,12 +128,15 @@ def _costs(flat, known, pixels, offsets, alone, apart):
 def _tell(belief, mail, p, w, q, apart, out):
     """Send ``q`` what ``p``, whose neighbour number ``w`` it is, believes of its offsets."""
     count = len(out)
-    out[:] = np.float32(1e30)
+    for b in range(count):
+        out[b] = np.float32(1e30)
     for a in range(count):
         mine = belief[a] - mail[p, w, a]
         for b in range(count):
             out[b] = min(out[b], mine + apart[p, a, b] + apart[q, a, b])
-    least = out.min()
+    least = out[0]
+    for b in range(count):
+        least = min(least, out[b])
     for b in range(count):
         mail[q, (w + 2) % 4, b] = out[b] - least
 
@@ -153,20 +157,26 @@ def _solve(links, alone, apart, rounds, label):
             p = n if ahead == 2 else pixels - 1 - n
             after = (links[p, ahead] >= 0) + (links[p, ahead + 1] >= 0)
             earlier = (links[p, 2 - ahead] >= 0) + (links[p, 3 - ahead] >= 0)
-            belief[:] = alone[p]
-            for w in range(4):
-                if links[p, w] >= 0:
-                    belief += mail[p, w]
-            belief /= np.float32(max(after, earlier, 1))
+            share = np.float32(1.0) / max(after, earlier, 1)
+            for k in range(count):
+                total = alone[p, k]
+                for w in range(4):
+                    if links[p, w] >= 0:
+                        total += mail[p, w, k]
+                belief[k] = total * share
             for w in range(ahead, ahead + 2):
                 if links[p, w] >= 0:
                     _tell(belief, mail, p, w, links[p, w], apart, out)
     for p in range(pixels):
-        belief[:] = alone[p]
-        for w in range(4):
-            q = links[p, w]
-            if q >= 0 and w < 2:
-                belief += apart[p, label[q]] + apart[q, label[q]]
-            elif q >= 0:
-                belief += mail[p, w]
-        label[p] = np.argmin(belief)
+        least = np.float32(np.inf)
+        for k in range(count):
+            total = alone[p, k]
+            for w in range(4):
+                q = links[p, w]
+                if q >= 0 and w < 2:
+                    total += apart[p, label[q], k] + apart[q, label[q], k]
+                elif q >= 0:
+                    total += mail[p, w, k]
+            if total < least:
+                least = total
+                label[p] = k
