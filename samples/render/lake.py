@@ -15,9 +15,9 @@ def boat():
     light.sky(24, 236, sun=3.6, clouds=0.75, warmth=0.45, haze=2.0)
     light.camera((0, -27, 2.6), (-1.2, 0, 2.9), lens=46, fstop=8, focus=(0, 0, 2))
     shapes.plane("lake", (3000, 3000), lake_water(), location=(0, 1300, 0))
-    shore(260, 34, (0.035, 0.055, 0.018), 0.10, 1)
-    shore(620, 105, (0.05, 0.07, 0.035), 0.30, 2)
-    shore(1300, 230, (0.07, 0.085, 0.06), 0.58, 3)
+    shore(260, 30, 0.0075, (0.045, 0.065, 0.018), 0.08, 1)
+    shore(620, 98, 0.0042, (0.05, 0.07, 0.03), 0.30, 2)
+    shore(1300, 215, 0.0026, (0.06, 0.08, 0.05), 0.58, 3)
     reeds = np.random.default_rng(5).normal((-7.2, -8.5), (1.3, 0.8), (900, 2))
     shapes.blades(
         "reeds",
@@ -48,33 +48,30 @@ def lake_water():
     return materials.material("water", write)
 
 
-def shore(far, tall, colour, haze, seed):
-    """A wooded ridge across the view, paler the farther away."""
+def shore(far, tall, crown, colour, haze, seed):
+    """A wooded ridge across the view, paler the farther away; ``crown`` is a tree's radius / far."""
     rng = np.random.default_rng(seed)
-    waves = [(rng.uniform(0.5, 1.6) * 2**k, rng.uniform(0, 6), 0.62**k) for k in range(9)]
-    wide = far * 2.2
+    waves = [(rng.uniform(0.5, 1.6) * 2**k, rng.uniform(0, 6), 0.55**k) for k in range(6)]
+    wide, deep = far * 1.2, far * 0.4
 
     def heights(x, y):
-        slope = np.clip((y + far * 0.2) / (far * 0.4), 0, 1)
-        ridge = sum(a * np.sin(f * (x / wide * 9 + 0.4 * np.sin(y / far * 9)) + p) for f, p, a in waves)
-        crowns = rng.normal(0, 1, x.shape) * 0.028 * tall
-        return tall * slope**0.7 * np.clip(0.55 + 0.2 * ridge, 0.06, 2) + crowns * (slope > 0.03) - 0.3
+        slope = np.clip(y / deep + 0.5, 0, 1)
+        ridge = sum(a * np.sin(f * (x / far * 4 + 0.4 * np.sin(y / far * 9)) + p) for f, p, a in waves)
+        return tall * slope**0.7 * np.clip(0.55 + 0.2 * ridge, 0.06, 2) - 0.3
 
     def write(n):
-        tree = n.ramp(
-            n.noise(90 / far, 8, 0.7), (0.35, tuple(c * 0.45 for c in colour)), (0.65, tuple(c * 1.5 for c in colour))
-        )
-        wood = n("BsdfPrincipled", Base_Color=tree, Roughness=0.95, Specular_IOR_Level=0.1)
+        grain = n.noise(1.2 / (far * crown), 7, 0.75)
+        tone = n.math("ADD", n.math("MULTIPLY", n.island(), 0.45), n.math("MULTIPLY", grain, 0.6))
+        tint = n.ramp(tone, (0.2, tuple(c * 0.4 for c in colour)), (0.85, tuple(c * 1.7 for c in colour)))
+        bumps = n.bump(grain, 1.0, far * crown * 0.8)
+        wood = n("BsdfPrincipled", Base_Color=tint, Roughness=0.95, Specular_IOR_Level=0.1, Normal=bumps)
         return n("MixShader", haze, wood, n("Emission", (0.42, 0.50, 0.62), 0.9))
 
-    shapes.plane(
-        "ridge",
-        (wide, far * 0.4),
-        materials.material("ridge", write),
-        cells=420,
-        heights=heights,
-        location=(0, far, 0),
-    )
+    trees = materials.material("trees", write)
+    shapes.plane("ridge", (wide, deep), trees, cells=160, heights=heights, location=(0, far, 0))
+    x, y = rng.uniform(-0.5, 0.5, (2, int(0.3 / crown**2))) * [[wide], [deep]]
+    crowns = np.column_stack([x, y + far, heights(x, y) + far * crown * 0.3])
+    shapes.stones("crowns", crowns, far * crown, trees, 2, seed, thick=(0.8, 1.4))
 
 
 def boat_parts():
@@ -98,26 +95,6 @@ def boat_parts():
     cloth = sailcloth()
     things.append(sail("main", (0.66, 0, 1.68), (0.60, 0, 7.75), (-1.9, 0.53, 1.6), 0.34, cloth))
     things.append(sail("jib", (2.9, 0, 1.1), (0.72, 0, 7.0), (0.35, 0.62, 1.35), 0.30, cloth))
-    dark = materials.paint("coat", (0.35, 0.06, 0.03), rough=0.8)
-    things.append(
-        shapes.mesh(
-            "helm",
-            shapes.ball_faces(4)[0] * (0.16, 0.2, 0.33) + (-1.5, -0.35, 1.0),
-            shapes.ball_faces(4)[1],
-            dark,
-            smooth=True,
-        )
-    )
-    skin = materials.paint("skin", (0.35, 0.2, 0.13), rough=0.6)
-    things.append(
-        shapes.mesh(
-            "head",
-            shapes.ball_faces(4)[0] * (0.1, 0.09, 0.13) + (-1.48, -0.35, 1.45),
-            shapes.ball_faces(4)[1],
-            skin,
-            smooth=True,
-        )
-    )
     return things
 
 

@@ -179,15 +179,15 @@ def ball_faces(subdivisions):
     return verts, faces
 
 
-def stones(name, ground, size, material, subdivisions=2, seed=0):
-    """Pebbles: flattened, lumpy spheres lying at the (x, y, z) of ``ground``."""
+def stones(name, ground, size, material, subdivisions=2, seed=0, thick=(0.4, 0.75)):
+    """Pebbles (or, with more ``thick``, tree crowns): lumpy spheres lying at the (x, y, z) of ``ground``."""
     rng = np.random.default_rng(seed)
     verts, faces = ball_faces(subdivisions)
     n = len(ground)
     waves = rng.normal(size=(n, 5, 3)) * 1.6
     lumps = np.sin(np.einsum("nwj,kj->nkw", waves, verts) + rng.uniform(0, 6, (n, 1, 5))).sum(2)
     shape = verts[None] * (1 + 0.09 * lumps[..., None])
-    shape = shape * rng.uniform([0.7, 0.6, 0.4], [1.2, 1.0, 0.75], (n, 3))[:, None]
+    shape = shape * rng.uniform([0.7, 0.6, thick[0]], [1.2, 1.0, thick[1]], (n, 3))[:, None]
     shape = shape * (size * rng.lognormal(0, 0.35, n))[:, None, None]
     angles = rng.normal(0, 1, (n, 3)) * [0.35, 0.35, 4]
     return mesh(name, *copies(shape, faces, ground, turns(angles)), material, smooth=True)

@@ -117,7 +117,7 @@ def bicycle_parts():
             "cable", [(0.86, -0.2, 0.985), (0.97, -0.08, 1.0), (0.95, 0, 0.85), (0.93, 0.0, 0.70)], 0.0024, rubber
         )
     )
-    return [*things, saddle_shape((0.255, 0, 0.945), hide)]
+    return [*things, saddle_shape((0.275, 0, 0.94), hide)]
 
 
 def wheel(hub, rubber, chrome):
@@ -178,12 +178,10 @@ def drive(rear, crank, chrome, rubber):
 
 
 def saddle_shape(at, hide):
-    length, half = np.linspace(0, 1, 14), np.linspace(-1, 1, 11)
-    width = 0.022 + 0.062 * (1 - length) ** 2.2
-    verts = [
-        (at[0] - 0.1 + 0.27 * u, w * v, at[2] + 0.012 + 0.012 * math.cos(3 * u) - 0.05 * abs(v) ** 3)
-        for u, w in zip(length, width)
-        for v in half
-    ]
-    faces = [[11 * i + j, 11 * i + j + 1, 11 * i + j + 12, 11 * i + j + 11] for i in range(13) for j in range(10)]
-    return shapes.mesh("saddle", verts, faces, hide, smooth=True, subdivide=1)
+    """A flattened ball, wide behind and drawn out to a nose."""
+    ball, faces = shapes.ball_faces(5)
+    back = (1 - ball[:, 0]) / 2
+    wide = 0.03 + 0.065 * back**2
+    lift = 0.014 * (back - 0.4) ** 2 * 4
+    verts = np.column_stack([0.135 * ball[:, 0], wide * ball[:, 1], (0.022 + 0.016 * back) * ball[:, 2] + lift])
+    return shapes.mesh("saddle", verts + at, faces, hide, smooth=True)
