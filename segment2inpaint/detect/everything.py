@@ -33,6 +33,7 @@ def candidates(
     per_side: int = PER_SIDE,
     score: float = SCORE,
     stability: float = STABILITY,
+    overlap: float = OVERLAP,
 ) -> list[Candidate]:
     """Low-resolution logits (s, s) and predicted IoU of each mask, the best first.
 
@@ -45,7 +46,7 @@ def candidates(
         low, scores = decode(points[start : start + AT_ONCE])
         kept.append(_sound(low.flatten(0, 1), scores.flatten(), framed, score, stability))
     low, scores, boxes = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    best = nms(boxes, scores, OVERLAP) if len(boxes) else []
+    best = nms(boxes, scores, overlap) if len(boxes) else []
     return [(low[i], float(scores[i])) for i in best[:MOST]]
 
 

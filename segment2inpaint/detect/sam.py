@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from segment2inpaint.detect.embeddings import Embedding, Embeddings
 from segment2inpaint.detect.promptable import PromptableDetector, Prompted, Size
 from segment2inpaint.detect.sam_weights import build, read
 from segment2inpaint.device import choose as choose_device
+from segment2inpaint.device import half
 from segment2inpaint.types import Image
 
 
@@ -60,7 +60,8 @@ class SamNetwork:
             self._sam.preprocess(torch.as_tensor(r, device=self.device).permute(2, 0, 1)[None])
             for r in resized
         ]
-        with autocast(self.device, self.dtype):
+        kind = self.device.partition(":")[0]
+        with torch.autocast(kind, dtype=self.dtype, enabled=self.dtype != torch.float32):
             features = self._sam.image_encoder(torch.cat(pixels)).float()
         return [{"features": each[None]} for each in features]
 
@@ -91,15 +92,3 @@ class SamNetwork:
     def _postprocessed(self, logits: torch.Tensor, frame: Size, size: Size) -> torch.Tensor:
         made: torch.Tensor = self._sam.postprocess_masks(logits, frame, size)
         return made
-
-
-def half(device: str) -> torch.dtype:
-    """What an encoder computes in: half precision pays on a GPU, and costs 8 times on a CPU."""
-    if not device.startswith("cuda"):
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def autocast(device: str, dtype: torch.dtype) -> AbstractContextManager[None]:
-    kind = device.partition(":")[0]
-    return torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32)

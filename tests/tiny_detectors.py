@@ -1,0 +1,155 @@
+"""Small random detectors of transformers' real classes, saved as their real folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SIDE = 128  # of the frame, px
+
+torch.set_num_threads(1)  # layers this small are slower on several
+
+PROMPTS = {"image_size": SIDE, "patch_size": 16, "hidden_size": 32, "mask_input_channels": 16}
+DECODER = {
+    "hidden_size": 32,
+    "mlp_dim": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "iou_head_hidden_dim": 32,
+}
+LEVELS = [[32, 32], [16, 16], [8, 8]]
+
+
+def save(model: Any, processor: Any, folder: Path) -> Path:
+    """Weights made to matter, then the folder that the hub has."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "timm" not in name:  # many layers, which would overflow
+                weight.add_(torch.randn_like(weight) * 0.2)
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def sam_hq(folder: Path) -> Path:
+    from transformers import SamHQConfig, SamHQModel, SamHQProcessor, SamImageProcessor
+
+    torch.manual_seed(0)
+    vision = {
+        "hidden_size": 32,
+        "output_channels": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "global_attn_indexes": [1],
+        "num_pos_feats": 16,
+        "mlp_dim": 64,
+        "image_size": SIDE,
+        "patch_size": 16,
+    }
+    config = SamHQConfig(
+        vision_config=vision,
+        prompt_encoder_config=PROMPTS,
+        mask_decoder_config={**DECODER, "vit_dim": 32},
+    )
+    eye = SamImageProcessor(size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE})
+    return save(SamHQModel(config), SamHQProcessor(eye), folder)
+
+
+def _square() -> dict[str, Any]:
+    return {"size": {"height": SIDE, "width": SIDE}, "mask_size": {"height": 32, "width": 32}}
+
+
+def sam2(folder: Path) -> Path:
+    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
+
+    torch.manual_seed(0)
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 8,
+        "num_attention_heads": 1,
+        "image_size": [SIDE, SIDE],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 2, 2],
+        "window_size_per_stage": [8, 4, 4, 4],
+        "window_positional_embedding_background_size": [4, 4],
+        "global_attention_blocks": [3],
+    }
+    vision = {
+        "backbone_config": backbone,
+        "backbone_channel_list": [64, 32, 16, 8],
+        "backbone_feature_sizes": LEVELS,
+        "fpn_hidden_size": 32,
+    }
+    config = Sam2Config(
+        vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
+    )
+    return save(Sam2Model(config), Sam2Processor(Sam2ImageProcessor(**_square())), folder)
+
+
+def edgetam(folder: Path) -> Path:
+    """Its backbone comes from timm."""
+    from transformers import (
+        EdgeTamConfig,
+        EdgeTamModel,
+        Sam2ImageProcessor,
+        Sam2Processor,
+        TimmWrapperConfig,
+    )
+
+    torch.manual_seed(0)
+    backbone = TimmWrapperConfig(
+        architecture="repvit_m0_9",
+        model_args={"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+        num_labels=2,
+    )
+    vision = {
+        "backbone_config": backbone,
+        "backbone_channel_list": [384, 192, 96, 48],
+        "backbone_feature_sizes": LEVELS,
+        "fpn_hidden_size": 32,
+    }
+    config = EdgeTamConfig(
+        vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
+    )
+    return save(EdgeTamModel(config), Sam2Processor(Sam2ImageProcessor(**_square())), folder)
+
+
+SAM3_VISION: dict[str, Any] = {
+    "model_type": "sam3_vision_model",
+    "backbone_config": {
+        "model_type": "sam3_vit_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": SIDE,
+        "patch_size": 16,
+        "window_size": 4,
+        "global_attn_indexes": [1],
+        "pretrain_image_size": 64,
+    },
+    "fpn_hidden_size": 32,
+    "backbone_feature_sizes": LEVELS,
+}
+
+
+def sam3_tracker(folder: Path) -> Path:
+    from transformers import (
+        Sam3ImageProcessor,
+        Sam3TrackerConfig,
+        Sam3TrackerModel,
+        Sam3TrackerProcessor,
+    )
+
+    torch.manual_seed(0)
+    config = Sam3TrackerConfig(
+        vision_config=SAM3_VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
+    )
+    eye = Sam3ImageProcessor(**_square())
+    return save(Sam3TrackerModel(config), Sam3TrackerProcessor(eye), folder)
+
+
+PROMPTABLE = {"sam-hq": sam_hq, "sam2": sam2, "edgetam": edgetam, "sam3": sam3_tracker}
