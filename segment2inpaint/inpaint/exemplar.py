@@ -29,13 +29,14 @@ from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Progress, qui
 
 STAGE = "filling from the surroundings"
 GUESSED = 2500  # hole px, at most, at the level where the structure is found
-DEARER = 1.05  # the offsets' structure is taken if its patches cost at most so much more
+DEARER = 1.06  # the offsets' structure is taken if its patches cost at most so much more
+SOFT, SHARP = 5.0, 1.5  # how much the patches blend: after the peel, after the offsets
 ROUNDS = 2  # at the finest level; more where it is cheap
 REACH = 8  # px of random search once the structure is found
 THIN = 3.5  # px of depth below which a hole has no structure to find
 GREY = 127  # where nothing at all is known
 
-Field = tuple[Array, Array]  # centres (T, 2) int32 and costs (T,) float32
+Field = tuple[Array, Array, float]  # centres (T, 2) int32, costs (T,) float32, softness
 
 
 class Exemplar:
@@ -71,7 +72,7 @@ def _painted(crop: Crop, second: bool, run: Run) -> Image:
     levels = pyramid(crop.image, crop.bits)
     if not levels:
         return _plain(crop.image, crop.bits)
-    nnf, cost = _solved(levels, second, crop.seed, run)
+    nnf, cost, _ = _solved(levels, second, crop.seed, run)
     inner = levels[0].pixels - RADIUS
     made = np.clip(np.rint(blend(levels[0], nnf, cost)), 0, 255)
     out = crop.image.copy()
@@ -87,13 +88,11 @@ def _plain(image: Image, bits: Bits) -> Image:
 def _solved(levels: list[Level], second: bool, seed: int, run: Run) -> Field:
     """Paint the hole of all levels; returns the finest one's field."""
     middle = next((n for n, v in enumerate(levels) if len(v.pixels) <= GUESSED), len(levels) - 1)
-    nnf, cost = _structure(levels[middle:], second, seed, run)
+    field = _structure(levels[middle:], second, seed, run)
     for n in range(middle - 1, -1, -1):
-        nnf = doubled(levels[n], levels[n + 1], nnf, seed)
-        repaint(levels[n], nnf, np.zeros(len(nnf), np.float32), levels[n].pixels, run)
         rounds = ROUNDS + min(2 * n, 4)
-        nnf, cost = _settled(levels[n], nnf, seed, run, rounds=rounds, reach=REACH)
-    return nnf, cost
+        field = _finer(levels[n], levels[n + 1], field, seed, run, rounds=rounds, reach=REACH)
+    return field
 
 
 def _structure(levels: list[Level], second: bool, seed: int, run: Run) -> Field:
@@ -104,7 +103,7 @@ def _structure(levels: list[Level], second: bool, seed: int, run: Run) -> Field:
         return peeled
     picture, limit = level.view[level.hole], DEARER * _energy(level, peeled, seed, run)
     start = guess(level, seed, run)
-    offsets = _settled(level, start, seed, run, rounds=3, reach=REACH)
+    offsets = _settled(level, start, SHARP, seed, run, rounds=3, reach=REACH)
     if (_energy(level, offsets, seed, run) <= limit) != second:
         return offsets
     level.view[level.hole] = picture
@@ -122,24 +121,31 @@ def _peeled(levels: list[Level], seed: int, run: Run) -> Field:
         done = ((level.hole | level.known) & ~left).astype(np.uint8)
         layer = left & (cv2.dilate(done, np.ones((3, 3), np.uint8)) > 0)
         layer = layer if layer.any() else left
-        repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), run)
+        repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), run, SOFT)
         left = left & ~layer
-    field = _settled(level, nnf, seed, run, rounds=8)
+    field = _settled(level, nnf, SOFT, seed, run, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
-        nnf = doubled(levels[n], levels[n + 1], field[0], seed)
-        repaint(levels[n], nnf, np.zeros(len(nnf), np.float32), levels[n].pixels, run)
-        field = _settled(levels[n], nnf, seed, run, rounds=4)
+        field = _finer(levels[n], levels[n + 1], field, seed, run, rounds=4)
     return field
 
 
+def _finer(
+    level: Level, coarse: Level, field: Field, seed: int, run: Run, *, rounds: int, reach: int = 0
+) -> Field:
+    """Paint the level from the field of the coarser one, and settle it."""
+    nnf = doubled(level, coarse, field[0], seed)
+    repaint(level, nnf, np.zeros(len(nnf), np.float32), level.pixels, run, SOFT)
+    return _settled(level, nnf, field[2], seed, run, rounds=rounds, reach=reach)
+
+
 def _settled(
-    level: Level, nnf: Array, seed: int, run: Run, *, rounds: int, reach: int = 0
+    level: Level, nnf: Array, softness: float, seed: int, run: Run, *, rounds: int, reach: int = 0
 ) -> Field:
     """Search and repaint in turn."""
     for turn in range(rounds):
         nnf, cost = search(level, nnf, level.weight, run, seed=seed + turn, passes=2, reach=reach)
-        repaint(level, nnf, cost, level.pixels, run)
-    return nnf, cost
+        repaint(level, nnf, cost, level.pixels, run, softness)
+    return nnf, cost, softness
 
 
 def _energy(level: Level, field: Field, seed: int, run: Run) -> float:

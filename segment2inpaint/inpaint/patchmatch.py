@@ -21,7 +21,6 @@ from segment2inpaint.inpaint.compiled import Array, Run, compiled
 from segment2inpaint.inpaint.pyramid import CHANNELS, RADIUS, SIDE, Level
 
 BANDS = 8  # fixed, so that the result is the same for any number of threads
-SOFTNESS = 5.0  # a patch's say falls by e at so many times the cost of the 75th percentile
 ROW = SIDE * CHANNELS
 
 
@@ -51,10 +50,16 @@ def search(
     return nnf, cost
 
 
-def repaint(level: Level, nnf: Array, cost: Array, pixels: Array, run: Run) -> None:
-    """Paint ``pixels`` (P, 2) of the level with the votes of the patches over them."""
+def repaint(
+    level: Level, nnf: Array, cost: Array, pixels: Array, run: Run, softness: float
+) -> None:
+    """Paint ``pixels`` (P, 2) of the level with the votes of the patches over them.
+
+    A patch's say falls by e at ``softness`` times the cost of the 75th percentile: little
+    keeps what is there, much lets the surroundings flow in.
+    """
     trust = level.weight[level.targets[:, 0], level.targets[:, 1]]
-    spread = np.float32(SOFTNESS * np.percentile(cost, 75) + 1)
+    spread = np.float32(softness * np.percentile(cost, 75) + 1)
     out = np.empty((len(pixels), CHANNELS), np.float32)
     common = (level.flat, out, pixels, level.index, nnf, cost, trust, spread)
     list(run(_vote_job, [(*common, *band) for band in bands(len(pixels))]))

@@ -16,9 +16,9 @@ CHANNELS = 5  # R, G, B and the two texture features
 
 FEWEST = 32  # patches to copy from; with fewer a level is of no use
 COARSEST = 300  # hole px at which the pyramid ends
-FADE = 1.8  # the confidence in a painted pixel falls by this factor with each px of depth ...
+FADE = 1.6  # the confidence in a painted pixel falls by this factor with each px of depth ...
 DEEPEST = 12  # ... down to this depth
-TEXTURE = 1.0  # weight of the texture features beside the colours
+TEXTURE = 1.5  # weight of the texture features beside the colours
 WINDOW = 15  # px, over which texture is averaged (Newson et al. 2014)
 
 
