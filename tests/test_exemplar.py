@@ -26,7 +26,7 @@ def grown(height: int, width: int, seed: int = 0) -> Image:
     """A texture of blobs, with colour."""
     noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3))
     soft = cv2.GaussianBlur(noise, (0, 0), 2)
-    return np.clip(128 + 150 * soft, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 150 * soft, 0, 255), np.uint8)
 
 
 def worst(made: Image, truth: Image, bits: Bits) -> float:
@@ -97,7 +97,7 @@ def two_colours(slope: float) -> Image:
     below = np.clip(y - 60 - slope * (x - 60) + 0.5, 0, 1)[..., None]
     grain = np.random.default_rng(1).normal(0, 2, (120, 120, 1))
     picture = (1 - below) * np.array([180, 200, 230]) + below * np.array([70, 90, 50]) + grain
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5])

@@ -15,5 +15,8 @@ Run = Callable[..., Any]
 
 
 def compiled(function: Kernel) -> Kernel:
-    """The function in machine code, kept on disk after the first call."""
-    return cast(Kernel, njit(cache=True, nogil=True, fastmath=True)(function))
+    """The function in machine code, kept on disk after the first call if a folder allows it."""
+    try:
+        return cast(Kernel, njit(cache=True, nogil=True, fastmath=True)(function))
+    except RuntimeError:  # numba found no folder that it may write to
+        return cast(Kernel, njit(nogil=True, fastmath=True)(function))
