@@ -25,6 +25,7 @@ from .options import (
     prompt_options,
     refine_options,
     target_options,
+    verify_options,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def main() -> None:
 @prompt_options
 @refine_options
 @fill_options
+@verify_options
 @device_option
 @target_options
 @output_options
@@ -95,6 +97,7 @@ def remove(**given: Any) -> None:
 @click.option("--with", "picture", type=file, metavar="PICTURE.png",
               help="A picture to put there; its transparency is its outline.")  # fmt: skip
 @fill_options
+@verify_options
 @device_option
 @target_options
 @output_options
@@ -156,14 +159,19 @@ def _edit(given: Options, *, generate: bool) -> None:
     request, photo = _request(given)
     _check_outputs(given, photo)
     request = dataclasses.replace(request, detector=_detector(request))
+    others = [] if generate or request.inpainter != "auto" else [inpaint.load("telea")]
     if request.inpainter == "auto":
         request = dataclasses.replace(request, inpainter=inpaint.choose(generate=generate))
     detector = detect.load(request.detector, given["device"])
     inpainter = inpaint.load(request.inpainter, given["device"], given["dtype"])
     with terminal.Meter() as meter, _about(photo):
-        pipeline = Pipeline(detector, inpainter, meter)
+        pipeline = Pipeline(
+            detector, inpainter, meter, request.verify, request.attempts, tuple(others)
+        )
         result = pipeline(photo, request.prompts, request.refine, request.fill)
     _deliver(given, photo, request, result)
+    if given["strict"] and result.verdict == "failed":
+        click.get_current_context().exit(FAILED)
 
 
 @contextmanager
@@ -204,9 +212,8 @@ def _request(given: Options) -> tuple[Request, Photo]:
     if given.get("picture"):
         fill = dataclasses.replace(fill, picture=_picture(given["picture"]))
     prompts = tuple(_prompts(given, photo))
-    return Request(
-        prompts, _refine(given), fill, given["detector"], given.get("inpainter", "auto")
-    ), photo
+    told = {name: given[name] for name in ("inpainter", "verify", "attempts") if name in given}
+    return Request(prompts, _refine(given), fill, given["detector"], **told), photo
 
 
 def _prompts(given: Options, photo: Photo) -> Iterator[Prompt]:
@@ -233,7 +240,11 @@ def _refine(given: Options) -> Refine:
 
     auto = Length()
     return Refine(
-        given["dilate"] or auto, given["feather"] or auto, given["fill_holes"], given["invert"]
+        given["dilate"] or auto,
+        given["feather"] or auto,
+        given["fill_holes"],
+        given["invert"],
+        given.get("shadow"),
     )
 
 

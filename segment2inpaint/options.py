@@ -101,6 +101,16 @@ refine_options = options(
     click.option("--invert", is_flag=True, help="Everything but the object."),
 )  # fmt: skip
 
+verify_options = options(
+    click.option("--shadow/--no-shadow", default=None,
+                 help="The object's shadow goes too.  [default: if one is left behind]"),
+    click.option("--verify/--no-verify", default=True, show_default=True,
+                 help="Look again whether it worked."),
+    click.option("--attempts", type=click.IntRange(1), default=2, show_default=True,
+                 help="Try a failed result again in another way, so often in all."),
+    click.option("--strict", is_flag=True, help="A result that failed is an exit status of 1."),
+)  # fmt: skip
+
 fill_options = options(
     click.option("--inpainter", default="auto", show_default=True, metavar="NAME",
                  help="auto, exemplar, telea, ns, a model's name, a folder or a hub id."),

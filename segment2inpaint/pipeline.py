@@ -1,15 +1,16 @@
-"""The flow: detect, refine, plan windows, inpaint, stitch. Read this page first."""
+"""The flow: detect, refine, plan windows, inpaint, stitch, verify. Read this page first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from . import masks, window
+from . import masks, shadow, verify, window
 from .images import Photo
 from .types import (
     Alpha,
@@ -17,6 +18,7 @@ from .types import (
     Bits,
     Box,
     Canvas,
+    Check,
     Crop,
     Detector,
     Fill,
@@ -33,18 +35,28 @@ from .types import (
     Prompt,
     Refine,
     Result,
+    Verdict,
     box_of,
     quiet,
 )
 
+SEEDS = 1000  # from one attempt's seed to the next's: windows take the seeds between
+
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A detector and an inpainter, ready for any number of photos."""
+    """A detector and an inpainter, ready for any number of photos.
+
+    With ``verify``, each result is looked at again, and one that failed is tried again in
+    another way, ``attempts`` times in all; ``others`` are further inpainters for that.
+    """
 
     detector: Detector
     inpainter: Inpainter
     progress: Progress = quiet
+    verify: bool = True
+    attempts: int = 2
+    others: tuple[Inpainter, ...] = ()
 
     def __call__(
         self,
@@ -61,37 +73,124 @@ class Pipeline:
         clock = _Clock(self.progress)
         with clock("detect"):
             found = find(self.detector, photo.image, prompts)
+        job = _Job(photo.image, found, prompts)
+        plan: _Plan | None = _Plan(refine, fill, self.inpainter)
+        tries: list[_Try] = []
+        while plan:
+            tries.append(self._tried(job, plan, clock))
+            plan = self._next(tries)
+        ranked = verify.rank([one.checks for one in tries])
+        best = tries[ranked[0]]
+        with clock("check"):
+            changed = changed_outside(photo.image, best.image, best.alpha)
+        return Result(
+            best.image, best.alpha, tuple(found), changed, clock.seconds, best.settings,
+            best.checks, best.verdict, tuple(one.story(one is best) for one in tries),
+        )  # fmt: skip
+
+    def _tried(self, job: _Job, plan: _Plan, clock: _Clock) -> _Try:
+        """One attempt: refine, plan windows, inpaint, stitch, verify."""
+        refine, fill, canvas = plan.refine, plan.fill, plan.inpainter.canvas
         with clock("refine"):
-            canvas = self.inpainter.canvas
             factor = 2.0 if fill.prompt else 1.0
-            alpha, dilate, feather = refined(found, prompts, refine, canvas, fill, factor)
+            alpha, dilate, feather = refined(job.found, job.prompts, refine, canvas, fill, factor)
+            if refine.shadow and not refine.invert:
+                alpha = _shadowed(job, alpha, dilate + feather)
             windows = _windows(alpha > 0, canvas, fill)
         with clock("inpaint"):
-            image = self._painted(photo.image, alpha, windows, fill)
+            image = self._painted(job.photo, alpha, windows, plan)
         if fill.picture:
-            alpha = _placed(image, alpha, fill.picture, box_of(masks.union(found)))
+            alpha = _placed(image, alpha, fill.picture, box_of(masks.union(job.found)))
         settings = {
             "detector": self.detector.name,
-            "inpainter": self.inpainter.name,
+            "inpainter": plan.inpainter.name,
             "dilate": dilate,
             "feather": feather,
+            "shadow": bool(refine.shadow),
+            "seed": fill.seed,
             "windows": [{"box": list(w.box), "size": list(w.size)} for w in windows],
         }
-        with clock("check"):
-            changed = changed_outside(photo.image, image, alpha)
-        return Result(image, alpha, tuple(found), changed, clock.seconds, settings)
+        checks: tuple[Check, ...] = ()
+        if self.verify and not refine.invert:
+            with clock("verify"):
+                checks = self._checked(job, image, alpha, fill, [w.box for w in windows])
+        return _Try(plan, image, alpha, settings, checks)
+
+    def _checked(
+        self, job: _Job, image: Image, alpha: Alpha, fill: Fill, boxes: Sequence[Box]
+    ) -> tuple[Check, ...]:
+        bits = masks.union(job.found)
+        if fill.prompt or fill.picture:
+            return verify.replacement(job.photo, image, alpha, bits, boxes)
+        checks = verify.removal(job.photo, image, alpha, bits, boxes)
+        return verify.again(checks, self.detector, image, job.prompts, bits, boxes[0])
+
+    def _next(self, tries: Sequence[_Try]) -> _Plan | None:
+        """What to try after these: None if the last has not failed, or nothing else may help.
+
+        What its checks suggest for the mask, else another inpainter, else another seed.
+        """
+        last = tries[-1]
+        if last.verdict != "failed" or len(tries) >= self.attempts or last.plan.fill.picture:
+            return None
+        refine = verify.mended(last.checks, last.plan.refine, last.settings["dilate"])
+        if refine != last.plan.refine:
+            return replace(last.plan, refine=refine)
+        used = [one.plan.inpainter for one in tries]
+        for other in self.others:
+            if other not in used:
+                return replace(last.plan, inpainter=other)
+        return replace(last.plan, fill=replace(last.plan.fill, seed=last.plan.fill.seed + SEEDS))
 
     def _painted(
-        self, photo: Image, alpha: Alpha, windows: Sequence[window.Window], fill: Fill
+        self, photo: Image, alpha: Alpha, windows: Sequence[window.Window], plan: _Plan
     ) -> Image:
         """A copy of the photo with every window inpainted and stitched."""
-        image, canvas = photo.copy(), self.inpainter.canvas
+        image, canvas, fill = photo.copy(), plan.inpainter.canvas, plan.fill
         crops = [window.cut(photo, alpha, w, canvas, fill.seed + i) for i, w in enumerate(windows)]
         for group in _alike(crops):
-            filled = self.inpainter.inpaint([crops[i] for i in group], fill, self.progress)
+            filled = plan.inpainter.inpaint([crops[i] for i in group], fill, self.progress)
             for i, new in zip(group, filled, strict=True):
                 window.stitch(image, alpha, windows[i], new)
         return image
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What all attempts share."""
+
+    photo: Image
+    found: Sequence[Mask]
+    prompts: Sequence[Prompt]
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What one attempt does."""
+
+    refine: Refine
+    fill: Fill
+    inpainter: Inpainter
+
+
+@dataclass(frozen=True, eq=False)
+class _Try:
+    """What one attempt came to."""
+
+    plan: _Plan
+    image: Image
+    alpha: Alpha
+    settings: Mapping[str, Any]
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return verify.verdict(self.checks) if self.checks else None
+
+    def story(self, kept: bool) -> dict[str, Any]:
+        told = {key: self.settings[key] for key in ("inpainter", "dilate", "shadow", "seed")}
+        scores = {check.name: round(check.score, 3) for check in self.checks}
+        return {**told, "scores": scores, "verdict": self.verdict, "kept": kept}
 
 
 def find(detector: Detector, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
@@ -133,6 +232,15 @@ def refined(
         windows = _windows(masks.union(found), canvas, fill)
         least = canvas.cell / min(w.scale for w in windows)
     return masks.refine(found, refine, keep=_excluded(prompts), least=least, factor=factor)
+
+
+def _shadowed(job: _Job, alpha: Alpha, softness: float) -> Alpha:
+    """The alpha with that of the objects' shadows, where they are likely enough."""
+    for mask in job.found:
+        cast = shadow.find(job.photo, mask.bits)
+        if cast.certainty >= shadow.ASKED:
+            alpha = np.maximum(alpha, shadow.alpha(cast, max(softness, 1.0)))
+    return alpha
 
 
 def _excluded(prompts: Sequence[Prompt]) -> list[Point]:
@@ -192,4 +300,5 @@ class _Clock:
         self.progress(stage, 0.0)
         start = perf_counter()
         yield
-        self.seconds[stage] = round(perf_counter() - start, 3)
+        spent = self.seconds.get(stage, 0.0) + perf_counter() - start
+        self.seconds[stage] = round(spent, 3)

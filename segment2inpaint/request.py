@@ -39,6 +39,8 @@ def dump(request: Request) -> dict[str, Any]:
     return {
         "detector": request.detector,
         "inpainter": request.inpainter,
+        "verify": request.verify,
+        "attempts": request.attempts,
         "prompts": [_dump_prompt(p) for p in request.prompts],
         "refine": {k: str(v) if isinstance(v, Length) else v for k, v in _shallow(request.refine)},
         "fill": {k: _named(v) if isinstance(v, Picture) else v for k, v in _shallow(request.fill)},
@@ -61,7 +63,7 @@ def load(
     lengths = {k: Length.parse(refine[k]) for k in ("dilate", "feather") if k in refine}
     if fill.get("picture"):
         fill["picture"] = read_picture(fill["picture"])
-    rest = {k: data[k] for k in ("detector", "inpainter") if k in data}
+    rest = {k: data[k] for k in ("detector", "inpainter", "verify", "attempts") if k in data}
     prompts = tuple(_load_prompt(p, read_picture, read_mask) for p in data["prompts"])
     return Request(prompts, Refine(**{**refine, **lengths}), Fill(**fill), **rest)
 

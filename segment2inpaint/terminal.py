@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .images import Photo
     from .types import Mask, Request, Result
 
+DOUBT = 0.5  # a lower score is not worth a word
 PATIENCE = 1.0  # s before anything is said
 
 
@@ -80,6 +81,18 @@ def report(photo: Photo, output: str, request: Request, result: Result) -> dict[
         "settings": dict(result.settings),
         "changed": int((result.alpha > 0).sum()),
         "changed_outside": result.changed_outside,
+        "verdict": result.verdict,
+        "checks": [
+            {
+                "name": check.name,
+                "score": round(check.score, 3),
+                "threshold": check.threshold,
+                "failed": check.failed,
+                "sentence": check.sentence,
+            }
+            for check in result.checks
+        ],
+        "attempts": [dict(attempt) for attempt in result.attempts],
         "seconds": dict(result.seconds),
     }
 
@@ -112,5 +125,17 @@ def summary(output: str, result: Result) -> str:
     return (
         f"{output}: {count} object{'s' * (count != 1)}, {share:.1%} of the photo repainted, "
         f"{result.changed_outside} pixels changed outside ({used}, "
-        f"{sum(result.seconds.values()):.1f} s)"
+        f"{sum(result.seconds.values()):.1f} s){_judged(result)}"
     )
+
+
+def _judged(result: Result) -> str:
+    """The verdict with the reasons for it, worst first; nothing if there is none."""
+    if not result.verdict:
+        return ""
+    bad = sorted((c for c in result.checks if c.failed or c.score >= DOUBT), key=lambda c: -c.score)
+    if any(check.failed for check in bad):
+        bad = [check for check in bad if check.failed]
+    tries = len(result.attempts)
+    reasons = ": " + "; ".join(check.sentence for check in bad) if bad else ""
+    return f"; {result.verdict}{f' after {tries} attempts' if tries > 1 else ''}{reasons}"

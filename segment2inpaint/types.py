@@ -228,12 +228,16 @@ class Length(NamedTuple):
 
 @dataclass(frozen=True)
 class Refine:
-    """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``)."""
+    """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``).
+
+    ``shadow``: the object's shadow goes too; None: if the result shows that it was left behind.
+    """
 
     dilate: Length = Length()
     feather: Length = Length()
     fill_holes: bool = True
     invert: bool = False
+    shadow: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,6 +343,28 @@ class Inpainter(Protocol):
 # --- the request and the result ---------------------------------------------------------------
 
 
+Verdict = Literal["clean", "doubtful", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """One question asked of a result.
+
+    ``score`` in [0, 1]: how sure the fault is; from ``threshold`` on the check has failed.
+    ``sentence`` tells what was seen, ``picture`` (RGB) shows in red where.
+    """
+
+    name: str
+    score: float
+    threshold: float
+    sentence: str
+    picture: Image
+
+    @property
+    def failed(self) -> bool:
+        return self.score >= self.threshold
+
+
 @dataclass(frozen=True)
 class Request:
     """All that determines a result, but for the photo; plain data, to and from JSON."""
@@ -348,6 +374,8 @@ class Request:
     fill: Fill = Fill()
     detector: str = "auto"
     inpainter: str = "auto"
+    verify: bool = True
+    attempts: int = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,6 +385,8 @@ class Result:
     ``image`` has the photo's size; ``alpha`` says where it is new. ``changed_outside`` counts
     pixels that differ from the photo's where alpha is 0: always 0, or something is broken.
     ``seconds`` is wall time by stage, ``settings`` what ``auto`` resolved to.
+    ``checks`` and ``verdict`` tell whether it worked: none and None if nothing was verified.
+    ``attempts`` tells of each attempt, in order: what it tried, its scores, whether it was kept.
     """
 
     image: Image
@@ -365,6 +395,9 @@ class Result:
     changed_outside: int
     seconds: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    verdict: Verdict | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
 
 
 def box_of(bits: Bits) -> Box:

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parent.parent / "segment2inpaint"
 
 LAYERS = [
     {"types"},
-    {"images", "masks", "window", "catalogue", "device", "request", "edges"},
+    {"images", "masks", "window", "catalogue", "device", "request", "edges", "shadow", "evidence"},
     {"download"},
-    {"detect", "inpaint"},
+    {"detect", "inpaint", "verify"},
     {"pipeline"},
     {"terminal", "options"},
     {"cli"},

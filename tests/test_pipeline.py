@@ -63,7 +63,7 @@ def test_changed_outside_counts() -> None:
 
 def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
     fake = FakeInpainter()
-    result = Pipeline(FakeDetector(block()), fake)(photo_of(noise(100, 120)), [])
+    result = Pipeline(FakeDetector(block()), fake, attempts=1)(photo_of(noise(100, 120)), [])
     ((crop,),) = fake.calls
     (window,) = result.settings["windows"]
     x0, y0, x1, y1 = window["box"]
@@ -74,7 +74,8 @@ def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
     bits = np.zeros((400, 900), np.bool_)
     bits[100:120, 100:120] = bits[100:120, 700:720] = True
     fake = FakeInpainter()
-    Pipeline(FakeDetector(bits), fake)(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
+    pipeline = Pipeline(FakeDetector(bits), fake, attempts=1)
+    pipeline(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
     (crops,) = fake.calls
     assert [crop.seed for crop in crops] == [5, 6]
 
@@ -149,7 +150,9 @@ def test_preview_shows_before_mask_after() -> None:
 
 def test_stages_are_told_and_timed() -> None:
     told: list[str] = []
-    pipeline = Pipeline(FakeDetector(block()), FakeInpainter(), lambda s, _: told.append(s))
+    pipeline = Pipeline(
+        FakeDetector(block()), FakeInpainter(), lambda s, _: told.append(s), attempts=1
+    )
     result = pipeline(photo_of(noise(100, 120)), [])
-    assert told == ["detect", "refine", "inpaint", "check"]
+    assert told == ["detect", "refine", "inpaint", "verify", "check"]
     assert list(result.seconds) == told

@@ -1,0 +1,316 @@
+"""What a removal left to see: a few statistics of the hole and of what surrounds it.
+
+Everything is measured in a ``View``: the photo before and after in a crop round the hole, at most
+256 px long, in CIE L*a*b*. Each function gives an ``Evidence``: some numbers that are larger the
+surer the fault is, and where in the view it shows. What the numbers mean is for ``verify``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot, sqrt
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .types import Alpha, Bits, Box, Image, box_of
+
+Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
+
+LONG = 256  # px of a view's long side, at most
+CONTEXT = 0.5  # of the hole's diagonal, each side
+LEAST = 24  # photo px of context
+BINS = (20, 24, 24)  # of a colour histogram: L*, a*, b*
+AB = 96.0  # a* and b* of photos lie within +- this
+STEPS = range(-12, 20)  # px from the edge of alpha, where gradients are compared
+SHIFT = 7.0  # px: a texture is like itself over less
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """``before`` and ``after`` (h, w, 3) L*a*b*, ``hole`` where alpha > 0, ``bits`` the object.
+
+    ``out`` and ``inn`` are the distances in px from the hole, and from what surrounds it.
+    ``box`` is the view's place in the photo, ``shown`` the crop after the removal in RGB.
+    """
+
+    before: Floats
+    after: Floats
+    hole: Bits
+    bits: Bits
+    out: Floats
+    inn: Floats
+    box: Box
+    shown: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """``numbers``: larger is worse. ``where``: (h, w) in [0, 1], the size of the view."""
+
+    numbers: tuple[float, ...]
+    where: Alpha
+
+
+def view(before: Image, after: Image, alpha: Alpha, bits: Bits) -> View:
+    """The view of a hole: where ``alpha`` > 0, the object having been at ``bits``."""
+    hole = box_of(alpha > 0)
+    box = hole.union(box_of(bits)) if bits.any() else hole
+    margin = max(LEAST, round(CONTEXT * hypot(box.width, box.height)))
+    height, width = bits.shape
+    box = box.grown(margin, (height, width))
+    scale = min(1.0, LONG / max(box.width, box.height))
+    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+
+    def seen(array: Image | Floats) -> NDArray[np.float32]:
+        part = np.ascontiguousarray(array[box.slices])
+        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
+
+    inside = seen((alpha > 0).astype(np.float32)) > 0
+    shown = seen(after).astype(np.uint8)
+    return View(
+        lab(seen(before).astype(np.uint8)), lab(shown), inside,
+        seen(bits.astype(np.float32)) > 0.5, distance(~inside), distance(inside), box, shown,
+    )  # fmt: skip
+
+
+def lab(image: Image) -> Floats:
+    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+
+def blur(a: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(np.asarray(a, np.float32), (0, 0), sigma))
+
+
+def distance(bits: Bits) -> Floats:
+    """Of every True pixel from the nearest False one, in px."""
+    return np.asarray(cv2.distanceTransform(bits.astype(np.uint8), cv2.DIST_L2, 5))
+
+
+def sample(bits: Bits, most: int) -> Places:
+    """Flat places of True pixels, ``most`` of them at most, the same ones every time."""
+    places = np.flatnonzero(bits)
+    return places if len(places) <= most else np.sort(_picked(len(places), most, places))
+
+
+def _picked(count: int, most: int, places: Places) -> Places:
+    return places[np.random.default_rng(0).permutation(count)[:most]]
+
+
+def distances(queries: Floats, samples: Floats) -> Floats:
+    """(Q, S) Euclidean distances between rows."""
+    squares = (queries**2).sum(1)[:, None] + (samples**2).sum(1) - 2 * queries @ samples.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+
+
+def described(maps: Floats, weight: float) -> Floats:
+    """Each pixel as a row: its values and, times ``weight``, its place."""
+    height, width = maps.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32) * weight
+    return np.dstack([maps, x, y]).reshape(height * width, -1).astype(np.float32)
+
+
+def spread(values: Floats, bits: Bits, sigma: float) -> Floats:
+    """Mean of ``values`` over the True pixels near each pixel."""
+    weight = bits.astype(np.float32)
+    return blur(values * weight, sigma) / (blur(weight, sigma) + 1e-3)
+
+
+# --- the old object --------------------------------------------------------------------------
+
+
+def leftover(seen: View) -> Evidence:
+    """Pixels just outside the hole that look like the object, not like what lies further out.
+
+    By the nearest of sampled colours and places, and by colour histograms of both.
+    """
+    near, far = (seen.out > 0) & (seen.out <= 5), seen.out > 8
+    none = Evidence((0.0, 0.0, 0.0), np.zeros(seen.hole.shape, np.float32))
+    if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
+        return none
+    rows = described(blur(seen.before, 0.7), 0.15)
+    ask = sample(near, 1200)
+    to_object = distances(rows[ask], rows[sample(seen.bits, 600)]).min(1)
+    to_rest = distances(rows[ask], rows[sample(far & (seen.out < 64), 600)]).min(1)
+    odds = np.zeros(near.shape, np.float32)
+    odds.flat[ask] = np.clip(np.log((to_rest + 5) / (to_object + 5)), -1, 1.5)
+    asked = np.zeros_like(near)
+    asked.flat[ask] = True
+    local = spread(odds, asked, 5)[asked]
+    colour = spread(_posterior(seen), seen.out > 0, 3)
+    where = np.clip(colour / 2, 0, 1) * ((seen.out > 0) & (seen.out < 12))
+    return Evidence(
+        (
+            float(np.quantile(local, 0.95)),
+            float(odds[asked].mean()),
+            float(np.quantile(colour[near], 0.97)),
+        ),
+        where.astype(np.float32),
+    )
+
+
+def _posterior(seen: View) -> Floats:
+    """Log odds of each pixel's colour, object to surroundings, in [-3, 3]."""
+    colours = blur(seen.before, 0.7)
+    scale = np.array(BINS) / np.array([100, 2 * AB, 2 * AB])
+    cells = ((colours + np.array([0, AB, AB])) * scale).astype(int)
+    cells = np.clip(cells, 0, np.array(BINS) - 1)
+    flat = np.ravel_multi_index(np.moveaxis(cells, 2, 0), BINS)
+    of_object, of_rest = (_histogram(flat[bits])[flat] for bits in (seen.bits, seen.out > 0))
+    odds: Floats = np.clip(np.log((of_object + 2e-4) / (of_rest + 2e-4)), -3, 3).astype(np.float32)
+    return odds
+
+
+def _histogram(flat: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Shares of the colour cells, smoothed by (1, 2, 1) / 4 along each axis."""
+    counts = np.bincount(flat, minlength=int(np.prod(BINS))).reshape(BINS).astype(np.float64)
+    for axis in range(3):
+        pad = [(1, 1) if i == axis else (0, 0) for i in range(3)]
+        padded = np.moveaxis(np.pad(counts, pad, mode="edge"), axis, 0)
+        counts = np.moveaxis((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, 0, axis)
+    shares: NDArray[np.float64] = (counts / max(counts.sum(), 1)).ravel()
+    return shares
+
+
+def ghost(seen: View) -> Evidence:
+    """How far the gradients of the old object are still there: their correlation, local and whole.
+
+    Only on the object: beside it, before and after are alike by right.
+    """
+    old, new = gradients(blur(seen.before, 1)), gradients(blur(seen.after, 1))
+    inside = (seen.bits & (seen.inn > 3)).astype(np.float32)
+    both, of_old, of_new = (
+        (a * b).sum(2) * inside for a, b in ((old, new), (old, old), (new, new))
+    )
+    whole = both.sum() / sqrt(of_old.sum() * of_new.sum() + 1)
+    floor = (100 * blur(inside, 4)) ** 2
+    local = blur(both, 4) / np.sqrt(blur(of_old, 4) * blur(of_new, 4) + floor + 1e-3)
+    mean = float(local[seen.bits].mean()) if seen.bits.any() else 0.0
+    where = np.clip(local, 0, 1) * seen.bits
+    return Evidence((float(whole), mean), where.astype(np.float32))
+
+
+def gradients(maps: Floats) -> Floats:
+    """(h, w, 2 C): along x, along y, by Sobel's filter."""
+    return np.dstack([cv2.Sobel(maps, cv2.CV_32F, 1, 0), cv2.Sobel(maps, cv2.CV_32F, 0, 1)])
+
+
+def strength(maps: Floats) -> Floats:
+    """Size of the gradient over all channels, per px."""
+    size: Floats = np.sqrt((gradients(maps) ** 2).sum(2)) / 8
+    return size
+
+
+# --- what the fill brought --------------------------------------------------------------------
+
+
+def stranger(seen: View) -> Evidence:
+    """What the fill shows and its surroundings do not: the distance to the nearest of them.
+
+    In colour at two scales, grain and place; against how far the surroundings' inner ring is
+    from their outer one. And edges that are stronger than outside.
+    """
+    grain = np.sqrt(blur((seen.after - blur(seen.after, 1.5)) ** 2, 2).sum(2))
+    rows = described(np.dstack([blur(seen.after, 1), blur(seen.after, 3), grain]), 0.05)
+    ask = sample(seen.inn > 1, 1500)
+    around, near = sample(seen.out > 2, 800), sample((seen.out > 2) & (seen.out < 12), 400)
+    far = sample(seen.out > 18, 700)
+    where = np.zeros(seen.hole.shape, np.float32)
+    if len(ask) < 9 or len(near) < 9 or len(far) < 9:
+        return Evidence((0.0, 0.0), where)
+    asked = np.zeros(seen.hole.shape, np.bool_)
+    asked.flat[ask] = True
+    where.flat[ask] = distances(rows[ask], rows[around]).min(1)
+    where = spread(where, asked, 4)
+    usual = float(np.quantile(distances(rows[near], rows[far]).min(1), 0.9)) + 3
+    strangeness = float(np.quantile(where[asked], 0.95)) / usual
+    edges = strength(seen.after)
+    inside, outside = (np.quantile(edges[m], 0.95) for m in (seen.inn > 1, seen.out > 2))
+    shown = np.clip(where / usual - 0.5, 0, 1) * seen.hole
+    return Evidence(
+        (float(np.log(strangeness + 0.1)), float(np.log((inside + 1.2) / (outside + 1.2)))),
+        shown.astype(np.float32),
+    )
+
+
+def seam(seen: View) -> Evidence:
+    """Edges along the edge of alpha, stronger than along parallels to it on both sides."""
+    signed = np.where(seen.hole, 0.5 - seen.inn, seen.out - 0.5)
+    edges = strength(seen.after)
+    profile = np.array([_median(edges[(signed >= t) & (signed < t + 1)]) for t in STEPS])
+    at = STEPS.index(0)
+    here = profile[at - 2 : at + 2]
+    beside = np.concatenate([profile[at - 9 : at - 4], profile[at + 4 : at + 14]])
+    beside = beside[~np.isnan(beside)]
+    where = np.clip(edges / 6, 0, 1) * (np.abs(signed) < 2)
+    if np.isnan(here).all() or not beside.size:
+        return Evidence((0.0, 0.0), where.astype(np.float32))
+    top, usual = float(np.nanmax(here)), float(np.median(beside))
+    rise = (top - usual) / (float(beside.std()) + 0.3)
+    return Evidence(
+        (float(np.log((top + 0.3) / (usual + 0.3))), float(np.arcsinh(rise))),
+        where.astype(np.float32),
+    )
+
+
+def _median(values: Floats) -> float:
+    return float(np.median(values)) if len(values) > 20 else float("nan")
+
+
+def smear(seen: View) -> Evidence:
+    """Less grain than places of the same colour outside, and streaks: all edges one way."""
+    fine = seen.after[..., 0] - blur(seen.after[..., 0], 1.6)
+    grain = np.log(blur(fine**2, 2) + 0.02)
+    rows = described(blur(seen.after, 3), 0.1)
+    ask, around = sample(seen.inn > 4, 800), sample((seen.out > 4) & (seen.out < 90), 800)
+    where = np.zeros(seen.hole.shape, np.float32)
+    if len(ask) < 9 or len(around) < 20:
+        return Evidence((0.0, 0.0), where)
+    alike = np.argpartition(distances(rows[ask], rows[around]), 9, axis=1)[:, :9]
+    usual = np.quantile(grain.flat[around][alike], 0.2, axis=1)
+    lack = usual - grain.flat[ask]
+    where.flat[ask] = np.clip(lack / 3, 0, 1)
+    streaks = _coherence(seen.after[..., 0])
+    one_way = np.median(streaks.flat[ask]) - np.median(streaks.flat[around])
+    return Evidence((float(np.median(lack)), float(one_way)), where)
+
+
+def _coherence(grey: Floats) -> Floats:
+    """Of the structure tensor, in [0, 1]: 1 where all gradients point one way."""
+    x, y = (cv2.Sobel(blur(grey, 0.7), cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+    xx, yy, xy = (blur(p, 3) for p in (x * x, y * y, x * y))
+    coherence: Floats = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 0.05)
+    return coherence
+
+
+def repeats(seen: View) -> Evidence:
+    """How like the fill is to itself, shifted; less what its surroundings are."""
+    grey = seen.after[..., 0] - blur(seen.after[..., 0], 3)
+    inner, outer = seen.inn > 1, seen.out > 2
+    where = np.zeros(seen.hole.shape, np.float32)
+    if np.count_nonzero(inner) < 200 or np.count_nonzero(outer) < 200:
+        return Evidence((0.0, 0.0), where)
+    box = box_of(inner).slices
+    inside, around = _selfsame(grey[box], inner[box]), _selfsame(grey, outer)
+    where[inner] = np.clip(inside, 0, 1)
+    return Evidence((inside, inside - around), where)
+
+
+def _selfsame(grey: Floats, bits: Bits) -> float:
+    """The highest masked normalised correlation with itself over a shift of 7 px or more.
+
+    By Fourier transforms (Padfield 2012). Shifts that leave under a quarter do not count.
+    """
+    size = 2 * bits.shape[0], 2 * bits.shape[1]
+    values, mask = np.where(bits, grey, 0), bits.astype(np.float32)
+    a, m, q = (np.fft.rfft2(p, size) for p in (values, mask, values**2))
+    both = np.fft.irfft2(a * a.conj(), size)
+    count = np.fft.irfft2(m * m.conj(), size)
+    one, two = np.fft.irfft2(q * m.conj(), size), np.fft.irfft2(m * q.conj(), size)
+    like = both / np.sqrt(np.maximum(one * two, 0) + (0.5 * count) ** 2 + 1)
+    like[count < 0.25 * mask.sum()] = 0
+    y, x = (np.minimum(np.arange(n), n - np.arange(n)) for n in size)
+    like[np.hypot(y[:, None], x) < SHIFT] = 0
+    return float(like.max())
