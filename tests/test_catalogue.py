@@ -9,6 +9,7 @@ import pytest
 
 from segment2inpaint import catalogue
 from segment2inpaint.catalogue import card, cards, find, folder, megabytes, resolve
+from segment2inpaint.detect import DETECTORS
 from segment2inpaint.types import BadModel, BadOption, ModelMissing
 
 
@@ -25,7 +26,7 @@ def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") 
 @pytest.mark.parametrize("model", cards(), ids=lambda model: model.name)
 def test_cards_are_complete(model: catalogue.Card) -> None:
     assert model.kind in {"detector", "inpainter"}
-    assert model.backend in {"sam", "diffusion"}
+    assert model.backend in {"diffusion", *DETECTORS}
     assert catalogue.HUB_ID.fullmatch(model.repo)
     assert model.size > 1e6
     assert model.licence != "unknown, see its page"
@@ -46,7 +47,7 @@ def test_cards_by_name() -> None:
     assert {"sam-vit-b", "sam-vit-l", "sam-vit-h", "sd15-inpaint", "sdxl-inpaint"} <= set(names)
     assert card("sam-vit-b") is card("facebook/sam-vit-base")
     assert card("someone/something").repo == "someone/something"
-    with pytest.raises(ModelMissing, match="known: sam-vit-b"):
+    with pytest.raises(ModelMissing, match="known: edgetam, "):
         card("sam-vit-x")
 
 

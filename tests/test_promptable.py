@@ -239,7 +239,7 @@ def test_everything_keeps_the_good_ones_once() -> None:
         hard = [20 * discs[int(px > 32)] for px, _ in points]
         soft = [0.1 * disc for disc in hard]
         low = torch.tensor(np.stack([hard, soft, hard], axis=1), dtype=torch.float32)
-        return low, torch.tensor([[0.9 + px / 1000, 0.95, 0.5] for px, _ in points])
+        return low, torch.tensor([[0.9 + float(px) / 1000, 0.95, 0.5] for px, _ in points])
 
     found = everything.candidates(decode, lambda low: low, (64, 64), 6)
     assert len(found) == 2

@@ -5,20 +5,27 @@ A backend is imported when it is asked for, so that nobody pays for what he does
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import catalogue
+from ..device import choose as choose_device
 from ..types import (
+    BadModel,
     BadOption,
     BadPrompt,
     Box,
     Color,
     Detector,
+    Everything,
     Image,
     Mask,
+    ModelMissing,
     OwnMask,
     Plate,
     Points,
@@ -31,10 +38,43 @@ DETECTORS = {
     "plate": "plate:PlateDetector",
     "mask": "mask:MaskDetector",
     "grabcut": "grabcut:GrabCutDetector",
+    "regions": "merging:RegionsDetector",
     "sam": "sam:SamDetector",
+    "sam-hq": "sam_transformers:TransformersSam",
+    "sam2": "sam_transformers:TransformersSam",
+    "edgetam": "sam_transformers:TransformersSam",
+    "sam3": "sam_transformers:Sam3",
+    "grounding-dino": "grounding_dino:GroundingDino",
 }
 
 OWN_FINDER: dict[type, str] = {Color: "color", Plate: "plate", OwnMask: "mask"}
+
+# Cards of networks that take clicks and boxes: the quickest first on a CPU, the best on a GPU.
+QUICK = (
+    "edgetam", "sam2.1-tiny", "sam2.1-small", "sam-vit-b", "sam2.1-base-plus", "sam-hq-vit-base",
+    "sam2.1-large", "sam-vit-l", "sam-vit-h", "sam3",
+)  # fmt: skip
+BEST = (
+    "sam2.1-large", "sam2.1-base-plus", "sam-hq-vit-base", "sam-vit-h", "sam-vit-l", "sam3",
+    "sam2.1-small", "sam2.1-tiny", "sam-vit-b", "edgetam",
+)  # fmt: skip
+WORDS = "grounding-dino-tiny"
+
+# What config.json calls the networks, and what they are called here.
+KINDS = {
+    "sam": "sam",
+    "sam_hq": "sam-hq",
+    "sam2": "sam2",
+    "sam2_video": "sam2",
+    "edgetam": "edgetam",
+    "edgetam_video": "edgetam",
+    "sam3": "sam3",
+    "sam3_video": "sam3",
+    "sam3_tracker": "sam2",
+    "sam3_tracker_video": "sam2",
+    "grounding-dino": "grounding-dino",
+    "mm-grounding-dino": "grounding-dino",
+}
 
 
 @dataclass(frozen=True)
@@ -45,50 +85,114 @@ class Choice:
     why: str = ""
 
 
-def choose(prompts: Sequence[Prompt]) -> Choice:
+def choose(prompts: Sequence[Prompt], device: str = "auto") -> Choice:
     """The best detector on this machine for these prompts.
 
     A colour, a plate and an own mask have their own; several of them are united ("color+mask").
-    Points and boxes go to a SAM checkpoint if one is here, else to grabcut.
+    Points, boxes and everything go to a network that is here, the quickest one on a CPU, else
+    to one without weights; words to Grounding DINO and such a network, or to SAM 3. Raises
+    ``BadPrompt`` for no prompts, ``ModelMissing`` for words if none here can read.
     """
-    from .. import catalogue
-
     own = dict.fromkeys(name for p in prompts if (name := OWN_FINDER.get(type(p))))
     if own:
         return Choice("+".join(own))
-    if any(isinstance(p, Text) for p in prompts):
-        raise BadPrompt("a text prompt needs a detector that reads; none is on this machine")
     if not prompts:
         raise BadPrompt("no prompt: point at the object with -p X,Y, -b X0,Y0,X1,Y1 or --mask")
-    card = next(
-        (c for c in catalogue.cards() if c.backend == "sam" and catalogue.find(c.name)), None
+    clicks = _network(device)
+    if any(isinstance(p, Text) for p in prompts):
+        return _reader(clicks)
+    if clicks:
+        return Choice(clicks, f"{catalogue.card(clicks).title}; it is on this machine")
+    name = "regions" if any(isinstance(p, Everything) for p in prompts) else "grabcut"
+    return Choice(name, f"no SAM here; `{catalogue.command('sam2.1-tiny')}` is better")
+
+
+def _network(device: str) -> str:
+    """The card of the network that clicks go to, empty if none is here."""
+    here = [name for name in QUICK if catalogue.find(name)]
+    if find_spec("timm") is None:
+        here = [name for name in here if name != "edgetam"]
+    if not here:
+        return ""
+    order = QUICK if choose_device(device) == "cpu" else BEST
+    return min(here, key=order.index)
+
+
+def _reader(clicks: str) -> Choice:
+    if catalogue.find(WORDS):
+        masks = clicks or "grabcut"
+        return Choice(f"{WORDS},{masks}", f"words by {WORDS}, masks by {masks}")
+    if catalogue.find("sam3"):
+        return Choice("sam3", "SAM 3 is on this machine")
+    raise ModelMissing(
+        "a text prompt needs a model that reads, none is on this machine; "
+        f"get one with: {catalogue.command(WORDS)}, and for its masks sam2.1-tiny"
     )
-    if card:
-        return Choice(card.name, f"{card.title} is on this machine")
-    return Choice("grabcut", "no SAM here; `segment2inpaint models download sam-vit-b` is better")
 
 
-def load(name: str, device: str = "auto") -> Detector:
-    """The detector of a name in the table, a catalogue card, a checkpoint file or a hub id.
+def load(name: str, device: str = "auto", *, cache: bool = True) -> Detector:
+    """The detector of a name in the table, a catalogue card, a checkpoint, folder or hub id.
 
-    Names joined by ``+`` are united. Raises ``BadOption`` for an unknown name, ``ModelMissing``
-    for a model that is not on this machine.
+    Names joined by ``+`` are united; of two joined by a comma, the first finds boxes for words
+    and the second makes masks of them. ``cache`` keeps what the networks make of a photo on
+    disk, for the next run. Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a
+    model that is not on this machine, ``BadModel`` for one that is not a detector.
     """
-    from .. import catalogue
-
     if "+" in name and not Path(name).exists():
-        return United(tuple(load(part, device) for part in name.split("+")))
-    if name in DETECTORS and name != "sam":
-        found: Detector = _backend(name)()
-        return found
-    known = [c.name for c in catalogue.cards() if c.kind == "detector"]
-    if name != "sam" and name not in known and not Path(name).exists() and "/" not in name:
+        return United(tuple(load(part, device, cache=cache) for part in name.split("+")))
+    finder, _, masks = (name, "", "") if Path(name).exists() else name.partition(",")
+    backend, model = _located(finder)
+    if masks and backend != "grounding-dino":
+        raise BadOption(f"{name}: {finder} needs no other detector beside it")
+    made: Any = _backend(backend)
+    if model is None:
+        detector: Detector = made()
+    elif backend == "grounding-dino":
+        segmenter = masks or choose([Box(0, 0, 1, 1)], device).name
+        detector = made(model, load(segmenter, device, cache=cache), device)
+    else:
+        from .embeddings import default_folder
+
+        detector = made(model, device, default_folder() if cache else None)
+    return detector
+
+
+def _located(name: str) -> tuple[str, Path | None]:
+    """The name in the table, and the model's file or folder, None if it has none."""
+    if name in DETECTORS and not any(c.backend == name for c in catalogue.cards()):
+        return name, None
+    path = Path(name).expanduser()
+    if name in DETECTORS:
+        ranked = sorted(
+            (c.name for c in catalogue.cards() if c.backend == name), key=(*QUICK, WORDS).index
+        )
+        here = next((card for card in ranked if catalogue.find(card)), ranked[0])
+        return name, catalogue.resolve(here, name)
+    card = next((c for c in catalogue.cards() if name in (c.name, c.repo)), None)
+    if card and card.kind != "detector":
+        raise BadOption(f"{name} is an {card.kind}, not a detector")
+    if card:
+        return card.backend, catalogue.resolve(card.name, card.backend)
+    if not path.exists() and "/" not in name and path.suffix not in catalogue.WEIGHTS:
+        known = [c.name for c in catalogue.cards() if c.kind == "detector"]
         listed = ", ".join(["auto", *DETECTORS, *known])
-        raise BadOption(f"unknown detector {name!r}; known: {listed}, or a checkpoint file")
-    sam: Detector = _backend("sam")(
-        catalogue.resolve("sam-vit-b" if name == "sam" else name), device
-    )
-    return sam
+        raise BadOption(f"unknown detector {name!r}; known: {listed}, or a file, folder or hub id")
+    model = catalogue.resolve(name)
+    return _kind(model), model
+
+
+def _kind(model: Path) -> str:
+    """The name in the table for a file or folder. Raises ``BadModel``."""
+    config = model / "config.json"
+    if not config.is_file():
+        return "sam"
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise BadModel(f"{config}: damaged: {error}") from error
+    if kind not in KINDS:
+        raise BadModel(f"{model}: a {kind} model, not one of {', '.join(KINDS)}")
+    return KINDS[kind]
 
 
 def _backend(name: str) -> Any:

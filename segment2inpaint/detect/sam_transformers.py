@@ -6,21 +6,38 @@ SAM-HQ: Ke et al. 2023. SAM 2: Ravi et al. 2024. EdgeTAM: Zhou et al. 2025. SAM 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from segment2inpaint.detect.choice import clean
 from segment2inpaint.detect.embeddings import Embedding, Embeddings
-from segment2inpaint.detect.promptable import PromptableDetector, Prompted, Size
+from segment2inpaint.detect.promptable import SLACK, PromptableDetector, Prompted, Size
+from segment2inpaint.detect.prompts import Target, accept
+from segment2inpaint.detect.transformers_model import load, model_type
+from segment2inpaint.detect.words import instances, select
 from segment2inpaint.device import choose as choose_device
 from segment2inpaint.device import half
-from segment2inpaint.types import BadModel, Image, ModelMissing
+from segment2inpaint.types import (
+    BadModel,
+    BadPrompt,
+    Bits,
+    Box,
+    Everything,
+    Image,
+    Mask,
+    OwnMask,
+    Points,
+    Prompt,
+    Text,
+)
 
 # By the kind of model in config.json. The hub's SAM 2 and 3 name the video model, whose own class
 # would be loaded by transformers' automatic choice; its image part is what these classes take.
@@ -35,6 +52,7 @@ CLASSES = {
     "sam3_tracker": "Sam3TrackerModel",
     "sam3_tracker_video": "Sam3TrackerModel",
 }
+CONCEPT = 0.5  # least score of an object found by words
 
 
 class TransformersSam(PromptableDetector):
@@ -101,7 +119,7 @@ class TransformersNetwork:
             "input_boxes": _each(prompted.boxes),
             "input_masks": prompted.masks,
         }
-        options = {k: v.to(self.device) for k, v in given.items() if v is not None}
+        options: dict[str, Any] = {k: v.to(self.device) for k, v in given.items() if v is not None}
         count = len(next(iter(options.values())))
         levels = [
             embedding[name].to(self.device).expand(count, -1, -1, -1) for name in sorted(embedding)
@@ -121,58 +139,81 @@ class TransformersNetwork:
         return _resized(self.framed(logits, size) if self._pads else logits, size)
 
 
-def model_type(model: Path) -> str:
-    """What kind of model ``config.json`` says a folder holds. Raises ``BadModel``."""
-    path = model / "config.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadModel(f"{model}: no model of transformers here: {path.name}: {error}") from error
+class Sam3:
+    """Texts to masks by SAM 3; clicks, boxes, own masks and everything by its tracker.
 
-
-def load(model: Path, model_class: str, processor_class: str) -> tuple[Any, Any]:
-    """A model in float32 on the CPU, and its processor. Never touches the network.
-
-    Raises ``BadModel``, ``ModelMissing`` for a package that is not installed.
+    Beside a text, boxes and points say which of the objects found are meant. Each half is
+    loaded when it is first asked. Arguments are as for ``TransformersSam``.
     """
-    import transformers
 
-    if not hasattr(transformers, model_class):
-        version = transformers.__version__
-        raise ModelMissing(f"{model}: transformers {version} has no {model_class}, get a newer one")
-    here = {"local_files_only": True}
-    try:
-        with _quiet():
-            processor = getattr(transformers, processor_class).from_pretrained(model, **here)
-            network, report = getattr(transformers, model_class).from_pretrained(
-                model, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **here
-            )
-    except ImportError as error:
-        package = "timm" if "timm" in str(error) else str(error).strip().split("\n")[0]
-        raise ModelMissing(f"{model}: {model_class} needs {package}: pip install timm") from error
-    except Exception as error:  # the library raises what it likes
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise BadModel(f"{model}: cannot be loaded as {model_class}: {reason}") from error
-    if report["missing_keys"]:
-        count, first = len(report["missing_keys"]), sorted(report["missing_keys"])[0]
-        raise BadModel(f"{model}: {count} tensors of {model_class} are not there, such as {first}")
-    return network.eval().requires_grad_(False), processor
+    name = "sam3"
+    takes: tuple[type, ...] = (Text, Points, Box, OwnMask, Everything)
 
+    def __init__(self, model: Path, device: str = "auto", cache: Path | None = None) -> None:
+        self._given = model, choose_device(device), cache
+        kind = model_type(model)
+        if not CLASSES.get(kind, "").startswith("Sam3"):
+            raise BadModel(f"{model}: a {kind} model, not SAM 3")
+        self._lock = threading.Lock()
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library from telling of the tensors that it loads and of those it leaves."""
-    from transformers.utils import logging
+    @cached_property
+    def _tracker(self) -> TransformersSam:
+        return TransformersSam(*self._given)
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+    @cached_property
+    def _reader(self) -> tuple[Any, Any]:
+        model, device, _ = self._given
+        network, processor = load(model, "Sam3Model", "Sam3Processor")
+        return network.to(device), processor
+
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+        """A mask for each object; by words the best first, their score that of the words.
+
+        Raises ``BadPrompt``, and ``NothingFound`` with the best score for words.
+        """
+        size = image.shape[0], image.shape[1]
+        prompts = accept(self.name, self.takes, prompts, size)
+        texts = [p for p in prompts if isinstance(p, Text)]
+        if not texts:
+            with self._lock:
+                tracker = self._tracker
+            return tracker.detect(image, prompts)
+        with self._lock, torch.inference_mode():
+            low, scores = self._read(image, [text.words for text in texts])
+            found = instances(self.name, texts, scores, CONCEPT)
+            masks = [self._mask(low[f.text][f.candidate], f.score, size) for f in found]
+        return select(masks, prompts)
+
+    def _read(
+        self, image: Image, words: Sequence[str]
+    ) -> tuple[list[torch.Tensor], list[NDArray[np.float32]]]:
+        """For each text the logits (n, h, w) and scores (n,) of all candidates."""
+        network, processor = self._reader
+        pixels = processor(images=np.ascontiguousarray(image), return_tensors="pt")["pixel_values"]
+        kind = self._given[1].partition(":")[0]
+        dtype = half(self._given[1])
+        low, scores = [], []
+        with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
+            vision = network.get_vision_features(pixels.to(self._given[1]))
+            for text in words:
+                out = network(vision_embeds=vision, **self._tokens(processor, text))
+                there = out.pred_logits[0].sigmoid() * out.presence_logits[0].sigmoid()
+                low.append(out.pred_masks[0].float())
+                scores.append(there.float().cpu().numpy())
+        return low, scores
+
+    def _tokens(self, processor: Any, text: str) -> dict[str, torch.Tensor]:
+        longest = self._reader[0].config.text_config.max_position_embeddings
+        if len(processor.tokenizer(text)["input_ids"]) > longest:
+            raise BadPrompt(f"{self.name}: text {text!r} is too long, at most {longest} tokens")
+        given = processor.tokenizer(
+            text, return_tensors="pt", padding="max_length", max_length=longest
+        )
+        return {k: given[k].to(self._given[1]) for k in ("input_ids", "attention_mask")}
+
+    def _mask(self, low: torch.Tensor, score: float, size: Size) -> Mask:
+        bits: Bits = (_resized(low[None, None], size)[0, 0] > 0).cpu().numpy()
+        return Mask(clean(bits, Target()), score, SLACK * max(size) / low.shape[-1])
 
 
 def _each(prompts: torch.Tensor | None) -> torch.Tensor | None:
