@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -46,6 +47,7 @@ def test_it_keeps_the_protocol() -> None:
     bits = hole(80, 96, 30, 40, 50, 60)
     before = photo.copy(), bits.copy()
     stages: list[float] = []
+    filled(photo, bits)  # whatever is to be compiled is
     crops = [Crop(photo, bits), Crop(photo[:60, :70], bits[:60, :70], 1)]
     made = Exemplar().inpaint(crops, Fill(), lambda stage, share: stages.append(share))
     assert [m.shape for m in made] == [(80, 96, 3), (60, 70, 3)]
@@ -56,6 +58,31 @@ def test_it_keeps_the_protocol() -> None:
     assert stages == sorted(stages)
     assert stages[-1] == 1.0
     assert Exemplar().inpaint([], Fill()) == []
+
+
+def test_it_tells_how_far_it_is_and_can_be_stopped_there() -> None:
+    photo = grown(160, 160)
+    bits = hole(160, 160, 40, 40, 110, 110)
+    told: list[float] = []
+
+    def listen(stage: str, share: float) -> None:
+        if "filling" in stage:
+            told.append(share)
+
+    Exemplar(2).inpaint([Crop(photo, bits)], Fill(), listen)
+    assert told == sorted(told)
+    assert max(b - a for a, b in pairwise(told)) < 0.3
+    half = len(told) // 2
+    told.clear()
+
+    def stop(stage: str, share: float) -> None:
+        listen(stage, share)
+        if len(told) == half:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Exemplar(2).inpaint([Crop(photo, bits)], Fill(), stop)
+    assert len(told) == half
 
 
 def test_what_was_in_the_hole_does_not_matter() -> None:

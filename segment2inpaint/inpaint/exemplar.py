@@ -13,26 +13,29 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.compiled import Array, Run
-from segment2inpaint.inpaint.patchmatch import BANDS, repaint, search
-from segment2inpaint.inpaint.poisson import blend
+from segment2inpaint.inpaint.compiled import Array, cold
+from segment2inpaint.inpaint.patchmatch import BANDS, VOTE, improve, repaint, search
+from segment2inpaint.inpaint.poisson import BLEND, blend
 from segment2inpaint.inpaint.pyramid import FADE, RADIUS, Level, anywhere, doubled, pyramid
 from segment2inpaint.inpaint.shiftmap import guess
 from segment2inpaint.inpaint.smooth import smooth
+from segment2inpaint.inpaint.work import Work, pool
 from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Progress, quiet
 
 STAGE = "filling from the surroundings"
+COMPILING = "compiling the fill, this once"
 GUESSED = 2500  # hole px, at most, at the level where the structure is found
 DEARER = 1.06  # the offsets' structure is taken if its patches cost at most so much more
 SOFT, SHARP = 5.0, 1.5  # how much the patches blend: after the peel, after the offsets
 ROUNDS = 2  # at the finest level; more where it is cheap
+PASSES = 2  # of the search in each round
 REACH = 8  # px of random search once the structure is found
+STRUCTURE = 15  # rounds, about, that finding the structure takes
 THIN = 3.5  # px of depth below which a hole has no structure to find
 GREY = 127  # where nothing at all is known
 
@@ -58,23 +61,39 @@ class Exemplar:
         Where there is too little to copy from, a smooth fill takes its place, with a warning.
         """
         painted = []
-        with ThreadPoolExecutor(min(self.threads, BANDS)) as pool:
+        if crops and cold(improve):
+            _compile(progress)
+        with pool(min(self.threads, BANDS)) as threads:
             for done, crop in enumerate(crops):
-                progress(STAGE, done / len(crops))
-                painted.append(_painted(crop, fill.seed % 2 == 1, pool.map))
+                work = Work(threads.map, _teller(progress, done, len(crops)))
+                painted.append(_painted(crop, fill.seed % 2 == 1, work))
         progress(STAGE, 1.0)
         return painted
 
 
-def _painted(crop: Crop, second: bool, run: Run) -> Image:
+def _teller(progress: Progress, done: int, count: int) -> Callable[[float], None]:
+    progress(STAGE, done / count)
+    return lambda share: progress(STAGE, (done + share) / count)
+
+
+def _compile(progress: Progress) -> None:
+    """Call every kernel once, on next to nothing."""
+    progress(COMPILING, 0.0)
+    image = np.zeros((48, 48, 3), np.uint8)
+    bits = np.zeros((48, 48), bool)
+    bits[16:32, 16:32] = True
+    _painted(Crop(image, bits), False, Work(map, lambda share: progress(COMPILING, 0.0)))
+
+
+def _painted(crop: Crop, second: bool, work: Work) -> Image:
     if not crop.bits.any():
         return crop.image.copy()
     levels = pyramid(crop.image, crop.bits)
     if not levels:
         return _plain(crop.image, crop.bits)
-    nnf, cost, _ = _solved(levels, second, crop.seed, run)
+    nnf, cost, _ = _solved(levels, second, crop.seed, work)
     inner = levels[0].pixels - RADIUS
-    made = np.clip(np.rint(blend(levels[0], nnf, cost)), 0, 255)
+    made = np.clip(np.rint(blend(levels[0], nnf, cost, work)), 0, 255)
     out = crop.image.copy()
     out[inner[:, 0], inner[:, 1]] = made
     return out
@@ -85,70 +104,85 @@ def _plain(image: Image, bits: Bits) -> Image:
     return np.full_like(image, GREY) if bits.all() else smooth(image, bits)
 
 
-def _solved(levels: list[Level], second: bool, seed: int, run: Run) -> Field:
+def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> Field:
     """Paint the hole of all levels; returns the finest one's field."""
     middle = next((n for n, v in enumerate(levels) if len(v.pixels) <= GUESSED), len(levels) - 1)
-    field = _structure(levels[middle:], second, seed, run)
+    work.plan(_units(levels, middle))
+    field = _structure(levels[middle:], second, seed, work)
     for n in range(middle - 1, -1, -1):
-        rounds = ROUNDS + min(2 * n, 4)
-        field = _finer(levels[n], levels[n + 1], field, seed, run, rounds=rounds, reach=REACH)
+        again = _rounds(n)
+        field = _finer(levels[n], levels[n + 1], field, seed, work, rounds=again, reach=REACH)
     return field
 
 
-def _structure(levels: list[Level], second: bool, seed: int, run: Run) -> Field:
+def _rounds(n: int) -> int:
+    """How often the level number ``n`` is searched and repainted."""
+    return ROUNDS + min(2 * n, 4)
+
+
+def _units(levels: list[Level], middle: int) -> float:
+    """What all this takes, near enough, in looks at a patch."""
+    once = [PASSES * len(v.targets) + VOTE * len(v.pixels) for v in levels]
+    finer = sum(_rounds(n) * once[n] for n in range(middle))
+    return finer + STRUCTURE * sum(once[middle:]) + BLEND * len(levels[0].pixels)
+
+
+def _structure(levels: list[Level], second: bool, seed: int, work: Work) -> Field:
     """Paint the first of some coarse levels in the better of two ways, or in the ``second``."""
     level = levels[0]
-    peeled = _peeled(levels, seed, run)
+    peeled = _peeled(levels, seed, work)
     if level.weight[level.hole].min() > FADE**-THIN:
         return peeled
-    picture, limit = level.view[level.hole], DEARER * _energy(level, peeled, seed, run)
-    start = guess(level, seed, run)
-    offsets = _settled(level, start, SHARP, seed, run, rounds=3, reach=REACH)
-    if (_energy(level, offsets, seed, run) <= limit) != second:
+    picture, limit = level.view[level.hole], DEARER * _energy(level, peeled, seed, work)
+    start = guess(level, seed, work)
+    offsets = _settled(level, start, SHARP, seed, work, rounds=3, reach=REACH)
+    if (_energy(level, offsets, seed, work) <= limit) != second:
         return offsets
     level.view[level.hole] = picture
     return peeled
 
 
-def _peeled(levels: list[Level], seed: int, run: Run) -> Field:
+def _peeled(levels: list[Level], seed: int, work: Work) -> Field:
     """Fill the coarsest hole layer by layer from its border, then the finer ones from that."""
     level = levels[-1]
     nnf = anywhere(level, len(level.targets), seed)
     left = level.hole.copy()
     while left.any():
         weight = np.where(left, 0, level.weight).astype(np.float32)
-        nnf, cost = search(level, nnf, weight, run, seed=seed, passes=4)
+        nnf, cost = search(level, nnf, weight, work, seed=seed, passes=4)
         done = ((level.hole | level.known) & ~left).astype(np.uint8)
         layer = left & (cv2.dilate(done, np.ones((3, 3), np.uint8)) > 0)
         layer = layer if layer.any() else left
-        repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), run, SOFT)
+        repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), work, SOFT)
         left = left & ~layer
-    field = _settled(level, nnf, SOFT, seed, run, rounds=8)
+    field = _settled(level, nnf, SOFT, seed, work, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
-        field = _finer(levels[n], levels[n + 1], field, seed, run, rounds=4)
+        field = _finer(levels[n], levels[n + 1], field, seed, work, rounds=4)
     return field
 
 
 def _finer(
-    level: Level, coarse: Level, field: Field, seed: int, run: Run, *, rounds: int, reach: int = 0
+    level: Level, coarse: Level, field: Field, seed: int, work: Work, *, rounds: int, reach: int = 0
 ) -> Field:
     """Paint the level from the field of the coarser one, and settle it."""
     nnf = doubled(level, coarse, field[0], seed)
-    repaint(level, nnf, np.zeros(len(nnf), np.float32), level.pixels, run, SOFT)
-    return _settled(level, nnf, field[2], seed, run, rounds=rounds, reach=reach)
+    repaint(level, nnf, np.zeros(len(nnf), np.float32), level.pixels, work, SOFT)
+    return _settled(level, nnf, field[2], seed, work, rounds=rounds, reach=reach)
 
 
 def _settled(
-    level: Level, nnf: Array, softness: float, seed: int, run: Run, *, rounds: int, reach: int = 0
+    level: Level, nnf: Array, softness: float, seed: int, work: Work, *, rounds: int, reach: int = 0
 ) -> Field:
     """Search and repaint in turn."""
     for turn in range(rounds):
-        nnf, cost = search(level, nnf, level.weight, run, seed=seed + turn, passes=2, reach=reach)
-        repaint(level, nnf, cost, level.pixels, run, softness)
+        nnf, cost = search(
+            level, nnf, level.weight, work, seed=seed + turn, passes=PASSES, reach=reach
+        )
+        repaint(level, nnf, cost, level.pixels, work, softness)
     return nnf, cost, softness
 
 
-def _energy(level: Level, field: Field, seed: int, run: Run) -> float:
+def _energy(level: Level, field: Field, seed: int, work: Work) -> float:
     """The mean root of the cost of all patches of the picture as it is."""
-    cost = search(level, field[0], level.weight, run, seed=seed, passes=1, reach=REACH)[1]
+    cost = search(level, field[0], level.weight, work, seed=seed, passes=1, reach=REACH)[1]
     return float(np.sqrt(cost).mean())

@@ -17,18 +17,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from segment2inpaint.inpaint.compiled import Array, Run, compiled
+from segment2inpaint.inpaint.compiled import Array, compiled
 from segment2inpaint.inpaint.pyramid import CHANNELS, RADIUS, SIDE, Level
+from segment2inpaint.inpaint.work import Work
 
 BANDS = 8  # fixed, so that the result is the same for any number of threads
 ROW = SIDE * CHANNELS
+VOTE = 0.5  # what a vote takes, in looks at a patch
 
 
 def search(
     level: Level,
     nnf: Array,
     weight: Array,
-    run: Run,
+    work: Work,
     *,
     seed: int,
     passes: int,
@@ -46,12 +48,12 @@ def search(
         common = (level.flat, weight, level.targets, level.index, level.usable, level.sources)
         field = (before, nnf, cost)
         jobs = [(*common, *field, *band, turn, seed, reach, apart) for band in bands(len(nnf))]
-        list(run(_improve_job, jobs))
+        work.map(_improve_job, jobs, len(nnf))
     return nnf, cost
 
 
 def repaint(
-    level: Level, nnf: Array, cost: Array, pixels: Array, run: Run, softness: float
+    level: Level, nnf: Array, cost: Array, pixels: Array, work: Work, softness: float
 ) -> None:
     """Paint ``pixels`` (P, 2) of the level with the votes of the patches over them.
 
@@ -62,7 +64,8 @@ def repaint(
     spread = np.float32(softness * np.percentile(cost, 75) + 1)
     out = np.empty((len(pixels), CHANNELS), np.float32)
     common = (level.flat, out, pixels, level.index, nnf, cost, trust, spread)
-    list(run(_vote_job, [(*common, *band) for band in bands(len(pixels))]))
+    jobs = [(*common, *band) for band in bands(len(pixels))]
+    work.map(_vote_job, jobs, VOTE * len(pixels))
     level.view[pixels[:, 0], pixels[:, 1]] = out
 
 
@@ -72,7 +75,7 @@ def bands(count: int) -> list[tuple[int, int]]:
 
 
 def _improve_job(job: tuple[Array, ...]) -> None:
-    _improve(*job)
+    improve(*job)
 
 
 def _vote_job(job: tuple[Array, ...]) -> None:
@@ -123,7 +126,7 @@ def _distance(flat, patch, share, usable, y, x, stop):
 
 
 @compiled
-def _improve(
+def improve(
     flat, weight, targets, index, usable, sources, before, nnf, cost,
     first, last, turn, seed, reach, apart,
 ):  # fmt: skip

@@ -15,14 +15,16 @@ import numpy as np
 
 from segment2inpaint.inpaint.compiled import Array, compiled
 from segment2inpaint.inpaint.pyramid import CHANNELS, RADIUS, Level
+from segment2inpaint.inpaint.work import Work
 
 PULL = 0.02  # towards the vote: a step at the border is forgotten after PULL ** -0.5 px
 ROUNDS = 60  # of relaxation
 OVER = 1.7  # over-relaxation
+BLEND = 1.0  # what a pixel's relaxation takes, in looks at a patch
 CENTRED = 0.02  # a patch costs so much more for a pixel by each squared px from its centre
 
 
-def blend(level: Level, nnf: Array, cost: Array) -> Array:
+def blend(level: Level, nnf: Array, cost: Array, work: Work) -> Array:
     """The hole's pixels, (P, 3) float32, in place of the averages that ``flat`` holds."""
     chosen = np.zeros((len(level.pixels), 2), np.int32)
     _choose(level.pixels, level.index, nnf, cost, chosen)
@@ -31,9 +33,11 @@ def blend(level: Level, nnf: Array, cost: Array) -> Array:
     links = np.zeros((len(chosen), 4), np.int32)
     used = np.zeros(len(chosen), np.float32)
     _guide(level.flat, level.pixels, level.number, inside, level.known, chosen, steps, links, used)
-    wanted = level.view[level.hole][:, :3]
+    wanted = np.ascontiguousarray(level.view[level.hole][:, :3])
     made = level.view[chosen[:, 0], chosen[:, 1], :3]
-    _relax(made, np.ascontiguousarray(wanted), steps, links, used, np.float32(PULL))
+    for turn in range(ROUNDS):
+        _relax(made, wanted, steps, links, used, np.float32(PULL), turn % 2)
+        work.did(BLEND * len(made) / ROUNDS)
     return made
 
 
@@ -89,15 +93,14 @@ def _guide(flat, pixels, number, inside, known, chosen, steps, links, used):
 
 
 @compiled
-def _relax(made, wanted, steps, links, used, pull):
-    """Solve the screened Poisson equation by successive over-relaxation, in place."""
-    for turn in range(ROUNDS):
-        for n in range(len(made)):
-            p = n if turn % 2 == 0 else len(made) - 1 - n
-            for c in range(3):
-                total = steps[p, c] + pull * wanted[p, c]
-                for w in range(4):
-                    if links[p, w] >= 0:
-                        total += made[links[p, w], c]
-                wish = total / (used[p] + pull)
-                made[p, c] += np.float32(OVER) * (wish - made[p, c])
+def _relax(made, wanted, steps, links, used, pull, back):
+    """One sweep of successive over-relaxation of the screened Poisson equation, in place."""
+    for n in range(len(made)):
+        p = len(made) - 1 - n if back else n
+        for c in range(3):
+            total = steps[p, c] + pull * wanted[p, c]
+            for w in range(4):
+                if links[p, w] >= 0:
+                    total += made[links[p, w], c]
+            wish = total / (used[p] + pull)
+            made[p, c] += np.float32(OVER) * (wish - made[p, c])

@@ -17,9 +17,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.compiled import Array, Run, compiled
+from segment2inpaint.inpaint.compiled import Array, compiled
 from segment2inpaint.inpaint.patchmatch import search
 from segment2inpaint.inpaint.pyramid import CHANNELS, Level, anywhere, numbered
+from segment2inpaint.inpaint.work import Work
 
 OFFSETS = 48  # at most
 ROOM = 8_000_000  # entries of the table of costs, at most
@@ -31,10 +32,10 @@ ROUNDS = 10  # of the solver
 NEVER = np.float32(1e6)  # the cost of copying what is not known
 
 
-def guess(level: Level, seed: int, run: Run) -> Array:
+def guess(level: Level, seed: int, work: Work) -> Array:
     """Paint the hole by the best offset for each pixel; returns the field (T, 2) for it."""
     count = int(min(OFFSETS, max(8, (ROOM / len(level.pixels)) ** 0.5)))
-    offsets = _dominant(level, count, seed, run)
+    offsets = _dominant(level, count, seed, work)
     alone = np.zeros((len(level.pixels), len(offsets)), np.float32)
     apart = np.zeros((*alone.shape, len(offsets)), np.float32)
     _costs(level.flat, level.known, level.pixels, offsets, alone, apart)
@@ -51,7 +52,7 @@ def guess(level: Level, seed: int, run: Run) -> Array:
     return nnf
 
 
-def _dominant(level: Level, count: int, seed: int, run: Run) -> Array:
+def _dominant(level: Level, count: int, seed: int, work: Work) -> Array:
     """The offsets (K, 2) by which the known part round the hole most often repeats itself."""
     h, w = level.hole.shape
     far = cv2.distanceTransform((~level.hole).astype(np.uint8), cv2.DIST_L2, 3)
@@ -61,7 +62,7 @@ def _dominant(level: Level, count: int, seed: int, run: Run) -> Array:
     apart = max(4, max(h, w) // 15)
     even = np.ones_like(level.weight)
     known = replace(level, targets=targets, index=index)
-    nnf, cost = search(known, start, even, run, seed=seed, passes=5, apart=apart)
+    nnf, cost = search(known, start, even, work, seed=seed, passes=5, apart=apart)
     step = (nnf - targets)[np.isfinite(cost)]
     votes = np.zeros((2 * h + 1, 2 * w + 1), np.float32)
     for way in (1, -1):
