@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Options = dict[str, Any]
 
 FAILED, NOTHING_FOUND, INTERRUPTED = 1, 4, 130
-OUTPUTS = ("output", "save_mask", "preview")
+OUTPUTS = ("output", "save_mask", "preview", "overlay")
 
 NO_LIBGL = (
     "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
@@ -119,34 +119,44 @@ def replace(**given: Any) -> None:
 @refine_options
 @device_option
 @target_options
+@click.option("--overlay", type=file, metavar="FILE",
+              help="Also write the photo with each object in a colour, numbered.")  # fmt: skip
 def mask(**given: Any) -> None:
     """The mask of an object, as a picture: white is the object.
 
-    Neither dilated nor feathered unless asked for, so that it can be given to --mask.
+    Neither dilated nor feathered unless asked for, so that it can be given to --mask. With
+    --everything and no --pick, a pixel is the number of its object, 0 for none.
 
     \b
     Example:
       segment2inpaint mask street.jpg -p 412,300 -o mask.png
+      segment2inpaint mask street.jpg --everything -o numbers.png --overlay numbers.jpg
     """
     import numpy as np
 
-    from . import detect, images, pipeline
+    from . import detect, images, masks, overlay, pipeline
     from .types import Length
 
     request, photo = _request(given)
     _check_outputs(given, photo)
     none = Length(0, "px")
     how = _refine({**given, "dilate": given["dilate"] or none, "feather": given["feather"] or none})
-    request = dataclasses.replace(request, detector=_detector(request), refine=how)
+    request = dataclasses.replace(request, detector=_detector(request, given["device"]), refine=how)
     with _about(photo):
-        detector = detect.load(request.detector, given["device"])
-        found = pipeline.find(detector, photo.image, request.prompts)
-    alpha, _, _ = pipeline.refined(found, request.prompts, how)
+        detector = detect.load(request.detector, given["device"], cache=given["cache"])
+        found = pipeline.find(detector, photo.image, request.prompts, edge_refine=how.edge_refine)
+    if given["everything"] and not given["pick"]:
+        alpha = (masks.labels(found) / 255).astype(np.float32)
+    else:
+        alpha, _, _ = pipeline.refined(found, request.prompts, how)
     if given["output"] == "-":
         picture = images.photo_of(np.rint(255 * alpha).astype(np.uint8)[..., None].repeat(3, 2))
         _stdout(images.encode(dataclasses.replace(picture, grey=True), picture.image, 0 * alpha))
     else:
         images.write_mask(given["output"], alpha, source=photo.path, overwrite=given["overwrite"])
+    if given["overlay"]:
+        sheet = images.photo_of(overlay.numbered(photo.image, found))
+        images.write(given["overlay"], sheet, sheet.image, np.zeros(sheet.size, np.float32))
     if given["as_json"]:
         _print(terminal.mask_report(photo, given["output"], request, found))
 
@@ -158,11 +168,13 @@ def _edit(given: Options, *, generate: bool) -> None:
 
     request, photo = _request(given)
     _check_outputs(given, photo)
-    request = dataclasses.replace(request, detector=_detector(request))
+    if given["everything"] and not given["pick"]:
+        raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
+    request = dataclasses.replace(request, detector=_detector(request, given["device"]))
     others = [] if generate or request.inpainter != "auto" else [inpaint.load("telea")]
     if request.inpainter == "auto":
         request = dataclasses.replace(request, inpainter=inpaint.choose(generate=generate))
-    detector = detect.load(request.detector, given["device"])
+    detector = detect.load(request.detector, given["device"], cache=given["cache"])
     inpainter = inpaint.load(request.inpainter, given["device"], given["dtype"])
     with terminal.Meter() as meter, _about(photo):
         pipeline = Pipeline(
@@ -218,14 +230,20 @@ def _request(given: Options) -> tuple[Request, Photo]:
 
 def _prompts(given: Options, photo: Photo) -> Iterator[Prompt]:
     from . import images
-    from .types import Box, Color, OwnMask, Plate, Points
+    from .types import Box, Color, Everything, OwnMask, Plate, Points, Text
 
-    points, beside = given["points"], given["not_points"]
+    points, beside, size = given["points"], given["not_points"], given["granularity"]
     if given["each"]:
-        yield from (Points((point,)) for point in points)
+        yield from (Points((point,), granularity=size) for point in points)
         points = ()
     if points or beside:
-        yield Points(points, beside)
+        yield Points(points, beside, size)
+    pick = given["pick"] or ()
+    if pick and not (given["texts"] or given["everything"]):
+        raise click.UsageError("--pick takes numbers of what --text or --everything finds")
+    yield from (Text(words, given["threshold"], pick) for words in given["texts"])
+    if given["everything"]:
+        yield Everything(pick)
     yield from (Box(*box) for box in given["boxes"])
     for color in given["colors"]:
         yield Color(**color, tolerance=given["tolerance"], everywhere=given["everywhere"])
@@ -245,6 +263,7 @@ def _refine(given: Options) -> Refine:
         given["fill_holes"],
         given["invert"],
         given.get("shadow"),
+        given["edge_refine"],
     )
 
 
@@ -261,13 +280,13 @@ def _picture(path: Path) -> Picture:
     return Picture(photo.image, (photo.alpha / top).astype(np.float32), str(path))
 
 
-def _detector(request: Request) -> str:
+def _detector(request: Request, device: str) -> str:
     """The detector's name; what ``auto`` takes is told in one line."""
     from . import detect
 
     if request.detector != "auto":
         return request.detector
-    choice = detect.choose(request.prompts)
+    choice = detect.choose(request.prompts, device)
     if choice.why:
         click.echo(f"detector: {choice.name} ({choice.why})", err=True)
     return choice.name

@@ -29,6 +29,24 @@ def union(masks: Sequence[Mask]) -> Bits:
     return bits
 
 
+def labels(masks: Sequence[Mask]) -> NDArray[np.uint8]:
+    """The number of each pixel's mask, from 1, (H, W); 0 for none. Small masks lie over large.
+
+    ``masks`` are 1 to 255.
+    """
+    numbers = np.zeros(masks[0].bits.shape, np.uint8)
+    for i in sorted(range(len(masks)), key=lambda i: -int(masks[i].bits.sum())):
+        numbers[masks[i].bits] = i + 1
+    return numbers
+
+
+def innermost(bits: Bits) -> Point:
+    """The pixel (x, y) of a mask that is farthest from its outside."""
+    distance = cv2.distanceTransform(np.pad(bits, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(distance.argmax()), bits.shape)
+    return int(x), int(y)
+
+
 def fill_holes(bits: Bits, keep: Sequence[Point] = ()) -> Bits:
     """Fill background that the mask encloses, up to a tenth of the mask's area.
 

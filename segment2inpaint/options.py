@@ -53,6 +53,14 @@ def color(text: str) -> dict[str, tuple[int, ...]]:
     return {"rgb": (red, green, blue)}
 
 
+def picks(text: str) -> tuple[int, ...]:
+    """Numbers such as ``1,3``. Raises ``click.BadParameter``."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected numbers such as 1,3, got {text!r}") from None
+
+
 def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator of several options, in the order in which ``--help`` shows them."""
 
@@ -81,13 +89,25 @@ prompt_options = options(
                  help="How far a colour may differ (CIE76).  [default: chosen from the photo]"),
     click.option("--global", "everywhere", is_flag=True,
                  help="The colour everywhere, not only connected to the pixel."),
+    click.option("--granularity", type=click.Choice(["auto", "part", "object", "whole"]),
+                 default="auto", show_default=True, help="How much of the object a click means."),
+    click.option("--text", "texts", multiple=True, metavar="WORDS",
+                 help="Every object of this name (needs a model); repeat it for several names."),
+    click.option("--threshold", type=click.FloatRange(0, 1),
+                 help="Least score of an object found by words.  [default: the model's]"),
+    click.option("--everything", is_flag=True, help="Whatever can be told apart, numbered."),
+    click.option("--pick", type=picks, metavar="N,N",
+                 help="Of what --text or --everything finds, the objects with these numbers."),
     click.option("--plate", type=file, metavar="CLEAN.jpg",
                  help="A photo of the same scene without the object."),
     click.option("--mask", "own_masks", type=file, multiple=True, metavar="MASK.png",
                  help="A mask of your own: white, or what is opaque, is the object."),
     click.option("--resize-mask", is_flag=True, help="Allow a mask of another size."),
     click.option("--detector", default="auto", show_default=True, metavar="NAME",
-                 help="auto, color, plate, mask, grabcut, a model's name or a SAM checkpoint."),
+                 help="auto, color, plate, mask, grabcut, regions, a model's name, a checkpoint, "
+                      "a folder or a hub id."),
+    click.option("--cache/--no-cache", default=True, show_default=True,
+                 help="Keep what a network makes of the photo for the next run."),
     click.option("--max-pixels", type=click.IntRange(1), help="Refuse larger photos."),
 )  # fmt: skip
 
@@ -99,6 +119,8 @@ refine_options = options(
     click.option("--fill-holes/--keep-holes", default=True, show_default=True,
                  help="Small holes in the mask are of the object."),
     click.option("--invert", is_flag=True, help="Everything but the object."),
+    click.option("--edge-refine/--no-edge-refine", default=True, show_default=True,
+                 help="Follow the object's edge where a detector found it only roughly."),
 )  # fmt: skip
 
 verify_options = options(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import masks, shadow, verify, window
+from . import edges, masks, shadow, verify, window
 from .images import Photo
 from .types import (
     Alpha,
@@ -72,7 +72,7 @@ class Pipeline:
         """
         clock = _Clock(self.progress)
         with clock("detect"):
-            found = find(self.detector, photo.image, prompts)
+            found = find(self.detector, photo.image, prompts, edge_refine=refine.edge_refine)
         job = _Job(photo.image, found, prompts)
         plan: _Plan | None = _Plan(refine, fill, self.inpainter)
         tries: list[_Try] = []
@@ -193,9 +193,12 @@ class _Try:
         return {**told, "scores": scores, "verdict": self.verdict, "kept": kept}
 
 
-def find(detector: Detector, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+def find(
+    detector: Detector, image: Image, prompts: Sequence[Prompt], *, edge_refine: bool = True
+) -> list[Mask]:
     """The objects at the prompts, each a mask of the photo's size with at least one pixel.
 
+    With ``edge_refine``, masks with slack are brought to the edges in the photo.
     Raises ``NothingFound``, or ``BadPrompt`` for a mask or plate of another size than the photo.
     """
     height, width = image.shape[:2]
@@ -206,7 +209,13 @@ def find(detector: Detector, image: Image, prompts: Sequence[Prompt]) -> list[Ma
     found = [m for m in detector.detect(image, prompts) if m.bits.any()]
     if not found:
         raise NothingFound(f"nothing found at the prompt by {detector.name}")
-    return found
+    return [_sharp(image, mask) for mask in found] if edge_refine else found
+
+
+def _sharp(image: Image, mask: Mask) -> Mask:
+    if mask.slack <= 0:
+        return mask
+    return Mask(edges.follow(image, mask.bits, mask.slack), mask.score, edges.LEFT * mask.slack)
 
 
 def _check_size(kind: str, source: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:

@@ -111,8 +111,13 @@ def mask_report(
         "output": output,
         "request": dump(request),
         "masks": [
-            {"box": list(box_of(m.bits)), "area": int(m.bits.sum()), "score": round(m.score, 4)}
-            for m in found
+            {
+                "number": number,
+                "box": list(box_of(m.bits)),
+                "area": int(m.bits.sum()),
+                "score": round(m.score, 4),
+            }
+            for number, m in enumerate(found, 1)
         ],
     }
 

@@ -231,6 +231,7 @@ class Refine:
     """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``).
 
     ``shadow``: the object's shadow goes too; None: if the result shows that it was left behind.
+    ``edge_refine``: a mask whose edge is known roughly is brought to the edge in the photo.
     """
 
     dilate: Length = Length()
@@ -238,6 +239,7 @@ class Refine:
     fill_holes: bool = True
     invert: bool = False
     shadow: bool | None = None
+    edge_refine: bool = True
 
 
 @dataclass(frozen=True, eq=False)

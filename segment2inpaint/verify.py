@@ -49,7 +49,7 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (3.98, 1.19, 0.58), -0.68, 0.71,
+        evidence.leftover, (6.0,), -3.0, 0.71,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),
@@ -173,7 +173,8 @@ def again(
     """
     doubtful = [c for c in checks if c.name in OBJECT and DOUBT <= c.score < c.threshold]
     asked = [moved for p in prompts if (moved := _moved(p, box)) is not None]
-    if not doubtful or not asked:
+    clicks = all(isinstance(p, Points | Box) for p in prompts)
+    if not doubtful or not asked or not clicks:
         return tuple(checks)
     old = bits[box.slices]
     found = detector.detect(np.ascontiguousarray(after[box.slices]), asked)
@@ -196,7 +197,7 @@ def _moved(prompt: Prompt, box: Box) -> Prompt | None:
             tuple((x - box.x0, y - box.y0) for x, y in points if box.holds((x, y)))
             for points in (prompt.include, prompt.exclude)
         )
-        return Points(include, exclude) if include else None
+        return Points(include, exclude, prompt.granularity) if include else None
     if isinstance(prompt, Box) and prompt.overlaps(box):
         x0, y0, x1, y1 = (v - o for v, o in zip(prompt, (box.x0, box.y0) * 2, strict=True))
         return Box(max(x0, 0), max(y0, 0), min(x1, box.width), min(y1, box.height))

@@ -17,7 +17,7 @@ LAYERS = [
     {"images", "masks", "window", "catalogue", "device", "request", "edges", "shadow", "evidence"},
     {"download"},
     {"detect", "inpaint", "verify"},
-    {"pipeline"},
+    {"pipeline", "overlay"},
     {"terminal", "options"},
     {"cli"},
     {"__init__", "__main__"},

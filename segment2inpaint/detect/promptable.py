@@ -20,6 +20,7 @@ from segment2inpaint.detect import everything
 from segment2inpaint.detect.choice import choose, clean
 from segment2inpaint.detect.embeddings import Embedding, Embeddings
 from segment2inpaint.detect.prompts import Target, accept, picked, targets
+from segment2inpaint.masks import innermost
 from segment2inpaint.types import (
     BadImage,
     BadPrompt,
@@ -293,18 +294,12 @@ def _objects(prompts: Sequence[Prompt]) -> list[_Object]:
     for i, target in enumerate(found):
         area = areas[i] if i < len(areas) else None
         if isinstance(area, OwnMask):
-            inner = _innermost(area.bits)
+            inner = innermost(area.bits)
             include = (*target.include, *({inner} - set(target.include) - set(target.exclude)))
             objects.append(_Object(Target(include, target.exclude, target.box), area.bits))
         else:
             objects.append(_Object(target, None))
     return objects
-
-
-def _innermost(bits: Bits) -> tuple[int, int]:
-    distance = cv2.distanceTransform(np.pad(bits, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(distance.argmax()), bits.shape)
-    return int(x), int(y)
 
 
 def _alike(objects: Sequence[_Object]) -> Iterator[list[int]]:
