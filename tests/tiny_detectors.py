@@ -153,3 +153,81 @@ def sam3_tracker(folder: Path) -> Path:
 
 
 PROMPTABLE = {"sam-hq": sam_hq, "sam2": sam2, "edgetam": edgetam, "sam3": sam3_tracker}
+
+
+def grounding_dino(folder: Path) -> Path:
+    """It reads letters, a handful of words, and the marks that its network knows by number."""
+    from transformers import (
+        BertTokenizer,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessor,
+        GroundingDinoProcessor,
+    )
+
+    torch.manual_seed(0)
+    words = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
+    words |= {1012: ".", 1029: "?", 5: "a", 6: "dog", 7: "cat", 8: "red"}
+    vocabulary = [words.get(i, f"[unused{i}]") for i in range(1030)]
+    config = GroundingDinoConfig(
+        backbone_config={
+            "model_type": "swin",
+            "image_size": 64,
+            "patch_size": 4,
+            "embed_dim": 8,
+            "depths": [1, 1, 1, 1],
+            "num_heads": [1, 1, 2, 2],
+            "window_size": 2,
+            "out_indices": [2, 3, 4],
+        },
+        text_config={
+            "model_type": "bert",
+            "vocab_size": 1030,
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 16,
+            "max_position_embeddings": 64,
+        },
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        num_queries=12,
+        max_text_len=40,
+        disable_custom_kernels=True,
+    )
+    tokens = BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)})
+    eye = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    model = GroundingDinoForObjectDetection(config)
+    return save(model, GroundingDinoProcessor(eye, tokens), folder)
+
+
+def sam3(folder: Path, tokens: Any) -> Path:
+    """The half that reads; ``tokens`` is CLIP's tokenizer."""
+    from transformers import Sam3Config, Sam3ImageProcessor, Sam3Model, Sam3Processor
+
+    torch.manual_seed(0)
+    part = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32, "num_layers": 1}
+    config = Sam3Config(
+        vision_config=SAM3_VISION,
+        text_config={
+            "model_type": "clip_text_model",
+            "vocab_size": len(tokens),
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "projection_dim": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 32,
+        },
+        geometry_encoder_config=part,
+        detr_encoder_config=part,
+        detr_decoder_config={**part, "num_queries": 8},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+    )
+    processor = Sam3Processor(Sam3ImageProcessor(**_square()), tokens)
+    return save(Sam3Model(config), processor, folder)

@@ -212,8 +212,14 @@ class Sam3:
         return {k: given[k].to(self._given[1]) for k in ("input_ids", "attention_mask")}
 
     def _mask(self, low: torch.Tensor, score: float, size: Size) -> Mask:
-        bits: Bits = (_resized(low[None, None], size)[0, 0] > 0).cpu().numpy()
-        return Mask(clean(bits, Target()), score, SLACK * max(size) / low.shape[-1])
+        bits = clean(_bits(low, size), Target())
+        return Mask(bits, score, SLACK * max(size) / low.shape[-1])
+
+
+def _bits(low: torch.Tensor, size: Size) -> Bits:
+    """Where the object is likelier than not; likelihoods are enlarged, as the library does it."""
+    bits: Bits = (_resized(low.sigmoid()[None, None], size)[0, 0] > 0.5).cpu().numpy()
+    return bits
 
 
 def _each(prompts: torch.Tensor | None) -> torch.Tensor | None:
