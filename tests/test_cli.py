@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
+import tiny_detectors
 from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
@@ -128,6 +130,56 @@ def test_each_click_its_own_object(photo: Path, tmp_path: Path) -> None:
     words = ["mask", photo, "-p", "80,60", "-p", "10,10", "--json", "-o", tmp_path / "m.png"]
     assert len(json.loads(run(*words).stdout)["masks"]) == 1
     assert len(json.loads(run(*words, "--each").stdout)["masks"]) == 2
+
+
+def test_everything_is_numbered_and_picked(photo: Path, tmp_path: Path) -> None:
+    numbers, over, mask = (tmp_path / name for name in ("n.png", "o.png", "m.png"))
+    result = run("mask", photo, "--everything", "-o", numbers, "--overlay", over, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["masks"]
+    labels = loaded(numbers)
+    assert [m["number"] for m in found] == list(range(1, len(found) + 1))
+    assert set(np.unique(labels)) <= set(range(len(found) + 1))
+    assert loaded(over).shape == (120, 160, 3)
+    disc = int(labels[60, 80])
+    run("mask", photo, "--everything", "--pick", disc, "-o", mask)
+    box = found[disc - 1]["box"]
+    assert loaded(mask)[60, 80] == 255
+    assert (loaded(mask) == 255).sum() == found[disc - 1]["area"]
+    assert abs(box[0] - 65) < 6
+    out = run("remove", photo, "--everything", "--pick", disc, "-o", tmp_path / "x.png")
+    assert out.exit_code == 0, out.output
+
+
+def test_numbers_without_their_prompt(photo: Path, tmp_path: Path) -> None:
+    words = ["-o", tmp_path / "x.png"]
+    assert "say which: --pick" in run("remove", photo, "--everything", *words).stderr
+    assert "--pick takes numbers" in run("mask", photo, "-p", "80,60", "--pick", "1", *words).stderr
+    assert "such as 1,3" in run("mask", photo, "--everything", "--pick", "a", *words).stderr
+    told(run("mask", photo, "--everything", "--pick", "99", *words), 1, "pick 99: there are")
+
+
+def test_words_need_a_model(photo: Path, tmp_path: Path) -> None:
+    result = run("mask", photo, "--text", "dog", "--detector", "grabcut", "-o", tmp_path / "x.png")
+    told(result, 1, "grabcut: cannot use text, it takes points and boxes")
+
+
+def test_words_by_a_model(photo: Path, tmp_path: Path) -> None:
+    """A network of random numbers: what matters is the way there and back."""
+    dino = tiny_detectors.grounding_dino(tmp_path / "dino")
+    words = ["mask", photo, "--text", "a dog", "--detector", dino, "-o", tmp_path / "m.png"]
+    found = run(*words, "--threshold", "0", "--device", "cpu", "--json")
+    assert found.exit_code == 0, found.output
+    assert len(json.loads(found.stdout)["masks"]) > 0
+    told(run(*words, "--threshold", "1"), 4, "no 'a dog' above 1, the best scores 0.")
+
+
+def test_rough_masks_follow_the_edge_unless_told_not_to(photo: Path, tmp_path: Path) -> None:
+    checkpoint = tiny.save_sam(tmp_path)
+    words = ["mask", photo, "-p", "80,60", "--detector", checkpoint, "--no-cache", "-o"]
+    run(*words, tmp_path / "fine.png")
+    run(*words, tmp_path / "rough.png", "--no-edge-refine")
+    assert (loaded(tmp_path / "fine.png") != loaded(tmp_path / "rough.png")).any()
 
 
 def test_stdin_to_stdout(photo: Path) -> None:
