@@ -34,6 +34,9 @@ DEARER = 1.06  # the offsets' structure is taken if its patches cost at most so 
 SOFT, SHARP = 5.0, 1.5  # how much the patches blend: after the peel, after the offsets
 ROUNDS = 2  # at the finest level; more where it is cheap
 PASSES = 2  # of the search in each round
+OTHER = 100_003  # added to the seed for the second structure
+AGREED = 18.0  # grey levels by which two tries may differ and still agree ...
+AROUND = 3.0  # ... px around
 REACH = 8  # px of random search once the structure is found
 STRUCTURE = 15  # rounds, about, that finding the structure takes
 THIN = 3.5  # px of depth below which a hole has no structure to find
@@ -91,11 +94,12 @@ def _painted(crop: Crop, second: bool, work: Work) -> Image:
     levels = pyramid(crop.image, crop.bits)
     if not levels:
         return _plain(crop.image, crop.bits)
-    nnf, cost, _ = _solved(levels, second, crop.seed, work)
+    made, *other = _solved(levels, second, crop.seed, work)
+    if other:
+        made = _agreed(levels[0], made, other[0])
     inner = levels[0].pixels - RADIUS
-    made = np.clip(np.rint(blend(levels[0], nnf, cost, work)), 0, 255)
     out = crop.image.copy()
-    out[inner[:, 0], inner[:, 1]] = made
+    out[inner[:, 0], inner[:, 1]] = np.clip(np.rint(made), 0, 255)
     return out
 
 
@@ -104,15 +108,34 @@ def _plain(image: Image, bits: Bits) -> Image:
     return np.full_like(image, GREY) if bits.all() else smooth(image, bits)
 
 
-def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> Field:
-    """Paint the hole of all levels; returns the finest one's field."""
+def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> list[Array]:
+    """Paint the hole of all levels; returns the finest one's pixels (P, 3), once or twice.
+
+    First from the structure that is taken, then, where there was a choice, from the other.
+    """
     middle = next((n for n, v in enumerate(levels) if len(v.pixels) <= GUESSED), len(levels) - 1)
     work.plan(_units(levels, middle))
-    field = _structure(levels[middle:], second, seed, work)
-    for n in range(middle - 1, -1, -1):
-        again = _rounds(n)
-        field = _finer(levels[n], levels[n + 1], field, seed, work, rounds=again, reach=REACH)
-    return field
+    made = []
+    for turn, (field, picture) in enumerate(_structures(levels[middle:], second, seed, work)):
+        levels[middle].view[levels[middle].hole] = picture
+        for n in range(middle - 1, -1, -1):
+            again, start = _rounds(n), seed + turn * OTHER
+            field = _finer(levels[n], levels[n + 1], field, start, work, rounds=again, reach=REACH)
+        made.append(blend(levels[0], field[0], field[1], work))
+    return made
+
+
+def _agreed(level: Level, made: Array, other: Array) -> Array:
+    """``made``, and near to their mean wherever the ``other`` says much the same.
+
+    Two tries that agree are both right but for their grain; where they do not, a mean would
+    only be haze.
+    """
+    apart = np.zeros(level.hole.shape, np.float32)
+    apart[level.hole] = ((made - other) ** 2).max(axis=1)
+    near = cv2.GaussianBlur(apart, (0, 0), AROUND)[level.hole]
+    say = np.exp(-near / AGREED**2)[:, None]
+    return np.asarray(made + say / (1 + say) * (other - made))
 
 
 def _rounds(n: int) -> int:
@@ -124,22 +147,24 @@ def _units(levels: list[Level], middle: int) -> float:
     """What all this takes, near enough, in looks at a patch."""
     once = [PASSES * len(v.targets) + VOTE * len(v.pixels) for v in levels]
     finer = sum(_rounds(n) * once[n] for n in range(middle))
-    return finer + STRUCTURE * sum(once[middle:]) + BLEND * len(levels[0].pixels)
+    return 2 * (finer + BLEND * len(levels[0].pixels)) + STRUCTURE * sum(once[middle:])
 
 
-def _structure(levels: list[Level], second: bool, seed: int, work: Work) -> Field:
-    """Paint the first of some coarse levels in the better of two ways, or in the ``second``."""
+def _structures(
+    levels: list[Level], second: bool, seed: int, work: Work
+) -> list[tuple[Field, Array]]:
+    """Paint the first of some coarse levels in two ways, the better first, or the ``second``."""
     level = levels[0]
     peeled = _peeled(levels, seed, work)
+    first = peeled, level.view[level.hole]
     if level.weight[level.hole].min() > FADE**-THIN:
-        return peeled
-    picture, limit = level.view[level.hole], DEARER * _energy(level, peeled, seed, work)
+        return [first]
+    limit = DEARER * _energy(level, peeled, seed, work)
     start = guess(level, seed, work)
     offsets = _settled(level, start, SHARP, seed, work, rounds=3, reach=REACH)
-    if (_energy(level, offsets, seed, work) <= limit) != second:
-        return offsets
-    level.view[level.hole] = picture
-    return peeled
+    found = [first, (offsets, level.view[level.hole])]
+    cheap = _energy(level, offsets, seed, work) <= limit
+    return found[::-1] if cheap != second else found
 
 
 def _peeled(levels: list[Level], seed: int, work: Work) -> Field:
