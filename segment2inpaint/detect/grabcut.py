@@ -20,10 +20,11 @@ from .regions import Seeds, best
 from .superpixels import Graph, graph
 
 WORKING = 480  # long side of the picture that is cut, px
+FINE, COARSE = 1000, 600  # superpixels round a click, round a box
 SMALL = 0.4  # an object below this share of the window is looked at again, closer
 ROOM = 0.75  # of the object's longer side, on each side, to look closer
-MARGIN = 0.3  # of a box's longer side, on each side
-BAND = 0.3  # of sqrt(area): pixels farther outside the region are not the object
+MARGIN = 0.5  # of a box's longer side, on each side
+BAND = 0.8  # of sqrt(area): pixels farther outside the region are not the object
 CORE = 0.5  # of the greatest depth: pixels deeper in the region are the object
 CLICK = 2  # radius of a click, px of the picture that is cut
 BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
@@ -111,7 +112,7 @@ class _View:
 
 def _region(small: Image, target: Target, guess: Bits | None) -> Bits:
     """The most likely object as a union of superpixels."""
-    pieces = graph(small)
+    pieces = graph(small, FINE if target.box is None else COARSE)
     on = np.unique([pieces.labels[y, x] for x, y in target.include]).astype(np.intp)
     off = np.array([pieces.labels[y, x] for x, y in target.exclude], np.intp)
     ellipse = None

@@ -14,7 +14,6 @@ from ..types import Image
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
 
-COUNT = 600  # superpixels in a picture
 COMPACT = 10.0  # CIE76 that a superpixel's width weighs as much as (SLIC's m)
 ROUNDS = 5
 BIN = 7.0  # side of a colour word in L*a*b*
@@ -51,9 +50,9 @@ class Graph:
         return float(np.sqrt(self.area.sum()))
 
 
-def graph(image: Image) -> Graph:
-    """Superpixels of an (h, w, 3) picture, h and w at least 2 px, best below 0.5 MP."""
-    labels = slic(image)
+def graph(image: Image, number: int) -> Graph:
+    """About ``number`` superpixels of an (h, w, 3) picture of at least 2 x 2 px."""
+    labels = slic(image, number)
     flat, count = labels.ravel(), int(labels.max()) + 1
     area = np.bincount(flat, minlength=count).astype(np.float32)
 
@@ -86,10 +85,10 @@ def graph(image: Image) -> Graph:
     )
 
 
-def slic(image: Image) -> Ints:
+def slic(image: Image, number: int) -> Ints:
     """Superpixels by k-means in colour and place (SLIC, Achanta et al. 2012), from 0 on."""
     height, width = image.shape[:2]
-    step = max(1.0, float(np.sqrt(height * width / COUNT)))
+    step = max(1.0, float(np.sqrt(height * width / number)))
     rows, columns = max(1, round(height / step)), max(1, round(width / step))
     y, x = np.mgrid[:height, :width]
     points = np.dstack(
