@@ -22,9 +22,8 @@ Places = NDArray[np.intp]
 LONG = 256  # px of a view's long side, at most
 CONTEXT = 0.5  # of the hole's diagonal, each side
 LEAST = 24  # photo px of context
-BINS = (20, 24, 24)  # of a colour histogram: L*, a*, b*
-AB = 96.0  # a* and b* of photos lie within +- this
 STEPS = range(-12, 20)  # px from the edge of alpha, where gradients are compared
+REPEATED = 0.3  # correlation below which nothing repeats, whatever there is around it
 SHIFT = 7.0  # px: a texture is like itself over less
 
 
@@ -90,13 +89,11 @@ def distance(bits: Bits) -> Floats:
 
 
 def sample(bits: Bits, most: int) -> Places:
-    """Flat places of True pixels, ``most`` of them at most, the same ones every time."""
+    """Flat places of True pixels, evenly ``most`` of them at most."""
     places = np.flatnonzero(bits)
-    return places if len(places) <= most else np.sort(_picked(len(places), most, places))
-
-
-def _picked(count: int, most: int, places: Places) -> Places:
-    return places[np.random.default_rng(0).permutation(count)[:most]]
+    if len(places) <= most:
+        return places
+    return places[np.linspace(0, len(places) - 1, most).astype(np.intp)]
 
 
 def distances(queries: Floats, samples: Floats) -> Floats:
@@ -124,54 +121,23 @@ def spread(values: Floats, bits: Bits, sigma: float) -> Floats:
 def leftover(seen: View) -> Evidence:
     """Pixels just outside the hole that look like the object, not like what lies further out.
 
-    By the nearest of sampled colours and places, and by colour histograms of both.
+    Compared with sampled colours and places: the 4th nearest of the object, and the 6th of the
+    rest, as some of the object may lie there too.
     """
-    near, far = (seen.out > 0) & (seen.out <= 5), seen.out > 8
-    none = Evidence((0.0, 0.0, 0.0), np.zeros(seen.hole.shape, np.float32))
+    near, far = (seen.out > 0) & (seen.out <= 5), (seen.out > 8) & (seen.out < 64)
+    where = np.zeros(seen.hole.shape, np.float32)
     if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
-        return none
+        return Evidence((0.0,), where)
     rows = described(blur(seen.before, 0.7), 0.15)
-    ask = sample(near, 1200)
-    to_object = distances(rows[ask], rows[sample(seen.bits, 600)]).min(1)
-    to_rest = distances(rows[ask], rows[sample(far & (seen.out < 64), 600)]).min(1)
-    odds = np.zeros(near.shape, np.float32)
+    ask = sample(near, 700)
+    to_object = np.partition(distances(rows[ask], rows[sample(seen.bits, 400)]), 3)[:, 3]
+    to_rest = np.partition(distances(rows[ask], rows[sample(far, 500)]), 5)[:, 5]
+    odds, asked = np.zeros_like(where), np.zeros_like(near)
     odds.flat[ask] = np.clip(np.log((to_rest + 5) / (to_object + 5)), -1, 1.5)
-    asked = np.zeros_like(near)
     asked.flat[ask] = True
-    local = spread(odds, asked, 5)[asked]
-    colour = spread(_posterior(seen), seen.out > 0, 3)
-    where = np.clip(colour / 2, 0, 1) * ((seen.out > 0) & (seen.out < 12))
-    return Evidence(
-        (
-            float(np.quantile(local, 0.95)),
-            float(odds[asked].mean()),
-            float(np.quantile(colour[near], 0.97)),
-        ),
-        where.astype(np.float32),
-    )
-
-
-def _posterior(seen: View) -> Floats:
-    """Log odds of each pixel's colour, object to surroundings, in [-3, 3]."""
-    colours = blur(seen.before, 0.7)
-    scale = np.array(BINS) / np.array([100, 2 * AB, 2 * AB])
-    cells = ((colours + np.array([0, AB, AB])) * scale).astype(int)
-    cells = np.clip(cells, 0, np.array(BINS) - 1)
-    flat = np.ravel_multi_index(np.moveaxis(cells, 2, 0), BINS)
-    of_object, of_rest = (_histogram(flat[bits])[flat] for bits in (seen.bits, seen.out > 0))
-    odds: Floats = np.clip(np.log((of_object + 2e-4) / (of_rest + 2e-4)), -3, 3).astype(np.float32)
-    return odds
-
-
-def _histogram(flat: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Shares of the colour cells, smoothed by (1, 2, 1) / 4 along each axis."""
-    counts = np.bincount(flat, minlength=int(np.prod(BINS))).reshape(BINS).astype(np.float64)
-    for axis in range(3):
-        pad = [(1, 1) if i == axis else (0, 0) for i in range(3)]
-        padded = np.moveaxis(np.pad(counts, pad, mode="edge"), axis, 0)
-        counts = np.moveaxis((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, 0, axis)
-    shares: NDArray[np.float64] = (counts / max(counts.sum(), 1)).ravel()
-    return shares
+    odds = spread(odds, asked, 3)
+    where[near] = np.clip(odds[near], 0, 1)
+    return Evidence((float(np.quantile(odds[asked], 0.98)),), where)
 
 
 def ghost(seen: View) -> Evidence:
@@ -214,9 +180,9 @@ def stranger(seen: View) -> Evidence:
     """
     grain = np.sqrt(blur((seen.after - blur(seen.after, 1.5)) ** 2, 2).sum(2))
     rows = described(np.dstack([blur(seen.after, 1), blur(seen.after, 3), grain]), 0.05)
-    ask = sample(seen.inn > 1, 1500)
-    around, near = sample(seen.out > 2, 800), sample((seen.out > 2) & (seen.out < 12), 400)
-    far = sample(seen.out > 18, 700)
+    ask = sample(seen.inn > 1, 700)
+    around, near = sample(seen.out > 2, 600), sample((seen.out > 2) & (seen.out < 12), 300)
+    far = sample(seen.out > 18, 500)
     where = np.zeros(seen.hole.shape, np.float32)
     if len(ask) < 9 or len(near) < 9 or len(far) < 9:
         return Evidence((0.0, 0.0), where)
@@ -264,7 +230,7 @@ def smear(seen: View) -> Evidence:
     fine = seen.after[..., 0] - blur(seen.after[..., 0], 1.6)
     grain = np.log(blur(fine**2, 2) + 0.02)
     rows = described(blur(seen.after, 3), 0.1)
-    ask, around = sample(seen.inn > 4, 800), sample((seen.out > 4) & (seen.out < 90), 800)
+    ask, around = sample(seen.inn > 4, 500), sample((seen.out > 4) & (seen.out < 90), 500)
     where = np.zeros(seen.hole.shape, np.float32)
     if len(ask) < 9 or len(around) < 20:
         return Evidence((0.0, 0.0), where)
@@ -293,7 +259,8 @@ def repeats(seen: View) -> Evidence:
     if np.count_nonzero(inner) < 200 or np.count_nonzero(outer) < 200:
         return Evidence((0.0, 0.0), where)
     box = box_of(inner).slices
-    inside, around = _selfsame(grey[box], inner[box]), _selfsame(grey, outer)
+    inside = _selfsame(grey[box], inner[box])
+    around = _selfsame(grey, outer) if inside > REPEATED else 0.0
     where[inner] = np.clip(inside, 0, 1)
     return Evidence((inside, inside - around), where)
 
@@ -303,7 +270,7 @@ def _selfsame(grey: Floats, bits: Bits) -> float:
 
     By Fourier transforms (Padfield 2012). Shifts that leave under a quarter do not count.
     """
-    size = 2 * bits.shape[0], 2 * bits.shape[1]
+    size = cv2.getOptimalDFTSize(2 * bits.shape[0]), cv2.getOptimalDFTSize(2 * bits.shape[1])
     values, mask = np.where(bits, grey, 0), bits.astype(np.float32)
     a, m, q = (np.fft.rfft2(p, size) for p in (values, mask, values**2))
     both = np.fft.irfft2(a * a.conj(), size)

@@ -22,9 +22,9 @@ Floats = NDArray[np.float32]
 
 LONG = 144  # px of the view's long side, at most
 FLAT = (-0.5, -0.3, -0.15, 0.05, 0.2, 0.4, 0.7)  # height of a shadow, of the object's; up is < 0
-SHEAR = (-2.6, -1.7, -1.1, -0.6, -0.25, 0.0, 0.25, 0.6, 1.1, 1.7, 2.6)  # sideways, per height
-ASKED, SURE = 0.7, 0.95  # certainty from which a shadow is taken: on demand, unasked
-CONTRAST = (2.2, -1.2)  # certainty: the logistic of slope x contrast + constant
+SHEAR = (-2.4, -1.4, -0.8, -0.4, 0.0, 0.4, 0.8, 1.4, 2.4)  # sideways, per height
+ASKED, SURE = 0.1, 0.7  # certainty from which a shadow is taken: on demand, unasked
+CONTRAST = (4.0, -6.0)  # certainty: the logistic of slope x contrast + constant
 SMALLEST = 0.06  # a shadow's area, of its object's
 
 

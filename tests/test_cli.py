@@ -475,3 +475,31 @@ def test_a_missing_library_is_told_in_one_line() -> None:
             raise ImportError("libGL.so.1: cannot open shared object file: No such file")
 
     told(CliRunner().invoke(Slim("slim"), ["remove"]), 1, "libGL.so.1", "apt install libgl1")
+
+
+# --- whether it worked ------------------------------------------------------------------------
+
+
+def test_the_verdict_is_told(photo: Path, tmp_path: Path) -> None:
+    result = run("remove", photo, "-p", "80,60", "-o", tmp_path / "out.png", "--json")
+    report = json.loads(result.stdout)
+    assert report["verdict"] in ("clean", "doubtful", "failed")
+    assert report["verdict"] in result.stderr
+    assert {"name", "score", "threshold", "failed", "sentence"} == set(report["checks"][0])
+    (kept,) = [attempt for attempt in report["attempts"] if attempt["kept"]]
+    assert kept["verdict"] == report["verdict"]
+
+
+def test_strict_fails_where_the_result_did_but_writes_it(photo: Path, tmp_path: Path) -> None:
+    """Half a mask leaves half the disc: no inpainter can help, and the dilation is fixed."""
+    half = np.zeros(SIZE, np.uint8)
+    half[45:76, 65:80] = 255
+    Pillow.fromarray(half).save(tmp_path / "half.png")
+    words = ("remove", photo, "--mask", tmp_path / "half.png", "--dilate", "2px", "--attempts", 1)
+    out = tmp_path / "out.png"
+    assert run(*words, "-o", out).exit_code == 0
+    strict = run(*words, "-o", out, "--overwrite", "--strict")
+    assert strict.exit_code == 1
+    assert "failed" in strict.stderr
+    assert out.exists()
+    assert run(*words, "-o", out, "--overwrite", "--strict", "--no-verify").exit_code == 0

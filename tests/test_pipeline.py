@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from conftest import FakeDetector, FakeInpainter, masks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.images import photo_of
+from segment2inpaint.images import Photo, photo_of
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
 from segment2inpaint.types import (
     BadPrompt,
     Bits,
     Canvas,
+    Crop,
     Fill,
+    Image,
     Length,
     NothingFound,
     OwnMask,
     Picture,
     Plate,
     Points,
+    Progress,
     Refine,
+    quiet,
 )
 
 LATENT = Canvas(area=64 * 64, multiple=8, cell=8)
@@ -156,3 +162,103 @@ def test_stages_are_told_and_timed() -> None:
     result = pipeline(photo_of(noise(100, 120)), [])
     assert told == ["detect", "refine", "inpaint", "verify", "check"]
     assert list(result.seconds) == told
+
+
+# --- verification and retry -------------------------------------------------------------------
+
+
+class Fills:
+    """Paints one picture for each call, the last one ever after."""
+
+    canvas = Canvas()
+
+    def __init__(self, name: str, *whole: Image) -> None:
+        self.name = name
+        self.whole = whole
+        self.seeds: list[int] = []
+
+    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+        self.seeds += [crop.seed for crop in crops]
+        (crop,) = crops
+        whole = self.whole[min(len(self.seeds), len(self.whole)) - 1]
+        # the crop is found in the picture by its first pixel: the grain is unlike everywhere
+        y, x = np.argwhere((whole == crop.image[0, 0]).all(axis=2))[0]
+        return [whole[y : y + crop.image.shape[0], x : x + crop.image.shape[1]]]
+
+
+def grained() -> Image:
+    """A surface whose every pixel is its own."""
+    return np.random.default_rng(0).normal(128, 18, (160, 200, 3)).clip(0, 255).astype(np.uint8)
+
+
+def spoilt() -> Image:
+    """The surface with a blue thing where the object was."""
+    after = grained()
+    after[70:90, 90:110] = (20, 40, 230)
+    return after
+
+
+def job() -> tuple[Photo, Bits]:
+    bits = np.zeros((160, 200), np.bool_)
+    bits[60:100, 80:120] = True
+    image = grained()
+    image[bits] = (230, 40, 30)
+    return photo_of(image), bits
+
+
+def test_a_good_result_is_not_tried_again() -> None:
+    photo, bits = job()
+    result = Pipeline(FakeDetector(bits), Fills("good", grained()))(photo, [])
+    assert result.verdict != "failed"
+    assert len(result.attempts) == 1
+    assert {check.name for check in result.checks} >= {"leftover", "ghost", "seam", "shadow"}
+
+
+def test_a_failed_result_is_tried_with_another_seed_and_the_best_is_kept() -> None:
+    photo, bits = job()
+    fake = Fills("second", spoilt(), grained())
+    result = Pipeline(FakeDetector(bits), fake)(photo, [])
+    assert fake.seeds == [0, 1000]
+    assert [attempt["verdict"] == "failed" for attempt in result.attempts] == [True, False]
+    assert [attempt["kept"] for attempt in result.attempts] == [False, True]
+    assert result.settings["seed"] == 1000
+    assert (result.image[70:90, 90:110] == grained()[70:90, 90:110]).all()
+    assert result.changed_outside == 0
+
+
+def test_another_inpainter_comes_before_another_seed() -> None:
+    photo, bits = job()
+    bad, good = Fills("bad", spoilt()), Fills("good", grained())
+    result = Pipeline(FakeDetector(bits), bad, others=(good,))(photo, [])
+    assert (bad.seeds, good.seeds) == ([0], [0])
+    assert result.settings["inpainter"] == "good"
+
+
+def test_a_leftover_is_tried_with_twice_the_dilation() -> None:
+    photo, bits = job()
+    part = bits.copy()
+    part[:, 108:] = False
+    result = Pipeline(FakeDetector(part), Fills("good", grained()))(photo, [])
+    first, second = result.attempts
+    assert first["scores"]["leftover"] > second["scores"]["leftover"]
+    assert second["dilate"] == pytest.approx(2 * first["dilate"], abs=0.1)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_attempts_are_bounded_and_the_outside_is_kept(attempts: int) -> None:
+    photo, bits = job()
+    fake = Fills("bad", spoilt())
+    result = Pipeline(FakeDetector(bits), fake, attempts=attempts)(photo, [])
+    assert result.verdict == "failed"
+    assert len(result.attempts) == len(fake.seeds) == attempts
+    assert result.changed_outside == 0
+
+
+@pytest.mark.parametrize(("verify", "invert"), [(False, False), (True, True)])
+def test_what_is_not_verified_has_no_verdict(verify: bool, invert: bool) -> None:
+    photo, bits = job()
+    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(), verify=verify)
+    result = pipeline(photo, [], Refine(invert=invert))
+    assert result.verdict is None
+    assert result.checks == ()
+    assert len(result.attempts) == 1

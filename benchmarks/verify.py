@@ -1,0 +1,223 @@
+"""How well the checks of ``segment2inpaint.verify`` tell faulty removals from sound ones.
+
+    S2I_EVAL=FOLDER python benchmarks/verify.py [--fills N]
+
+Half of the scenes (every other one of each kind) is for tuning: logistic weights and thresholds
+are fitted there and printed as they belong into ``verify.RULES``. All figures are for the other
+half, with the weights and thresholds that the package has. ``--fills`` fills N scenes with four
+candidates each and tells whether the ranking finds the one that is nearest to the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from faults import Case, Scene, alpha_of, cases, scenes
+from fill_measures import psnr, ssim, texture
+from numpy.typing import NDArray
+
+from segment2inpaint import evidence, inpaint, shadow, verify
+from segment2inpaint.images import photo_of
+from segment2inpaint.pipeline import Pipeline
+from segment2inpaint.types import Check, Fill, Mask, OwnMask, box_of
+
+ROOT = Path(__file__).parent.parent
+FAULTS = {
+    "leftover": ("leftover rim", "leftover part"),
+    "ghost": ("ghost",),
+    "stranger": ("pasted",),
+    "seam": ("seam hard", "seam soft"),
+    "smear": ("smear",),
+    "repeats": ("repeats",),
+}
+DOUBTED, FAILED = 0.07, 0.01  # of the sound results of the tuning half
+CANDIDATES = (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", 1000))
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case with all that the checks say of it."""
+
+    scene: str
+    fault: str
+    tuning: bool
+    numbers: dict[str, tuple[float, ...]]
+    scores: dict[str, float]
+    thresholds: dict[str, float]
+
+    @property
+    def failed(self) -> list[str]:
+        return [name for name, score in self.scores.items() if score >= self.thresholds[name]]
+
+    @property
+    def clean(self) -> bool:
+        return all(score < verify.DOUBT for score in self.scores.values())
+
+
+def judged(case: Case, tuning: bool) -> Judged:
+    box = box_of(case.alpha > 0)
+    checks = verify.removal(case.before, case.after, case.alpha, case.bits, [box])
+    view = evidence.view(case.before, case.after, case.alpha, case.bits)
+    return Judged(
+        case.scene, case.fault, tuning,
+        {name: rule.look(view).numbers for name, rule in verify.RULES.items()},
+        {check.name: check.score for check in checks},
+        {check.name: check.threshold for check in checks},
+    )  # fmt: skip
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    ask.add_argument("--fills", type=int, default=0, metavar="N", help="scenes to fill and rank")
+    asked = ask.parse_args()
+    if "S2I_EVAL" not in os.environ:
+        raise SystemExit("set S2I_EVAL to the folder of the evaluation photos")
+    all_ = scenes(ROOT / "samples", Path(os.environ["S2I_EVAL"]))
+    results = [judged(c, i % 2 == 0) for i, s in enumerate(all_) for c in cases(s, all_, i)]
+    for name in FAULTS:
+        fit(name, results)
+    report(results)
+    shadows(all_)
+    if asked.fills:
+        ranks(all_[:: max(1, len(all_) // asked.fills)])
+
+
+def auc(faulty: list[float], sound: list[float]) -> float:
+    """Area under the ROC: how often a faulty result has the higher score."""
+    a, b = np.array(faulty)[:, None], np.array(sound)
+    return float((a > b).mean() + (a == b).mean() / 2)
+
+
+def fit(name: str, results: list[Judged]) -> None:
+    """Print the weights, constant and threshold that the tuning half asks for."""
+    tuning = [j for j in results if j.tuning]
+    faulty = np.array([j.numbers[name] for j in tuning if j.fault in FAULTS[name]])
+    sound = np.array([j.numbers[name] for j in tuning if j.fault == "truth"])
+    weights = logistic(faulty, sound)
+    totals, worse = sound @ weights, faulty @ weights
+    constant = -float(np.quantile(totals, 1 - DOUBTED))
+    # where the two lie far apart, in the middle between them
+    most = float(np.quantile(totals, 1 - FAILED))
+    most = max(most, (most + float(np.quantile(worse, 0.05))) / 2)
+    threshold = float(1 / (1 + np.exp(-(most + constant))))
+    numbers = ", ".join(f"{w:.2f}" for w in weights)
+    print(f"{name:<10} ({numbers}), {constant:.2f}, {min(threshold, 0.97):.2f}")
+
+
+def logistic(faulty: Rows, sound: Rows) -> Rows:
+    """Weights of a logistic regression with both classes equal, by Newton's method."""
+    rows = np.vstack([faulty, sound])
+    scale = rows.std(0) + 1e-9
+    rows = np.column_stack([rows / scale, np.ones(len(rows))])
+    truth = np.repeat([1.0, 0.0], [len(faulty), len(sound)])
+    share = np.repeat([0.5 / len(faulty), 0.5 / len(sound)], [len(faulty), len(sound)])
+    weights, ridge = np.zeros(rows.shape[1]), np.diag([0.01] * (rows.shape[1] - 1) + [1e-6])
+    for _ in range(50):
+        said = 1 / (1 + np.exp(-rows @ weights))
+        slope = rows.T @ (share * (said - truth)) + ridge @ weights
+        bend = (rows.T * (share * said * (1 - said))) @ rows + ridge
+        weights -= np.linalg.solve(bend, slope)
+    return weights[:-1] / scale
+
+
+def report(results: list[Judged]) -> None:
+    told = [j for j in results if not j.tuning]
+    sound = [j for j in told if j.fault == "truth"]
+    print(f"\n{'fault':<15}{'cases':>6}{'AUC':>7}{'failed':>8}{'clean':>7}   by")
+    for fault in dict.fromkeys(j.fault for j in results):
+        those = [j for j in told if j.fault == fault]
+        name = next((n for n, faults in FAULTS.items() if fault in faults), fault)
+        area = "" if fault == "truth" else f"{auc(scores(those, name), scores(sound, name)):.3f}"
+        by = Counter(name for j in those for name in j.failed)
+        rates = mean(bool(j.failed) for j in those), mean(j.clean for j in those)
+        print(f"{fault:<15}{len(those):>6}{area:>7}{rates[0]:>8.0%}{rates[1]:>7.0%}   {dict(by)}")
+
+
+def scores(those: list[Judged], name: str) -> list[float]:
+    return [j.scores[name] for j in those]
+
+
+def shadows(all_: list[Scene]) -> None:
+    """Masks of shadows against the truth, and shadows found where none was cast."""
+    print("\nshadow: IoU on demand (with the object), certainty")
+    for scene in all_:
+        if scene.name.startswith("rendered"):
+            cast = shadow.find(scene.before, scene.bits)
+            own = cast.bits & (cast.certainty >= shadow.ASKED)
+            alone, both = overlap(own, scene.effect & ~scene.bits), own | scene.bits
+            whole = overlap(both, scene.effect)
+            print(f"  {scene.name:<18}{alone:.2f} ({whole:.2f})  {cast.certainty:.2f}")
+    bare = [s for i, s in enumerate(all_) if s.made and i % 2]
+    taken = [shadow.find(s.before, s.bits).certainty >= shadow.SURE for s in bare]
+    found = [
+        shadow.find(s.shadowed[0], s.bits).certainty >= shadow.SURE for s in bare if s.shadowed
+    ]
+    print(
+        f"  without a shadow: taken for one in {mean(taken):.0%}; with one: found {mean(found):.0%}"
+    )
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / max(1, (one | other).sum()))
+
+
+class Given:
+    """A detector that finds the mask it is given."""
+
+    name = "given"
+    takes: tuple[type, ...] = (OwnMask,)
+
+    def detect(self, image: object, prompts: list[OwnMask]) -> list[Mask]:
+        return [Mask(p.bits) for p in prompts]
+
+
+def ranks(some: list[Scene]) -> None:
+    """Is the best by rank nearer to the truth than the mean candidate."""
+    nearer: dict[str, list[bool]] = {"psnr": [], "ssim": [], "texture": [], "all three": []}
+    spent, checked, verdicts = 0.0, 0.0, Counter[str]()
+    for scene in some:
+        mask = scene.bits if scene.made else scene.effect
+        hole, made, checks = alpha_of(mask) > 0, [], []
+        for name, seed in CANDIDATES:
+            pipeline = Pipeline(Given(), inpaint.load(name), verify=False)  # type: ignore[arg-type]
+            start = time.process_time()
+            result = pipeline(photo_of(scene.before), [OwnMask(mask)], fill=Fill(seed=seed))
+            middle = time.process_time()
+            boxes = [box_of(hole)]
+            found: tuple[Check, ...] = verify.removal(
+                scene.before, result.image, result.alpha, mask, boxes
+            )
+            if name == "exemplar":
+                spent, checked = spent + middle - start, checked + time.process_time() - middle
+                verdicts[verify.verdict(found)] += 1
+            made.append(result.image)
+            checks.append(found)
+        best = verify.rank(checks)[0]
+        errors = {
+            "psnr": [-psnr(m, scene.clean, hole) for m in made],
+            "ssim": [-ssim(m, scene.clean, hole) for m in made],
+            "texture": [texture(m, scene.clean, hole) for m in made],
+        }
+        standard = [(np.array(e) - np.mean(e)) / (np.std(e) + 1e-9) for e in errors.values()]
+        errors["all three"] = list(np.mean(standard, axis=0))
+        for measure, values in errors.items():
+            nearer[measure].append(bool(values[best] < np.mean(values)))
+    shares = ", ".join(f"{m} {mean(n):.0%}" for m, n in nearer.items())
+    print(
+        f"\nbest of {len(CANDIDATES)} nearer to truth than the mean, {len(some)} scenes: {shares}"
+    )
+    print(f"exemplar fills: {dict(verdicts)}; verification costs {checked / spent:.0%} of the fill")
+
+
+if __name__ == "__main__":
+    main()

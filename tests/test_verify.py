@@ -1,0 +1,218 @@
+"""The checks, on drawn scenes with one fault each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from conftest import FakeDetector, masks
+from hypothesis import given, settings
+
+from segment2inpaint import evidence, shadow, verify
+from segment2inpaint.masks import feathered
+from segment2inpaint.types import (
+    Bits,
+    Box,
+    Check,
+    Image,
+    Length,
+    Mask,
+    Points,
+    Prompt,
+    Refine,
+    box_of,
+)
+
+SIZE = (160, 200)
+PICTURE = np.zeros((4, 4, 3), np.uint8)
+
+
+def ground(seed: int = 0) -> Image:
+    """A grained surface with broad blotches."""
+    dice = np.random.default_rng(seed)
+    blotches = cv2.resize(dice.normal(0, 12, (8, 10, 3)), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    return (130 + blotches + dice.normal(0, 5, (*SIZE, 3))).clip(0, 255).astype(np.uint8)
+
+
+def disc(radius: int = 24, at: tuple[int, int] = (100, 80)) -> Bits:
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    return (x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2
+
+
+def with_disc(image: Image, bits: Bits) -> Image:
+    """A red, striped thing."""
+    stripes = np.where(np.arange(SIZE[1]) % 8 < 4, 200, 120).astype(np.uint8)
+    thing = np.stack(np.broadcast_arrays(stripes, 40, 40), axis=-1).astype(np.uint8)
+    return np.where(bits[..., None], np.broadcast_to(thing, image.shape), image)
+
+
+def checks(after: Image, bits: Bits, before: Image | None = None) -> dict[str, Check]:
+    alpha = feathered(bits, 6, 4)
+    photo = with_disc(ground(), disc()) if before is None else before
+    shown = np.where(alpha[..., None] > 0, after, photo)
+    found = verify.removal(photo, shown, alpha, bits, [box_of(alpha > 0)])
+    return {check.name: check for check in found}
+
+
+def test_the_truth_is_not_called_failed() -> None:
+    found = checks(ground(), disc())
+    assert verify.verdict(tuple(found.values())) != "failed"
+    assert list(found) == [*verify.RULES, "shadow"]
+    for check in found.values():
+        assert 0 <= check.score <= 1
+        assert check.sentence
+        assert check.picture.ndim == 3
+        assert check.picture.dtype == np.uint8
+
+
+def smeared() -> Image:
+    hole = feathered(disc(), 6, 4) > 0
+    return cv2.inpaint(with_disc(ground(), disc()), hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+
+
+def shone_through() -> Image:
+    return (0.5 * ground() + 0.5 * with_disc(ground(), disc())).astype(np.uint8)
+
+
+def another() -> Image:
+    bits = disc(14)
+    return np.where(bits[..., None], np.array([20, 60, 220], np.uint8), ground())
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("smear", smeared()),
+        ("ghost", shone_through()),
+        ("stranger", another()),
+        ("seam", ground() + np.uint8(25)),
+    ],
+)
+def test_a_fault_is_found_by_its_check(name: str, after: Image) -> None:
+    found, sound = checks(after, disc()), checks(ground(), disc())
+    assert found[name].failed
+    assert found[name].score > sound[name].score
+    assert found[name].sentence != sound[name].sentence
+
+
+def test_a_rim_that_is_left_is_found_outside_the_hole() -> None:
+    found = checks(ground(), disc(12))
+    assert found["leftover"].failed
+    assert verify.verdict(tuple(found.values())) == "failed"
+
+
+def test_a_pattern_that_repeats_is_more_so_than_grain() -> None:
+    patch = ground()[:12, :12]
+    tiles = np.tile(patch, (14, 17, 1))[: SIZE[0], : SIZE[1]]
+    assert checks(tiles, disc())["repeats"].score > checks(ground(), disc())["repeats"].score
+
+
+@settings(max_examples=15)
+@given(masks())
+def test_any_mask_can_be_checked(bits: Bits) -> None:
+    """Specks, whole photos, bars: scores stay in range and nothing is changed."""
+    photo = np.random.default_rng(0).integers(0, 256, (*bits.shape, 3), np.uint8)
+    kept = photo.copy()
+    alpha = feathered(bits, 4, 2)
+    for found in (
+        verify.removal(photo, photo, alpha, bits, [box_of(alpha > 0)]),
+        verify.replacement(photo, photo, alpha, bits, [box_of(alpha > 0)]),
+    ):
+        assert all(0 <= check.score <= 1 for check in found)
+    assert (photo == kept).all()
+
+
+def test_the_worst_of_several_holes_counts() -> None:
+    far = np.roll(disc(10), -70, axis=1)
+    both = disc() | far
+    alpha = feathered(both, 6, 4)
+    photo = with_disc(ground(), both)
+    boxes = [box_of(feathered(bits, 6, 4) > 0) for bits in (far, disc())]
+    shown = np.where(alpha[..., None] > 0, another(), photo)
+    found = verify.removal(photo, shown, alpha, both, boxes)
+    assert next(check for check in found if check.name == "stranger").failed
+
+
+def test_what_was_painted_in_its_place_is_there() -> None:
+    photo, alpha = with_disc(ground(), disc()), feathered(disc(), 6, 4)
+    boxes = [box_of(alpha > 0)]
+    absent, _ = verify.replacement(photo, ground(), alpha, disc(), boxes)
+    there, _ = verify.replacement(photo, another(), alpha, disc(), boxes)
+    assert there.score < 0.5 < absent.score
+
+
+# --- looking again ----------------------------------------------------------------------------
+
+
+def check(name: str, score: float, threshold: float = 0.8) -> Check:
+    return Check(name, score, threshold, "", PICTURE)
+
+
+class Remembers(FakeDetector):
+    """Tells what it was asked."""
+
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+        self.asked = image.shape, tuple(prompts)
+        return super().detect(image, prompts)
+
+
+def test_a_second_look_is_at_the_window_and_settles_a_doubt() -> None:
+    box = Box(60, 40, 140, 120)
+    detector = Remembers(disc()[box.slices])
+    doubtful = (check("stranger", 0.6), check("seam", 0.6))
+    prompts = [Points(((100, 80),), ((2, 2),))]
+    found = verify.again(doubtful, detector, ground(), prompts, disc(), box)
+    assert detector.asked == ((80, 80, 3), (Points(((40, 40),)),))
+    assert [c.failed for c in found] == [True, False]
+    elsewhere = Remembers(~disc()[box.slices])
+    assert verify.again(doubtful, elsewhere, ground(), prompts, disc(), box) == doubtful
+
+
+@pytest.mark.parametrize(
+    ("score", "prompts"), [(0.2, [Points(((100, 80),))]), (0.6, [Points((), ((1, 1),))])]
+)
+def test_no_second_look_without_a_doubt_or_a_prompt(score: float, prompts: list[Prompt]) -> None:
+    detector = Remembers(disc())
+    verify.again((check("ghost", score),), detector, ground(), prompts, disc(), Box(0, 0, 9, 9))
+    assert not hasattr(detector, "asked")
+
+
+# --- what follows -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("score", "said"), [(0.1, "clean"), (0.5, "doubtful"), (0.8, "failed")])
+def test_the_verdict_is_that_of_the_worst_check(score: float, said: str) -> None:
+    assert verify.verdict((check("seam", 0.0), check("smear", score))) == said
+
+
+def test_failures_rank_before_scores() -> None:
+    failed, dull, good = (check("seam", 0.9),), (check("seam", 0.7),), (check("seam", 0.1),)
+    assert verify.rank([failed, dull, good]) == [2, 1, 0]
+    assert verify.rank([dull, dull]) == [0, 1]
+
+
+def test_a_failure_suggests_what_to_change() -> None:
+    auto, fixed = Refine(), Refine(dilate=Length(5, "px"), shadow=False)
+    left, orphan = (check("leftover", 0.9),), (check("shadow", 0.9),)
+    assert verify.mended(left, auto, 7.0) == Refine(dilate=Length(14, "px"))
+    assert verify.mended(orphan, auto, 7.0) == Refine(shadow=True)
+    assert verify.mended((check("smear", 0.9),), auto, 7.0) == auto
+    assert verify.mended((*left, *orphan), fixed, 7.0) == fixed
+
+
+def test_thresholds_lie_above_the_doubt() -> None:
+    rules = verify.RULES.values()
+    assert all(verify.DOUBT < rule.threshold < 1 for rule in rules)
+    assert verify.DOUBT < shadow.SURE < 1
+
+
+def test_views_are_small_and_the_same_every_time() -> None:
+    bits = np.zeros((1500, 2000), np.bool_)
+    bits[500:900, 700:1300] = True
+    photo = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)
+    one, two = (evidence.view(photo, photo, bits.astype(np.float32), bits) for _ in "ab")
+    assert max(one.hole.shape) <= evidence.LONG
+    for look in (evidence.leftover, evidence.stranger, evidence.smear, evidence.repeats):
+        assert look(one).numbers == look(two).numbers
