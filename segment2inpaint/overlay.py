@@ -14,13 +14,13 @@ from .types import Bits, Image, Mask, Point
 
 SHARE = 0.45  # of the colour over the photo
 GOLDEN = 0.618  # of the colour circle between two numbers: neighbours differ most
-TEXT = 30  # parts of the long side that a digit is high
+TEXT = 50  # parts of the long side that a digit is high
 
 
 def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
     """The photo, at most ``side`` px long, with each mask in a colour and its number from 1.
 
-    Small masks lie over large ones.
+    Small masks lie over large ones. ``found`` are at most 255.
     """
     scale = min(1.0, side / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
@@ -34,9 +34,13 @@ def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
             small[i].astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
         )
         cv2.drawContours(drawn, outlines, -1, color.tolist(), max(1, max(size) // 800))
+    top = np.zeros(drawn.shape[:2], np.uint8)  # what is seen of each: there its number belongs
     for i in order:
+        top[small[i]] = i + 1
+    for i in order:
+        seen = top == i + 1
         if small[i].any():
-            _write(drawn, str(i + 1), innermost(small[i]))
+            _write(drawn, str(i + 1), innermost(seen if seen.any() else small[i]))
     return drawn
 
 
@@ -50,11 +54,11 @@ def _color(number: int) -> NDArray[np.float64]:
 
 
 def _write(drawn: Image, text: str, at: Point) -> None:
-    """White on black, centred on the point, within the picture."""
+    """White on a black patch, centred on the point, within the picture."""
     font, height = cv2.FONT_HERSHEY_SIMPLEX, max(8, max(drawn.shape[:2]) // TEXT)
     size = cv2.getFontScaleFromHeight(font, height)
     (width, _), _ = cv2.getTextSize(text, font, size, 1)
-    x = min(max(0, at[0] - width // 2), max(0, drawn.shape[1] - width))
-    y = min(max(height, at[1] + height // 2), drawn.shape[0])
-    for color, thick in ((0, max(3, height // 4)), (255, max(1, height // 12))):
-        cv2.putText(drawn, text, (x, y), font, size, (color,) * 3, thick, cv2.LINE_AA)
+    x = min(max(2, at[0] - width // 2), max(2, drawn.shape[1] - width - 2))
+    y = min(max(height + 2, at[1] + height // 2), max(2, drawn.shape[0] - 2))
+    cv2.rectangle(drawn, (x - 2, y - height - 2), (x + width + 1, y + 2), (0, 0, 0), cv2.FILLED)
+    cv2.putText(drawn, text, (x, y), font, size, (255,) * 3, 1, cv2.LINE_AA)

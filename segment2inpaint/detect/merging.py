@@ -25,6 +25,7 @@ LEAST, MOST = 0.002, 0.6  # of the photo
 LARGER = 0.35  # power of the area beside the outline's strength
 ALIKE = 0.75  # IoU above which two regions are one
 COUNT = 40
+PIECES = 600  # superpixels
 SLACK = 1.5  # px of the working picture
 
 
@@ -41,7 +42,7 @@ class RegionsDetector:
         scale = min(1.0, WORKING / max(height, width))
         size = max(2, round(width * scale)), max(2, round(height * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        pieces = graph(small)
+        pieces = graph(small, PIECES)
         found = distinct(pieces, regions(pieces))
         pick = [n for p in prompts if isinstance(p, Everything) for n in p.pick]
         slack = 0.0 if scale == 1 else SLACK / scale
