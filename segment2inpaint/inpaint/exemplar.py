@@ -111,7 +111,8 @@ def _plain(image: Image, bits: Bits) -> Image:
 def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> list[Array]:
     """Paint the hole of all levels; returns the finest one's pixels (P, 3), once or twice.
 
-    First from the structure that is taken, then, where there was a choice, from the other.
+    First from the structure that is taken, then, where there was a choice, from the other,
+    which is worth only half the rounds.
     """
     middle = next((n for n, v in enumerate(levels) if len(v.pixels) <= GUESSED), len(levels) - 1)
     work.plan(_units(levels, middle))
@@ -119,7 +120,7 @@ def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> list[Ar
     for turn, (field, picture) in enumerate(_structures(levels[middle:], second, seed, work)):
         levels[middle].view[levels[middle].hole] = picture
         for n in range(middle - 1, -1, -1):
-            again, start = _rounds(n), seed + turn * OTHER
+            again, start = _rounds(n) // (1 + turn), seed + turn * OTHER
             field = _finer(levels[n], levels[n + 1], field, start, work, rounds=again, reach=REACH)
         made.append(blend(levels[0], field[0], field[1], work))
     return made
@@ -146,8 +147,8 @@ def _rounds(n: int) -> int:
 def _units(levels: list[Level], middle: int) -> float:
     """What all this takes, near enough, in looks at a patch."""
     once = [PASSES * len(v.targets) + VOTE * len(v.pixels) for v in levels]
-    finer = sum(_rounds(n) * once[n] for n in range(middle))
-    return 2 * (finer + BLEND * len(levels[0].pixels)) + STRUCTURE * sum(once[middle:])
+    finer = sum(1.5 * _rounds(n) * once[n] for n in range(middle))
+    return finer + 2 * BLEND * len(levels[0].pixels) + STRUCTURE * sum(once[middle:])
 
 
 def _structures(
