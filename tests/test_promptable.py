@@ -172,6 +172,38 @@ def test_several_photos_in_one_encode(detectors: dict[str, PromptableDetector], 
                 np.testing.assert_allclose(embedding[level], tensor, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", [*NAMES, "sam"])
+def test_a_half_precision_encoder_gives_whole_numbers(
+    detectors: dict[str, PromptableDetector], sam: SamDetector, name: str
+) -> None:
+    """As on a GPU; the decoders compute in float32, for SAM's own breaks in half."""
+    network = sam._network if name == "sam" else detectors[name]._network
+    assert network.dtype == torch.float32
+    with torch.inference_mode():
+        (whole,) = network.embed([photo()])
+        try:
+            network.dtype = torch.bfloat16
+            (half,) = network.embed([photo()])
+        finally:
+            network.dtype = torch.float32
+    for level, tensor in whole.items():
+        assert half[level].dtype == torch.float32
+        assert not torch.equal(half[level], tensor)
+        assert (half[level] - tensor).abs().mean() < 0.1 * tensor.abs().mean()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [*NAMES, "sam"])
+def test_photos_may_be_read_only_views(
+    detectors: dict[str, PromptableDetector], sam: SamDetector, name: str
+) -> None:
+    detector = sam if name == "sam" else detectors[name]
+    view = photo()[:, ::-1]
+    view.setflags(write=False)
+    got, expected = (detector.detect(p, [Box(20, 10, 90, 70)]) for p in (view, view.copy()))
+    assert (got[0].bits == expected[0].bits).all()
+
+
 def test_prepared_photos_are_not_embedded_again(sam: SamDetector) -> None:
     runs = []
     hook = sam._network._sam.image_encoder.register_forward_hook(

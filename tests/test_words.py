@@ -28,7 +28,10 @@ from segment2inpaint.types import (
 
 
 def photo(height: int = 60, width: int = 90, seed: int = 0) -> Image:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    """Read-only, as photos are that come from files."""
+    made = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    made.setflags(write=False)
+    return made
 
 
 class Boxes:
@@ -94,6 +97,7 @@ def test_each_text_has_its_own_scores(dino: GroundingDino) -> None:
     assert not torch.equal(both[0], both[1])
 
 
+@pytest.mark.filterwarnings("error")
 def test_words_to_masks(dino: GroundingDino) -> None:
     masks = dino.detect(photo(), [Text("a dog", threshold=0.0)])
     assert 0 < len(masks) < 12
@@ -157,6 +161,7 @@ def test_masks_are_those_of_sam3(sam3_folder: Path) -> None:
         assert np.array_equal(_bits(mask, (60, 90)), known)
 
 
+@pytest.mark.filterwarnings("error")
 def test_sam3_takes_words_with_a_threshold(sam3_folder: Path) -> None:
     detector = Sam3(sam3_folder, "cpu")
     masks = detector.detect(photo(), [Text("dog", 0.0)])

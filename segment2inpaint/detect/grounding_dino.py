@@ -82,9 +82,7 @@ class GroundingDino:
     def _read(self, image: Image, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (texts, n) and boxes (n, 4) in photo pixels of all candidates."""
         phrases = [_phrase(text.words) for text in texts]
-        given = self._processor(
-            images=np.ascontiguousarray(image), text=" ".join(phrases), return_tensors="pt"
-        )
+        given = self._processor(images=image.copy(), text=" ".join(phrases), return_tensors="pt")
         limit = self._model.config.max_text_len
         if given["input_ids"].shape[1] > limit:
             raise BadPrompt(f"grounding-dino: the words are too many, more than {limit} tokens")

@@ -97,7 +97,7 @@ class TransformersNetwork:
         return int(size[0] * scale + 0.5), int(size[1] * scale + 0.5)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
-        photos = [np.ascontiguousarray(image) for image in images]
+        photos = [image.copy() for image in images]  # photos are read-only, which torch warns of
         pixels = self._processor(photos, return_tensors="pt")["pixel_values"].to(self.device)
         kind = self.device.partition(":")[0]
         with torch.autocast(kind, dtype=self.dtype, enabled=self.dtype != torch.float32):
@@ -189,7 +189,7 @@ class Sam3:
     ) -> tuple[list[torch.Tensor], list[NDArray[np.float32]]]:
         """For each text the logits (n, h, w) and scores (n,) of all candidates."""
         network, processor = self._reader
-        pixels = processor(images=np.ascontiguousarray(image), return_tensors="pt")["pixel_values"]
+        pixels = processor(images=image.copy(), return_tensors="pt")["pixel_values"]
         kind = self._given[1].partition(":")[0]
         dtype = half(self._given[1])
         low, scores = [], []
