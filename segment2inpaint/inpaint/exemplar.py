@@ -3,7 +3,8 @@
 Coarse to fine: at each level of a pyramid, a field of nearest patches and the picture in the
 hole improve each other in turn. The structure is found at a coarse level, in two ways: by
 patches from the border inwards, which never repeats what does not fit, and by few offsets,
-which continues edges better; the patches' cost decides between them.
+which continues edges better; the patches' cost decides between them. Both are painted to
+the end, and the one taken is moved towards the other where the two agree.
 
 Sources: Wexler, Shechtman, Irani 2007 (the energy and how it is minimised); Newson et al. 2014
 (texture features, onion peel); and those in ``patchmatch``, ``shiftmap`` and ``poisson``.
