@@ -289,12 +289,12 @@ def preview(before: Image, result: Result, side: int = 1024) -> Image:
     """before | mask | after, each at most ``side`` px long, the mask in red over the photo."""
     scale = min(1.0, side / max(before.shape[:2]))
     size = max(1, round(before.shape[0] * scale)), max(1, round(before.shape[1] * scale))
+    share = np.rint(153 * result.alpha).astype(np.uint8)[..., None].repeat(3, axis=2)
+    old, weight, new = (window.resampled(image, size) for image in (before, share, result.image))
     tint = np.array([255, 0, 64], np.float32)
-    share = 0.6 * result.alpha[..., None]
-    marked = np.rint(before + share * (tint - before)).astype(np.uint8)
-    panels = [window.resampled(image, size) for image in (before, marked, result.image)]
+    marked = np.rint(old + np.float32(1 / 255) * weight * (tint - old)).astype(np.uint8)
     gap = np.full((size[0], 8, 3), 255, np.uint8)
-    return np.hstack([panels[0], gap, panels[1], gap, panels[2]])
+    return np.hstack([old, gap, marked, gap, new])
 
 
 @dataclass
