@@ -82,6 +82,8 @@ def _photo_edge(labels: NDArray[np.int32], box: Box, size: tuple[int, ...]) -> N
 def parts(bits: Bits) -> Iterator[tuple[Box, Bits]]:
     """Each 8-connected part of a mask: its box in the photo and its own pixels in that box."""
     whole = box_of(bits)
+    if not whole.width:
+        return  # OpenCV crashes on an empty array
     inside = bits[whole.slices].astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     for label in range(1, count):

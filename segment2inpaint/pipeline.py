@@ -235,12 +235,18 @@ def refined(
     fill: Fill = Fill(),
     factor: float = 1.0,
 ) -> tuple[Alpha, float, float]:
-    """The alpha of the objects found, with the dilate and feather that ``auto`` came to."""
+    """The alpha of the objects found, with the dilate and feather that ``auto`` came to.
+
+    Raises ``NothingFound`` if an inverted mask leaves nothing.
+    """
     least = 0.0
     if canvas.cell > 1:
         windows = _windows(masks.union(found), canvas, fill)
         least = canvas.cell / min(w.scale for w in windows)
-    return masks.refine(found, refine, keep=_excluded(prompts), least=least, factor=factor)
+    done = masks.refine(found, refine, keep=_excluded(prompts), least=least, factor=factor)
+    if not done[0].any():
+        raise NothingFound("the object fills the photo: inverted, nothing is left to repaint")
+    return done
 
 
 def _shadowed(job: _Job, alpha: Alpha, softness: float) -> Alpha:

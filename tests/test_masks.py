@@ -115,6 +115,11 @@ def test_refine_is_one_on_every_object(bits: np.ndarray) -> None:
     assert (bits == before).all()
 
 
+def test_an_empty_mask_has_no_parts() -> None:
+    assert list(parts(np.zeros((5, 7), np.bool_))) == []
+    assert not refine([Mask(np.ones((5, 7), np.bool_))], Refine(invert=True))[0].any()
+
+
 def test_inverted_covers_the_background_and_spares_the_object() -> None:
     bits = np.zeros((60, 60), np.bool_)
     bits[20:40, 20:40] = True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from conftest import FakeDetector, FakeInpainter, masks
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from segment2inpaint.images import Photo, photo_of
@@ -46,6 +46,7 @@ def block(height: int = 100, width: int = 120) -> Bits:
 @given(masks(), st.sampled_from([Canvas(), LATENT]), st.booleans())
 def test_nothing_changes_outside_alpha(bits: Bits, canvas: Canvas, invert: bool) -> None:
     """For any mask and canvas: outside identical, the object repainted whole."""
+    assume(not (invert and bits.all()))
     photo = photo_of(noise(*bits.shape))
     before = photo.image.copy()
     pipeline = Pipeline(FakeDetector(bits), FakeInpainter(canvas))
@@ -142,6 +143,12 @@ def test_a_picture_takes_the_objects_place() -> None:
     assert (result.image[40:60, 50:70] == 200).all()
     assert (result.image[38, 50:70] == 77).all()
     assert result.changed_outside == 0
+
+
+def test_inverting_what_fills_the_photo_leaves_nothing() -> None:
+    whole = FakeDetector(np.ones((30, 40), np.bool_))
+    with pytest.raises(NothingFound, match="fills the photo"):
+        Pipeline(whole, FakeInpainter())(photo_of(noise(30, 40)), [], Refine(invert=True))
 
 
 def test_preview_shows_before_mask_after() -> None:
