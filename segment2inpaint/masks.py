@@ -121,7 +121,9 @@ def feathered(bits: Bits, dilate: float, feather: float) -> Alpha:
     Between the two a smoothstep of the Euclidean distance. With no feather, 1 up to and with
     ``dilate``.
     """
-    distance = cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    near = cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last bit varies from call to call; squares of distances are whole numbers
+    distance = np.sqrt(np.rint(near * near))
     if feather < SHARP:
         hard: Alpha = (distance <= dilate).astype(np.float32)
         return hard
