@@ -70,6 +70,7 @@ def report(photo: Path, mask: Path, rival: str | None, out: Path) -> None:
         "--help": typical([sys.executable, "-m", "segment2inpaint", "--help"]),
         "mask + telea": typical(ours(photo, by_mask, "telea", out)),
         "mask + exemplar": typical(ours(photo, by_mask, "exemplar", out)),
+        "… not verified": typical([*ours(photo, by_mask, "exemplar", out), "--no-verify"]),
         "click + exemplar": typical(ours(photo, click, "exemplar", out)),
     }
     if rival:
