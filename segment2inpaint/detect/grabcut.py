@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..edges import sharpen
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
 from .prompts import Target, accept, components, targets
-from .regions import Seeds, best
+from .proposals import Seeds
+from .regions import best, corrected
 from .superpixels import Graph, graph
 
 WORKING = 480  # long side of the picture that is cut, px
@@ -26,7 +27,7 @@ ROOM = 0.75  # of the object's longer side, on each side, to look closer
 MARGIN = 0.5  # of a box's longer side, on each side
 BAND = 0.8  # of sqrt(area): pixels farther outside the region are not the object
 CORE = 0.5  # of the greatest depth: pixels deeper in the region are the object
-CLICK = 2  # radius of a click, px of the picture that is cut
+CLICK = 5  # radius of a click, px of the picture that is cut
 BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
 
 
@@ -111,22 +112,31 @@ class _View:
 
 
 def _region(small: Image, target: Target, guess: Bits | None) -> Bits:
-    """The most likely object as a union of superpixels."""
+    """The most likely object as a union of superpixels: from the first click or the box alone,
+    then corrected by the other clicks, in turn."""
     pieces = graph(small, FINE if target.box is None else COARSE)
-    on = np.unique([pieces.labels[y, x] for x, y in target.include]).astype(np.intp)
-    off = np.array([pieces.labels[y, x] for x, y in target.exclude], np.intp)
-    ellipse = None
-    if target.box:
-        outside = np.ones(small.shape[:2], np.bool_)
-        outside[target.box.slices] = False
-        off = np.concatenate([off, np.flatnonzero(_share(pieces, outside) > 0.5)])
-        x0, y0, x1, y1 = target.box
-        ellipse = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2
-    seeds = Seeds(on, np.setdiff1d(off, on), target.include, ellipse)
+    seeds = _box_seeds(pieces, target.box) if target.box else _click_seeds(pieces, target)
     first = None if guess is None else _share(pieces, guess) > 0.5
-    chosen = best(pieces, seeds, BIAS[target.granularity], first)
-    bits: Bits = chosen[pieces.labels]
+    region = best(pieces, seeds, BIAS[target.granularity], first)
+    clicks = [(p, True) for p in target.include] + [(p, False) for p in target.exclude]
+    clicked = np.unique([pieces.labels[y, x] for (x, y), _ in clicks]).astype(np.intp)
+    for point, on in clicks:
+        region = corrected(pieces, region, point, on, clicked)
+    bits: Bits = region[pieces.labels]
     return bits
+
+
+def _click_seeds(pieces: Graph, target: Target) -> Seeds:
+    x, y = target.include[0]
+    return Seeds(int(pieces.labels[y, x]), (x, y))
+
+
+def _box_seeds(pieces: Graph, box: Box) -> Seeds:
+    outside = np.ones(pieces.labels.shape, np.bool_)
+    outside[box.slices] = False
+    middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+    off = np.flatnonzero(_share(pieces, outside) > 0.5)
+    return Seeds(off=off, ellipse=(*middle, box.width / 2, box.height / 2))
 
 
 def _share(pieces: Graph, bits: Bits) -> NDArray[np.float64]:
