@@ -16,16 +16,6 @@ ROUNDS = 2  # of GrabCut
 ROOM = 10  # of the slack: what is seen round the mask
 
 
-def sharpen(image: Image, coarse: Bits) -> Bits:
-    """The mask at the photo's size."""
-    height, width = image.shape[:2]
-    if coarse.shape == (height, width):
-        return coarse
-    soft = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    bits: Bits = soft > 0.5
-    return bits
-
-
 def follow(image: Image, bits: Bits, slack: float) -> Bits:
     """A mask whose edge may be off by ``slack`` px, brought to the edge in the photo nearby.
 

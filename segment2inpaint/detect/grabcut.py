@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edges import sharpen
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
+from .enlarge import enlarged
 from .prompts import Target, accept, components, targets
 from .proposals import Seeds
 from .regions import best, corrected
@@ -72,7 +72,7 @@ def _cut(image: Image, target: Target, window: Box, guess: Bits | None) -> Bits:
     region = _region(view.small, local, None if guess is None else view.reduced(guess))
     cut = _pixels(view.small, region, local)
     bits = np.zeros(image.shape[:2], np.bool_)
-    bits[window.slices] = sharpen(image[window.slices], cut)
+    bits[window.slices] = enlarged(image[window.slices], cut)
     return _true_to(bits, target)
 
 

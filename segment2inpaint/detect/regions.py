@@ -11,6 +11,7 @@ from .superpixels import Floats, Graph, Ints
 
 ALIKE = 0.95  # regions that overlap more are one
 RASTER = 4  # px: shapes are judged on a raster this coarse
+CENTRAL, MODEST = 3.0, 0.3  # a correction is central at its click, and rather small
 LEAST, MOST = 0.001, 0.6  # of the picture: other regions are not looked at
 
 
@@ -49,7 +50,9 @@ def corrected(graph: Graph, region: Regions, point: Point, on: bool, clicked: In
     parts = distinct(graph, np.unique(parts, axis=0))
     after = region | parts if on else region & ~parts
     depth, offset = _centrality(graph, point, parts)
-    score = _contrast(graph, parts)[0] + _contrast(graph, after)[0] + _middle(depth, offset)
+    size = np.maximum(parts @ graph.area / max(float(region @ graph.area), 1.0), 0.05)
+    score = _contrast(graph, parts)[0] + _contrast(graph, after)[0]
+    score += CENTRAL * _middle(depth, offset) - MODEST * np.log(size)
     chosen: Regions = after[int(np.argmax(score))]
     return chosen
 

@@ -1,0 +1,46 @@
+"""A mask found on a reduced picture, at the photo's size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from segment2inpaint.detect.enlarge import enlarged
+from segment2inpaint.types import Bits, Image
+
+
+def disc(height: int, width: int) -> tuple[Image, Bits]:
+    y, x = np.mgrid[:height, :width]
+    truth = (x - 0.45 * width) ** 2 + (y - 0.5 * height) ** 2 < (0.3 * min(height, width)) ** 2
+    image = np.where(truth[..., None], (200, 120, 60), (60, 100, 140)).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 3, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8), truth
+
+
+def reduced(bits: Bits, by: int) -> Bits:
+    size = bits.shape[1] // by, bits.shape[0] // by
+    small: Bits = cv2.resize(bits.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    return small
+
+
+@pytest.mark.parametrize("by", [3, 8])
+def test_the_edge_comes_back(by: int) -> None:
+    image, truth = disc(700, 900)
+    wrong = int((enlarged(image, reduced(truth, by)) != truth).sum())
+    plain = cv2.resize(reduced(truth, by).astype(np.float32), (900, 700)) > 0.5
+    assert wrong < 0.5 * int((plain != truth).sum())
+
+
+def test_a_flat_photo_keeps_the_mask() -> None:
+    image, truth = np.full((300, 400, 3), 90, np.uint8), disc(300, 400)[1]
+    assert (enlarged(image, reduced(truth, 4)) != truth).sum() < 0.02 * truth.sum()
+
+
+def test_equal_sizes_are_copied_and_empty_and_full_stay_so() -> None:
+    image, truth = disc(60, 80)
+    same = enlarged(image, truth)
+    assert np.array_equal(same, truth)
+    assert not np.shares_memory(same, truth)
+    for value in (True, False):
+        assert (enlarged(image, np.full((15, 20), value)) == value).all()
