@@ -16,6 +16,7 @@ Lab = NDArray[np.float32]
 STRIP = 1 << 20  # pixels worked on at once: 12 MB of Lab
 WORKING = 512  # long side at which the tolerance is chosen, px
 LEVELS = np.arange(2.0, 61.0)  # tolerances to choose from, CIE76
+WHOLE = 0.95  # of the photo: a region that took all of it is not stable
 NEAR = 12.0  # a clicked pixel's neighbours within this CIE76 count for its colour
 
 
@@ -103,4 +104,5 @@ def _stable(image: Image, lab: Lab, seed: Point | None) -> float:
         difference[at[1], at[0]] = 0
         areas = np.array([np.count_nonzero(components(difference <= t, [at])) for t in LEVELS])
     growth = (areas[4:] - areas[:-4]) / np.maximum(areas[2:-2], 1)
+    growth[areas[2:-2] > WHOLE * difference.size] = np.inf  # nothing is left to grow into
     return float(LEVELS[2 + int(np.argmin(growth))])

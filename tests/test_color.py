@@ -1,0 +1,94 @@
+"""Everything of one colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segment2inpaint.detect.color import ColorDetector
+from segment2inpaint.types import BadPrompt, Bits, Box, Color, Image, Points
+
+RED = (200, 40, 40)
+
+
+def photo() -> tuple[Image, Bits]:
+    """Two red squares on noisy grey; which pixels are red."""
+    rng = np.random.default_rng(1)
+    image = rng.normal(128, 4, (90, 120, 3))
+    red = np.zeros((90, 120), np.bool_)
+    red[10:40, 10:40] = red[50:80, 70:110] = True
+    image[red] = rng.normal(RED, 4, (int(red.sum()), 3))
+    return np.clip(image, 0, 255).astype(np.uint8), red
+
+
+def only(*prompts: Color | Points | Box) -> Bits:
+    (mask,) = ColorDetector().detect(photo()[0], prompts)
+    return mask.bits
+
+
+def test_a_click_takes_what_is_connected() -> None:
+    assert np.array_equal(only(Color(at=(20, 20))), photo()[1] & (np.arange(120) < 60))
+
+
+def test_everywhere_and_a_given_colour_take_all() -> None:
+    red = photo()[1]
+    for color in Color(at=(20, 20), everywhere=True), Color(rgb=RED):
+        found = only(color)
+        assert (found & red).sum() >= 0.99 * (found | red).sum()
+
+
+def test_several_colours_are_a_union() -> None:
+    both = only(Color(at=(20, 20)), Color(at=(90, 60)))
+    assert np.array_equal(both, photo()[1])
+
+
+def test_points_and_boxes_limit() -> None:
+    red = photo()[1]
+    right = red & (np.arange(120) >= 60)
+    assert np.array_equal(only(Color(rgb=RED), Points(((90, 60),))), right)
+    assert np.array_equal(only(Color(rgb=RED), Points((), ((20, 20),))), right)
+    assert only(Color(rgb=RED), Box(0, 0, 20, 90)).sum() == 300
+
+
+def test_a_wider_tolerance_takes_more() -> None:
+    areas = [only(Color(rgb=RED, tolerance=t)).sum() for t in (3, 6, 12, 100, 300)]
+    assert areas == sorted(areas)
+    assert areas[-1] == photo()[1].size
+
+
+def test_a_large_photo_gives_the_same_pixels_strip_by_strip() -> None:
+    image = np.tile(photo()[0], (14, 1, 1))
+    wide = np.tile(image, (1, 12, 1))
+    whole = ColorDetector().detect(wide, [Color(rgb=RED, tolerance=12)])[0].bits
+    part = ColorDetector().detect(image, [Color(rgb=RED, tolerance=12)])[0].bits
+    assert np.array_equal(whole[:, :120], part)
+
+
+@settings(max_examples=25, deadline=None)
+@given(x=st.integers(0, 29), y=st.integers(0, 19), seed=st.integers(0, 99))
+def test_any_click_on_any_picture(x: int, y: int, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+    before = image.copy()
+    (mask,) = ColorDetector().detect(image, [Color(at=(x, y))])
+    assert mask.bits.shape == (20, 30)
+    assert mask.bits[y, x]
+    assert np.array_equal(image, before)
+
+
+def test_what_it_refuses() -> None:
+    image = photo()[0]
+    for prompts, says in (
+        ([Color()], "given either by a point"),
+        ([Color(at=(1, 1), rgb=RED)], "given either by a point"),
+        ([Color(rgb=RED, tolerance=-1)], "tolerance must not be negative"),
+        ([Box(0, 0, 9, 9)], "give a color too"),
+        ([Color(at=(120, 1))], "outside the photo of 120 x 90 px"),
+    ):
+        with pytest.raises(BadPrompt, match=says):
+            ColorDetector().detect(image, prompts)
+
+
+def test_nothing_of_that_colour() -> None:
+    assert ColorDetector().detect(photo()[0], [Color(rgb=(0, 255, 0), tolerance=10)]) == []
