@@ -5,6 +5,8 @@ Photos with truth are taken from the folder S2I_EVAL: ``SET/ITEM/image.jpg|png``
 centre of the largest error (the NoC protocol of Xu et al. 2016, at most 20 clicks).
 
     S2I_EVAL=FOLDER python benchmarks/detect.py --detector grabcut --set berkeley100 --limit 20
+
+``--detector plain`` is OpenCV's grabCut as a script would call it, for comparison.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint import detect, images
-from segment2inpaint.types import Bits, Box, Detector, Image, Points, Prompt
+from segment2inpaint.types import Bits, Box, Detector, Image, Mask, Point, Points, Prompt
 
+PLAIN = 400, 0.2, 3  # long side in px, radius of the disc round the first click, iterations
 SETS = "berkeley100", "davis16_val", "coco_mval_b"
 TILE = 240  # px, height of a picture in the sheets
 
@@ -62,6 +65,42 @@ def items(folder: Path, part: str) -> Iterator[Item]:
         truth = images.read(place / "mask.png").image[..., 0] > 127
         x, y = meta["click_xy"]
         yield Item(place.name, images.read(photo).image, truth, (x, y), Box(*meta["box_xyxy"]))
+
+
+class PlainGrabCut:
+    """``cv2.grabCut`` from a disc round the first click, or from a box; its rest as it comes."""
+
+    name = "plain"
+    takes: tuple[type, ...] = (Points, Box)
+
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+        side, radius, turns = PLAIN
+        scale = min(1.0, side / max(image.shape[:2]))
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        (prompt,) = prompts
+        trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+        if isinstance(prompt, Box):
+            x0, y0, x1, y1 = (round(v * scale) for v in prompt)
+            trimap[y0:y1, x0:x1] = cv2.GC_PR_FGD
+        elif isinstance(prompt, Points):
+            trimap[:] = cv2.GC_PR_BGD
+            first, *_ = prompt.include
+            disc = round(radius * min(trimap.shape))
+            _round(trimap, first, scale, disc, cv2.GC_PR_FGD)
+            for points, value in (prompt.include, cv2.GC_FGD), (prompt.exclude, cv2.GC_BGD):
+                for point in points:
+                    _round(trimap, point, scale, 3, value)
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        cv2.setRNGSeed(0)
+        if not (trimap % 2).all() and (trimap % 2).any():
+            cv2.grabCut(small, trimap, None, *models, turns, cv2.GC_INIT_WITH_MASK)
+        size = image.shape[1], image.shape[0]
+        share = cv2.resize((trimap % 2).astype(np.float32), size)
+        return [Mask(share > 0.5)]
+
+
+def _round(trimap: NDArray[np.uint8], at: Point, scale: float, radius: int, value: int) -> None:
+    cv2.circle(trimap, (int(at[0] * scale), int(at[1] * scale)), radius, value, -1)
 
 
 def iou(found: Bits, truth: Bits) -> float:
@@ -188,7 +227,7 @@ def main(
     root = os.environ.get("S2I_EVAL")
     if not root:
         raise click.UsageError("set S2I_EVAL to the folder of the photos with truth")
-    tool = detect.load(detector)
+    tool: Detector = PlainGrabCut() if detector == "plain" else detect.load(detector)
     click.echo(
         "| set | photos | 1 click | 3 clicks | box | boundary F | NoC85 | NoC90 | s | s more |"
     )

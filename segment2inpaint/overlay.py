@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from math import ceil, sqrt
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .masks import innermost
-from .types import Bits, Image, Mask, Point
+from .types import Alpha, Bits, Image, Mask, Point, box_of
 
 SHARE = 0.45  # of the colour over the photo
 GOLDEN = 0.618  # of the colour circle between two numbers: neighbours differ most
@@ -42,6 +43,32 @@ def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
         if small[i].any():
             _write(drawn, str(i + 1), innermost(seen if seen.any() else small[i]))
     return drawn
+
+
+def contact_sheet(
+    results: Sequence[tuple[Image, Alpha]], captions: Sequence[str], side: int = 480
+) -> Image:
+    """Pictures of one size, cut to where they were changed and some way round it, in a grid.
+
+    ``results`` are images with their alpha, ``captions`` plain ASCII; a cell is at most ``side``
+    px long.
+    """
+    changed = np.logical_or.reduce([alpha > 0 for _, alpha in results])
+    box = box_of(changed)
+    around = box.grown(max(box.width, box.height) // 2, (changed.shape[0], changed.shape[1]))
+    scale = side / max(around.width, around.height)
+    size = max(1, round(around.width * scale)), max(1, round(around.height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    cells = []
+    for (image, _), caption in zip(results, captions, strict=True):
+        cell: Image = cv2.resize(image[around.slices], size, interpolation=how)
+        _write(cell, caption, (0, 0))
+        cells.append(np.pad(cell, ((0, 4), (0, 4), (0, 0)), constant_values=255))
+    wide = ceil(sqrt(len(cells)))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % wide)
+    rows = [np.hstack(cells[i : i + wide]) for i in range(0, len(cells), wide)]
+    sheet: Image = np.vstack(rows)[:-4, :-4].copy()
+    return sheet
 
 
 def _reduced(bits: Bits, size: tuple[int, int]) -> Bits:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segment2inpaint.detect.color import ColorDetector
+from segment2inpaint.images import read
 from segment2inpaint.types import BadPrompt, Bits, Box, Color, Image, Points
+
+SAMPLES = Path(__file__).parent.parent / "samples"
 
 RED = (200, 40, 40)
 
@@ -92,3 +97,12 @@ def test_what_it_refuses() -> None:
 
 def test_nothing_of_that_colour() -> None:
     assert ColorDetector().detect(photo()[0], [Color(rgb=(0, 255, 0), tolerance=10)]) == []
+
+
+@pytest.mark.parametrize(("name", "at"), [("oranges", (578, 426)), ("chair", (658, 526))])
+def test_the_tolerance_stops_before_the_region_floods_the_photo(
+    name: str, at: tuple[int, int]
+) -> None:
+    image = read(SAMPLES / f"{name}.jpg").image
+    (mask,) = ColorDetector().detect(image, [Color(at=at)])
+    assert mask.bits.mean() < 0.1

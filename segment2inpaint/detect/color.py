@@ -16,6 +16,7 @@ Lab = NDArray[np.float32]
 STRIP = 1 << 20  # pixels worked on at once: 12 MB of Lab
 WORKING = 512  # long side at which the tolerance is chosen, px
 LEVELS = np.arange(2.0, 61.0)  # tolerances to choose from, CIE76
+LEAP, FLOOD = 1.25, 0.1  # times, in one step, to that much of the photo: it runs out
 WHOLE = 0.95  # of the photo: a region that took all of it is not stable
 NEAR = 12.0  # a clicked pixel's neighbours within this CIE76 count for its colour
 
@@ -90,7 +91,10 @@ def _within(image: Image, lab: Lab, tolerance: float) -> Bits:
 
 
 def _stable(image: Image, lab: Lab, seed: Point | None) -> float:
-    """The tolerance at which the region grows least: MSER (Matas 2002) with one seed."""
+    """The tolerance before the region floods the photo, else the one at which it grows least.
+
+    The latter is MSER (Matas 2002) with one seed.
+    """
     scale = min(1.0, WORKING / max(image.shape[:2]))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     difference = _difference(small, lab)
@@ -103,6 +107,10 @@ def _stable(image: Image, lab: Lab, seed: Point | None) -> float:
         )
         difference[at[1], at[0]] = 0
         areas = np.array([np.count_nonzero(components(difference <= t, [at])) for t in LEVELS])
+        leaps = areas[1:] > LEAP * np.maximum(areas[:-1], 1)
+        floods = np.flatnonzero(leaps & (areas[1:] > FLOOD * difference.size))
+        if floods.size:
+            return float(LEVELS[max(0, int(floods[0]) - 1)])
     growth = (areas[4:] - areas[:-4]) / np.maximum(areas[2:-2], 1)
     growth[areas[2:-2] > WHOLE * difference.size] = np.inf  # nothing is left to grow into
     return float(LEVELS[2 + int(np.argmin(growth))])

@@ -1,33 +1,33 @@
 """Objects at clicks and in boxes, without weights.
 
-Many guesses on superpixels are judged by their boundary and by how the click lies in them
-(``regions``); the best one is cut out pixel by pixel (GrabCut, Rother et al. 2004), and its edge
-is followed at full resolution.
+At a click, many guesses on superpixels are judged by their boundary and by how the click lies
+in them (``regions``); in a box, the first guess is its ellipse. The guess is then cut out pixel
+by pixel in a window round it (``walker``), and its edge is followed at full resolution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
 from .enlarge import enlarged
+from .hierarchy import trees
 from .prompts import Target, accept, components, targets
-from .proposals import Seeds
+from .proposals import Regions, Seed
 from .regions import best, corrected
 from .superpixels import Graph, graph
+from .walker import box_odds, shape_odds, walk
 
-WORKING = 480  # long side of the picture that is cut, px
-FINE, COARSE = 1000, 600  # superpixels round a click, round a box
-SMALL = 0.4  # an object below this share of the window is looked at again, closer
-ROOM = 0.75  # of the object's longer side, on each side, to look closer
-MARGIN = 0.5  # of a box's longer side, on each side
-BAND = 0.8  # of sqrt(area): pixels farther outside the region are not the object
-CORE = 0.5  # of the greatest depth: pixels deeper in the region are the object
-CLICK = 5  # radius of a click, px of the picture that is cut
+WIDE, CLOSE = 400, 200  # long side of the picture that is searched, and that is cut, px
+PIECES = 600  # superpixels of the picture that is searched
+ROOM = 0.4  # round a guess, on each side, of its longer side
+SMALL = 0.2  # a guess below this share of the photo is made again, closer
+MARGIN = 0.25  # round a box
+FAR = -4.0  # log odds by place from which a pixel is not of the object
 BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
 
 
@@ -36,6 +36,12 @@ class GrabCutDetector:
 
     name = "grabcut"
     takes: tuple[type, ...] = (Points, Box)
+
+    def prepare(self, images: Sequence[Image]) -> None:
+        """Do what the first click on each photo needs, and keep it for the last few of them."""
+        for image in images:
+            small = _View(image, Box(0, 0, image.shape[1], image.shape[0]), WIDE).small
+            trees(_pieces(small.tobytes(), small.shape[:2]))
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
         """A mask for each object. Raises ``BadPrompt``."""
@@ -47,63 +53,84 @@ class GrabCutDetector:
 
 
 def _find(image: Image, target: Target) -> Bits:
-    """The object: in the photo or round its box, and again in a window if it is small there."""
+    """The object: guessed round the box or in the whole photo, then cut out in a window."""
     size = image.shape[:2]
-    photo = Box(0, 0, size[1], size[0])
-    window = _round(target.box, MARGIN, size) if target.box else photo
-    bits = _cut(image, target, window, None)
-    found = box_of(bits)
-    small = max(found.width, found.height) < SMALL * max(window.width, window.height)
-    if small and target.box is None:
-        closer = _round(found, ROOM, size)
-        if all(map(closer.holds, target.include)):
-            bits = _cut(image, target, closer, bits)
-    return bits
-
-
-def _round(box: Box, share: float, size: tuple[int, int]) -> Box:
-    return box.grown(max(16, round(share * max(box.width, box.height))), size)
-
-
-def _cut(image: Image, target: Target, window: Box, guess: Bits | None) -> Bits:
-    """The object in a window, (H, W) bool of the photo's size."""
-    view = _View(image, window)
-    local = view.target(target)
-    region = _region(view.small, local, None if guess is None else view.reduced(guess))
-    cut = _pixels(view.small, region, local)
-    bits = np.zeros(image.shape[:2], np.bool_)
-    bits[window.slices] = enlarged(image[window.slices], cut)
+    if target.box:
+        view = _View(image, _round(target.box, MARGIN, size), CLOSE)
+        cut = _in_box(view, target)
+    else:
+        wide, guess = _searched(image, target, Box(0, 0, size[1], size[0]))
+        view = _View(image, _round(wide.around(guess), ROOM, size), CLOSE)
+        cut = _shaped(view, view.seen(wide, guess), target)
+    bits = np.zeros(size, np.bool_)
+    bits[view.window.slices] = enlarged(image[view.window.slices], cut)
     return _true_to(bits, target)
 
 
-class _View:
-    """A window of the photo, reduced to the working size."""
+def _searched(image: Image, target: Target, window: Box, looks: int = 3) -> tuple[_View, Bits]:
+    """A guess at the object, and the view that it was made in: closer and closer, if small."""
+    view = _View(image, window, WIDE)
+    guess = _clicked(view, target)
+    found = view.around(guess)
+    closer = _round(found, 2 * ROOM, image.shape[:2])
+    small = max(found.width, found.height) < SMALL * max(window.width, window.height)
+    if looks > 1 and small and all(map(closer.holds, target.include)):
+        return _searched(image, target, closer, looks - 1)
+    return view, guess
 
-    def __init__(self, image: Image, window: Box) -> None:
+
+def _round(box: Box, share: float, size: tuple[int, int]) -> Box:
+    return box.grown(8 + round(share * max(box.width, box.height)), size)
+
+
+class _View:
+    """A window of the photo, reduced to at most ``side`` px."""
+
+    def __init__(self, image: Image, window: Box, side: int) -> None:
         self.window = window
-        scale = min(1.0, WORKING / max(window.width, window.height))
+        scale = min(1.0, side / max(window.width, window.height))
         self.size = max(2, round(window.width * scale)), max(2, round(window.height * scale))
+        self.step = window.width / self.size[0], window.height / self.size[1]
         self.small = cv2.resize(image[window.slices], self.size, interpolation=cv2.INTER_AREA)
 
-    def reduced(self, bits: Bits) -> Bits:
-        part = bits[self.window.slices].astype(np.float32)
-        small: Bits = cv2.resize(part, self.size, interpolation=cv2.INTER_AREA) > 0.5
-        return small
-
-    def target(self, target: Target) -> Target:
+    def local(self, target: Target) -> Target:
         """The target in px of the reduced window; clicks outside it are left out."""
-        box = target.box
         return Target(
             tuple(self._at(p) for p in target.include if self.window.holds(p)),
             tuple(self._at(p) for p in target.exclude if self.window.holds(p)),
-            box and self._box(box),
+            target.box and self._box(target.box),
             target.granularity,
         )
 
+    def around(self, bits: Bits) -> Box:
+        """The box in the photo round ``bits`` of the reduced window."""
+        x0, y0, x1, y1 = box_of(bits)
+        x, y = self.step
+        return Box(
+            self.window.x0 + int(x0 * x), self.window.y0 + int(y0 * y),
+            self.window.x0 + round(x1 * x), self.window.y0 + round(y1 * y),
+        )  # fmt: skip
+
+    def seen(self, other: _View, bits: Bits) -> Bits:
+        """What this view shows of ``bits``, which are of another view."""
+        rows = [
+            [own / its, 0.0, (0.5 * own + start - its_start) / its - 0.5]
+            for own, its, start, its_start in zip(
+                self.step, other.step, self.window[:2], other.window[:2], strict=True
+            )
+        ]
+        back = np.array([rows[0], [0.0, rows[1][0], rows[1][2]]], np.float32)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        part = cv2.warpAffine(
+            bits.astype(np.float32), back, self.size, flags=how, borderMode=cv2.BORDER_REPLICATE
+        )
+        seen: Bits = part > 0.5
+        return seen
+
     def _at(self, point: Point) -> Point:
-        x = (point[0] - self.window.x0) * self.size[0] // self.window.width
-        y = (point[1] - self.window.y0) * self.size[1] // self.window.height
-        return x, y
+        x = int((point[0] - self.window.x0) / self.step[0])
+        y = int((point[1] - self.window.y0) / self.step[1])
+        return min(x, self.size[0] - 1), min(y, self.size[1] - 1)
 
     def _box(self, box: Box) -> Box:
         x0, y0 = self._at((box.x0, box.y0))
@@ -111,14 +138,30 @@ class _View:
         return Box(x0, y0, x1 + 1, y1 + 1)
 
 
-def _region(small: Image, target: Target, guess: Bits | None) -> Bits:
-    """The most likely object as a union of superpixels: from the first click or the box alone,
-    then corrected by the other clicks, in turn."""
-    pieces = graph(small, FINE if target.box is None else COARSE)
-    seeds = _box_seeds(pieces, target.box) if target.box else _click_seeds(pieces, target)
-    first = None if guess is None else _share(pieces, guess) > 0.5
-    region = best(pieces, seeds, BIAS[target.granularity], first)
-    clicks = [(p, True) for p in target.include] + [(p, False) for p in target.exclude]
+def _clicked(view: _View, target: Target) -> Bits:
+    """The most likely object at the first click, then corrected by the other clicks, in turn."""
+    local = view.local(target)
+    picture = view.small.tobytes(), view.small.shape[:2]
+    region = _first(*picture, local.include[0], BIAS[target.granularity])
+    return _corrected(_pieces(*picture), region, local)
+
+
+# The last few are kept: the next click on a photo needs the same ones.
+@lru_cache(maxsize=4)
+def _pieces(data: bytes, size: tuple[int, int]) -> Graph:
+    return graph(np.frombuffer(data, np.uint8).reshape(*size, 3), PIECES)
+
+
+@lru_cache(maxsize=16)
+def _first(data: bytes, size: tuple[int, int], point: Point, bias: float) -> Regions:
+    pieces = _pieces(data, size)
+    x, y = point
+    return best(pieces, Seed(int(pieces.labels[y, x]), point), bias)
+
+
+def _corrected(pieces: Graph, region: Bits, local: Target) -> Bits:
+    """A region of superpixels, (K,), after all clicks, as (h, w)."""
+    clicks = [(p, True) for p in local.include] + [(p, False) for p in local.exclude]
     clicked = np.unique([pieces.labels[y, x] for (x, y), _ in clicks]).astype(np.intp)
     for point, on in clicks:
         region = corrected(pieces, region, point, on, clicked)
@@ -126,61 +169,29 @@ def _region(small: Image, target: Target, guess: Bits | None) -> Bits:
     return bits
 
 
-def _click_seeds(pieces: Graph, target: Target) -> Seeds:
-    x, y = target.include[0]
-    return Seeds(int(pieces.labels[y, x]), (x, y))
-
-
-def _box_seeds(pieces: Graph, box: Box) -> Seeds:
-    outside = np.ones(pieces.labels.shape, np.bool_)
+def _in_box(view: _View, target: Target) -> Bits:
+    """The object that fills the box, then corrected by clicks."""
+    local = view.local(target)
+    box = local.box or Box(0, 0, *view.size)
+    outside = np.ones(view.small.shape[:2], np.bool_)
     outside[box.slices] = False
-    middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
-    off = np.flatnonzero(_share(pieces, outside) > 0.5)
-    return Seeds(off=off, ellipse=(*middle, box.width / 2, box.height / 2))
+    cut = walk(view.small, box_odds(outside.shape, box), outside, local.include, local.exclude)
+    if not (local.include or local.exclude):
+        return cut
+    pieces = _pieces(view.small.tobytes(), outside.shape)
+    share = np.bincount(pieces.labels.ravel(), cut.ravel(), len(pieces.area)) / pieces.area
+    return _shaped(view, _corrected(pieces, share > 0.5, local) & ~outside, target)
 
 
-def _share(pieces: Graph, bits: Bits) -> NDArray[np.float64]:
-    """How much of each superpixel is True."""
-    share: NDArray[np.float64] = (
-        np.bincount(pieces.labels.ravel(), bits.ravel(), len(pieces.area)) / pieces.area
-    )
-    return share
-
-
-def _pixels(small: Image, region: Bits, target: Target) -> Bits:
-    """The region cut out pixel by pixel."""
-    trimap = _trimap(region, target)
-    probable = (trimap == cv2.GC_PR_FGD) | (trimap == cv2.GC_PR_BGD)
-    if not probable.any() or not (trimap % 2 == 1).any() or not (trimap % 2 == 0).any():
-        sure: Bits = trimap % 2 == 1
-        return sure
-    window = box_of(trimap != cv2.GC_BGD).grown(int(BAND * np.sqrt(region.sum())) + 8, region.shape)
-    part = np.ascontiguousarray(trimap[window.slices])
-    if (part % 2 == 0).any():
-        cv2.setRNGSeed(0)
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        picture = np.ascontiguousarray(small[window.slices])
-        cv2.grabCut(picture, part, None, *models, 2, cv2.GC_INIT_WITH_MASK)
-    cut = np.zeros_like(region)
-    cut[window.slices] = part % 2 == 1
-    return cut
-
-
-def _trimap(region: Bits, target: Target) -> NDArray[np.uint8]:
-    inside = region.astype(np.uint8)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
-    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
-    trimap = np.where(region, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    trimap[depth > CORE * depth.max()] = cv2.GC_FGD
-    trimap[away > BAND * np.sqrt(max(int(region.sum()), 1))] = cv2.GC_BGD
-    if target.box:
-        outside = np.ones_like(region)
-        outside[target.box.slices] = False
-        trimap[outside] = cv2.GC_BGD
-    for points, label in (target.include, cv2.GC_FGD), (target.exclude, cv2.GC_BGD):
-        for point in points:
-            cv2.circle(trimap, point, CLICK, label, -1)
-    return trimap
+def _shaped(view: _View, guess: Bits, target: Target) -> Bits:
+    """The object that a guess is about."""
+    local, odds = view.local(target), shape_odds(guess)
+    outside = odds <= FAR
+    if local.box:
+        inside = np.zeros_like(outside)
+        inside[local.box.slices] = True
+        outside |= ~inside
+    return walk(view.small, odds, outside, local.include, local.exclude)
 
 
 def _true_to(bits: Bits, target: Target) -> Bits:

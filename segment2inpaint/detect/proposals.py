@@ -3,67 +3,53 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Point
-from .superpixels import Floats, Graph, Ints
+from .features import Floats
+from .hierarchy import trees
+from .superpixels import Graph
 
 Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
 
 RADII = 0.05, 0.08, 0.12, 0.18, 0.26, 0.36  # first discs, share of the picture's scale
-SHRINKS = 0.5, 0.7, 0.85, 1.0  # first ellipses, share of the box
 LEVELS = 24  # thresholds on a distance
 REACH = 0.6  # of the picture: the farthest of them
 PLACES = (0.02, 0.0), (0.02, 0.3), (0.1, 0.6)  # costs of way and colour beside the boundary's 1
 DATA = 0.15  # weight of the colour models against the boundary
-GRADIENT = 15.0  # CIE76 that a boundary of mean strength counts as, when merging
-STEPS = 25  # of conjugate gradients
+STEPS = 10  # of conjugate gradients
 SURE = 1e3
 
 
-@dataclass(frozen=True, eq=False)
-class Seeds:
-    """What is known at first: a click, or a box, or both.
+@dataclass(frozen=True)
+class Seed:
+    """A click on the object: its superpixel and its place, (x, y)."""
 
-    ``start``: the superpixel at the click ``point`` (x, y), None without one. ``off``:
-    superpixels outside the box. ``ellipse``: centre x, y and half axes of the box.
-    """
-
-    start: int | None = None
-    point: Point = (0, 0)
-    off: Ints = field(default_factory=lambda: np.zeros(0, np.intp))
-    ellipse: tuple[float, float, float, float] | None = None
+    start: int
+    point: Point
 
 
+@lru_cache(maxsize=16)  # a correction is made again with every click after it
 def nested(graph: Graph, start: int) -> Regions:
     """Regions that hold a superpixel: within a distance of it, and of a hierarchy of merges."""
     reached = [within_reach(graph, start, *costs) for costs in PLACES]
-    grown = [np.array(list(merged(graph, start, kind))) for kind in range(3)]
-    return np.concatenate([r for r in [*reached, *grown] if len(r)])
+    return np.concatenate([*reached, *(tree.holding(start) for tree in trees(graph))])
 
 
-def cuts(graph: Graph, seeds: Seeds, weight: float) -> Regions:
-    """Cuts that start from discs round the click, or from ellipses in the box."""
-    x, y = graph.center.T
-    if seeds.ellipse is not None:
-        cx, cy, a, b = seeds.ellipse
-        near = ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2
-        sizes = np.array(SHRINKS)
-    else:
-        cx, cy = seeds.point
-        near = (x - cx) ** 2 + (y - cy) ** 2
-        sizes = np.array(RADII) * graph.scale
-    share = near[None] / sizes[:, None] ** 2
+def cuts(graph: Graph, seed: Seed, weight: float) -> Regions:
+    """Cuts that start from discs round the click."""
+    near = ((graph.center - np.array(seed.point)) ** 2).sum(axis=1)
+    share = near[None] / (np.array(RADII) * graph.scale)[:, None] ** 2
     prior = weight * np.clip(1 - share, -6, 2)
-    return polish(graph, seeds, share < 1, prior.astype(np.float32))
+    return polish(graph, seed, share < 1, prior.astype(np.float32))
 
 
 def polish(
-    graph: Graph, seeds: Seeds, regions: Regions, prior: Floats | float = 0.0, rounds: int = 4
+    graph: Graph, seed: Seed, regions: Regions, prior: Floats | float = 0.0, rounds: int = 4
 ) -> Regions:
     """Each region after ``rounds`` of: colour models of inside and outside, then a cut.
 
@@ -80,9 +66,7 @@ def polish(
         on, off = graph.spread.T @ inside, graph.spread.T @ (1 - inside)
         evidence = share @ (np.log(_smoothed(on)) - np.log(_smoothed(off))) + pull
         on, off = (DATA * size * np.maximum(sign * evidence, 0) for sign in (1, -1))
-        if seeds.start is not None:
-            on[seeds.start] += SURE
-        off[seeds.off] += SURE
+        on[seed.start] += SURE
         walker = _solve(links, (degree + on + off + 1e-6).astype(np.float32), on, inside)
         inside = (walker > 0.5).astype(np.float32)
     cut: Regions = inside.T > 0
@@ -164,59 +148,3 @@ def _distance(graph: Graph, cost: Floats, start: int) -> Floats:
                 distance[to] = so_far + c
                 heapq.heappush(queue, (so_far + c, to))
     return np.array(distance, np.float32)
-
-
-def merged(graph: Graph, seed: int, kind: int) -> Iterator[Regions]:
-    """What holds the seed while the most alike neighbours are merged, one pair at a time.
-
-    Kind 0 merges small regions first, 1 is Ward's criterion over the boundary's length, 2 goes
-    by the difference and lets large regions wait.
-    """
-    total = float(graph.area.sum())
-    area = graph.area.tolist()
-    feature = [*graph.features.astype(float)]
-    near: list[dict[int, tuple[float, float]]] = [{} for _ in area]
-    for a, b, length, edge in zip(
-        *graph.ends.tolist(), graph.length.tolist(), graph.edge.tolist(), strict=True
-    ):
-        near[a][b] = near[b][a] = (length, length * edge)
-    version = [0] * len(area)
-    members = [[i] for i in range(len(area))]
-
-    def cost(a: int, b: int) -> float:
-        length, edge = near[a][b]
-        apart = feature[a] - feature[b]
-        unlike = float(np.sqrt(apart @ apart)) + GRADIENT * edge / length
-        if kind == 0:
-            return unlike * float(min(area[a], area[b]) ** 0.25)
-        if kind == 1:
-            return unlike * float(np.sqrt(area[a] * area[b] / (area[a] + area[b]) / length))
-        return unlike * (1 + 3 * float(area[a] + area[b]) / total)
-
-    queue = [(cost(a, b), a, b, 0, 0) for a, b in graph.ends.T.tolist()]
-    heapq.heapify(queue)
-    while queue:
-        _, a, b, version_a, version_b = heapq.heappop(queue)
-        if (version[a], version[b]) != (version_a, version_b):
-            continue
-        if len(near[a]) < len(near[b]):
-            a, b = b, a
-        feature[a] = (feature[a] * area[a] + feature[b] * area[b]) / (area[a] + area[b])
-        area[a] += area[b]
-        members[a] += members[b]
-        version[a] += 1
-        version[b] = -1
-        del near[a][b]
-        for c, (length, edge) in near[b].items():
-            if c != a:
-                del near[c][b]
-                more = near[a].get(c, (0.0, 0.0))
-                near[a][c] = near[c][a] = (length + more[0], edge + more[1])
-        if seed == b:
-            seed = a
-        if seed == a:
-            region = np.zeros(len(area), np.bool_)
-            region[members[a]] = True
-            yield region
-        for c in near[a]:
-            heapq.heappush(queue, (cost(a, c), a, c, version[a], version[c]))

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from ..types import Point
-from .proposals import Regions, Seeds, cuts, nested, polish
-from .superpixels import Floats, Graph, Ints
+from .features import Floats, Ints
+from .proposals import Regions, Seed, cuts, nested, polish
+from .superpixels import Graph
 
 ALIKE = 0.95  # regions that overlap more are one
 RASTER = 4  # px: shapes are judged on a raster this coarse
@@ -15,21 +16,17 @@ CENTRAL, MODEST = 3.0, 0.3  # a correction is central at its click, and rather s
 LEAST, MOST = 0.001, 0.6  # of the picture: other regions are not looked at
 
 
-def best(graph: Graph, seeds: Seeds, bias: float = 0.0, first: Regions | None = None) -> Regions:
+def best(graph: Graph, seed: Seed, bias: float = 0.0) -> Regions:
     """The (K,) region that is most likely the object.
 
-    ``bias`` prefers large regions (above 0) or small ones; ``first`` is a guess to try too.
+    ``bias`` prefers large regions (above 0) or small ones.
     """
-    found = [cuts(graph, seeds, weight) for weight in (0.3, 1.0)]
-    if seeds.start is not None:
-        found.append(nested(graph, seeds.start))
-    if first is not None:
-        found.append(first[None])
-    guesses = distinct(graph, _valid(graph, seeds, np.concatenate(found)))
-    settled = _valid(graph, seeds, polish(graph, seeds, guesses, rounds=1), drop=False)
+    found = [*(cuts(graph, seed, weight) for weight in (0.3, 1.0)), nested(graph, seed.start)]
+    guesses = distinct(graph, _valid(graph, seed, np.concatenate(found)))
+    settled = _valid(graph, seed, polish(graph, seed, guesses, rounds=1), drop=False)
     fixed = np.tile(overlap(graph, guesses, settled), 2)
     every = np.concatenate([guesses, settled])
-    score = quality(graph, seeds, every, fixed)
+    score = quality(graph, seed, every, fixed)
     score += bias * np.log(every @ graph.area / graph.area.sum() + 1e-9)
     chosen: Regions = every[int(np.argmax(score))]
     return chosen
@@ -57,21 +54,17 @@ def corrected(graph: Graph, region: Regions, point: Point, on: bool, clicked: In
     return chosen
 
 
-def quality(graph: Graph, seeds: Seeds, regions: Regions, fixed: Floats) -> Floats:
+def quality(graph: Graph, seed: Seed, regions: Regions, fixed: Floats) -> Floats:
     """(N,): how much each region looks like one whole object that was clicked in its middle.
 
     Good: a strong boundary; an inside that is not just one flat patch; hardly changed (``fixed``
-    near 1) by a further cut. From clicks also: the click deep inside and near the centre, little
-    of the picture's border. In a box: filling it from side to side.
+    near 1) by a further cut; the click deep inside and near the centre; little of the picture's
+    border.
     """
     outline, inside = _contrast(graph, regions)
-    score = outline + inside / 2 + fixed / 2
-    if seeds.ellipse is not None:
-        tight: Floats = (score + _tightness(graph, seeds.ellipse, regions)).astype(np.float32)
-        return tight
-    depth, offset = _centrality(graph, seeds.point, regions)
+    depth, offset = _centrality(graph, seed.point, regions)
     border = regions @ graph.rim / graph.rim.sum()
-    total: Floats = score + _middle(depth, offset) - border
+    total: Floats = outline + inside / 2 + fixed / 2 + _middle(depth, offset) - border
     return total
 
 
@@ -103,24 +96,6 @@ def _centrality(graph: Graph, point: Point, regions: Regions) -> tuple[Floats, F
     return depth, np.linalg.norm(center - np.array(point), axis=1) / np.sqrt(area)
 
 
-def _tightness(
-    graph: Graph, ellipse: tuple[float, float, float, float], regions: Regions
-) -> Floats:
-    """Overlap (IoU) of each region's box with the given one."""
-    cx, cy, a, b = ellipse
-    labels = graph.labels[::RASTER, ::RASTER]
-    tight = np.zeros(len(regions), np.float32)
-    for i, region in enumerate(regions):
-        x, y, w, h = (RASTER * v for v in cv2.boundingRect(region[labels].astype(np.uint8)))
-        shared = [
-            max(0.0, min(start + side, c + half) - max(start, c - half))
-            for start, side, c, half in ((x, w, cx, a), (y, h, cy, b))
-        ]
-        both = shared[0] * shared[1]
-        tight[i] = both / max(w * h + 4 * a * b - both, 1.0)
-    return tight
-
-
 def overlap(graph: Graph, first: Regions, second: Regions) -> Floats:
     """(N,): IoU of each region with its counterpart."""
     both = (first & second) @ graph.area
@@ -141,17 +116,12 @@ def distinct(graph: Graph, regions: Regions) -> Regions:
     return regions[kept]
 
 
-def _valid(graph: Graph, seeds: Seeds, regions: Regions, drop: bool = True) -> Regions:
-    """Each region's part that holds the click, holes filled, in the box, of a fair size."""
-    whole = regions
-    if seeds.start is not None:
-        whole = np.array([connected(graph, seeds.start, region) for region in regions])
+def _valid(graph: Graph, seed: Seed, regions: Regions, drop: bool = True) -> Regions:
+    """Each region's part that holds the click, holes filled, of a fair size."""
+    whole = [connected(graph, seed.start, region) for region in regions]
     kept = np.array([_filled(graph, region) for region in whole])
-    kept[:, seeds.off] = False
     share = kept @ graph.area / graph.area.sum()
     fair = (share > LEAST) & (share < MOST)
-    if seeds.ellipse is not None:
-        fair = share > 0
     return kept[fair] if drop and fair.any() else kept
 
 

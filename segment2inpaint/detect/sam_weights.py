@@ -1,5 +1,7 @@
 """SAM's network from a checkpoint of any size, in Meta's layout or that of transformers.
 
+The same decoder round a small encoder of our own is known by its names.
+
 The package's own loader is not used: it unpickles whatever is in the file, needs the device
 that saved it, and knows three sizes.
 """
@@ -23,11 +25,13 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
+from segment2inpaint.detect.small_encoder import STRIDE, SmallEncoder
 from segment2inpaint.types import BadModel
 
 Weights = dict[str, torch.Tensor]
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]  # of RGB; as segment_anything
+SMALL = "image_encoder.side"  # the tensor by which our own small network is known
 
 
 def read(checkpoint: Path) -> Weights:
@@ -78,19 +82,46 @@ def _network(weights: Weights) -> Sam:
     def shape(name: str) -> torch.Size:
         return weights[name].shape
 
-    def count(pattern: str) -> int:
-        return 1 + max(int(m[1]) for m in map(re.compile(pattern).match, weights) if m)
+    encoder, grid = _small(weights) if SMALL in weights else _vit(weights)
+    side = encoder.img_size
+    prompt_dim = shape("prompt_encoder.no_mask_embed.weight")[1]
+    prompt_encoder = PromptEncoder(
+        embed_dim=prompt_dim,
+        image_embedding_size=(grid, grid),
+        input_image_size=(side, side),
+        mask_in_chans=shape("prompt_encoder.mask_downscaling.3.weight")[0],
+    )
+    decoder = MaskDecoder(
+        num_multimask_outputs=shape("mask_decoder.mask_tokens.weight")[0] - 1,
+        transformer=TwoWayTransformer(
+            depth=_count(weights, r"mask_decoder\.transformer\.layers\.(\d+)\."),
+            embedding_dim=prompt_dim,
+            mlp_dim=shape("mask_decoder.transformer.layers.0.mlp.lin1.weight")[0],
+            num_heads=8,
+        ),
+        transformer_dim=prompt_dim,
+        iou_head_depth=_count(weights, r"mask_decoder\.iou_prediction_head\.layers\.(\d+)\."),
+        iou_head_hidden_dim=shape("mask_decoder.iou_prediction_head.layers.0.weight")[0],
+    )
+    with torch.device("cpu"):  # mean and deviation are not in the file: they must be real now
+        return Sam(encoder, prompt_encoder, decoder, MEAN, STD)
 
-    width, _, patch, _ = shape("image_encoder.patch_embed.proj.weight")
-    grid = shape("image_encoder.pos_embed")[1]
-    depth = count(r"image_encoder\.blocks\.(\d+)\.")
-    spans = [shape(f"image_encoder.blocks.{i}.attn.rel_pos_h") for i in range(depth)]
-    prompt_dim = shape("image_encoder.neck.0.weight")[0]
+
+def _vit(weights: Weights) -> tuple[ImageEncoderViT, int]:
+    """SAM's own encoder, and the side of its embedding."""
+
+    def shape(name: str) -> torch.Size:
+        return weights[f"image_encoder.{name}"].shape
+
+    width, _, patch, _ = shape("patch_embed.proj.weight")
+    grid = shape("pos_embed")[1]
+    depth = _count(weights, r"image_encoder\.blocks\.(\d+)\.")
+    spans = [shape(f"blocks.{i}.attn.rel_pos_h") for i in range(depth)]
     encoder = ImageEncoderViT(
         depth=depth,
         embed_dim=width,
         img_size=grid * patch,
-        mlp_ratio=shape("image_encoder.blocks.0.mlp.lin1.weight")[0] / width,
+        mlp_ratio=shape("blocks.0.mlp.lin1.weight")[0] / width,
         norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
         num_heads=width // spans[0][1],
         patch_size=patch,
@@ -98,28 +129,26 @@ def _network(weights: Weights) -> Sam:
         use_rel_pos=True,
         global_attn_indexes=[i for i in range(depth) if spans[i][0] == 2 * grid - 1],
         window_size=(min(span[0] for span in spans) + 1) // 2,
-        out_chans=prompt_dim,
+        out_chans=shape("neck.0.weight")[0],
     )
-    prompt_encoder = PromptEncoder(
-        embed_dim=prompt_dim,
-        image_embedding_size=(grid, grid),
-        input_image_size=(grid * patch, grid * patch),
-        mask_in_chans=shape("prompt_encoder.mask_downscaling.3.weight")[0],
+    return encoder, grid
+
+
+def _small(weights: Weights) -> tuple[SmallEncoder, int]:
+    """Our own encoder, and the side of its embedding."""
+    stages = [rf"image_encoder\.stages\.{i}\.(\d+)\." for i in range(4)]
+    encoder = SmallEncoder(
+        side=int(weights[SMALL]),
+        widths=[len(weights[f"image_encoder.stages.{i}.0.around.bias"]) for i in range(4)],
+        depths=[_count(weights, stage) for stage in stages],
+        dim=len(weights["image_encoder.neck.0.weight"]),
     )
-    decoder = MaskDecoder(
-        num_multimask_outputs=shape("mask_decoder.mask_tokens.weight")[0] - 1,
-        transformer=TwoWayTransformer(
-            depth=count(r"mask_decoder\.transformer\.layers\.(\d+)\."),
-            embedding_dim=prompt_dim,
-            mlp_dim=shape("mask_decoder.transformer.layers.0.mlp.lin1.weight")[0],
-            num_heads=8,
-        ),
-        transformer_dim=prompt_dim,
-        iou_head_depth=count(r"mask_decoder\.iou_prediction_head\.layers\.(\d+)\."),
-        iou_head_hidden_dim=shape("mask_decoder.iou_prediction_head.layers.0.weight")[0],
-    )
-    with torch.device("cpu"):  # mean and deviation are not in the file: they must be real now
-        return Sam(encoder, prompt_encoder, decoder, MEAN, STD)
+    return encoder, encoder.img_size // STRIDE
+
+
+def _count(weights: Weights, pattern: str) -> int:
+    """How many parts the weights have whose number is the pattern's group."""
+    return 1 + max(int(m[1]) for m in map(re.compile(pattern).match, weights) if m)
 
 
 def _guess(weights: Weights) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..types import Image
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.intp]
+from .features import Floats, Ints, color_words, lab, slopes, softened, texture
 
 COMPACT = 10.0  # CIE76 that a superpixel's width weighs as much as (SLIC's m)
 ROUNDS = 5
@@ -60,16 +56,16 @@ def graph(image: Image, number: int) -> Graph:
         total: Floats = (np.bincount(flat, plane.ravel(), count) / area).astype(np.float32)
         return total
 
-    lab = _lab(image)
-    texture = np.stack([mean(plane) for plane in _texture(lab[..., 0])], 1)
-    color = np.stack([mean(lab[..., i]) for i in range(3)], 1)
+    colors = lab(image)
+    grain = np.stack([mean(plane) for plane in texture(colors[..., 0])], 1)
+    color = np.stack([mean(colors[..., i]) for i in range(3)], 1)
     ends, length, gradient = _boundaries(labels, _gradient(image))
     difference = np.linalg.norm(color[ends[0]] - color[ends[1]], axis=1)
-    roughness = np.linalg.norm(texture[ends[0]] - texture[ends[1]], axis=1)
+    roughness = np.linalg.norm(grain[ends[0]] - grain[ends[1]], axis=1)
     edge = gradient + difference / 2 + TEXTURE * roughness
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]].astype(np.float32)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    words, spread = _words(image, labels, count)
+    words, spread = _words(softened(image), labels, count)
     return Graph(
         labels=labels,
         area=area,
@@ -79,7 +75,7 @@ def graph(image: Image, number: int) -> Graph:
         length=length,
         edge=edge / max(float(np.sqrt((edge**2).mean())), 1e-6),
         rank=(edge.argsort().argsort() / max(len(edge), 1)).astype(np.float32),
-        features=np.hstack([color, texture / 2]),
+        features=np.hstack([color, grain / 2]),
         words=words,
         spread=spread,
     )
@@ -91,9 +87,7 @@ def slic(image: Image, number: int) -> Ints:
     step = max(1.0, float(np.sqrt(height * width / number)))
     rows, columns = max(1, round(height / step)), max(1, round(width / step))
     y, x = np.mgrid[:height, :width]
-    points = np.dstack(
-        [_lab(cv2.GaussianBlur(image, (0, 0), 0.7)), np.dstack([x, y]) * COMPACT / step]
-    )
+    points = np.dstack([softened(image), np.dstack([x, y]) * COMPACT / step])
     points = points.reshape(-1, 5).astype(np.float32)
     row, column = (y * rows // height).ravel(), (x * columns // width).ravel()
     near = [
@@ -123,28 +117,10 @@ def _nearest(points: Floats, means: Floats, near: list[Ints]) -> Ints:
     return labels
 
 
-def _lab(image: Image) -> Floats:
-    lab: Floats = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    return lab
-
-
-def _slopes(plane: Floats) -> tuple[Floats, Floats]:
-    """Change per px along x and along y (Scharr)."""
-    return cv2.Scharr(plane, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(plane, cv2.CV_32F, 0, 1) / 16
-
-
 def _gradient(image: Image) -> Floats:
-    x, y = _slopes(_lab(cv2.GaussianBlur(image, (0, 0), 1.0)))
+    x, y = slopes(lab(cv2.GaussianBlur(image, (0, 0), 1.0)))
     size: Floats = np.sqrt((x**2 + y**2).sum(axis=2))
     return size
-
-
-def _texture(light: Floats) -> Iterator[Floats]:
-    """Strength of lightness changes in four directions at three scales, smoothed."""
-    for scale in (1, 2, 4):
-        x, y = (scale * s for s in _slopes(cv2.GaussianBlur(light, (0, 0), scale)))
-        for energy in (x * x, y * y, (x + y) ** 2 / 2, (x - y) ** 2 / 2):
-            yield np.sqrt(cv2.GaussianBlur(energy, (0, 0), 3))
 
 
 def _boundaries(labels: Ints, gradient: Floats) -> tuple[Ints, Floats, Floats]:
@@ -162,20 +138,10 @@ def _boundaries(labels: Ints, gradient: Floats) -> tuple[Ints, Floats, Floats]:
     return np.stack(np.divmod(key, count)), length, strength.astype(np.float32)
 
 
-def _words(image: Image, labels: Ints, count: int) -> tuple[Floats, Floats]:
+def _words(lab: Floats, labels: Ints, count: int) -> tuple[Floats, Floats]:
     """Histograms of the superpixels over the colours that the picture has."""
-    lab = _lab(cv2.GaussianBlur(image, (0, 0), 0.7)).reshape(-1, 3)
-    cell = np.floor(lab / BIN).astype(np.intp)
-    cell -= cell.min(axis=0)
-    sides = cell.max(axis=0) + 1
-    key = (cell[:, 0] * sides[1] + cell[:, 1]) * sides[2] + cell[:, 2]
-    _, word, used = np.unique(key, return_inverse=True, return_counts=True)
-    number = len(used)
-    colors = np.stack([np.bincount(word, lab[:, i], number) / used for i in range(3)], 1)
+    word, near = color_words(lab, BIN, SPREAD)
+    number = len(near)
     histogram = np.bincount(labels.ravel() * number + word, minlength=count * number)
     words = histogram.reshape(count, number).astype(np.float32)
-    squares = (colors**2).sum(axis=1)
-    away = np.maximum(squares[:, None] + squares - 2 * colors @ colors.T, 0)
-    kernel = np.exp(-away / (2 * SPREAD**2))
-    kernel /= kernel.sum(axis=1, keepdims=True)
-    return words, words @ kernel.astype(np.float32)
+    return words, words @ near
