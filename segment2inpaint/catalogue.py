@@ -33,16 +33,20 @@ class Card:
 
     ``files`` of ``repo`` on the Hugging Face hub at ``revision``, ``size`` bytes in all;
     ``sha256`` of those files whose checksum is known, the hub's own serve for the others.
-    ``gated``: the licence has to be accepted on the hub first. For inpainters: ``pipeline`` is
-    the class in diffusers, ``fill`` what is used where a request leaves it open (its prompt is
-    that of removals). Without ``files`` the hub's listing decides.
+    ``gated``: the licence has to be accepted on the hub first. Without ``files`` the hub's
+    listing decides. For inpainters: ``pipeline`` is the class in diffusers, ``fill`` what is
+    used where a request leaves it open, ``remove`` what is used in a removal before that,
+    ``guidance`` the pipeline's argument that a guidance scale is, ``batchable`` whether its
+    crops may share a call, ``memory`` the bytes that it takes in 16 bits with one crop, about;
+    ``needs`` a card that it cannot do without. A ``lora`` makes a model of the same ``pipeline``
+    need few steps, with the ``scheduler``, a class in diffusers, that goes with it.
     """
 
     name: str
     title: str
     repo: str
     licence: str = "unknown, see its page"
-    kind: Literal["detector", "inpainter", ""] = ""
+    kind: Literal["detector", "inpainter", "part", ""] = ""
     backend: str = ""
     gated: bool = False
     revision: str = "main"
@@ -52,6 +56,12 @@ class Card:
     pipeline: str = ""
     canvas: Canvas | None = None
     fill: Fill = Fill()
+    remove: Fill = Fill()
+    guidance: str = "guidance_scale"
+    batchable: bool = True
+    memory: int = 0
+    needs: str = ""
+    scheduler: str = ""
 
     @property
     def page(self) -> str:
@@ -68,7 +78,8 @@ class Card:
 @cache
 def cards() -> list[Card]:
     """All cards, sorted by name."""
-    return [_read(path) for path in sorted(_cards_folder().glob("*.toml"))]
+    paths = sorted(_cards_folder().glob("*.toml"), key=lambda path: path.stem)
+    return [_read(path) for path in paths]
 
 
 def card(name: str) -> Card:
@@ -182,6 +193,7 @@ def _read(path: Path) -> Card:
             files=tuple(table.pop("files")),
             canvas=Canvas(**table.pop("canvas")) if "canvas" in table else None,
             fill=Fill(**table.pop("fill", {})),
+            remove=Fill(**table.pop("remove", {})),
             title=table.pop("title"),
             repo=table.pop("repo"),
         )

@@ -43,3 +43,13 @@ def half(name: str) -> torch.dtype:
     if not name.startswith("cuda"):
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def free_memory(name: str) -> int:
+    """Bytes that are free on a device; of a GPU that shares it, the machine's."""
+    import psutil
+    import torch
+
+    if name.startswith("cuda"):
+        return torch.cuda.mem_get_info(name)[0]
+    return int(psutil.virtual_memory().available)

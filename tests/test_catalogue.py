@@ -25,8 +25,9 @@ def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") 
 
 @pytest.mark.parametrize("model", cards(), ids=lambda model: model.name)
 def test_cards_are_complete(model: catalogue.Card) -> None:
-    assert model.kind in {"detector", "inpainter"}
-    assert model.backend in {"diffusion", *DETECTORS}
+    assert model.kind in {"detector", "inpainter", "part"}
+    assert not model.needs or card(model.needs).kind == "part"
+    assert model.backend in {"diffusion", "lama", "lora", *DETECTORS}
     assert catalogue.HUB_ID.fullmatch(model.repo)
     assert model.size > 1e6
     assert model.licence != "unknown, see its page"
@@ -34,11 +35,12 @@ def test_cards_are_complete(model: catalogue.Card) -> None:
     assert set(model.sha256) <= set(model.files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in model.sha256.values())
     assert not any(Path(file).suffix in {".bin", ".ckpt", ".pth"} for file in model.files)
-    if model.backend == "diffusion":
+    if model.backend == "diffusion" and model.kind == "inpainter":
         assert model.pipeline
+        assert model.memory > 1e9
         assert model.canvas is not None
         assert model.canvas.area is not None
-        assert model.fill.prompt
+        assert model.remove.prompt
 
 
 def test_cards_by_name() -> None:
@@ -47,7 +49,7 @@ def test_cards_by_name() -> None:
     assert {"sam-vit-b", "sam-vit-l", "sam-vit-h", "sd15-inpaint", "sdxl-inpaint"} <= set(names)
     assert card("sam-vit-b") is card("facebook/sam-vit-base")
     assert card("someone/something").repo == "someone/something"
-    with pytest.raises(ModelMissing, match="known: edgetam, "):
+    with pytest.raises(ModelMissing, match="known: chroma, "):
         card("sam-vit-x")
 
 

@@ -6,53 +6,76 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..types import BadOption, Inpainter, ModelMissing
+from ..device import choose as choose_device
+from ..device import free_memory
+from ..types import BadOption, Inpainter, Look, ModelMissing, Tuning
 
 INPAINTERS = {
     "exemplar": "exemplar:Exemplar",
     "telea": "opencv:Telea",
     "ns": "opencv:NavierStokes",
+    "lama": "lama:Lama",
     "diffusion": "diffusion:Diffusion",
 }
 
 
-def choose(*, generate: bool) -> str:
+def choose(*, generate: bool, device: str = "auto") -> str:
     """The best inpainter on this machine: exemplar to remove, a diffusion model to generate.
 
+    Of the models that are here, the largest that the GPU holds; without a GPU the smallest.
     Raises ``ModelMissing`` if there is no model to generate with.
     """
     from .. import catalogue
 
     if not generate:
         return "exemplar"
-    for card in catalogue.cards():
-        if card.kind == "inpainter" and catalogue.find(card.name):
-            return card.name
-    raise ModelMissing(
-        "replace with --prompt needs a diffusion model and none is on this machine; "
-        "get one with `segment2inpaint models download sd15-inpaint`, or give a picture: --with"
-    )
+    able = [c for c in catalogue.cards() if c.kind == "inpainter" and c.backend == "diffusion"]
+    here = sorted((c for c in able if catalogue.find(c.name)), key=lambda card: card.memory)
+    if not here:
+        raise ModelMissing(
+            "replace with --prompt needs a diffusion model and none is on this machine; "
+            "get one with `segment2inpaint models download sd15-inpaint`, or give a picture: --with"
+        )
+    place = choose_device(device)
+    free = 0 if place == "cpu" else free_memory(place)
+    held = [c for c in here if c.memory <= free]
+    return (held[-1] if held else here[0]).name
 
 
-def load(name: str, device: str = "auto", dtype: str = "auto") -> Inpainter:
+def load(
+    name: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    tuning: Tuning = Tuning(),
+    look: Look | None = None,
+) -> Inpainter:
     """The inpainter of a name in the table, a catalogue card, a folder, a file or a hub id.
 
+    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps laid over it;
+    ``look`` is given sketches of a diffusion model's work.
     Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a model not on this machine.
     """
     from .. import catalogue
 
-    if name in INPAINTERS and name != "diffusion":
+    if name in INPAINTERS and name not in ("diffusion", "lama"):
         made: Inpainter = _backend(name)()
         return made
     known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
+    name, plus, lora = name.partition("+")
     if name != "diffusion" and name not in known and not Path(name).exists() and "/" not in name:
-        listed = ", ".join(["auto", *INPAINTERS, *known])
+        listed = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *known]))
         raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
-    wanted = choose(generate=True) if name == "diffusion" else name
-    loaded: Inpainter = _backend("diffusion")(catalogue.resolve(wanted, "diffusion"), device, dtype)
-    return loaded
+    wanted = choose(generate=True, device=device) if name == "diffusion" else name
+    path = catalogue.resolve(wanted)
+    if wanted == "lama" or (path.suffix == ".safetensors" and _backend("lama.is_lama")(path)):
+        made = _backend("lama")(path, device, tuning)
+        return made
+    path = catalogue.resolve(wanted, "diffusion")
+    exemplar = _backend("exemplar")()
+    made = _backend("diffusion")(path, device, dtype, tuning, exemplar, wanted + plus + lora, look)
+    return made
 
 
 def _backend(name: str) -> Any:
-    module, _, attribute = INPAINTERS[name].partition(":")
+    module, _, attribute = INPAINTERS.get(name, name.replace(".", ":")).partition(":")
     return getattr(import_module(f".{module}", __name__), attribute)

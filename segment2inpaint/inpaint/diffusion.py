@@ -6,90 +6,186 @@ Crops come with the model's size already; nothing here crops, pads or feathers.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image as Pillow
 
-from segment2inpaint.catalogue import cards, resolve
+from segment2inpaint.catalogue import Card, cards, resolve
 from segment2inpaint.device import choose as choose_device
-from segment2inpaint.inpaint.diffusion_load import choose_dtype, load, parameters, quiet_libraries
+from segment2inpaint.device import free_memory
+from segment2inpaint.inpaint.diffusion_call import (
+    OutOfMemory,
+    Step,
+    memory,
+    paint,
+    remember_prompts,
+    too_large,
+)
+from segment2inpaint.inpaint.diffusion_fast import placed
+from segment2inpaint.inpaint.diffusion_few import few_steps
+from segment2inpaint.inpaint.diffusion_load import (
+    choose_dtype,
+    load,
+    parameters,
+    quiet_libraries,
+)
 from segment2inpaint.inpaint.smooth import smooth
 from segment2inpaint.types import (
-    BadModel,
     BadOption,
     Canvas,
     Crop,
     Fill,
     Image,
+    Inpainter,
+    Look,
     Progress,
+    Tuning,
     quiet,
 )
 
 # For families without a card: what is asked for when an object is to go.
 BACKGROUND = "empty background, nothing there, photo"
 NATIVE = 1024  # px, the side of models that do not tell
+KANDINSKY = Canvas(768 * 768, 64, 64)  # tells neither; its sides are rounded up to 64
+LITTLE = 0.95  # strength from which on nearly nothing is left of what was in the hole
 
-Step = Callable[[int, int], None]
+PAINTS = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength")
+
+# Bytes of activations for one pixel of a crop and one byte of a number; generous, by the largest
+# layers of the SD and SDXL decoders and two passes for the guidance.
+PER_PIXEL = 2048
+MOST = 16  # crops in a call; more hardly pays, and a cancel waits for a step of all of them
 
 
 class Diffusion:
     """Paints what a prompt says, or background if there is none.
 
-    ``model`` is a folder in the layout of diffusers, the name of a card or a hub id on this
-    machine; ``device`` and ``dtype`` are torch's names, or ``auto``. ``canvas`` is read off the
-    model. Raises ``ModelMissing``, ``BadModel``, ``BadOption``.
+    ``model`` is a folder in the layout of diffusers, a .safetensors file, the name of a card or
+    a hub id on this machine; ``device`` and ``dtype`` are torch's names, or ``auto``.
+    ``canvas`` is read off the model. ``prefill`` fills the hole for a removal that keeps a part
+    of what is in it; ``card`` names the card, else the first of the same family
+    serves; ``CARD+LORA`` lays a LoRA for few steps over it. ``look`` sees
+    sketches of the crops in work.
+    Raises ``ModelMissing``, ``BadModel``, ``BadOption``.
     """
 
     name = "diffusion"
 
-    def __init__(self, model: Path | str, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self,
+        model: Path | str,
+        device: str = "auto",
+        dtype: str = "auto",
+        tuning: Tuning = Tuning(),
+        prefill: Inpainter | None = None,
+        card: str = "",
+        look: Look | None = None,
+    ) -> None:
         place = choose_device(device)
         path = model if isinstance(model, Path) else resolve(model, "diffusion")
-        pipe = load(path, choose_dtype(dtype, place))
-        with _memory(), quiet_libraries():
-            self._pipe = pipe.to(place)
-        self.canvas = canvas_of(pipe)
-        self._defaults = defaults_of(type(pipe).__name__)
+        pipe = load(path, choose_dtype(dtype, place), tuning.quantize)
+        base, _, lora = (card or str(model)).partition("+")
+        self._card = card_of(type(pipe).__name__, base)
+        if lora:
+            self._card = few_steps(pipe, self._card, lora)
+        try:
+            with memory(), quiet_libraries():
+                self._pipe = placed(pipe, place, tuning)
+        except OutOfMemory:
+            raise too_large() from None
+        remember_prompts(pipe)
+        self._prefill, self._look, self._lock = prefill, look, Lock()
+        canvas = canvas_of(pipe)
+        batch = tuning.batch_size or fitting(canvas, pipe.dtype, place)
+        self.canvas = replace(canvas, batch=batch if self._card.batchable else 1)
+
+    def settled(self, fill: Fill) -> dict[str, Any]:
+        """What it paints with where ``fill`` leaves it to the model. Raises ``BadOption``."""
+        takes = parameters(self._pipe) | {"guidance_scale"}
+        settings = {k: v for k, v in settings_for(fill, self._card).items() if k in takes}
+        if fill.prompt is None:
+            settings["prefill"] = self._guess(settings.get("strength", 1.0)).name
+        return settings
 
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
-        """Each crop repainted with its own seed, the same whatever crops come with it.
+        """Each crop repainted with its own seed, the same (but for rounding) in any company.
 
+        Crops of one size share a call, ``canvas.batch`` of them, or half if memory runs out.
         Warns, and gives the crop back as it was, where the model's safety checker refuses.
-        Raises ``BadOption`` for a strength too low for the steps or if memory runs out,
-        ``BadModel`` if the model paints no numbers.
+        Raises ``BadOption`` for a strength too low for the steps or if one crop is too much for
+        the memory, ``BadModel`` if the model paints no numbers.
         """
-        settings = settings_for(fill, self._defaults)
-        painted = []
-        for done, crop in enumerate(crops):
+        settled = self.settled(fill)
+        seen = self._prefilled(crops, fill, settled)
+        settings = _renamed(settled, self._card.guidance)
+        painted: dict[int, Image] = {}
+        with self._lock:  # a pipeline's scheduler counts the steps of one call
+            while waiting := [i for i in range(len(crops)) if i not in painted]:
+                first = seen[waiting[0]].bits.shape
+                group = [i for i in waiting if seen[i].bits.shape == first][: self.canvas.batch]
 
-            def step(now: int, steps: int, done: int = done) -> None:
-                progress("inpainting", (done + now / max(1, steps)) / len(crops))
+                def step(
+                    now: int, steps: int, done: int = len(painted), own: int = len(group)
+                ) -> None:
+                    progress("inpainting", (done + own * now / max(1, steps)) / len(crops))
 
-            seen = crop if fill.prompt is not None else prefilled(crop)
-            painted.append(paint(self._pipe, seen, settings, step))
+                made = self._tried([seen[i] for i in group], settings, step)
+                for i, new in zip(group, made, strict=False):
+                    painted[i] = crops[i].image.copy() if new is None else new
         progress("inpainting", 1.0)
-        return [
-            crop.image.copy() if p is None else p for p, crop in zip(painted, crops, strict=True)
-        ]
+        return [painted[i] for i in range(len(crops))]
+
+    def _tried(
+        self, crops: Sequence[Crop], settings: dict[str, Any], step: Step
+    ) -> list[Image | None]:
+        """The first of the crops, as many as the memory holds, painted; at least one."""
+        while True:
+            try:
+                return paint(self._pipe, crops, settings, step, self._look)
+            except OutOfMemory:
+                if len(crops) == 1:
+                    raise too_large() from None
+            torch.cuda.empty_cache()
+            crops = crops[: len(crops) // 2]
+            self.canvas = replace(self.canvas, batch=len(crops))
+            warnings.warn(f"out of memory, going on with {len(crops)} at once", stacklevel=4)
+
+    def _prefilled(
+        self, crops: Sequence[Crop], fill: Fill, settings: Mapping[str, Any]
+    ) -> list[Crop]:
+        """For a removal: the crops with a guess in their holes, so that a model that starts
+        from the old pixels does not bring the object back."""
+        if fill.prompt is not None:
+            return list(crops)
+        filled = self._guess(settings.get("strength", 1.0)).inpaint(crops, fill)
+        return [replace(c, image=new) for c, new in zip(crops, filled, strict=True)]
+
+    def _guess(self, strength: float) -> Inpainter:
+        """What fills the hole beforehand: nearly nothing of it is left at a high strength."""
+        return self._prefill if self._prefill and strength < LITTLE else Smooth()
 
 
-def settings_for(fill: Fill, defaults: Fill) -> dict[str, Any]:
-    """Arguments of the pipeline's call: the request's, else the family's, else its own.
+class Smooth:
+    """A smooth guess."""
 
-    A prompt that was asked for is not joined by the negative prompt of removals. Raises
-    ``BadOption``.
+    name = "telea"
+    canvas = Canvas(seeded=False)
+
+    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+        return [smooth(crop.image, crop.bits) for crop in crops]
+
+
+def settings_for(fill: Fill, card: Card) -> dict[str, Any]:
+    """The request's values, else the card's for a removal, else the card's, else none.
+
+    Raises ``BadOption``.
     """
-    removes = fill.prompt is None
-    names = ["prompt", "num_inference_steps", "guidance_scale", "strength"]
-    names += ["negative_prompt"] if removes or fill.negative_prompt is not None else []
-    wanted = {name: _first(getattr(fill, name), getattr(defaults, name)) for name in names}
+    sources = [fill, *([card.remove] if fill.prompt is None else []), card.fill]
+    wanted = {name: _first(*(getattr(one, name) for one in sources)) for name in PAINTS}
     settings = {name: value for name, value in wanted.items() if value is not None}
     steps, strength = settings.get("num_inference_steps", 50), settings.get("strength", 1.0)
     if steps < 1:
@@ -105,18 +201,28 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def defaults_of(pipeline: str) -> Fill:
-    """The family's defaults: those of the card with the same pipeline class.
+def _renamed(settled: Mapping[str, Any], guidance: str) -> dict[str, Any]:
+    """By the names that the pipeline has for them."""
+    names = {"guidance_scale": guidance}
+    return {names.get(k, k): v for k, v in settled.items() if k != "prefill"}
+
+
+def card_of(pipeline: str, name: str = "") -> Card:
+    """The card of this name, or else the first of the same pipeline class.
 
     Without a card, the whole hole is painted anew (some pipelines would keep part of the old
     object by default), all else is left to the pipeline.
     """
-    same = [card.fill for card in cards() if card.pipeline == pipeline]
-    return same[0] if same else Fill(prompt=BACKGROUND, strength=1.0)
+    same = [card for card in cards() if card.kind == "inpainter" and card.pipeline == pipeline]
+    named = [card for card in same if name in (card.name, card.repo)]
+    unknown = Card(name, name, "", fill=Fill(strength=1.0), remove=Fill(prompt=BACKGROUND))
+    return (named or same or [unknown])[0]
 
 
 def canvas_of(pipe: Any) -> Canvas:
     """Native area, multiple of the sides and latent cell, from the model's configuration."""
+    if type(pipe).__name__.startswith("Kandinsky"):
+        return KANDINSKY
     scale = int(pipe.vae_scale_factor)
     processor = getattr(pipe, "image_processor", None)
     cell = int(getattr(getattr(processor, "config", None), "vae_scale_factor", None) or scale)
@@ -126,75 +232,14 @@ def canvas_of(pipe: Any) -> Canvas:
     if network is not None:
         side = network.config.sample_size
     side = side * scale if isinstance(side, int) else NATIVE
-    return Canvas(area=side * side, multiple=cell, cell=cell)
+    multiple = 2 * cell if type(pipe).__name__.startswith("QwenImageEdit") else cell
+    return Canvas(area=side * side, multiple=multiple, cell=cell)
 
 
-def prefilled(crop: Crop) -> Crop:
-    """The crop with a smooth guess in its hole, so that a model that starts from the old
-    pixels does not bring the object back."""
-    return replace(crop, image=smooth(crop.image, crop.bits))
-
-
-def paint(pipe: Any, crop: Crop, settings: dict[str, Any], step: Step) -> Image | None:
-    """One crop through the pipeline, None if its safety checker refuses (with a warning).
-
-    ``settings`` are arguments of its call; those it does not take are left out. Half precision
-    that ends in no numbers is tried once more in float32, and stays there.
-    """
-    with _memory():
-        pixels, refused = _call(pipe, crop, settings, step)
-        if not np.isfinite(pixels).all() and pipe.dtype != torch.float32:
-            warnings.warn(f"{pipe.dtype} overflowed in this model, using float32", stacklevel=3)
-            with quiet_libraries():
-                pipe.to(torch.float32)
-            pixels, refused = _call(pipe, crop, settings, step)
-    if refused:
-        warnings.warn("the model's safety checker refused the result, kept the photo", stacklevel=3)
-        return None
-    if not np.isfinite(pixels).all():
-        raise BadModel(f"{type(pipe).__name__} paints no numbers; its weights are damaged")
-    height, width = crop.bits.shape
-    painted = Pillow.fromarray((pixels * 255).round().clip(0, 255).astype(np.uint8))
-    if painted.size != (width, height):
-        painted = painted.resize((width, height), Pillow.Resampling.LANCZOS)
-    return np.asarray(painted)
-
-
-def _call(
-    pipe: Any, crop: Crop, settings: dict[str, Any], step: Step
-) -> tuple[NDArray[np.float32], bool]:
-    """(H, W, 3) float32 in [0, 1], and whether the safety checker blackened it."""
-    height, width = crop.bits.shape
-    takes = parameters(pipe)
-
-    def after(pipe: Any, index: int, _: Any, values: dict[str, Any]) -> dict[str, Any]:
-        step(index + 1, pipe.num_timesteps)
-        return values
-
-    given = settings | {
-        "image": Pillow.fromarray(crop.image),
-        "mask_image": Pillow.fromarray(crop.bits.astype(np.uint8) * 255),
-        "height": height,
-        "width": width,
-        "generator": torch.Generator("cpu").manual_seed(crop.seed),
-        "output_type": "np",
-        "callback_on_step_end": after,
-        # Kontext would choose another size by itself.
-        "_auto_resize": False,
-        "max_area": height * width,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # among its own modules
-        warnings.filterwarnings("ignore", "invalid value encountered in cast")
-        result = pipe(**{name: value for name, value in given.items() if name in takes})
-    refused = getattr(result, "nsfw_content_detected", None) or [False]
-    return np.asarray(result.images[0], np.float32), bool(refused[0])
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    """Raises ``BadOption`` where the GPU's memory runs out."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise BadOption("out of GPU memory; try --device cpu or a smaller model") from error
+def fitting(canvas: Canvas, dtype: torch.dtype, place: str) -> int:
+    """How many crops of the native area the free memory holds; a CPU gains nothing from more."""
+    if not place.startswith("cuda"):
+        return 1
+    free = free_memory(place)
+    crop = (canvas.area or NATIVE * NATIVE) * PER_PIXEL * dtype.itemsize
+    return max(1, min(MOST, int(free // crop)))

@@ -18,7 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from segment2inpaint.catalogue import command, find
-from segment2inpaint.types import BadModel, BadOption, ModelMissing
+from segment2inpaint.inpaint.diffusion_fast import quantization
+from segment2inpaint.types import BadModel, BadOption, ModelMissing, Segment2InpaintError
 
 DTYPES = {
     "float32": torch.float32,
@@ -36,12 +37,21 @@ CHATTER = (
     "diffusers.models.modeling_utils",
 )
 
+# diffusers imports torchao where it is installed, and torch does not like all that it does.
+ABOUT_TORCHAO = ("torch.utils._pytree",)
+
 # Tensors of Stable Diffusion 1.x in its original layout.
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 TEXT = "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight"
 
 # Checkpoint classes whose inpainting class has a name of its own.
-INPAINT_CLASS = {"LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline"}
+INPAINT_CLASS = {
+    "LatentConsistencyModelPipeline": "StableDiffusionInpaintPipeline",
+    "KandinskyV22Pipeline": "KandinskyV22InpaintCombinedPipeline",
+    "KandinskyV22InpaintPipeline": "KandinskyV22InpaintCombinedPipeline",
+    "KandinskyV22CombinedPipeline": "KandinskyV22InpaintCombinedPipeline",
+}
+PRIOR = "kandinsky22-prior"
 
 
 def choose_dtype(name: str, device: str) -> torch.dtype:
@@ -58,35 +68,69 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def load(model: Path, dtype: torch.dtype) -> Any:
+def load(model: Path, dtype: torch.dtype, quantize: str | None = None) -> Any:
     """The inpainting pipeline in a folder or file, on the CPU. Never touches the network.
 
     A file is a Stable Diffusion 1.x in the original layout, as .safetensors. Raises
     ``BadModel``: not a pipeline, a part missing or damaged, a family that cannot inpaint from
-    a prompt; ``ModelMissing`` for a file whose configuration is not on this machine.
+    a prompt; ``ModelMissing`` for a file whose configuration is not on this machine, or a
+    Kandinsky without its prior; ``BadOption`` for a quantization that is not to be had.
     """
+    with quiet_libraries():
+        pipe = _loaded(model, dtype, quantize)
+    pipe.set_progress_bar_config(disable=True)
+    for chatter in CHATTER:
+        logging.getLogger(chatter).setLevel(logging.ERROR)
+    return mended(pipe)
+
+
+def _loaded(model: Path, dtype: torch.dtype, quantize: str | None) -> Any:
+    """The pipeline, errors of three libraries told in a line."""
     if model.is_file():
         pipeline = _inpaint_class(model, "StableDiffusionInpaintPipeline")
         opened = partial(_open_file, model, pipeline, _configuration(model), dtype)
     else:
         index = _index(model)
         pipeline = _inpaint_class(model, str(index.get("_class_name")))
-        options = _left_out(model, index, pipeline) | {"variant": _variant(model, index)}
-        options |= {"local_files_only": True, _dtype_keyword(): dtype}
-        opened = partial(pipeline.from_pretrained, model, **options)
+        options: dict[str, Any] = {"local_files_only": True, _dtype_keyword(): dtype}
+        if quantize:
+            options["quantization_config"] = quantization(quantize, dtype, index)
+        opened = partial(_opened, model, index, pipeline, options)
     try:
-        with quiet_libraries():
-            pipe = opened()
-    except Exception as error:  # three libraries raise what they like
+        return opened()
+    except Segment2InpaintError:
+        raise
+    except Exception as error:  # they raise what they like
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         reason = reason.replace(f"{model}/", "").split(". ")[0].rstrip(".")
         raise BadModel(
             f"{model}: cannot be loaded as {pipeline.__name__}: {reason}; get the model again"
         ) from error
-    pipe.set_progress_bar_config(disable=True)
-    for chatter in CHATTER:
-        logging.getLogger(chatter).setLevel(logging.ERROR)
-    return mended(pipe)
+
+
+def _opened(model: Path, index: dict[str, Any], pipeline: Any, options: dict[str, Any]) -> Any:
+    """The pipeline in a folder. Kandinsky's is put together with its prior, which has its own."""
+    own = _left_out(model, index, pipeline) | {"variant": _variant(model, index)}
+    if not _is_decoder(index):
+        return pipeline.from_pretrained(model, **own, **options)
+    import diffusers
+
+    prior = find(PRIOR)
+    if prior is None:
+        raise ModelMissing(f"{model}: needs its prior, get it with: {command(PRIOR)}")
+    decoder = diffusers.KandinskyV22InpaintPipeline.from_pretrained(model, **own, **options)
+    first = diffusers.KandinskyV22PriorPipeline.from_pretrained(
+        prior, variant=_variant(prior, _index(prior)), **options
+    )
+    parts = {f"prior_{name}": part for name, part in first.components.items()}
+    return pipeline(**decoder.components, **parts)
+
+
+def _is_decoder(index: dict[str, Any]) -> bool:
+    """Whether it is the half of a Kandinsky 2.2 that paints, without the one that reads."""
+    return str(index.get("_class_name")).startswith("KandinskyV22") and not any(
+        part.startswith("prior_") for part in index
+    )
 
 
 def _index(model: Path) -> dict[str, Any]:
@@ -111,7 +155,7 @@ def _inpaint_class(model: Path, name: str) -> Any:
     import diffusers
 
     stem = name.removesuffix("Pipeline").removesuffix("Img2Img")
-    for candidate in (name, INPAINT_CLASS.get(name, ""), f"{stem}InpaintPipeline"):
+    for candidate in (INPAINT_CLASS.get(name, ""), name, f"{stem}InpaintPipeline"):
         found = getattr(diffusers, candidate, None)
         if found is not None and "mask_image" in parameters(found):
             break
@@ -227,7 +271,7 @@ def quiet_libraries() -> Iterator[None]:
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
 
-    logs = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    logs = [logging.getLogger(name) for name in ("diffusers", "transformers", *ABOUT_TORCHAO)]
     levels = [log.level for log in logs]
     barred = [of for of in (of_diffusers, of_transformers) if of.is_progress_bar_enabled()]
     for log in logs:

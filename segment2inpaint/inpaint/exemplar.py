@@ -49,7 +49,7 @@ Field = tuple[Array, Array, float]  # centres (T, 2) int32, costs (T,) float32, 
 class Exemplar:
     """Fills by copying from the surroundings: never from ``bits``, the same for the same seed.
 
-    Another seed in ``Fill`` is another try; odd ones take the structure that lost.
+    Another seed is another try; odd ones take the structure that lost.
     """
 
     name = "exemplar"
@@ -70,7 +70,7 @@ class Exemplar:
         with pool(min(self.threads, BANDS)) as threads:
             for done, crop in enumerate(crops):
                 work = Work(threads.map, _teller(progress, done, len(crops)))
-                painted.append(_painted(crop, fill.seed % 2 == 1, work))
+                painted.append(_painted(crop, crop.seed % 2 == 1, work))
         progress(STAGE, 1.0)
         return painted
 

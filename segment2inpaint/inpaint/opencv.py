@@ -12,7 +12,7 @@ class Telea:
     """The fast marching fill of Telea (2004)."""
 
     name = "telea"
-    canvas = Canvas()
+    canvas = Canvas(seeded=False)
 
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its hole filled from the rim inwards; nothing in ``fill`` is used."""
@@ -23,7 +23,7 @@ class NavierStokes:
     """The fill that carries lines of equal brightness on (Bertalmio et al. 2001)."""
 
     name = "ns"
-    canvas = Canvas()
+    canvas = Canvas(seeded=False)
 
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its hole filled; nothing in ``fill`` is used."""

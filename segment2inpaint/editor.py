@@ -1,0 +1,304 @@
+"""Names to models, loaded once: what the command line, Python, the page and datasets call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from functools import cache
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from . import catalogue, detect, images, inpaint, pipeline
+from .images import Photo
+from .pipeline import Pipeline
+from .together import Run, only, together
+from .types import (
+    BadOption,
+    BadPrompt,
+    Bits,
+    Box,
+    Detector,
+    Fill,
+    Image,
+    Inpainter,
+    Length,
+    Look,
+    Mask,
+    NothingFound,
+    OwnMask,
+    Picture,
+    Points,
+    Progress,
+    Prompt,
+    Refine,
+    Request,
+    Result,
+    Segment2InpaintError,
+    Text,
+    Tuning,
+    quiet,
+)
+
+SECOND = "lama", "telea"  # what auto tries when its removal has failed, the first that is here
+WEIGHTLESS = ("exemplar", "telea", "ns")  # candidates beside an inpainter whose seed is idle
+
+
+def untold(line: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Editor:
+    """Edits photos, and keeps the models that it has loaded.
+
+    ``device`` and ``dtype`` say where and in which numbers models compute; ``cache`` keeps
+    what a network makes of a photo on disk for the next run; ``tell`` is given a line wherever
+    ``auto`` has chosen; ``tuning`` makes diffusion models fit and hurry,
+    ``look`` is shown their work step by step.
+    Models are loaded once, also when several threads ask for one.
+
+    >>> editor = Editor()
+    >>> photo = read("street.jpg")
+    >>> result = editor.run(photo, Request((Points(((412, 300),)),)))
+    >>> write("clean.jpg", photo, result.image, result.alpha)
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    cache: bool = True
+    tell: Callable[[str], None] = untold
+    tuning: Tuning = Tuning()
+    look: Look | None = None
+    _loaded: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
+    _lock: Any = field(default_factory=RLock, init=False, repr=False)
+
+    def resolved(self, request: Request, *, paint: bool = True) -> Request:
+        """The request with what ``auto`` comes to here, without ``paint`` for its mask alone.
+
+        Raises ``BadPrompt`` for no prompts, ``ModelMissing`` if nothing here can do it.
+        """
+        if request.detector == "auto":
+            choice = detect.choose(request.prompts, self.device)
+            request = changed(request, detector=choice.name)
+            if choice.why:
+                self.tell(f"detector: {choice.name} ({choice.why})")
+        if paint and request.inpainter == "auto":
+            request = changed(
+                request, inpainter=inpaint.choose(generate=_generates(request), device=self.device)
+            )
+        return request
+
+    def detector(self, name: str) -> Detector:
+        """The detector of this name; see ``detect.load``."""
+
+        def load() -> Detector:
+            return detect.load(name, self.device, cache=self.cache)
+
+        found: Detector = self._once(("detector", name), load)
+        return found
+
+    def inpainter(self, name: str) -> Inpainter:
+        """The inpainter of this name; see ``inpaint.load``."""
+        found: Inpainter = self._once(
+            ("inpainter", name),
+            lambda: inpaint.load(name, self.device, self.dtype, self.tuning, self.look),
+        )
+        return found
+
+    def pipeline(self, request: Request, progress: Progress = quiet) -> Pipeline:
+        """The pipeline that the request asks for."""
+        named = self.resolved(request)
+        return Pipeline(
+            self.detector(named.detector),
+            self.inpainter(named.inpainter),
+            progress,
+            request.verify,
+            request.attempts,
+            tuple(self.inpainter(name) for name in self._others(request, named.inpainter)),
+        )
+
+    def run(self, photo: Photo, request: Request, progress: Progress = quiet) -> Result:
+        """Find what the request points at and paint it over.
+
+        Raises ``NothingFound``, ``BadPrompt``, ``BadOption`` and ``ModelMissing``.
+        """
+        return only(self.many([(photo, request)], progress))
+
+    def many(
+        self, jobs: Iterable[tuple[Photo, Request]], progress: Progress = quiet
+    ) -> Iterator[Result | Segment2InpaintError]:
+        """The results of many photos, in order; for a job that failed, its error.
+
+        Windows of one size share a call of their inpainter, whatever photo they are of. Of
+        ``jobs`` no more are taken ahead than one call has windows, so it may be endless.
+        """
+        return together((self._steps(*job, progress) for job in jobs), progress)
+
+    def _steps(self, photo: Photo, request: Request, progress: Progress) -> Run[Result]:
+        with about(photo):
+            ready = self.pipeline(request, progress)
+            return (yield from ready.steps(photo, request))
+
+    def _others(self, request: Request, inpainter: str) -> list[str]:
+        """Inpainters to try besides."""
+        if self.inpainter(inpainter).canvas.seeded:
+            spare = request.inpainter == "auto" and not _generates(request)
+            return [next(n for n in SECOND if _is_here(n))] if spare else []
+        wanted = request.fill.candidates - 1
+        others = [name for name in WEIGHTLESS if name != inpainter][:wanted]
+        if len(others) < wanted:
+            self.tell(f"{len(others) + 1} candidates: {inpainter} has but one, whatever the seed")
+        return others
+
+    def find(self, photo: Photo, request: Request) -> list[Mask]:
+        """The objects that the request points at; raises as ``run``."""
+        detector = self.detector(self.resolved(request, paint=False).detector)
+        sharp = request.refine.edge_refine
+        with about(photo):
+            return pipeline.find(detector, photo.image, request.prompts, edge_refine=sharp)
+
+    def _once(self, key: tuple[str, str], load: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = load()
+            return self._loaded[key]
+
+
+def _is_here(inpainter: str) -> bool:
+    """Whether it needs no model, or its model is on this machine."""
+    named = [card.name for card in catalogue.cards()]
+    return inpainter not in named or catalogue.find(inpainter) is not None
+
+
+def _generates(request: Request) -> bool:
+    return bool(request.fill.prompt) and not request.fill.picture
+
+
+@contextmanager
+def about(photo: images.Photo) -> Iterator[None]:
+    """Say of which photo an error speaks."""
+    try:
+        yield
+    except (BadPrompt, NothingFound) as error:
+        raise type(error)(f"{photo.name}: {error}") from error
+
+
+# --- for a few photos, without an Editor ------------------------------------------------------
+
+PhotoLike = Photo | Image | str | Path | bytes
+"""A photo, its ``(H, W, 3)`` uint8 pixels, a path, or the bytes of a file."""
+
+PromptLike = Prompt | tuple[int, ...] | str | Bits
+"""A prompt, or short for one: (x, y), (x0, y0, x1, y1), words, an ``(H, W)`` bool array."""
+
+
+@cache
+def shared() -> Editor:
+    """The editor of the three functions below; it keeps what they have loaded."""
+    return Editor()
+
+
+def remove(
+    photo: PhotoLike,
+    *prompts: PromptLike,
+    refine: Refine = Refine(),
+    fill: Fill = Fill(),
+    detector: str = "auto",
+    inpainter: str = "auto",
+    editor: Editor | None = None,
+) -> Result:
+    """Take away what the prompts point at; several are several objects.
+
+    Raises ``NothingFound``, ``BadImage``, ``BadPrompt``, ``BadOption`` and ``ModelMissing``.
+
+    >>> photo = read("street.jpg")
+    >>> result = remove(photo, (412, 300))
+    >>> write("clean.jpg", photo, result.image, result.alpha)
+    """
+    given = tuple(prompt_of(prompt) for prompt in prompts)
+    request = Request(given, refine, fill, detector, inpainter)
+    return (editor or shared()).run(photo_like(photo), request)
+
+
+def replace(
+    photo: PhotoLike,
+    *prompts: PromptLike,
+    prompt: str | None = None,
+    picture: PhotoLike | Picture | None = None,
+    refine: Refine = Refine(),
+    fill: Fill = Fill(),
+    detector: str = "auto",
+    inpainter: str = "auto",
+    editor: Editor | None = None,
+) -> Result:
+    """Put something else there: what ``prompt`` says, or a ``picture``, cut out by its alpha.
+
+    Raises as ``remove``, and ``BadOption`` for neither of the two.
+
+    >>> replace("table.jpg", (412, 300), prompt="a red rose")
+    """
+    if picture is not None and not isinstance(picture, Picture):
+        picture = picture_of(photo_like(picture))
+    fill = changed(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
+    if not (fill.prompt or fill.picture):
+        raise BadOption("replace: say what should stand there, prompt=... or picture=...")
+    return remove(
+        photo, *prompts, refine=refine, fill=fill, detector=detector, inpainter=inpainter,
+        editor=editor,
+    )  # fmt: skip
+
+
+def mask(
+    photo: PhotoLike,
+    *prompts: PromptLike,
+    refine: Refine = Refine(),
+    detector: str = "auto",
+    editor: Editor | None = None,
+) -> Bits:
+    """What the prompts point at, ``(H, W)`` bool, neither dilated nor feathered.
+
+    Raises as ``remove``.
+    """
+    none = Length(0, "px")
+    request = Request(tuple(prompt_of(p) for p in prompts), refine, detector=detector)
+    found = (editor or shared()).find(photo_like(photo), request)
+    exact = changed(refine, dilate=none, feather=none)
+    alpha, _, _ = pipeline.refined(found, request.prompts, exact)
+    return alpha > 0
+
+
+def photo_like(photo: PhotoLike) -> Photo:
+    """Read it, if it is not a photo yet. Raises ``BadImage``."""
+    if isinstance(photo, Photo):
+        return photo
+    return images.photo_of(photo) if isinstance(photo, np.ndarray) else images.read(photo)
+
+
+def picture_of(photo: Photo) -> Picture:
+    """The photo as a picture to put somewhere, its alpha as the outline; opaque without one."""
+    if photo.alpha is None:
+        return Picture(photo.image, np.ones(photo.size, np.float32), photo.name)
+    top = np.iinfo(photo.alpha.dtype).max
+    return Picture(photo.image, (photo.alpha / top).astype(np.float32), photo.name)
+
+
+def prompt_of(given: PromptLike) -> Prompt:
+    """The prompt that is meant. Raises ``BadPrompt``."""
+    if isinstance(given, str):
+        return Text(given)
+    if isinstance(given, np.ndarray):
+        if given.ndim != 2 or given.dtype != np.bool_:
+            raise BadPrompt(f"a mask must be (H, W) bool, got {given.shape} {given.dtype}")
+        return OwnMask(given)
+    if not isinstance(given, tuple) or isinstance(given, Box):
+        return given
+    if len(given) == 2:
+        return Points(((int(given[0]), int(given[1])),))
+    if len(given) == 4:
+        return Box(*map(int, given))
+    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {given}")

@@ -1,0 +1,165 @@
+"""The editor and the three functions, without any download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segment2inpaint
+from segment2inpaint import mask, read, remove, replace, write
+from segment2inpaint.editor import Editor
+from segment2inpaint.images import Photo, photo_of
+from segment2inpaint.types import (
+    BadImage,
+    BadOption,
+    BadPrompt,
+    Box,
+    Fill,
+    NothingFound,
+    OwnMask,
+    Picture,
+    Points,
+    Refine,
+    Request,
+    Result,
+)
+
+BLOCK = np.zeros((96, 128), np.bool_)
+BLOCK[40:60, 50:70] = True
+
+
+@pytest.fixture(scope="module")
+def photo() -> Photo:
+    """A red block on a grained grey."""
+    image = np.random.default_rng(0).normal(128, 9, (96, 128, 3)).clip(0, 255).astype(np.uint8)
+    image[BLOCK] = (220, 30, 20)
+    return photo_of(image)
+
+
+def request(*prompts: object, fill: Fill = Fill(), **names: str) -> Request:
+    own = prompts or (OwnMask(BLOCK),)
+    return Request(own, fill=fill, **{"inpainter": "telea", **names})  # type: ignore[arg-type]
+
+
+# --- many -------------------------------------------------------------------------------------
+
+
+def test_many_photos_give_what_each_alone_gives(photo: Photo) -> None:
+    editor = Editor()
+    fills = [Fill(seed=seed) for seed in (1, 2, 3)]
+    jobs = [(photo, request(fill=fill, inpainter="exemplar")) for fill in fills]
+    together = list(editor.many(jobs))
+    for outcome, job in zip(together, jobs, strict=True):
+        assert isinstance(outcome, Result)
+        assert (outcome.image == editor.run(*job).image).all()
+
+
+def test_a_failed_job_is_an_outcome_and_the_others_go_on(photo: Photo) -> None:
+    jobs = [
+        (photo, request()),
+        (photo, request(Points(((500, 5),)))),
+        (photo, request(detector="nonsense")),
+        (photo, request()),
+    ]
+    good, outside, nonsense, last = Editor().many(jobs)
+    assert isinstance(good, Result)
+    assert isinstance(last, Result)
+    assert isinstance(outside, BadPrompt)
+    assert str(outside).startswith("array: ")
+    assert isinstance(nonsense, BadOption)
+
+
+def test_jobs_are_taken_as_they_are_needed(photo: Photo) -> None:
+    taken = []
+    jobs = ((photo, request()) for number in range(9) if not taken.append(number))  # type: ignore[func-returns-value]
+    outcomes = Editor().many(jobs)
+    next(outcomes)
+    assert taken == [0]
+
+
+# --- candidates -------------------------------------------------------------------------------
+
+
+def test_candidates_are_ranked_and_differ(photo: Photo) -> None:
+    result = Editor().run(photo, request(fill=Fill(candidates=3), inpainter="exemplar"))
+    assert len(result.candidates) == 3
+    assert len({one.image.tobytes() for one in result.candidates}) == 3
+    failed = [sum(check.failed for check in one.checks) for one in result.candidates]
+    assert failed == sorted(failed)
+    first = result.candidates[0]
+    assert first.image is result.image
+    assert (first.verdict, first.settings) == (result.verdict, result.settings)
+    assert [one["kept"] for one in result.attempts].count(True) == 1
+
+
+def test_one_candidate_is_the_result(photo: Photo) -> None:
+    result = Editor().run(photo, request())
+    (only,) = result.candidates
+    assert only.image is result.image
+    assert only.checks is result.checks
+
+
+def test_where_seeds_are_idle_candidates_are_other_inpainters(photo: Photo) -> None:
+    told: list[str] = []
+    result = Editor(tell=told.append).run(photo, request(fill=Fill(candidates=5)))
+    used = {one.settings["inpainter"] for one in result.candidates}
+    assert used == {"telea", "exemplar", "ns"}
+    assert told == ["3 candidates: telea has but one, whatever the seed"]
+
+
+# --- remove, replace, mask --------------------------------------------------------------------
+
+
+def test_remove_takes_a_path_a_photo_or_an_array(photo: Photo, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    write(path, photo, photo.image, np.zeros(photo.size, np.float32))
+    made = [
+        remove(given, OwnMask(BLOCK), inpainter="telea").image
+        for given in (path, str(path), path.read_bytes(), photo, photo.image.copy())
+    ]
+    assert all((image == made[0]).all() for image in made)
+    assert (made[0] != photo.image).any()
+
+
+def test_short_prompts(photo: Photo) -> None:
+    clicked = mask(photo, (60, 50))
+    assert clicked.dtype == np.bool_
+    assert (clicked == mask(photo, Points(((60, 50),)))).all()
+    boxed = mask(photo, (45, 35, 75, 65))
+    assert (boxed == mask(photo, Box(45, 35, 75, 65))).all()
+    assert (mask(photo, BLOCK) == BLOCK).all()
+    assert (mask(photo, BLOCK, refine=Refine(invert=True)) == ~BLOCK).all()
+
+
+@pytest.mark.parametrize("given", [(1, 2, 3), np.zeros((96, 128), np.uint8), np.zeros(4, bool)])
+def test_prompts_that_are_none(photo: Photo, given: object) -> None:
+    with pytest.raises(BadPrompt, match=r"expected|must be"):
+        mask(photo, given)  # type: ignore[arg-type]
+
+
+def test_replace_by_a_picture(photo: Photo, tmp_path: Path) -> None:
+    green = np.zeros((20, 20, 3), np.uint8)
+    green[:] = (0, 200, 0)
+    path = tmp_path / "green.png"
+    write(path, photo_of(green), green, np.zeros((20, 20), np.float32))
+    for given in (path, green, Picture(green, np.ones((20, 20), np.float32))):
+        result = replace(photo, BLOCK, picture=given, inpainter="telea")
+        assert (result.image[BLOCK] == (0, 200, 0)).all()
+        assert result.changed_outside == 0
+
+
+def test_what_can_go_wrong_is_one_line(photo: Photo, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="what should stand there"):
+        replace(photo, BLOCK)
+    with pytest.raises(BadImage, match="no such file"):
+        remove(tmp_path / "none.jpg", (1, 2))
+    with pytest.raises(NothingFound):
+        remove(photo, np.zeros((96, 128), np.bool_))
+
+
+def test_the_public_names_are_there() -> None:
+    assert segment2inpaint.__all__ == sorted(segment2inpaint.__all__)
+    assert all(getattr(segment2inpaint, name) for name in segment2inpaint.__all__)
+    assert read.__module__ == "segment2inpaint.images"

@@ -1,0 +1,129 @@
+"""Offload, attention, quantization, compilation: what is asked for, and what is refused."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import tiny_flows
+import torch
+
+from segment2inpaint.inpaint import diffusion_fast as fast
+from segment2inpaint.inpaint.diffusion import Diffusion
+from segment2inpaint.types import BadOption, Crop, Fill, Tuning
+
+FILL = Fill(prompt="a red rose", num_inference_steps=2)
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flow")
+    tiny_flows.flux("FluxFillPipeline").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crop() -> Crop:
+    bits = np.zeros((64, 64), np.bool_)
+    bits[16:40, 16:40] = True
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return Crop(pixels, bits, 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "free", "expected"),
+    [([5, 2], 10, "none"), ([6, 5], 10, "model"), ([8, 1], 10, "group")],
+)
+def test_offload_goes_by_what_fits(sizes: list[int], free: int, expected: str) -> None:
+    """A part of the memory is left for what the networks compute."""
+    assert fast.fitting_offload(sizes, free) == expected
+
+
+def test_layers_offloaded_paint_the_same(flow: Path, crop: Crop) -> None:
+    """With the CPU in the GPU's place: hooks and all, but for the speed."""
+    plain = Diffusion(flow, "cpu")
+    expected = plain.inpaint([crop], FILL)[0]
+    plain._pipe.enable_group_offload(torch.device("cpu"), offload_type="leaf_level")
+    assert np.array_equal(plain.inpaint([crop], FILL)[0], expected)
+
+
+@pytest.mark.parametrize("how", ["model", "group"])
+def test_nothing_is_offloaded_from_a_cpu(flow: Path, how: str) -> None:
+    with pytest.raises(BadOption, match=f"--offload {how} keeps weights off a GPU"):
+        Diffusion(flow, "cpu", tuning=Tuning(offload=how))
+
+
+def test_words_that_are_not_known(flow: Path) -> None:
+    with pytest.raises(BadOption, match="offload must be auto, none, model, group"):
+        Diffusion(flow, "cpu", tuning=Tuning(offload="disk"))
+    with pytest.raises(BadOption, match="quantize must be 8bit or 4bit"):
+        Diffusion(flow, "cpu", tuning=Tuning(quantize="2bit"))
+
+
+def test_attention_of_diffusers(flow: Path, crop: Crop, tmp_path: Path) -> None:
+    plain = Diffusion(flow, "cpu").inpaint([crop], FILL)[0]
+    native = Diffusion(flow, "cpu", tuning=Tuning(attention="native"))
+    assert np.array_equal(native.inpaint([crop], FILL)[0], plain)
+    with pytest.raises(BadOption, match="--attention nonsense cannot be had here"):
+        Diffusion(flow, "cpu", tuning=Tuning(attention="nonsense"))
+    tiny.stable_diffusion().save_pretrained(tmp_path)
+    with pytest.raises(BadOption, match="no effect on UNet2DConditionModel"):
+        Diffusion(tmp_path, "cpu", tuning=Tuning(attention="native"))
+
+
+@pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
+def test_weights_in_eight_bits(flow: Path, crop: Crop) -> None:
+    """Nearly the same picture, from weights a quarter as large."""
+    plain = Diffusion(flow, "cpu").inpaint([crop], FILL)[0]
+    small = Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit"))
+    weight = small._pipe.transformer.transformer_blocks[0].attn.to_q.weight
+    assert "Int8" in type(weight).__name__
+    assert abs(small.inpaint([crop], FILL)[0].astype(int) - plain).mean() < 3
+
+
+def test_quantization_that_is_not_installed(flow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "find_spec", lambda name: None)
+    with pytest.raises(BadOption, match="pip install torchao"):
+        Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit"))
+
+
+def test_blocks_are_compiled(flow: Path, tmp_path: Path) -> None:
+    """Marked for it; that is done at the first call, and takes a compiler."""
+    made = Diffusion(flow, "cpu", tuning=Tuning(compile=True))
+    blocks = made._pipe.transformer.transformer_blocks
+    assert all(block._compiled_call_impl is not None for block in blocks)
+    tiny_flows.stable_diffusion_3().save_pretrained(tmp_path)
+    whole = Diffusion(tmp_path, "cpu", tuning=Tuning(compile=True))
+    assert whole._pipe.transformer._compiled_call_impl is not None
+
+
+def test_batch_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from segment2inpaint.inpaint import diffusion
+    from segment2inpaint.types import Canvas
+
+    canvas = Canvas(area=1024 * 1024, multiple=8, cell=8)
+    for free, expected in [(1e9, 1), (20e9, 4), (2e11, diffusion.MOST)]:
+        monkeypatch.setattr(diffusion, "free_memory", lambda _, free=free: int(free))
+        assert diffusion.fitting(canvas, torch.float16, "cuda:0") == expected
+    assert diffusion.fitting(canvas, torch.float32, "cpu") == 1
+
+
+def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
+    """Fewer blocks are computed, and one picture leaves nothing behind for the next."""
+    tiny_flows.qwen_image().save_pretrained(tmp_path)
+    fill = Fill(prompt="a red rose", num_inference_steps=6)
+    counts, pictures = [], []
+    for share in (None, 1.0):
+        made = Diffusion(tmp_path, "cpu", tuning=Tuning(block_cache=share))
+        calls: list[int] = []
+        last = made._pipe.transformer.transformer_blocks[-1].attn
+        last.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        pictures.append(made.inpaint([crop], fill)[0])
+        counts.append(len(calls))
+        assert np.array_equal(made.inpaint([crop], fill)[0], pictures[-1])
+    assert 0 < counts[1] < counts[0]
+    with pytest.raises(BadOption, match="--block-cache is of no effect on FluxFillPipeline"):
+        Diffusion(flow, "cpu", tuning=Tuning(block_cache=0.1))
