@@ -1,0 +1,66 @@
+"""Many photos: from a folder, a table or annotations, to the same without their objects.
+
+>>> from segment2inpaint import Points, Request, dataset
+>>> for outcome in dataset.run("photos", Request((Points(((412, 300),)),)), "clean"):
+...     print(outcome.output, outcome.status, outcome.verdict)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import request as json_of
+from ..types import Request
+from .annotated import Area, Pick
+from .engine import Effort, execute, planned
+from .jobs import Json, Outcome, Settings
+from .manifest import to_hf
+from .sources import FORMATS, open_source
+from .store import remote
+
+__all__ = ["FORMATS", "Area", "Effort", "Outcome", "Pick", "Settings", "run", "to_hf"]
+
+
+def run(
+    source: str | Path,
+    request: Request | Mapping[str, Any] | None,
+    out: str | Path,
+    *,
+    format: str = "auto",
+    pick: Pick | None = None,
+    root: str | Path | None = None,
+    globs: tuple[str, ...] = (),
+    retry_failed: bool = False,
+    skip_invalid: bool = False,
+    effort: Effort | None = None,
+    **settings: Any,
+) -> Iterator[Outcome]:
+    """Edit every photo of ``source`` into ``out``; yields what came of each, as it is done.
+
+    ``source`` is a folder, ``.jsonl``, ``.csv``, COCO ``.json``, YOLO ``.yaml``, a folder of
+    Pascal VOC, LabelMe, Parquet files or tars; or a URL of one. ``request`` holds for all
+    photos, and for what rows leave open; a mapping is its JSON, in which a mask or plate may be
+    a folder with one for each photo. ``pick`` chooses among annotated objects. ``settings`` are
+    fields of ``Settings``.
+
+    What an earlier run has done is not done again. It uses processes: a script that calls this
+    needs ``if __name__ == "__main__":``, or ``effort=Effort(workers=0)``. Raises ``BadDataset``
+    before any work if the source has faults, and when the disk is full.
+    """
+    how = Settings(out if remote(str(out)) else str(Path(out).absolute()), **settings)  # type: ignore[arg-type]
+    base = base_of(request)
+    given = open_source(
+        str(source), base, format=format, pick=pick or Pick(),
+        root=str(root) if root else None, globs=globs, out=how.out,
+    )  # fmt: skip
+    with planned(given, how, retry_failed=retry_failed, skip_invalid=skip_invalid) as plan:
+        yield from execute(plan, given, effort or Effort())
+
+
+def base_of(request: Request | Mapping[str, Any] | None) -> Json:
+    """The JSON of a request, or of one that asks for nothing yet."""
+    if request is None:
+        request = Request(())
+    return json_of.dump(request) if isinstance(request, Request) else dict(request)

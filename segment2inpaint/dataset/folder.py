@@ -1,0 +1,116 @@
+"""A folder of photos, one request for all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from .. import images
+from ..types import BadDataset, BadImage
+from . import store
+from .jobs import Item, Json, Problem
+
+PER_PHOTO = ("mask", "plate")  # prompts whose file may be a folder: one file for each photo
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The photos below ``root`` whose relative name matches one of ``globs``, sorted.
+
+    In a glob ``*`` takes in ``/`` too: ``*.jpg`` is of all folders, ``2024/*`` all below one.
+    A mask or plate in ``base`` that is a folder holds one for each photo: of the same
+    relative name, with any suffix.
+    """
+
+    root: str
+    base: Json
+    globs: Sequence[str] = ()
+    leave: str = ""
+    kind = "folder"
+
+    def items(self) -> Iterator[Item | Problem]:
+        """The photos as items. Raises ``BadDataset`` if there are none."""
+        names = [n for n in store.walk(self.root) if is_photo(n) and self._wanted(n)]
+        if not names:
+            raise BadDataset(f"{self.root}: no photos found{self._others()}")
+        beside = _Beside(self.base)
+        for name in names:
+            try:
+                request = beside.request(name)
+            except BadDataset as error:
+                yield Problem(name, str(error))
+                continue
+            photo = store.join(self.root, name)
+            yield Item(photo, writable(name), request, name)
+
+    def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
+        """A folder has no annotations."""
+        return iter(())
+
+    def _wanted(self, name: str) -> bool:
+        inside = self.leave and (name == self.leave or name.startswith(self.leave + "/"))
+        return not inside and (
+            not self.globs or any(fnmatchcase(name, glob) for glob in self.globs)
+        )
+
+    def _others(self) -> str:
+        ends = Counter(PurePosixPath(name).suffix.lower() for name in store.walk(self.root))
+        listed = ", ".join(f"{count} {end or 'without suffix'}" for end, count in ends.items())
+        return f" (there are: {listed})" if listed else "; the folder is empty"
+
+
+def is_photo(name: str) -> bool:
+    """Whether the suffix is that of a picture that can be read here."""
+    if name.lower().endswith(".gif"):
+        return True
+    try:
+        images.format_of(name)
+    except BadImage:
+        return False
+    return True
+
+
+def writable(name: str) -> str:
+    """The name that a photo's result gets: its own, but a GIF becomes a PNG."""
+    return name[:-4] + ".png" if name.lower().endswith(".gif") else name
+
+
+class _Beside:
+    """Finds the mask or plate that belongs to a photo in a folder of them."""
+
+    def __init__(self, base: Json) -> None:
+        self.base = base
+        self.folders: dict[str, dict[str, list[str]]] = {}
+        for prompt in base["prompts"]:
+            for kind in PER_PHOTO:
+                name = prompt.get(kind)
+                if isinstance(name, str) and store.is_folder(name):
+                    self.folders[name] = _by_stem(name)
+
+    def request(self, photo: str) -> Json:
+        if not self.folders:
+            return self.base
+        return {**self.base, "prompts": [self._own(p, photo) for p in self.base["prompts"]]}
+
+    def _own(self, prompt: Json, photo: str) -> Json:
+        ((kind, value),) = prompt.items()
+        if not isinstance(value, str) or value not in self.folders:
+            return prompt
+        stem = str(PurePosixPath(photo).with_suffix(""))
+        names = self.folders[value].get(photo) or self.folders[value].get(stem) or []
+        if len(names) != 1:
+            got = ", ".join(names) or "none"
+            raise BadDataset(f"expected one {kind} {stem}.* in {value}, got {got}")
+        return {kind: store.join(value, names[0])}
+
+
+def _by_stem(folder: str) -> dict[str, list[str]]:
+    """Names below a folder, by name without the suffix: ``a/b.jpg.png`` is for ``a/b.jpg`` too."""
+    found: dict[str, list[str]] = {}
+    for name in store.walk(folder):
+        if is_photo(name):
+            found.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(name)
+    return found

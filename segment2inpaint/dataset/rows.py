@@ -1,0 +1,213 @@
+"""JSONL and CSV with a row for each object: rows of one photo are edited together.
+
+Keys (CSV columns) of a row, all but ``photo`` optional:
+
+* ``photo``: path or URL, relative to the root; ``output``: its name below the output folder;
+  ``id`` and ``label``: for the manifest.
+* ``points``, ``not_points``: ``[[x, y], ...]``, in CSV ``x,y;x,y``; ``boxes``: ``[[x0, y0, x1,
+  y1], ...]``; ``colors``: ``#rrggbb`` or ``x,y``; ``text``: words; ``mask``, ``plate``: files.
+* any field of ``Refine`` and ``Fill`` (``dilate``, ``prompt``, ``seed``, ...), ``detector``,
+  ``inpainter``, ``verify``, ``attempts``; or ``request``: a whole one, as ``--json`` prints.
+
+What a row does not say is as on the command line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..types import BadOption, Fill, Refine
+from . import store
+from .folder import writable
+from .jobs import Item, Json, Problem
+
+REFINE = {f.name for f in fields(Refine)}
+FILL = {f.name for f in fields(Fill)}
+REQUEST = {"detector", "inpainter", "verify", "attempts"}
+OWN = {"photo", "output", "id", "label", "request"}
+FILES = ("mask", "plate")
+LENGTHS = ("dilate", "feather")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file, relative to ``root``, completed from ``base``."""
+
+    path: str
+    root: str
+    base: Json
+    kind = "rows"
+
+    def items(self) -> Iterator[Item | Problem]:
+        """Each row as an item, or what is wrong with it."""
+        for number, row in self._rows():
+            where = f"{self.path}:{number}"
+            try:
+                if isinstance(row, Exception):
+                    raise row
+                yield self._item(row, where)
+            except (ValueError, TypeError, BadOption) as error:
+                yield Problem(where, str(error).splitlines()[0])
+
+    def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Rows are requests, not annotations."""
+        return iter(())
+
+    def _rows(self) -> Iterator[tuple[int, Any]]:
+        if self.path.lower().endswith(".csv"):
+            text = store.read(self.path).decode("utf-8-sig")
+            reader = csv.DictReader(io.StringIO(text, newline=""))
+            for row in reader:
+                yield reader.line_num, _without_blanks(row)
+            return
+        for number, line in enumerate(store.lines(self.path), 1):
+            if line.strip():
+                yield number, _parsed(line)
+
+    def _item(self, row: Any, where: str) -> Item:
+        if not isinstance(row, Mapping):
+            raise ValueError(f'expected an object such as {{"photo": ...}}, got {row!r:.40}')
+        for key in row:
+            if key not in KEYS:
+                known = ", ".join(sorted(KEYS))
+                raise ValueError(f"unknown key {key!r}; known: {known}")
+        name = row.get("photo")
+        if not isinstance(name, str) or not name:
+            raise ValueError("no photo; every row names one")
+        photo = self._file(name)
+        output = writable(row.get("output") or self._relative(photo))
+        if output.startswith("/") or ".." in PurePosixPath(output).parts:
+            raise ValueError(f"output {output} must stay below the output folder")
+        request = self._request(row)
+        return Item(photo, output, request, where, str(row.get("id", "")), row.get("label", ""))
+
+    def _relative(self, photo: str) -> str:
+        root = self.root.rstrip("/")
+        if store.remote(photo):
+            inside = photo.startswith(root + "/")
+            relative = photo[len(root) + 1 :] if inside else ""
+        else:
+            relative = Path(os.path.relpath(photo, root)).as_posix()
+        if not relative or relative.startswith("../"):
+            raise ValueError(f"{photo} is not below {root}; give --root, or the row an output")
+        return relative
+
+    def _request(self, row: Mapping[str, Any]) -> Json:
+        request = request_of(row, self.base)
+        request["fill"] = self._fill(request["fill"])
+        request["prompts"] = [self._absolute(prompt) for prompt in request["prompts"]]
+        return request
+
+    def _fill(self, fill: Json) -> Json:
+        return {**fill, "picture": self._file(fill["picture"])} if fill.get("picture") else fill
+
+    def _absolute(self, prompt: Json) -> Json:
+        ((kind, value),) = prompt.items()
+        return {kind: self._file(value)} if kind in FILES and isinstance(value, str) else prompt
+
+    def _file(self, name: str) -> str:
+        if store.remote(name) or os.path.isabs(name):
+            return name
+        return store.join(self.root, name)
+
+
+def request_of(row: Mapping[str, Any], base: Json) -> Json:
+    """The request of a row, completed from ``base``. Raises ``ValueError``, ``TypeError``."""
+    if "request" in row:
+        given = row["request"]
+        base = {**base, **(json.loads(given) if isinstance(given, str) else given)}
+    prompts = [prompt for key in PROMPTS if key in row for prompt in PROMPTS[key](row[key])]
+    return {
+        **base,
+        **{key: row[key] for key in REQUEST if key in row},
+        "refine": {**base.get("refine", {}), **{k: _length(k, row[k]) for k in REFINE if k in row}},
+        "fill": {**base.get("fill", {}), **{k: row[k] for k in FILL if k in row}},
+        "prompts": _joined(prompts) or base.get("prompts", []),
+    }
+
+
+def _length(key: str, value: Any) -> Any:
+    """Lengths may be numbers, of pixels."""
+    return str(value) if key in LENGTHS and isinstance(value, int | float) else value
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8-sig"))
+    except ValueError as error:
+        return ValueError(f"not JSON: {error}")
+
+
+def _without_blanks(row: Mapping[str, str]) -> Json:
+    """A CSV row's cells that say something, numbers and truth values as such."""
+    if row.get(None):  # type: ignore[call-overload]
+        return {"more cells than columns": row[None]}  # type: ignore[index]
+    return {key: _value(key, cell) for key, cell in row.items() if cell}
+
+
+def _value(key: str, cell: str) -> Any:
+    if key in OWN | PROMPTS.keys() | {"dilate", "feather", "prompt", "negative_prompt"}:
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _numbers(value: Any, count: int, form: str) -> list[list[int]]:
+    """Tuples of ``count`` numbers: one or several, lists or ``x,y;x,y``. Raises ``ValueError``."""
+    if isinstance(value, str):
+        value = [part.split(",") for part in value.split(";") if part.strip()]
+    if value and not isinstance(value[0], list | tuple):
+        value = [value]
+    try:
+        several = [[round(float(part)) for part in one] for one in value]
+    except (TypeError, ValueError, OverflowError):
+        several = [[]]
+    if any(len(one) != count for one in several):
+        raise ValueError(f"expected {form} in photo pixels, got {value!r:.60}")
+    return several
+
+
+def _color(value: str) -> Json:
+    if value.startswith("#"):
+        if len(value) != 7:
+            raise ValueError(f"expected X,Y or #RRGGBB, got {value}")
+        return {"color": {"rgb": list(bytes.fromhex(value[1:]))}}
+    return {"color": {"at": _numbers(value, 2, "X,Y or #RRGGBB")[0]}}
+
+
+def _several(value: Any) -> list[str]:
+    several = [value] if isinstance(value, str) else value
+    if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
+        raise ValueError(f"expected words or a list of them, got {value!r:.60}")
+    return several
+
+
+PROMPTS: dict[str, Callable[[Any], list[Json]]] = {
+    "points": lambda v: [{"points": {"include": _numbers(v, 2, "X,Y")}}],
+    "not_points": lambda v: [{"points": {"exclude": _numbers(v, 2, "X,Y")}}],
+    "text": lambda v: [{"text": words} for words in _several(v)],
+    "boxes": lambda v: [{"box": box} for box in _numbers(v, 4, "X0,Y0,X1,Y1")],
+    "colors": lambda v: [_color(one) for one in _several(v)],
+    "plate": lambda v: [{"plate": one} for one in _several(v)],
+    "mask": lambda v: [{"mask": one} for one in _several(v)],
+}
+
+
+def _joined(prompts: list[Json]) -> list[Json]:
+    """``points`` and ``not_points`` of a row are one object's."""
+    clicks = [p["points"] for p in prompts if "points" in p]
+    rest = [p for p in prompts if "points" not in p]
+    return [{"points": {k: v for one in clicks for k, v in one.items()}}, *rest] if clicks else rest
+
+
+ASKED = REFINE | FILL | REQUEST | PROMPTS.keys()  # what of a row determines a request
+KEYS = OWN | ASKED

@@ -1,0 +1,143 @@
+"""``report.html``, as a file in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from many import IN_PLACE, batch, red, save
+from PIL import Image
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "</script><img src=x onerror=alert(1)>.png"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of every kind: clean, failed its checks, broken, copied."""
+    home = tmp_path_factory.mktemp("report")
+    for number in range(4):
+        save(home / f"in/good{number}.png", number)
+    busy = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    busy[::4] = 255
+    busy[18:30, 20:34] = (220, 30, 30)
+    Image.fromarray(busy).save(home / "in/busy.png")
+    (home / "in/broken.png").write_bytes(b"no")
+    data = {
+        "images": [
+            {"id": i, "file_name": path.name, "width": 64, "height": 48}
+            for i, path in enumerate(sorted((home / "in").iterdir()))
+        ],
+        "categories": [{"id": 1, "name": HOSTILE}],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "iscrowd": 0, "area": 168,
+             "bbox": [20, 16, 14, 14], "segmentation": [[20, 16, 34, 16, 34, 30, 20, 30]]}
+            for i in range(5)
+        ],
+    }  # fmt: skip
+    (home / "in/coco.json").write_text(json.dumps(data))
+    result = batch(home / "in/coco.json", home / "out", "--inpainter", "telea", *IN_PLACE)
+    assert result.exit_code == 3, result.output
+    return home / "out"
+
+
+def embedded(out: Path) -> dict[str, Any]:
+    page = (out / "report.html").read_text()
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_what_it_holds(out: Path) -> None:
+    """Counts of all, a picture for each that was painted, nothing from elsewhere."""
+    data = embedded(out)
+    assert data["statuses"] == {"copied": 1, "done": 4, "failed": 1}
+    assert sum(data["verdicts"].values()) == 5
+    assert len(data["cards"]) == 5
+    assert data["cards"][0]["verdict"] == "failed"  # the worst first
+    shown = [card for card in data["cards"] if card["picture"]]
+    assert len(shown) == 4
+    strip = base64.b64decode(shown[0]["picture"].partition(",")[2])
+    assert strip.startswith(b"\xff\xd8\xff")
+    page = (out / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
+    assert all(sum(bins) == 4 for bins in data["scores"].values())
+
+
+@pytest.fixture
+def page(out: Path) -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        faults: list[str] = []
+        tab.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("dialog", lambda dialog: faults.append(dialog.message))
+        tab.on("request", lambda r: faults.append(r.url) if r.url[:4] == "http" else None)
+        tab.goto((out / "report.html").as_uri())
+        yield tab
+        browser.close()
+        assert not faults
+
+
+@pytest.mark.slow
+def test_filters_and_search(page: Any) -> None:
+    cards = page.locator("article")
+    assert cards.count() == 5
+    assert "6 of 6 photos: 1 copied, 4 done, 1 failed" in page.locator("#summary").inner_text()
+    failed = page.locator("article[data-verdict=failed]").count()
+    page.click("button[data-verdict=failed]")
+    assert page.get_attribute("button[data-verdict=failed]", "aria-pressed") == "false"
+    assert cards.count() == 5 - failed
+    page.click("button[data-verdict=failed]")
+    page.fill("#search", "broken")
+    assert cards.count() == 1
+    assert "not a picture" in cards.inner_text()
+    page.fill("#search", "nothing of the kind")
+    assert cards.count() == 0
+    assert page.locator("#count").inner_text() == "0 shown"
+
+
+@pytest.mark.slow
+def test_pictures_and_histograms(page: Any) -> None:
+    """Thumbnails are decoded; charts count every photo; names are text, whatever they hold."""
+    widths = page.eval_on_selector_all(
+        "article img", "all => Promise.all(all.map(i => i.decode().then(() => i.naturalWidth)))"
+    )
+    assert len(widths) == 4
+    assert min(widths) > 100
+    labels = page.eval_on_selector_all("svg", "all => all.map(s => s.getAttribute('aria-label'))")
+    assert any(label.startswith("seconds a photo") for label in labels)
+    assert any(label.startswith("ghost") for label in labels)
+    heights = page.eval_on_selector_all(
+        "svg rect", "all => all.map(r => +r.getAttribute('height'))"
+    )
+    assert max(heights) == 70
+    assert HOSTILE in page.locator("article").nth(1).inner_text()
+    assert page.locator("article img[src=x]").count() == 0
+
+
+def test_no_more_than_a_sample_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst are shown, and the page says that there are more."""
+    from segment2inpaint.dataset import report
+
+    monkeypatch.setattr(report, "SHOWN", 2)
+    for number in range(12):
+        save(tmp_path / f"in/{number:02d}.png", number)
+    (tmp_path / "in/11.png").write_bytes(b"no")
+    red(tmp_path / "in", tmp_path / "out")
+    data = embedded(tmp_path / "out")
+    assert [card["output"] for card in data["cards"]] == ["11.png", "00.png"]
+    assert data["statuses"] == {"done": 11, "failed": 1}
