@@ -1,0 +1,178 @@
+"""Work in the background: looks, of which a newer one replaces an older, and jobs in a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from ..types import Progress, Segment2InpaintError
+from .desk import Full, Gone, new_id
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+FINISHED = ("done", "failed", "cancelled")
+REMEMBERED = 500  # finished jobs that can still be asked about
+
+T = TypeVar("T")
+log = logging.getLogger("segment2inpaint.web")
+
+
+class Superseded(Segment2InpaintError):
+    """A newer look of the same page has replaced this one."""
+
+
+class Cancelled(Exception):
+    """Raised inside of a job to end it."""
+
+
+class Looks:
+    """Quick work that a page waits for, two at a time.
+
+    Of the same ``slot`` only the newest is wanted: older ones still waiting end as
+    ``Superseded``.
+    """
+
+    def __init__(self, waiting: int, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="look")
+        self._waiting, self._most = 0, waiting
+        self._newest: dict[str, Future[Any]] = {}
+
+    async def run(self, work: Callable[[], T], slot: str = "") -> T:
+        """What ``work`` gives. Raises ``Full``, ``Superseded`` and what ``work`` raises."""
+        if self._waiting >= self._most:
+            raise Full("the server is busy: too many clicks are waiting; try again in a moment")
+        future = self._pool.submit(work)
+        older = self._newest.get(slot) if slot else None
+        if older:
+            older.cancel()
+        if slot:
+            self._newest[slot] = future
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(future)
+        except (CancelledError, asyncio.CancelledError):
+            if future.cancelled() and self._newest.get(slot) is not future:
+                raise Superseded("a newer click has replaced this one") from None
+            raise
+        finally:
+            self._waiting -= 1
+            if self._newest.get(slot) is future:
+                del self._newest[slot]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(eq=False)
+class Job:
+    """Something that takes a while: where it stands, and the id of what came of it."""
+
+    photo: str
+    id: str = field(default_factory=new_id)
+    state: State = "queued"
+    stage: str = ""
+    share: float = 0.0
+    result: str | None = None
+    error: dict[str, str] | None = None
+    number: int = 0
+    wish: threading.Event = field(default_factory=threading.Event)  # to be cancelled
+
+    def progress(self, stage: str, share: float) -> None:
+        """Note how far it is. Raises ``Cancelled`` if it is no longer wanted."""
+        if self.wish.is_set():
+            raise Cancelled
+        self.stage, self.share = stage, share
+
+
+class Jobs:
+    """Jobs one after the other, in the order in which they came."""
+
+    def __init__(self, queue: int) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+        self._most, self._count = queue, 0
+
+    def start(self, photo: str, work: Callable[[Progress], str]) -> Job:
+        """Put ``work``, which returns the id of its result, at the queue's end.
+
+        Raises ``Full``.
+        """
+        with self._lock:
+            unfinished = [job for job in self._jobs.values() if job.state not in FINISHED]
+            if len(unfinished) > self._most:
+                raise Full(f"the server is busy: {len(unfinished)} jobs are waiting; try later")
+            self._count += 1
+            job = Job(photo, number=self._count)
+            self._jobs[job.id] = job
+            for old in [j for j in self._jobs.values() if j.state in FINISHED][:-REMEMBERED]:
+                del self._jobs[old.id]
+        self._pool.submit(partial(self._run, job, work))
+        return job
+
+    def get(self, name: str) -> Job:
+        """Raises ``Gone``."""
+        job = self._jobs.get(name)
+        if job is None:
+            raise Gone("no such job on the server")
+        return job
+
+    def place(self, job: Job) -> int:
+        """How many jobs are before it."""
+        with self._lock:
+            return sum(
+                other.state not in FINISHED and other.number < job.number
+                for other in self._jobs.values()
+            )
+
+    def cancel(self, name: str) -> Job:
+        """End a job: at once if it waits, else at its next step. Raises ``Gone``."""
+        job = self.get(name)
+        job.wish.set()
+        with self._lock:
+            if job.state == "queued":
+                job.state = "cancelled"
+        return job
+
+    async def wait(self, job: Job, seconds: float) -> None:
+        """Until the job has moved on, at most so long."""
+        before = job.state, job.stage, round(job.share, 2), self.place(job)
+        for _ in range(int(seconds / 0.05)):
+            if job.state in FINISHED:
+                return
+            await asyncio.sleep(0.05)
+            if (job.state, job.stage, round(job.share, 2), self.place(job)) != before:
+                return
+
+    def close(self) -> None:
+        for job in list(self._jobs.values()):
+            job.wish.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, job: Job, work: Callable[[Progress], str]) -> None:
+        with self._lock:
+            if job.state != "queued":
+                return
+            job.state = "running"
+        try:
+            job.result = work(job.progress)
+            job.share, job.state = 1.0, "done"
+        except Cancelled:
+            job.state = "cancelled"
+        except Segment2InpaintError as error:
+            job.error, job.state = told(error), "failed"
+        except Exception:
+            log.exception("job %s failed", job.id)
+            text = "something broke on the server; its terminal says what"
+            job.error, job.state = {"kind": "Broken", "message": text}, "failed"
+
+
+def told(error: Segment2InpaintError) -> dict[str, str]:
+    """An error as JSON data."""
+    return {"kind": type(error).__name__, "message": str(error)}

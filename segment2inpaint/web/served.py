@@ -1,0 +1,93 @@
+"""What all routes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
+
+from fastapi import Response
+
+from .. import images
+from ..editor import Editor
+from ..images import Photo
+from ..types import Image, Points, Progress, Request, Segment2InpaintError
+from .desk import Desk, Store
+from .jobs import Job, Jobs, Looks
+from .limits import Limits
+
+T = TypeVar("T")
+
+KEEP = {"cache-control": "private, max-age=86400, immutable"}  # of what an id always means
+SUFFIX = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif"}
+MIME = {"JPEG": "image/jpeg", "TIFF": "image/tiff", "BMP": "image/bmp", "AVIF": "image/avif"}
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A detector that can do before a click what does not depend on it."""
+
+    def prepare(self, images: Sequence[Image]) -> None: ...
+
+
+@dataclass(eq=False)
+class Served:
+    """The editor, and the photos and the work of its clients."""
+
+    editor: Editor
+    limits: Limits
+    store: Store = field(init=False)
+    looks: Looks = field(init=False)
+    files: Looks = field(init=False)
+    jobs: Jobs = field(init=False)
+    downloads: Jobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.limits)
+        self.looks = Looks(self.limits.waiting)
+        self.files = Looks(self.limits.waiting)  # whole pictures: few at a time, they are large
+        self.jobs = Jobs(self.limits.queue)
+        self.downloads = Jobs(self.limits.queue)
+
+    def read(self, data: bytes, name: str) -> Photo:
+        """A photo out of an upload. Raises ``BadImage``."""
+        return images.read(data, name=name, max_pixels=self.limits.pixels)
+
+    def prepare(self, desk: Desk) -> None:
+        """Let a network look at the photo before it is clicked; nothing for other detectors."""
+        click = Request((Points(((0, 0),)),))
+        with suppress(Segment2InpaintError):  # a click will tell
+            detector = self.editor.detector(self.editor.resolved(click, paint=False).detector)
+            if isinstance(detector, Prepared):
+                detector.prepare([desk.photo.image])
+
+    def edit(self, desk: Desk, work: Callable[[Progress], str]) -> Job:
+        """A job on a photo, which stays on the server as long."""
+
+        def held(progress: Progress) -> str:
+            desk.busy += 1
+            try:
+                return work(progress)
+            finally:
+                desk.busy -= 1
+                self.store.settle()
+
+        return self.jobs.start(desk.id, held)
+
+    def close(self) -> None:
+        for line in (self.looks, self.files, self.jobs, self.downloads):
+            line.close()
+
+
+def file_of(data: bytes, kind: str, name: str) -> Response:
+    """A picture to save, under this name and the suffix of its format."""
+    media = MIME.get(kind, f"image/{kind.lower()}")
+    quoted = f"{name}.{SUFFIX[kind]}".encode("ascii", "replace").decode().replace("?", "_")
+    headers = {**KEEP, "content-disposition": f'attachment; filename="{quoted}"'}
+    return Response(data, media_type=media, headers=headers)
+
+
+def stem(name: str) -> str:
+    """A file's name without its suffix."""
+    return name.rpartition(".")[0] or name
