@@ -38,6 +38,7 @@ FAULTS = {
     "repeats": ("repeats",),
 }
 DOUBTED, FAILED = 0.07, 0.01  # of the sound results of the tuning half
+MARGIN = 0.5  # of logit, on top: there are few scenes to tune on
 CANDIDATES = (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", 1000))
 Rows = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ def fit(name: str, results: list[Judged]) -> None:
     totals, worse = sound @ weights, faulty @ weights
     constant = -float(np.quantile(totals, 1 - DOUBTED))
     # where the two lie far apart, in the middle between them
-    most = float(np.quantile(totals, 1 - FAILED))
+    most = float(np.quantile(totals, 1 - FAILED)) + MARGIN
     most = max(most, (most + float(np.quantile(worse, 0.05))) / 2)
     threshold = float(1 / (1 + np.exp(-(most + constant))))
     numbers = ", ".join(f"{w:.2f}" for w in weights)

@@ -6,29 +6,60 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .editor import Editor, mask, remove, replace
     from .images import Photo, read, write
     from .pipeline import Pipeline
-    from .types import Box, Color, Fill, OwnMask, Plate, Points, Refine, Request, Result
+    from .types import (
+        Box,
+        Candidate,
+        Color,
+        Everything,
+        Fill,
+        Length,
+        OwnMask,
+        Picture,
+        Plate,
+        Points,
+        Refine,
+        Request,
+        Result,
+        Segment2InpaintError,
+        Text,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Box",
+    "Candidate",
     "Color",
+    "Editor",
+    "Everything",
     "Fill",
+    "Length",
     "OwnMask",
     "Photo",
+    "Picture",
     "Pipeline",
     "Plate",
     "Points",
     "Refine",
     "Request",
     "Result",
+    "Segment2InpaintError",
+    "Text",
+    "mask",
     "read",
+    "remove",
+    "replace",
     "write",
 ]
 
-_ELSEWHERE = {"Photo": "images", "read": "images", "write": "images", "Pipeline": "pipeline"}
+_ELSEWHERE = {
+    **dict.fromkeys(["Editor", "mask", "remove", "replace"], "editor"),
+    **dict.fromkeys(["Photo", "read", "write"], "images"),
+    "Pipeline": "pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -124,7 +124,7 @@ def leftover(seen: View) -> Evidence:
     Compared with sampled colours and places: the 4th nearest of the object, and the 6th of the
     rest, as some of the object may lie there too.
     """
-    near, far = (seen.out > 0) & (seen.out <= 5), (seen.out > 8) & (seen.out < 64)
+    near, far = (seen.out > 0) & (seen.out <= 3), (seen.out > 8) & (seen.out < 64)
     where = np.zeros(seen.hole.shape, np.float32)
     if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
         return Evidence((0.0,), where)

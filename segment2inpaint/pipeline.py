@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from . import edges, masks, shadow, verify, window
+from . import attempts, edges, masks, shadow, verify, window
+from .attempts import Plan, Try
 from .images import Photo
+from .together import Ask, Painted, Run, only, together
 from .types import (
     Alpha,
     BadPrompt,
@@ -19,7 +21,6 @@ from .types import (
     Box,
     Canvas,
     Check,
-    Crop,
     Detector,
     Fill,
     Image,
@@ -34,21 +35,24 @@ from .types import (
     Progress,
     Prompt,
     Refine,
+    Request,
     Result,
-    Verdict,
+    Segment2InpaintError,
+    Settles,
     box_of,
     quiet,
 )
 
-SEEDS = 1000  # from one attempt's seed to the next's: windows take the seeds between
+STEP = 2  # from one window's seed to the next's, see attempts.SEEDS
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """A detector and an inpainter, ready for any number of photos.
 
-    With ``verify``, each result is looked at again, and one that failed is tried again in
-    another way, ``attempts`` times in all; ``others`` are further inpainters for that.
+    ``others`` are further inpainters, for an attempt after a failed one and for candidates of
+    an inpainter that has but one. ``verify`` and ``attempts`` are those of a call; a
+    ``Request`` says for itself.
     """
 
     detector: Detector
@@ -70,51 +74,79 @@ class Pipeline:
         Raises ``NothingFound`` if there is nothing, ``BadPrompt`` for a prompt that makes no
         sense for this photo or detector.
         """
+        request = Request(tuple(prompts), refine, fill, verify=self.verify, attempts=self.attempts)
+        return only(self.many([(photo, request)]))
+
+    def many(
+        self, jobs: Iterable[tuple[Photo, Request]]
+    ) -> Iterator[Result | Segment2InpaintError]:
+        """The results of many photos, in order; for a job that failed, its error.
+
+        Windows of one size share a call of the inpainter, up to its ``canvas.batch``, and so
+        many photos at most are read ahead. A result does not depend on its neighbours.
+        """
+        return together((self.steps(*job) for job in jobs), self.progress)
+
+    def steps(self, photo: Photo, request: Request) -> Run[Result]:
+        """One job, stopping where something is to be painted; see ``together``.
+
+        With ``request.verify`` each result is looked at again, and one that failed is tried
+        again in another way, ``request.attempts`` times in all.
+        """
         clock = _Clock(self.progress)
         with clock("detect"):
-            found = find(self.detector, photo.image, prompts, edge_refine=refine.edge_refine)
-        job = _Job(photo.image, found, prompts)
-        plan: _Plan | None = _Plan(refine, fill, self.inpainter)
-        tries: list[_Try] = []
-        while plan:
-            tries.append(self._tried(job, plan, clock))
-            plan = self._next(tries)
-        ranked = verify.rank([one.checks for one in tries])
-        best = tries[ranked[0]]
+            found = find(
+                self.detector, photo.image, request.prompts, edge_refine=request.refine.edge_refine
+            )
+        job = _Job(photo.image, found, request)
+        plans = attempts.first(request, self.inpainter, self.others)
+        rounds: list[list[Try]] = []
+        limit = request.attempts if request.verify else 1
+        while plans and len(rounds) < max(1, limit):
+            rounds.append((yield from self._tried(job, plans, clock)))
+            tries = [one for latest in rounds for one in latest]
+            plans = attempts.following(tries, rounds[-1], self.others)
+        ranked = attempts.ranked(tries)
+        best = ranked[0]
         with clock("check"):
             changed = changed_outside(photo.image, best.image, best.alpha)
         return Result(
             best.image, best.alpha, tuple(found), changed, clock.seconds, best.settings,
-            best.checks, best.verdict, tuple(one.story(one is best) for one in tries),
+            best.checks, best.verdict,
+            tuple(o.story(n, o is best) for n, latest in enumerate(rounds, 1) for o in latest),
+            tuple(one.candidate for one in ranked[: len(rounds[0])]),
         )  # fmt: skip
 
-    def _tried(self, job: _Job, plan: _Plan, clock: _Clock) -> _Try:
-        """One attempt: refine, plan windows, inpaint, stitch, verify."""
-        refine, fill, canvas = plan.refine, plan.fill, plan.inpainter.canvas
+    def _tried(
+        self, job: _Job, plans: Sequence[Plan], clock: _Clock
+    ) -> Generator[list[Ask], list[Painted], list[Try]]:
+        """Attempts, painted together: refine, plan windows, inpaint, stitch, verify."""
         with clock("refine"):
-            factor = 2.0 if fill.prompt else 1.0
-            alpha, dilate, feather = refined(job.found, job.prompts, refine, canvas, fill, factor)
-            if refine.shadow and not refine.invert:
-                alpha = _shadowed(job, alpha, dilate + feather)
-            windows = _windows(alpha > 0, canvas, fill)
-        with clock("inpaint"):
-            image = self._painted(job.photo, alpha, windows, plan)
-        if fill.picture:
-            alpha = _placed(image, alpha, fill.picture, box_of(masks.union(job.found)))
-        settings = {
-            "detector": self.detector.name,
-            "inpainter": plan.inpainter.name,
-            "dilate": dilate,
-            "feather": feather,
-            "shadow": bool(refine.shadow),
-            "seed": fill.seed,
-            "windows": [{"box": list(w.box), "size": list(w.size)} for w in windows],
-        }
+            made: dict[Any, _Hole] = {}  # candidates that differ in their seed share theirs
+            for plan in plans:
+                key = plan.refine, plan.inpainter.canvas
+                made[key] = made.get(key) or _hole(job, plan)
+            holes = [made[plan.refine, plan.inpainter.canvas] for plan in plans]
+        self.progress("inpaint", 0.0)
+        painted = yield [_ask(job, plan, hole) for plan, hole in zip(plans, holes, strict=True)]
+        clock.add("inpaint", sum(one.seconds for one in painted))
+        return [
+            self._judged(job, plan, hole, one.images, clock)
+            for plan, hole, one in zip(plans, holes, painted, strict=True)
+        ]
+
+    def _judged(
+        self, job: _Job, plan: Plan, hole: _Hole, crops: Sequence[Image], clock: _Clock
+    ) -> Try:
+        """One attempt's painted crops, stitched and verified."""
+        image, alpha = _stitched(job, plan, hole, crops)
         checks: tuple[Check, ...] = ()
-        if self.verify and not refine.invert:
+        if job.request.verify and not plan.refine.invert:
             with clock("verify"):
-                checks = self._checked(job, image, alpha, fill, [w.box for w in windows])
-        return _Try(plan, image, alpha, settings, checks)
+                boxes = [w.box for w in hole.windows]
+                checks = self._checked(job, image, alpha, plan.fill, boxes)
+        settings = {"detector": self.detector.name, **_settings(plan, hole)}
+        return Try(plan, image, alpha, settings, checks)
 
     def _checked(
         self, job: _Job, image: Image, alpha: Alpha, fill: Fill, boxes: Sequence[Box]
@@ -123,36 +155,7 @@ class Pipeline:
         if fill.prompt or fill.picture:
             return verify.replacement(job.photo, image, alpha, bits, boxes)
         checks = verify.removal(job.photo, image, alpha, bits, boxes)
-        return verify.again(checks, self.detector, image, job.prompts, bits, boxes[0])
-
-    def _next(self, tries: Sequence[_Try]) -> _Plan | None:
-        """What to try after these: None if the last has not failed, or nothing else may help.
-
-        What its checks suggest for the mask, else another inpainter, else another seed.
-        """
-        last = tries[-1]
-        if last.verdict != "failed" or len(tries) >= self.attempts or last.plan.fill.picture:
-            return None
-        refine = verify.mended(last.checks, last.plan.refine, last.settings["dilate"])
-        if refine != last.plan.refine:
-            return replace(last.plan, refine=refine)
-        used = [one.plan.inpainter for one in tries]
-        for other in self.others:
-            if other not in used:
-                return replace(last.plan, inpainter=other)
-        return replace(last.plan, fill=replace(last.plan.fill, seed=last.plan.fill.seed + SEEDS))
-
-    def _painted(
-        self, photo: Image, alpha: Alpha, windows: Sequence[window.Window], plan: _Plan
-    ) -> Image:
-        """A copy of the photo with every window inpainted and stitched."""
-        image, canvas, fill = photo.copy(), plan.inpainter.canvas, plan.fill
-        crops = [window.cut(photo, alpha, w, canvas, fill.seed + i) for i, w in enumerate(windows)]
-        for group in _alike(crops):
-            filled = plan.inpainter.inpaint([crops[i] for i in group], fill, self.progress)
-            for i, new in zip(group, filled, strict=True):
-                window.stitch(image, alpha, windows[i], new)
-        return image
+        return verify.again(checks, self.detector, image, job.request.prompts, bits, boxes[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,36 +164,62 @@ class _Job:
 
     photo: Image
     found: Sequence[Mask]
-    prompts: Sequence[Prompt]
+    request: Request
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
-    """What one attempt does."""
+class _Hole:
+    """What an attempt repaints; ``dilate`` and ``feather`` are what ``auto`` came to."""
 
-    refine: Refine
-    fill: Fill
-    inpainter: Inpainter
-
-
-@dataclass(frozen=True, eq=False)
-class _Try:
-    """What one attempt came to."""
-
-    plan: _Plan
-    image: Image
     alpha: Alpha
-    settings: Mapping[str, Any]
-    checks: tuple[Check, ...]
+    dilate: float
+    feather: float
+    windows: Sequence[window.Window]
 
-    @property
-    def verdict(self) -> Verdict | None:
-        return verify.verdict(self.checks) if self.checks else None
 
-    def story(self, kept: bool) -> dict[str, Any]:
-        told = {key: self.settings[key] for key in ("inpainter", "dilate", "shadow", "seed")}
-        scores = {check.name: round(check.score, 3) for check in self.checks}
-        return {**told, "scores": scores, "verdict": self.verdict, "kept": kept}
+def _hole(job: _Job, plan: Plan) -> _Hole:
+    """The alpha and the windows of an attempt."""
+    refine, fill, canvas = plan.refine, plan.fill, plan.inpainter.canvas
+    factor = 2.0 if fill.prompt else 1.0
+    alpha, dilate, feather = refined(job.found, job.request.prompts, refine, canvas, fill, factor)
+    if refine.shadow and not refine.invert:
+        alpha = _shadowed(job, alpha, dilate + feather)
+    return _Hole(alpha, dilate, feather, _windows(alpha > 0, canvas, fill))
+
+
+def _ask(job: _Job, plan: Plan, hole: _Hole) -> Ask:
+    """The crops of an attempt, a seed each."""
+    canvas, seed = plan.inpainter.canvas, plan.fill.seed
+    crops = [
+        window.cut(job.photo, hole.alpha, w, canvas, seed + STEP * i)
+        for i, w in enumerate(hole.windows)
+    ]
+    return Ask(plan.inpainter, plan.fill, crops)
+
+
+def _stitched(job: _Job, plan: Plan, hole: _Hole, crops: Sequence[Image]) -> tuple[Image, Alpha]:
+    """A copy of the photo with every window in it, and the alpha with that of a picture."""
+    image, alpha = job.photo.copy(), hole.alpha
+    for place, crop in zip(hole.windows, crops, strict=True):
+        window.stitch(image, alpha, place, crop)
+    if plan.fill.picture:
+        alpha = _placed(image, alpha, plan.fill.picture, box_of(masks.union(job.found)))
+    return image, alpha
+
+
+def _settings(plan: Plan, hole: _Hole) -> dict[str, Any]:
+    """What ``auto`` resolved to."""
+    return {
+        "inpainter": plan.inpainter.name,
+        "dilate": hole.dilate,
+        "feather": hole.feather,
+        "shadow": bool(plan.refine.shadow),
+        "seed": plan.fill.seed,
+        "fill": dict(plan.inpainter.settled(plan.fill))
+        if isinstance(plan.inpainter, Settles)
+        else {},
+        "windows": [{"box": list(w.box), "size": list(w.size)} for w in hole.windows],
+    }
 
 
 def find(
@@ -268,14 +297,6 @@ def _windows(painted: Bits, canvas: Canvas, fill: Fill) -> list[window.Window]:
     return window.plan(boxes, (height, width), canvas, fill.padding_mask_crop)
 
 
-def _alike(crops: Sequence[Crop]) -> list[list[int]]:
-    """The crops' numbers, grouped by size, in the order of each size's first crop."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for i, crop in enumerate(crops):
-        groups.setdefault(crop.image.shape, []).append(i)
-    return list(groups.values())
-
-
 def _placed(image: Image, alpha: Alpha, picture: Picture, box: Box) -> Alpha:
     """Lay a picture over the old object's box, in place; the alpha of both changes."""
     where, new, share = window.placed(picture, box)
@@ -315,5 +336,7 @@ class _Clock:
         self.progress(stage, 0.0)
         start = perf_counter()
         yield
-        spent = self.seconds.get(stage, 0.0) + perf_counter() - start
-        self.seconds[stage] = round(spent, 3)
+        self.add(stage, perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 3)

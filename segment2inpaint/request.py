@@ -94,7 +94,7 @@ def _dump_prompt(prompt: Prompt) -> dict[str, Any]:
         case OwnMask(source=source) if source:
             return {"mask": source}
         case OwnMask():
-            return {"mask": _runs(prompt.bits)}
+            return {"mask": runs_of(prompt.bits)}
         case Text(threshold=None, pick=()):
             return {"text": prompt.words}
         case Everything():
@@ -136,7 +136,7 @@ def _pairs(points: Any) -> tuple[Point, ...]:
     return tuple((int(x), int(y)) for x, y in points)
 
 
-def _runs(bits: Bits) -> dict[str, list[int]]:
+def runs_of(bits: Bits) -> dict[str, list[int]]:
     """Uncompressed COCO run lengths: column by column, zeros first."""
     flat = np.concatenate([[False], bits.ravel(order="F")])
     starts = np.flatnonzero(np.diff(flat)).tolist()

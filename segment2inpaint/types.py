@@ -17,13 +17,14 @@ Errors::
       NothingFound              no object at the prompt
       ModelMissing              a model that is not on this machine
       BadModel                  a file or folder that is not the model it should be
+      BadDataset                a set of photos that cannot be run as asked
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,10 @@ class ModelMissing(Segment2InpaintError):
 
 class BadModel(Segment2InpaintError):
     """A file or folder that is not the model it should be."""
+
+
+class BadDataset(Segment2InpaintError):
+    """A set of photos that cannot be run as asked."""
 
 
 # --- what to find ---------------------------------------------------------------------------
@@ -258,7 +263,8 @@ class Fill:
     ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
     encoder ignore them. ``padding_mask_crop`` is the context round the mask in photo px,
     None the automatic one. ``picture`` is laid over the filled hole, as large as the old
-    object's box allows and standing on its lower edge.
+    object's box allows and standing on its lower edge. ``candidates`` is how many results to
+    make, ranked by what their verification says.
     """
 
     prompt: str | None = None
@@ -269,6 +275,7 @@ class Fill:
     seed: int = 0
     padding_mask_crop: int | None = None
     picture: Picture | None = None
+    candidates: int = 1
 
 
 @dataclass(frozen=True)
@@ -279,7 +286,8 @@ class Canvas:
     never resampled). ``multiple``: both sides are one. ``cell``: the latent cell in model px
     to which the mask is max-pooled. ``padding``: context each side, as a share of the mean
     side of the mask's box. ``side``: the least side of a window in photo px, where the photo
-    has it.
+    has it. ``batch``: how many crops of one size it paints faster together than one by one.
+    ``seeded``: whether another seed is another result.
     """
 
     area: int | None = None
@@ -287,6 +295,8 @@ class Canvas:
     cell: int = 1
     padding: float = 0.5
     side: int = 64
+    batch: int = 1
+    seeded: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,8 +308,39 @@ class Crop:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How diffusion models run; their pictures differ by rounding, with ``quantize`` by more.
+
+    ``offload`` keeps weights off the GPU until they are needed: whole networks (``model``) or
+    single layers (``group``); ``auto`` if they do not fit. ``batch_size`` None goes by the free
+    memory. ``quantize`` is ``8bit`` or ``4bit``, ``attention`` a backend of diffusers, and
+    ``compile`` compiles the network at its first call. ``block_cache`` lets a transformer skip
+    all but its first block at steps where that changes by less than this share (first-block
+    cache, with Flux.2 Klein and Qwen-Image; 0.05 to 0.2 is usual, more harms the picture).
+    """
+
+    offload: str = "auto"
+    batch_size: int | None = None
+    compile: bool = False
+    attention: str | None = None
+    quantize: str | None = None
+    block_cache: float | None = None
+
+
 Progress = Callable[[str, float], None]
-"""Called with what is being done and how far it is, in [0, 1]."""
+"""Called with what is being done and how far it is, in [0, 1].
+
+What it raises ends the work where it is: with a diffusion model, within one step.
+"""
+
+
+Look = Callable[[Sequence[Image]], None]
+"""Called after each step of a diffusion model with sketches of the crops in work, small ones.
+
+In the thread that asked for the work. Families that pack their latents otherwise than Flux
+give none.
+"""
 
 
 def quiet(stage: str, share: float) -> None:
@@ -337,8 +378,19 @@ class Inpainter(Protocol):
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         """Each crop with its ``bits`` repainted, in order and of the same size.
 
-        What it returns outside ``bits`` is not used.
+        What it returns outside ``bits`` is not used. A crop's result depends on its own seed
+        and not on the crops beside it; of ``fill`` only what to paint is used, so that crops of
+        several photos can share a call.
         """
+        ...
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """An inpainter that has values of its own for what a ``Fill`` leaves open."""
+
+    def settled(self, fill: Fill) -> Mapping[str, Any]:
+        """What it paints with, by the names of ``Fill``, and ``prefill``."""
         ...
 
 
@@ -381,6 +433,17 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidate:
+    """One of the results that a request came to; the fields are those of ``Result``."""
+
+    image: Image
+    alpha: Alpha
+    checks: tuple[Check, ...]
+    verdict: Verdict | None
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What came of a request.
 
@@ -388,7 +451,10 @@ class Result:
     pixels that differ from the photo's where alpha is 0: always 0, or something is broken.
     ``seconds`` is wall time by stage, ``settings`` what ``auto`` resolved to.
     ``checks`` and ``verdict`` tell whether it worked: none and None if nothing was verified.
-    ``attempts`` tells of each attempt, in order: what it tried, its scores, whether it was kept.
+    ``attempts`` tells of each try, in order: of which attempt it was, what it tried, its scores,
+    whether it was kept.
+    ``candidates`` are as many as were asked for, or as there are; the first, the best, is the
+    result itself.
     """
 
     image: Image
@@ -400,6 +466,7 @@ class Result:
     checks: tuple[Check, ...] = ()
     verdict: Verdict | None = None
     attempts: tuple[Mapping[str, Any], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 def box_of(bits: Bits) -> Box:

@@ -1,7 +1,7 @@
 """Did it work: checks of a result, a verdict, and what to try next.
 
 Each check weighs the numbers of ``evidence`` by a logistic regression on scenes with truth, so
-that 7 % of sound results reach a score of 0.5, and about 1 % the threshold where it has failed.
+that 7 % of sound results reach a score of 0.5; 1 % come near the threshold where it has failed.
 ``benchmarks/verify.py`` makes the weights and the thresholds and tells how well they do.
 """
 
@@ -49,33 +49,33 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (5.83,), -2.71, 0.79,
+        evidence.leftover, (5.5,), -2.83, 0.83,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),
     ),
     "ghost": _Rule(
-        evidence.ghost, (5.59, 6.33), -1.37, 0.96,
+        evidence.ghost, (5.59, 6.33), -1.37, 0.97,
         ("the object does not shine through",
          "the object may shine through",
          "the object still shines through"),
     ),
     "stranger": _Rule(
-        evidence.stranger, (4.47, 1.4), 0.38, 0.68,
+        evidence.stranger, (4.47, 1.4), 0.38, 0.78,
         ("nothing new stands there",
          "something may stand there that its surroundings do not explain",
          "something new stands there"),
     ),
     "seam": _Rule(
-        evidence.seam, (0.91, 1.93), -3.04, 0.74,
+        evidence.seam, (0.91, 1.93), -3.04, 0.83,
         ("no seam", "a seam may show", "a seam shows"),
     ),
     "smear": _Rule(
-        evidence.smear, (2.05, 6.66), -0.96, 0.75,
+        evidence.smear, (2.05, 6.66), -0.96, 0.83,
         ("as grained as its surroundings", "may be smeared", "smeared"),
     ),
     "repeats": _Rule(
-        evidence.repeats, (4.0, 1.31), -3.87, 0.66,
+        evidence.repeats, (4.0, 1.31), -3.87, 0.76,
         ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
     ),
 }  # fmt: skip

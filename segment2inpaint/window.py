@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from functools import cache, reduce
+from math import ceil, isqrt, sqrt
 
 import cv2
 import numpy as np
@@ -20,17 +21,26 @@ from .types import Alpha, Bits, Box, Canvas, Crop, Image, Picture, box_of
 
 LEAST_PADDING = 32  # photo px each side
 ASPECT = 2.0  # of a window, at most, where the photo allows it
+# Width to height of the shapes that windows of models with a native area have: few, so that
+# crops of several objects agree in size and can share a call; none costs more than a sixth.
+RATIOS = (1 / 2, 2 / 3, 4 / 5, 1.0, 5 / 4, 3 / 2, 2.0)
 ENLARGE = 2.0  # at most
 NEARLY_ONE = 1.05  # an enlargement below this is not worth resampling for
 
 
 @dataclass(frozen=True)
 class Window:
-    """``box`` of the photo, resampled to ``size`` (h, w), edge-padded to ``padded`` (h, w)."""
+    """``box`` of the photo, resampled to ``size`` (h, w), edge-padded to ``padded`` (h, w).
+
+    ``at`` is where in the padded crop (y, x) it lies. ``exact``: the mask is not enlarged to
+    whole pixels and latent cells, but sampled as diffusers does.
+    """
 
     box: Box
     size: tuple[int, int]
     padded: tuple[int, int]
+    at: tuple[int, int] = (0, 0)
+    exact: bool = False
 
     @property
     def scale(self) -> float:
@@ -45,9 +55,12 @@ def plan(
 
     ``padding`` is the context each side in photo px, None: ``canvas.padding`` of the mean side
     of the mask's box, at least 32 px. Windows lie inside the photo, are shifted rather than
-    cut at its borders, at most 2:1, and enlarged at most 2x.
+    cut at its borders, at most 2:1, and enlarged at most 2x. A model with a native area that is
+    given a ``padding`` has the one window that diffusers' ``padding_mask_crop`` would have.
     """
     masks = list(boxes)
+    if padding is not None and canvas.area and masks:
+        return [_as_diffusers(reduce(Box.union, masks), size, isqrt(canvas.area), padding)]
     while True:
         windows = [_frame(box, size, canvas, padding) for box in masks]
         joined = _join(masks, windows)
@@ -64,11 +77,45 @@ def _frame(box: Box, size: tuple[int, int], canvas: Canvas, padding: int | None)
     height = max(height, ceil(width / ASPECT), canvas.side)
     width = max(width, ceil(height / ASPECT), canvas.side)
     if canvas.area:
-        grow = max(1.0, sqrt(canvas.area / (height * width)) / ENLARGE)
-        height, width = ceil(height * grow), ceil(width * grow)
+        shapes = _shapes(canvas.area, canvas.multiple)
+        high, wide = min(shapes, key=lambda s: max(height / s[0], width / s[1]))
+        grow = max(height / high, width / wide, 1 / ENLARGE)
+        grow = 1.0 if 1 / NEARLY_ONE < grow < 1 else grow
+        height, width = ceil(high * grow), ceil(wide * grow)
     y0, y1 = _shifted(box.y0, box.y1, height, size[0])
     x0, x1 = _shifted(box.x0, box.x1, width, size[1])
     return Box(x0, y0, x1, y1)
+
+
+@cache
+def _shapes(area: int, multiple: int) -> list[tuple[int, int]]:
+    """Sizes (h, w) of about the native area, never above it, for each of ``RATIOS``."""
+
+    def side(length: float) -> int:
+        return max(1, int(length / multiple)) * multiple
+
+    return [(side(sqrt(area / ratio)), side(sqrt(area * ratio))) for ratio in RATIOS]
+
+
+def _as_diffusers(box: Box, size: tuple[int, int], side: int, padding: int) -> Window:
+    """The window that diffusers' ``padding_mask_crop`` cuts for a model of ``side`` x ``side``.
+
+    A square round the padded box, cut off where the photo has no room for it, then centred.
+    """
+    near = box.grown(padding, size)
+    long = max(near.width, near.height)
+    x0, x1 = _squared(near.x0, near.x1, long, size[1])
+    y0, y1 = _squared(near.y0, near.y1, long, size[0])
+    scaled = max(1, side * (y1 - y0) // long), max(1, side * (x1 - x0) // long)
+    at = side // 2 - scaled[0] // 2, side // 2 - scaled[1] // 2
+    return Window(Box(x0, y0, x1, y1), scaled, (side, side), at, exact=True)
+
+
+def _squared(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
+    """A span grown to ``length``, moved to lie in [0, limit), cut off where it is longer."""
+    start = low - (length - (high - low)) // 2
+    start = max(min(start, limit - length), 0)
+    return start, min(start + length, limit)
 
 
 def _shifted(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
@@ -100,6 +147,11 @@ def _join(masks: Sequence[Box], windows: Sequence[Box]) -> list[Box]:
 def _scaled(box: Box, canvas: Canvas) -> Window:
     scale = 1.0
     if canvas.area:
+        for high, wide in _shapes(canvas.area, canvas.multiple):
+            scale = min(high / box.height, wide / box.width, ENLARGE)
+            fits = round(box.height * scale), round(box.width * scale)
+            if high - fits[0] < canvas.multiple and wide - fits[1] < canvas.multiple:
+                return Window(box, fits, (high, wide))
         scale = min(ENLARGE, sqrt(canvas.area / (box.width * box.height)))
         scale = 1.0 if 1 <= scale < NEARLY_ONE else scale
     # never rounded up past the bound on enlargement
@@ -116,11 +168,14 @@ def cut(image: Image, alpha: Alpha, window: Window, canvas: Canvas, seed: int = 
     The mask covers every pixel that will be blended, max-pooled to the latent cell, because
     models sample one mask pixel a cell and would miss the rest.
     """
-    height, width = window.size
-    pad = ((0, window.padded[0] - height), (0, window.padded[1] - width))
+    pad = tuple(
+        (at, whole - at - part)
+        for at, part, whole in zip(window.at, window.size, window.padded, strict=True)
+    )
     crop = np.pad(resampled(image[window.box.slices], window.size), (*pad, (0, 0)), mode="edge")
-    bits = np.pad(_covering(alpha[window.box.slices] > 0, window.size), pad, mode="edge")
-    return Crop(crop, _pooled(bits, canvas.cell), seed)
+    sampled = _sampled if window.exact else _covering
+    bits = np.pad(sampled(alpha[window.box.slices] > 0, window.size), pad, mode="edge")
+    return Crop(crop, bits if window.exact else _pooled(bits, canvas.cell), seed)
 
 
 def resampled(image: Image, size: tuple[int, int]) -> Image:
@@ -129,6 +184,13 @@ def resampled(image: Image, size: tuple[int, int]) -> Image:
         return image
     picture = Pillow.fromarray(np.ascontiguousarray(image))
     return np.asarray(picture.resize(size[::-1], Pillow.Resampling.LANCZOS))
+
+
+def _sampled(bits: Bits, size: tuple[int, int]) -> Bits:
+    """A mask at another size by Lanczos, cut at one half."""
+    grey = Pillow.fromarray(bits.astype(np.uint8) * 255)
+    half: Bits = np.asarray(grey.resize(size[::-1], Pillow.Resampling.LANCZOS)) >= 128
+    return half
 
 
 def _covering(bits: Bits, size: tuple[int, int]) -> Bits:
@@ -152,8 +214,8 @@ def _pooled(bits: Bits, cell: int) -> Bits:
 
 def stitch(image: Image, alpha: Alpha, window: Window, filled: Image) -> None:
     """Blend ``filled`` (of the window's padded size) into ``image``, in place."""
-    height, width = window.size
-    new = resampled(filled[:height, :width], (window.box.height, window.box.width))
+    (y, x), (height, width) = window.at, window.size
+    new = resampled(filled[y : y + height, x : x + width], (window.box.height, window.box.width))
     blend(image[window.box.slices], new, alpha[window.box.slices])
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -61,3 +64,25 @@ class FakeInpainter:
     def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
         self.calls.append(list(crops))
         return [np.full_like(crop.image, self.color) for crop in crops]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a page's server."""
+    from web_server import app, served
+
+    with served(app()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="of the extra [dev]")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as player:
+        made = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield made
+        made.close()

@@ -17,6 +17,7 @@ import tiny_detectors
 from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
+from segment2inpaint.catalogue import Card
 from segment2inpaint.cli import main
 
 SIZE = (120, 160)
@@ -502,3 +503,99 @@ def test_strict_fails_where_the_result_did_but_writes_it(photo: Path, tmp_path: 
     assert "failed" in strict.stderr
     assert out.exists()
     assert run(*words, "-o", out, "--overwrite", "--strict", "--no-verify").exit_code == 0
+
+
+# --- candidates ---------------------------------------------------------------------------------
+
+
+def test_candidates_are_numbered_ranked_and_shown(photo: Path, tmp_path: Path) -> None:
+    """The best first, each with its reasons, and a sheet of all."""
+    out = tmp_path / "out.png"
+    box = ",".join(map(str, DISC_BOX))
+    result = run("remove", photo, "-b", box, "--candidates", 2, "--json", "-o", out)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)["candidates"]
+    assert [one["rank"] for one in told] == [1, 2]
+    files = [tmp_path / "out-1.png", tmp_path / "out-2.png"]
+    assert [one["output"] for one in told] == [str(file) for file in files]
+    assert (loaded(files[0]) != loaded(files[1])).any()
+    assert loaded(tmp_path / "out-candidates.jpg").shape[1] > loaded(photo).shape[1]
+    assert not out.exists()
+    lines = [line for line in result.stderr.splitlines() if line[:1] in "12"]
+    assert [line[:3] for line in lines] == ["1  ", "2  "]
+    assert all("exemplar, seed" in line for line in lines)
+
+
+def test_the_candidates_that_are_kept(photo: Path, tmp_path: Path) -> None:
+    """One of them is OUT itself."""
+    out = tmp_path / "out.png"
+    box = ",".join(map(str, DISC_BOX))
+    words = ["remove", photo, "-b", box, "--inpainter", "telea", "--candidates", 2]
+    result = run(*words, "--keep", 2, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert out.exists()
+    assert not (tmp_path / "out-2.png").exists()
+    assert "not kept" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--keep", "2"], "ranks from 1 to 1"),
+        (["--candidates", "2", "--keep", "0,1"], "ranks from 1 to 2"),
+        (["--candidates", "2", "--keep", "one"], "expected numbers"),
+    ],
+)
+def test_keep_out_of_range(photo: Path, tmp_path: Path, words: list[str], part: str) -> None:
+    result = run("remove", photo, "-p", "80,60", *words, "-o", tmp_path / "out.png")
+    assert result.exit_code == 2
+    assert part in result.stderr
+
+
+def test_one_candidate_goes_to_standard_output(photo: Path) -> None:
+    result = run("remove", photo, "-p", "80,60", "--candidates", 2, "-o", "-")
+    assert result.exit_code == 2
+    assert "--keep" in result.stderr
+
+
+def test_offloading_from_a_cpu(tmp_path: Path, photo: Path) -> None:
+    tiny.stable_diffusion().save_pretrained(tmp_path / "sd")
+    result = run("remove", photo, "-b", "66,46,95,75", "--inpainter", tmp_path / "sd",
+                 "--device", "cpu", "--offload", "model", "-o", tmp_path / "out.png")  # fmt: skip
+    told(result, 1, "--offload model keeps weights off a GPU")
+
+
+def test_a_download_brings_what_the_model_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part told with its size and licence, into the folder that was asked for."""
+    fetched: list[tuple[str, Path]] = []
+
+    def fetch(card: Card, progress: object, *, hub_cache: Path) -> Path:
+        fetched.append((card.name, hub_cache))
+        return hub_cache / card.name
+
+    monkeypatch.setattr("segment2inpaint.download.download", fetch)
+    result = run("models", "download", "kandinsky22-inpaint", "--cache-dir", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert fetched == [("kandinsky22-prior", tmp_path), ("kandinsky22-inpaint", tmp_path)]
+    assert result.stderr.count("licence Apache-2.0") == 2
+    assert "takes about 11.0 GB" in result.stderr
+
+
+def test_doctor_tells_which_models_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from segment2inpaint import device
+
+    monkeypatch.setattr(device, "devices", lambda: ["cuda:0", "cpu"])
+    monkeypatch.setattr(device, "free_memory", lambda _: 10_000_000_000)
+    lines = dict(line.split(None, 1) for line in _generation_lines())
+    assert "sd15-inpaint" in lines["fit"]
+    assert "sdxl-inpaint" in lines["offload"]
+    assert "qwen-image" in lines["large"]
+
+
+def _generation_lines() -> list[str]:
+    """The last word of each row's name, and what it says."""
+    from segment2inpaint.cli.doctor import _generation
+
+    return [f"{key.split()[-1].removeprefix('--')} {value}" for key, value in _generation().items()]

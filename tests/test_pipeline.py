@@ -80,11 +80,11 @@ def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
 def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
     bits = np.zeros((400, 900), np.bool_)
     bits[100:120, 100:120] = bits[100:120, 700:720] = True
-    fake = FakeInpainter()
+    fake = FakeInpainter(Canvas(batch=4))
     pipeline = Pipeline(FakeDetector(bits), fake, attempts=1)
     pipeline(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
     (crops,) = fake.calls
-    assert [crop.seed for crop in crops] == [5, 6]
+    assert [crop.seed for crop in crops] == [5, 7]
 
 
 def test_two_objects_are_two_masks() -> None:
@@ -225,10 +225,10 @@ def test_a_failed_result_is_tried_with_another_seed_and_the_best_is_kept() -> No
     photo, bits = job()
     fake = Fills("second", spoilt(), grained())
     result = Pipeline(FakeDetector(bits), fake)(photo, [])
-    assert fake.seeds == [0, 1000]
+    assert fake.seeds == [0, 1001]
     assert [attempt["verdict"] == "failed" for attempt in result.attempts] == [True, False]
     assert [attempt["kept"] for attempt in result.attempts] == [False, True]
-    assert result.settings["seed"] == 1000
+    assert result.settings["seed"] == 1001
     assert (result.image[70:90, 90:110] == grained()[70:90, 90:110]).all()
     assert result.changed_outside == 0
 

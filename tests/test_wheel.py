@@ -50,6 +50,14 @@ def test_the_cards_travel(site: Path) -> None:
         assert card.stem in run(site, "models", "list")
 
 
+def test_the_page_travels(site: Path) -> None:
+    static = ROOT / "segment2inpaint" / "web" / "static"
+    there = site / "segment2inpaint" / "web" / "static"
+    assert (static / "index.html").is_file()
+    for file in static.iterdir():
+        assert (there / file.name).read_bytes() == file.read_bytes()
+
+
 def test_the_main_job_runs(site: Path, tmp_path: Path) -> None:
     photo = np.full((60, 80, 3), 120, np.uint8)
     photo[20:40, 30:50] = (200, 30, 30)

@@ -29,8 +29,8 @@ from .decode import DAMAGE, decode, formats, line
 from .encode import Notes, encoders
 from .files import check_target, write_bytes
 
-__all__ = ["MAX_PIXELS", "Photo", "check_target", "encode", "format_of", "formats", "photo_of"]
-__all__ += ["read", "read_mask", "touched_blocks", "write", "write_bytes", "write_mask"]
+__all__ = ["MAX_PIXELS", "Photo", "check_target", "encode", "encode_mask", "format_of", "formats"]
+__all__ += ["photo_of", "read", "read_mask", "touched_blocks", "write", "write_bytes", "write_mask"]
 
 Array = NDArray[Any]
 
@@ -335,7 +335,11 @@ def write_mask(
 
     ``source`` is the photo's own file, which is not overwritten without ``overwrite``.
     """
-    values = np.rint(np.asarray(mask, np.float32) * 255).astype(np.uint8)
-    kind = format_of(target)
-    data = encoders()[kind](values[..., None], Notes(), None)
+    data = encode_mask(mask, format_of(target))
     write_bytes(target, data, source=source, overwrite=overwrite)
+
+
+def encode_mask(mask: Bits | Alpha, format: str = "PNG") -> bytes:
+    """The file of a mask as a grey picture, bool or [0, 1] as 0 to 255."""
+    values = np.rint(np.asarray(mask, np.float32) * 255).astype(np.uint8)
+    return encoders()[format](values[..., None], Notes(), None)

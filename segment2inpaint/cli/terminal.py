@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from .. import __version__
 
 if TYPE_CHECKING:
-    from .images import Photo
-    from .types import Mask, Request, Result
+    from ..images import Photo
+    from ..types import Check, Mask, Request, Result
 
+FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
 DOUBT = 0.5  # a lower score is not worth a word
 PATIENCE = 1.0  # s before anything is said
 
@@ -101,8 +102,8 @@ def mask_report(
     photo: Photo, output: str, request: Request, found: Sequence[Mask]
 ) -> dict[str, Any]:
     """What was found, as JSON data."""
-    from .request import dump
-    from .types import box_of
+    from ..request import dump
+    from ..types import box_of
 
     return {
         "version": __version__,
@@ -135,12 +136,42 @@ def summary(output: str, result: Result) -> str:
 
 
 def _judged(result: Result) -> str:
-    """The verdict with the reasons for it, worst first; nothing if there is none."""
+    """The verdict with the reasons for it; nothing if there is none."""
     if not result.verdict:
         return ""
-    bad = sorted((c for c in result.checks if c.failed or c.score >= DOUBT), key=lambda c: -c.score)
+    tries = max((int(one["attempt"]) for one in result.attempts), default=1)
+    after = f" after {tries} attempts" if tries > 1 else ""
+    return f"; {result.verdict}{after}{_reasons(result.checks)}"
+
+
+def _reasons(checks: Sequence[Check]) -> str:
+    """What failed, or else is in doubt, worst first."""
+    bad = sorted((c for c in checks if c.failed or c.score >= DOUBT), key=lambda c: -c.score)
     if any(check.failed for check in bad):
         bad = [check for check in bad if check.failed]
-    tries = len(result.attempts)
-    reasons = ": " + "; ".join(check.sentence for check in bad) if bad else ""
-    return f"; {result.verdict}{f' after {tries} attempts' if tries > 1 else ''}{reasons}"
+    return ": " + "; ".join(check.sentence for check in bad) if bad else ""
+
+
+def candidates(result: Result, files: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Each candidate as JSON data, the best first; ``files`` by rank where they were kept."""
+    return [
+        {
+            "rank": rank,
+            "output": files.get(rank),
+            "seed": one.settings["seed"],
+            "inpainter": one.settings["inpainter"],
+            "verdict": one.verdict,
+            "scores": {check.name: round(check.score, 3) for check in one.checks},
+        }
+        for rank, one in enumerate(result.candidates, 1)
+    ]
+
+
+def ranking(result: Result, files: Mapping[int, str]) -> Iterator[str]:
+    """A line for each of several candidates, the best first, and why it is where it is."""
+    if len(result.candidates) < 2:
+        return
+    for rank, one in enumerate(result.candidates, 1):
+        used = f"{one.settings['inpainter']}, seed {one.settings['seed']}"
+        judged = f"{one.verdict or 'not verified'}{_reasons(one.checks)}"
+        yield f"{rank}  {files.get(rank, 'not kept')} ({used}): {judged}"

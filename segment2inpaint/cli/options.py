@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from .types import Length
+    from ..types import Length
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ def box(text: str) -> tuple[int, ...]:
 
 
 def length(text: str) -> Length:
-    from .types import BadOption, Length
+    from ..types import BadOption, Length
 
     try:
         return Length.parse(text)
@@ -74,8 +74,7 @@ def options(*several: Callable[[Command], Command]) -> Callable[[Command], Comma
 
 file = click.Path(path_type=Path)
 
-prompt_options = options(
-    click.argument("photo", metavar="PHOTO"),
+find_options = options(
     click.option("-p", "--point", "points", type=point, metavar="X,Y", multiple=True,
                  help="A pixel of the object; repeat it for several clicks on one object."),
     click.option("-n", "--not-point", "not_points", type=point, metavar="X,Y", multiple=True,
@@ -111,6 +110,8 @@ prompt_options = options(
     click.option("--max-pixels", type=click.IntRange(1), help="Refuse larger photos."),
 )  # fmt: skip
 
+prompt_options = options(click.argument("photo", metavar="PHOTO"), find_options)
+
 refine_options = options(
     click.option("--dilate", type=length, metavar="auto|12px|3%",
                  help="Grow the mask by this radius."),
@@ -122,6 +123,10 @@ refine_options = options(
     click.option("--edge-refine/--no-edge-refine", default=True, show_default=True,
                  help="Follow the object's edge where a detector found it only roughly."),
 )  # fmt: skip
+
+request_option = click.option("--request", type=file, metavar="JSON",
+                              help="A request as --json prints it and the page saves it, "
+                                   "instead of the options for one.")  # fmt: skip
 
 verify_options = options(
     click.option("--shadow/--no-shadow", default=None,
@@ -135,7 +140,7 @@ verify_options = options(
 
 fill_options = options(
     click.option("--inpainter", default="auto", show_default=True, metavar="NAME",
-                 help="auto, exemplar, telea, ns, a model's name, a folder or a hub id."),
+                 help="auto, exemplar, telea, ns, lama, a model's name, a folder or a hub id."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     click.option("--padding-mask-crop", type=click.IntRange(0), metavar="PX",
                  help="Context round the mask that the inpainter sees.  [default: auto]"),
@@ -145,6 +150,8 @@ fill_options = options(
     click.option("--guidance-scale", type=float, help="[default: the model's]"),
     click.option("--strength", type=click.FloatRange(0, 1, min_open=True),
                  help="[default: the model's]"),
+    click.option("--candidates", type=click.IntRange(1, 64), default=1, show_default=True,
+                 help="Paint so many, and rank them by what their verification says."),
     click.option("--dtype", default="auto", show_default=True, metavar="auto|float32|bfloat16",
                  help="Numbers that a diffusion model computes with."),
 )  # fmt: skip
@@ -159,7 +166,27 @@ target_options = options(
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )  # fmt: skip
 
+tuning_options = options(
+    click.option("--offload", type=click.Choice(["auto", "none", "model", "group"]),
+                 default="auto", show_default=True,
+                 help="Keep a diffusion model's weights off the GPU until they are needed."),
+    click.option("--batch-size", type=click.IntRange(1), metavar="N",
+                 help="Crops painted at once; 1 is exact.  [default: by the free memory]"),
+    click.option("--quantize", type=click.Choice(["8bit", "4bit"]),
+                 help="Keep weights in fewer bits (needs torchao or bitsandbytes)."),
+    click.option("--attention", metavar="BACKEND",
+                 help="Attention of diffusers, such as sage or _native_cudnn."),
+    click.option("--block-cache", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+                 help="Skip the transformer's blocks at steps where its first changes by less, "
+                      "such as 0.1 (Klein, Qwen-Image)."),
+    click.option("--compile", "compile", is_flag=True,
+                 help="Compile a diffusion model at its first call; pays with many photos."),
+)  # fmt: skip
+
 output_options = options(
+    click.option("--keep", type=picks, metavar="N,N",
+                 help="Of --candidates those with these ranks: OUT, or OUT-1, OUT-3 for several.  "
+                      "[default: all]"),
     click.option("--save-mask", type=file, metavar="PNG", help="Also write what was changed."),
     click.option("--preview", type=file, metavar="FILE", help="Also write before | mask | after."),
     click.option("--quality", type=click.IntRange(1, 100),

@@ -1,0 +1,88 @@
+"""The catalogue on the command line: list, show, download."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import terminal
+from .options import file
+
+if TYPE_CHECKING:
+    from ..types import Fill
+
+
+@click.group()
+def models() -> None:
+    """The models in the catalogue, and those on this machine."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """Every model in the catalogue, with its size, and * where it is on this machine."""
+    from .. import catalogue
+
+    for card in catalogue.cards():
+        here = "*" if catalogue.find(card.name) else " "
+        size = catalogue.megabytes(card.size)
+        click.echo(
+            f"{here} {card.name:<21}{card.kind:<11}{size:>8}  {card.licence:<31}{card.title}"
+        )
+
+
+@models.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """All that the catalogue knows of a model."""
+    from .. import catalogue
+
+    card = catalogue.card(name)
+    rows = {
+        "name": card.name,
+        "what": card.title,
+        "kind": card.kind,
+        "licence": card.licence + (", to be accepted on its page first" if card.gated else ""),
+        "page": card.page,
+        "download": f"{catalogue.megabytes(card.size)}, checked by {card.verified}",
+        **({"memory": f"about {catalogue.megabytes(card.memory)}"} if card.memory else {}),
+        **({"needs": card.needs} if card.needs else {}),
+        "revision": card.revision,
+        "here": catalogue.find(name) or f"no; {catalogue.command(name)}",
+        **_values(card.fill, ""),
+        **_values(card.remove, " (remove)"),
+    }
+    for key, value in rows.items():
+        click.echo(f"{key:<26}{value}")
+
+
+def _values(fill: Fill, when: str) -> dict[str, object]:
+    """What differs from a ``Fill`` that says nothing."""
+    plain = type(fill)()
+    named = ((f.name, getattr(fill, f.name)) for f in dataclasses.fields(fill))
+    return {f"{name}{when}": v for name, v in named if v != getattr(plain, name)}
+
+
+@models.command()
+@click.argument("name")
+@click.option("--cache-dir", type=file, metavar="FOLDER",
+              help="Where to keep it.  [default: HF_HUB_CACHE, or Hugging Face's]")  # fmt: skip
+def download(name: str, cache_dir: Path | None) -> None:
+    """Fetch a model and what it needs, tell its licence, and check what came.
+
+    HF_ENDPOINT names a mirror of the hub. What was cut short is gone on with; a model in
+    another FOLDER is found again with HF_HUB_CACHE=FOLDER, or named by its path.
+    """
+    from .. import catalogue
+    from ..download import download as fetch
+
+    card = catalogue.card(name)
+    for part in [catalogue.card(card.needs)] * bool(card.needs) + [card]:
+        size = catalogue.megabytes(part.size) if part.size else "of unknown size"
+        memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
+        click.echo(f"{part.title}: {size}{memory}, licence {part.licence}", err=True)
+        with terminal.Meter() as meter:
+            path = fetch(part, meter, hub_cache=cache_dir)
+        click.echo(path)
