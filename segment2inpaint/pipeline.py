@@ -40,6 +40,7 @@ from .types import (
     Segment2InpaintError,
     Settles,
     box_of,
+    differing,
     quiet,
 )
 
@@ -308,8 +309,7 @@ def _placed(image: Image, alpha: Alpha, picture: Picture, box: Box) -> Alpha:
 
 def changed_outside(before: Image, after: Image, alpha: Alpha) -> int:
     """How many pixels differ where alpha is 0."""
-    differ = (before != after).any(axis=2)
-    return int(np.count_nonzero(differ & (alpha == 0)))
+    return int(np.count_nonzero(differing(before, after) & (alpha == 0)))
 
 
 def preview(before: Image, result: Result, side: int = 1024) -> Image:

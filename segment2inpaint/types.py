@@ -469,6 +469,13 @@ class Result:
     candidates: tuple[Candidate, ...] = ()
 
 
+def differing(one: Image, other: Image) -> Bits:
+    """Where two images of one size differ in any channel, (H, W) bool."""
+    differ = one != other  # numpy's any() along a short last axis is slow
+    somewhere: Bits = differ[..., 0] | differ[..., 1] | differ[..., 2]
+    return somewhere
+
+
 def box_of(bits: Bits) -> Box:
     """The tight box of the True pixels, ``Box(0, 0, 0, 0)`` if there are none."""
     rows = np.flatnonzero(bits.any(axis=1))

@@ -77,5 +77,7 @@ def tree(out: Path) -> dict[str, bytes]:
 
 def finished(out: Path) -> int:
     """How many files of a result are there; safe beside the run that writes them."""
-    found = [name for folder, _, names in os.walk(out) for name in names if ".segment" not in folder]
+    found = [
+        name for folder, _, names in os.walk(out) for name in names if ".segment" not in folder
+    ]
     return sum(not name.endswith(".part") for name in found)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from ..types import Alpha, BadImage, BadOption, Bits, Image, box_of
+from ..types import Alpha, BadImage, BadOption, Bits, Image, box_of, differing
 from . import exif, jpeg
 from .decode import DAMAGE, decode, formats, line
 from .encode import Notes, encoders
@@ -254,7 +254,7 @@ def _changed(photo: Photo, image: Image, alpha: Alpha) -> Bits:
             raise BadImage(f"{photo.name}: expected {what} of size {photo.size}, got {got}")
     changed = np.zeros(photo.size, np.bool_)
     where = box_of(alpha > 0).slices
-    changed[where] = (image[where] != photo.image[where]).any(axis=2) & (alpha[where] > 0)
+    changed[where] = differing(image[where], photo.image[where]) & (alpha[where] > 0)
     return changed
 
 

@@ -24,7 +24,8 @@ def smooth(image: Image, hole: Bits, method: int = TELEA) -> Image:
     # OpenCV neither paints the outermost pixels nor keeps them from the others: so it gets one
     # more all round, which are cut off again, and nothing of what was in the hole.
     blank = image.copy()
-    blank[hole] = image[~hole].mean(axis=0).round()
+    mean = cv2.mean(image, (~hole).astype(np.uint8))[:3]
+    blank[hole] = np.round(mean)
     wide, mask = (
         cv2.copyMakeBorder(a, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
         for a in (blank, hole.astype(np.uint8))
