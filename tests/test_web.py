@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import tiny_detectors
 from click.testing import CliRunner
 from PIL import Image as Pillow
@@ -18,7 +19,7 @@ pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
 from web_server import API, DISC, app, file_of, scene, served
 
-from segment2inpaint import detect
+from segment2inpaint import detect, inpaint
 from segment2inpaint.cli import main
 from segment2inpaint.editor import Editor
 from segment2inpaint.request import dump
@@ -361,6 +362,24 @@ def test_progress_is_told(client: TestClient) -> None:
         seen.add(job["stage"])
     assert {"detect", "verify"} & seen
     assert job["share"] == 1
+
+
+def test_sketches_of_what_a_diffusion_model_paints(tmp_path: Path) -> None:
+    """One after each step, until the picture itself is there."""
+    tiny.stable_diffusion().save_pretrained(tmp_path / "sd")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        TestClient(app(), base_url=HERE) as client,
+    ):
+        patch.setattr(inpaint, "choose", lambda **_: str(tmp_path / "sd"))
+        fill = {"prompt": "a rose", "num_inference_steps": 3}
+        job = finished(client, opened(client), prompts=[ON_DISC], fill=fill)
+        assert (job["state"], job["sketches"]) == ("done", 3)
+        sketch = client.get(f"{API}/jobs/{job['id']}/sketch")
+        assert sketch.headers["content-type"] == "image/jpeg"
+        assert array(sketch.content).shape[2] == 3
+        other = finished(client, opened(client), prompts=[ON_DISC], inpainter="telea")
+        error(client.get(f"{API}/jobs/{other['id']}/sketch"), 404, "no sketch")
 
 
 def test_a_job_that_fails_says_why_in_a_line(client: TestClient) -> None:

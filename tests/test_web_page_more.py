@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 
 pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
@@ -28,6 +29,8 @@ from web_page import (
     tab,
 )
 from web_server import DISC, app, file_of, scene, served
+
+from segment2inpaint import catalogue
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +60,28 @@ def test_candidates_history_and_going_on(server: str, browser: Any) -> None:
         assert lacks(seen(page, *DISC), np.array([200, 60, 60])) > 60
         page.click("#history button >> nth=0")
         page.wait_for_selector("#judging:not([hidden])")
+
+
+def test_a_sketch_of_what_is_painted(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A diffusion model's work is seen while it goes on, and can be ended."""
+    tiny.stable_diffusion().save_pretrained(tmp_path / "sd")
+    here = {"sd15-inpaint": tmp_path / "sd"}
+    monkeypatch.setattr(catalogue, "find", lambda name, **_: here.get(name))
+    with served(app()) as address, tab(browser, address) as page:
+        opened(page)
+        by_color(page)
+        page.click("[data-mode=replace]")
+        page.fill("#steps", "200")
+        page.fill("#prompt", "a rose")
+        expect(page.locator("#run")).to_be_enabled()
+        page.press("#prompt", "Enter")
+        page.wait_for_selector("#busy-sketch:not([hidden])")
+        assert page.evaluate("document.querySelector('#busy-sketch').naturalWidth") > 0
+        page.click("#cancel")
+        page.wait_for_selector("#busy", state="hidden")
+        page.wait_for_selector("#busy-sketch", state="hidden")
 
 
 def test_the_command_and_the_request(server: str, browser: Any) -> None:

@@ -74,7 +74,10 @@ class CommandOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """``place`` is how many jobs are before it, ``share`` how much of its ``stage`` is done."""
+    """``place`` is how many jobs are before it, ``share`` how much of its ``stage`` is done.
+
+    ``sketches`` counts pictures of the work in progress; the latest is at ``/jobs/{id}/sketch``.
+    """
 
     id: str
     photo: str
@@ -82,6 +85,7 @@ class JobOut(BaseModel):
     place: int
     stage: str
     share: float
+    sketches: int
     result: str | None
     error: Fault | None
 

@@ -71,7 +71,10 @@ class Looks:
 
 @dataclass(eq=False)
 class Job:
-    """Something that takes a while: where it stands, and the id of what came of it."""
+    """Something that takes a while: where it stands, and the id of what came of it.
+
+    ``sketch`` is the latest of ``sketches`` JPEGs of a work in progress.
+    """
 
     photo: str
     id: str = field(default_factory=new_id)
@@ -81,6 +84,8 @@ class Job:
     result: str | None = None
     error: dict[str, str] | None = None
     number: int = 0
+    sketch: bytes = b""
+    sketches: int = 0
     wish: threading.Event = field(default_factory=threading.Event)  # to be cancelled
 
     def progress(self, stage: str, share: float) -> None:
@@ -88,6 +93,15 @@ class Job:
         if self.wish.is_set():
             raise Cancelled
         self.stage, self.share = stage, share
+
+    def show(self, sketch: bytes) -> None:
+        """Keep a picture of what there is so far."""
+        self.sketch, self.sketches = sketch, self.sketches + 1
+
+    @property
+    def news(self) -> tuple[str, str, float, int]:
+        """Changes when there is something to tell."""
+        return self.state, self.stage, round(self.share, 2), self.sketches
 
 
 class Jobs:
@@ -98,6 +112,7 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._most, self._count = queue, 0
+        self.current: Job | None = None
 
     def start(self, photo: str, work: Callable[[Progress], str]) -> Job:
         """Put ``work``, which returns the id of its result, at the queue's end.
@@ -142,12 +157,12 @@ class Jobs:
 
     async def wait(self, job: Job, seconds: float) -> None:
         """Until the job has moved on, at most so long."""
-        before = job.state, job.stage, round(job.share, 2), self.place(job)
+        before = job.news, self.place(job)
         for _ in range(int(seconds / 0.05)):
             if job.state in FINISHED:
                 return
             await asyncio.sleep(0.05)
-            if (job.state, job.stage, round(job.share, 2), self.place(job)) != before:
+            if (job.news, self.place(job)) != before:
                 return
 
     def close(self) -> None:
@@ -160,6 +175,7 @@ class Jobs:
             if job.state != "queued":
                 return
             job.state = "running"
+        self.current = job
         try:
             job.result = work(job.progress)
             job.share, job.state = 1.0, "done"

@@ -46,6 +46,14 @@ def routes(served: Served) -> APIRouter:
         await line.wait(line.get(job), wait)
         return job_out(line, line.get(job))
 
+    @router.get("/jobs/{job}/sketch", response_class=PICTURE)
+    def sketch(job: Id) -> Response:
+        """What a diffusion model has painted so far, small, as JPEG; there are ``sketches``."""
+        shown = served.jobs.get(job).sketch
+        if not shown:
+            raise Gone("no sketch of that job")
+        return Response(shown, media_type="image/jpeg", headers={"cache-control": "no-store"})
+
     @router.delete("/jobs/{job}")
     def cancel(job: Id) -> JobOut:
         """End a job: at once if it waits, else at its next step."""
@@ -130,7 +138,7 @@ def job_out(line: Jobs, job: Job) -> JobOut:
     error = Fault(**job.error) if job.error else None
     return JobOut(
         id=job.id, photo=job.photo, state=job.state, place=line.place(job), stage=job.stage,
-        share=round(job.share, 3), result=job.result, error=error,
+        share=round(job.share, 3), sketches=job.sketches, result=job.result, error=error,
     )  # fmt: skip
 
 

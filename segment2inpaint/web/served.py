@@ -13,12 +13,14 @@ from .. import images
 from ..editor import Editor
 from ..images import Photo
 from ..types import Image, Points, Progress, Request, Segment2InpaintError
+from . import tiles
 from .desk import Desk, Store
 from .jobs import Job, Jobs, Looks
 from .limits import Limits
 
 T = TypeVar("T")
 
+SKETCH = 320  # px
 KEEP = {"cache-control": "private, max-age=86400, immutable"}  # of what an id always means
 SUFFIX = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif"}
 MIME = {"JPEG": "image/jpeg", "TIFF": "image/tiff", "BMP": "image/bmp", "AVIF": "image/avif"}
@@ -49,6 +51,12 @@ class Served:
         self.files = Looks(self.limits.waiting)  # whole pictures: few at a time, they are large
         self.jobs = Jobs(self.limits.queue)
         self.downloads = Jobs(self.limits.queue)
+        self.editor.look = self._sketched
+
+    def _sketched(self, crops: Sequence[Image]) -> None:
+        """Let the page see how far a diffusion model is, in the first of its windows."""
+        if self.jobs.current and crops:
+            self.jobs.current.show(tiles.picture(crops[0], SKETCH))
 
     def read(self, data: bytes, name: str) -> Photo:
         """A photo out of an upload. Raises ``BadImage``."""

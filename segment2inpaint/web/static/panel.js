@@ -96,7 +96,6 @@ function setUpFill(app) {
     });
   /** @type {[string, (value: string) => Partial<import("./doc.js").Doc>][]} */
   const fields = [
-    ["prompt", (prompt) => ({ fill: { ...app.doc.fill, prompt } })],
     ["negative", (negative_prompt) => ({ fill: { ...app.doc.fill, negative_prompt } })],
     ["steps", (text) => ({ fill: { ...app.doc.fill, num_inference_steps: number(text) } })],
     ["guidance", (text) => ({ fill: { ...app.doc.fill, guidance_scale: number(text) } })],
@@ -109,6 +108,7 @@ function setUpFill(app) {
   for (const [id, change] of fields)
     at(id).addEventListener("change", (event) =>
       app.commit({ ...app.doc, ...change(/** @type {HTMLInputElement} */ (event.target).value) }));
+  setUpPrompt(app, /** @type {HTMLInputElement} */ (at("prompt")));
   at("verify").addEventListener("change", (event) =>
     app.commit({ ...app.doc, verify: /** @type {HTMLInputElement} */ (event.target).checked }));
   at("get-model").addEventListener("click", () => at("show-models").click());
@@ -118,6 +118,21 @@ function setUpFill(app) {
     at(id).addEventListener("click", () => void app.trying(() => copyCommand(app)));
   for (const id of ["save-request", "save-request-2"])
     at(id).addEventListener("click", () => void app.trying(() => saveRequest(app)));
+}
+
+/** The button follows what is typed; to undo, a whole prompt is one step. @param {App} app @param {HTMLInputElement} field */
+function setUpPrompt(app, field) {
+  let begun = false;
+  field.addEventListener("focus", () => (begun = false));
+  field.addEventListener("input", () => {
+    const doc = { ...app.doc, fill: { ...app.doc.fill, prompt: field.value } };
+    if (begun) app.amend(doc);
+    else app.commit(doc);
+    begun = true;
+  });
+  field.addEventListener("keydown", ({ key, isComposing }) => {
+    if (key === "Enter" && !isComposing) at("run").click();
+  });
 }
 
 /** @param {string} text */

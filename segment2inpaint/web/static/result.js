@@ -79,6 +79,7 @@ async function watch(app, id) {
     if (app.doc.job !== id) return;
     if (!job) continue;
     showJob(job);
+    if (job.sketches) void showSketch(app, job);
     if (job.state === "queued" || job.state === "running") continue;
     const settled = { ...app.doc, job: null };
     app.amend(settled);
@@ -98,6 +99,20 @@ function showJob({ state, place, stage, share }) {
   at("busy-place").textContent = place ? `${place} before you` : share > 0 && share < 1 ? `${Math.round(share * 100)} %` : "";
   if (share > 0) bar.value = share;
   else bar.removeAttribute("value");
+}
+
+/** What a diffusion model has painted so far. @param {App} app @param {{id: string, sketches: number}} job */
+async function showSketch(app, { id, sketches }) {
+  const picture = /** @type {HTMLImageElement} */ (at("busy-sketch"));
+  const shown = `${id} ${sketches}`;
+  if (picture.dataset.shown === shown) return;
+  picture.dataset.shown = shown;
+  const blob = await call("GET", `/jobs/${id}/sketch`).then((answer) => answer.blob()).catch(() => null);
+  if (!blob || app.doc.job !== id) return;
+  URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(blob);
+  await picture.decode().catch(() => {});
+  picture.hidden = app.doc.job !== id;
 }
 
 /** @param {App} app @param {View} view */
@@ -135,6 +150,7 @@ function render(app, view) {
   const { doc } = app;
   if (doc.job) void watch(app, doc.job);
   at("busy").hidden = !doc.job;
+  if (!doc.job) at("busy-sketch").hidden = true;
   at("busy-rough").hidden = !doc.job || app.rough?.job !== doc.job;
   at("judging").hidden = !doc.result;
   at("compare").hidden = !doc.result || app.peeking;
