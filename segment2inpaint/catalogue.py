@@ -6,6 +6,7 @@ Models live in the Hugging Face cache, shared with other programs; a folder laid
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ else:
     import tomli as tomllib
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+OPTIONAL = {"safety_checker", "feature_extractor", "image_encoder"}  # pipelines run without
 WEIGHTS = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"}
 
 
@@ -103,10 +105,12 @@ def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
     the network. ``hub_cache`` is the Hugging Face cache, None the usual one.
     """
     model = card(name)
-    for here in [folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]:
-        if _complete(model, here):
-            return here
-    return None
+    return next((here for here in places(model, hub_cache) if _complete(model, here)), None)
+
+
+def places(model: Card, hub_cache: Path | None = None) -> list[Path]:
+    """Where the model may be on this machine, whole or in part, the best place first."""
+    return [folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]
 
 
 def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> Path:
@@ -170,7 +174,41 @@ def _complete(model: Card, here: Path) -> bool:
     """Whether the folder has what the card, or for want of it a model of any kind, needs."""
     if model.files:
         return all((here / file).is_file() for file in model.files)
-    return any((here / file).is_file() for file in ("model_index.json", "model.safetensors"))
+    if (here / "model_index.json").is_file():
+        return not lacking(here)
+    return (here / "model.safetensors").is_file()
+
+
+def lacking(here: Path) -> list[str]:
+    """The parts that a pipeline's folder should have and does not, or not whole."""
+    try:
+        index = json.loads((here / "model_index.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return ["model_index.json"]
+    return [part for part in parts(index) if part not in OPTIONAL and not _whole(here / part)]
+
+
+def parts(index: Mapping[str, Any]) -> list[str]:
+    """The folders that a pipeline wants: [library, class] pairs, [null, null] for none."""
+    return [k for k, v in index.items() if isinstance(v, list) and len(v) == 2 and v[0]]
+
+
+def _whole(part: Path) -> bool:
+    """Whether the folder is there, and if it is a network's, all of its weights."""
+    here = {path.name for path in part.glob("*")}
+    if "config.json" not in here or here & {"tokenizer_config.json", "preprocessor_config.json"}:
+        return bool(here)
+    weights = {name for name in here if Path(name).suffix in WEIGHTS}
+    shards = [_shards(part / name) for name in here if ".index." in name]
+    return any("-of-" not in name for name in weights) or any(s and s <= weights for s in shards)
+
+
+def _shards(index: Path) -> set[str]:
+    """The files over which a network's weights are spread."""
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 def _about(model: Card) -> str:

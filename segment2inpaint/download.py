@@ -6,7 +6,7 @@ import errno
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
@@ -37,6 +37,7 @@ def download(
     model: Card,
     progress: Progress = quiet,
     *,
+    without: Collection[str] = (),
     hub_cache: Path | None = None,
     endpoint: str | None = None,
     answer: float = ANSWER,
@@ -44,7 +45,8 @@ def download(
 ) -> Path:
     """Fetch the model into the Hugging Face cache, check every file, return its folder.
 
-    Files that are there already are kept. ``endpoint`` is a mirror of the hub, None that of
+    Files that are there already are kept. ``without`` names folders whose weights are not
+    wanted. ``endpoint`` is a mirror of the hub, None that of
     ``HF_ENDPOINT``; ``HF_HUB_OFFLINE`` is obeyed. A hub that is silent for ``answer`` seconds,
     or sends nothing new for ``stall``, is given up. Raises ``ModelMissing`` if the model cannot
     be fetched, ``BadModel`` if what came is not what it should be (it is deleted).
@@ -55,7 +57,7 @@ def download(
     hub = (endpoint or constants.ENDPOINT).rstrip("/")
     try:
         with _quiet_hub():
-            files = _bounded(lambda: _listing(model, hub), answer)
+            files = _bounded(lambda: _listing(model, hub, without), answer)
             _check_room(model, files, where)
             return _fetch(model, files, where, hub, stall, progress)
     except Exception as error:
@@ -65,7 +67,7 @@ def download(
         raise told from error
 
 
-def _listing(model: Card, hub: str) -> list[_File]:
+def _listing(model: Card, hub: str, without: Collection[str] = ()) -> list[_File]:
     """The wanted files of the model on the hub."""
     from huggingface_hub import HfApi
 
@@ -83,7 +85,13 @@ def _listing(model: Card, hub: str) -> list[_File]:
     if missing or not wanted:
         lacks = missing[0] if missing else "weights as .safetensors"
         raise ModelMissing(f"{model.name}: {model.repo} on {hub} has no {lacks}")
-    return [there[name] for name in wanted]
+    return [there[name] for name in wanted if not _weights_of(name, without)]
+
+
+def _weights_of(name: str, folders: Collection[str]) -> bool:
+    """Whether a file is the weights in one of the folders."""
+    path = PurePosixPath(name)
+    return path.suffix == ".safetensors" and str(path.parent) in folders
 
 
 def _wanted(names: list[str]) -> tuple[str, ...]:

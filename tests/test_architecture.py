@@ -14,7 +14,18 @@ PACKAGE = Path(__file__).parent.parent / "segment2inpaint"
 
 LAYERS = [
     {"types"},
-    {"images", "masks", "window", "catalogue", "device", "request", "edges", "shadow", "evidence"},
+    {
+        "images",
+        "masks",
+        "window",
+        "catalogue",
+        "device",
+        "request",
+        "edges",
+        "shadow",
+        "evidence",
+        "libraries",
+    },
     {"download"},
     {"detect", "inpaint", "verify", "together"},
     {"attempts", "overlay"},

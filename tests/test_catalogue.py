@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") 
     here = catalogue.hub_folder(model, hub_cache) / "snapshots" / revision
     for file in {*model.files} - {leave_out} or {"model_index.json"}:
         (here / file).parent.mkdir(parents=True, exist_ok=True)
-        (here / file).touch()
+        (here / file).write_text("{}")
     return here
 
 
@@ -80,6 +81,29 @@ def test_find_a_hub_id(tmp_path: Path) -> None:
     assert find("org/name", hub_cache=tmp_path) is None
     assert find("org/name", hub_cache=tmp_path) != lay(tmp_path, "org/name")
     assert find("org/name", hub_cache=tmp_path) is not None
+
+
+def test_find_wants_every_part_of_a_pipeline(tmp_path: Path) -> None:
+    """Of a model without a list of files, too: what was cut short is not there yet."""
+    here = lay(tmp_path, "org/name")
+    index = {"_class_name": "X", "unet": ["diffusers", "Y"], "scheduler": ["diffusers", "Z"],
+             "image_encoder": [None, None], "safety_checker": ["x", "Optional"]}  # fmt: skip
+    (here / "model_index.json").write_text(json.dumps(index))
+    shards = [f"unet/model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    listed = json.dumps({"weight_map": {"a": Path(shards[0]).name, "b": Path(shards[1]).name}})
+    texts = {"scheduler/scheduler_config.json": "{}", "unet/config.json": "{}"}
+    texts["unet/model.safetensors.index.json"] = listed
+    for name, text in [*texts.items(), *((name, "") for name in shards)]:
+        assert find("org/name", hub_cache=tmp_path) is None, name
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text(text)
+    assert find("org/name", hub_cache=tmp_path) == here
+    for name in shards:
+        (here / name).unlink()
+    (here / "unet" / "model.fp16.safetensors").touch()
+    assert find("org/name", hub_cache=tmp_path) == here
+    (here / "model_index.json").write_text("{")
+    assert find("org/name", hub_cache=tmp_path) is None
 
 
 def test_resolve_paths(tmp_path: Path) -> None:

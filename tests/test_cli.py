@@ -17,7 +17,6 @@ import tiny_detectors
 from click.testing import CliRunner, Result
 from PIL import Image as Pillow
 
-from segment2inpaint.catalogue import Card
 from segment2inpaint.cli import main
 
 SIZE = (120, 160)
@@ -450,22 +449,6 @@ def test_the_weightless_way_needs_no_torch(photo: Path, tmp_path: Path) -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_models_are_listed_and_shown() -> None:
-    listed = run("models", "list").stdout
-    for name in ("sam-vit-b", "sam-vit-l", "sam-vit-h", "sd15-inpaint", "sdxl-inpaint"):
-        assert name in listed
-    shown = run("models", "show", "sam-vit-b").stdout
-    assert "Apache-2.0" in shown
-    assert "facebook/sam-vit-base" in shown
-    told(run("models", "show", "magic"), 1, "magic", "sam-vit-b")
-
-
-def test_doctor_says_what_auto_takes() -> None:
-    said = run("doctor").stdout
-    for part in ("segment2inpaint", "devices", "a click takes", "remove takes", "exemplar"):
-        assert part in said
-
-
 def test_a_missing_library_is_told_in_one_line() -> None:
     """OpenCV on a slim container: the line says what to install."""
     from segment2inpaint.cli import Group
@@ -563,39 +546,3 @@ def test_offloading_from_a_cpu(tmp_path: Path, photo: Path) -> None:
     result = run("remove", photo, "-b", "66,46,95,75", "--inpainter", tmp_path / "sd",
                  "--device", "cpu", "--offload", "model", "-o", tmp_path / "out.png")  # fmt: skip
     told(result, 1, "--offload model keeps weights off a GPU")
-
-
-def test_a_download_brings_what_the_model_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each part told with its size and licence, into the folder that was asked for."""
-    fetched: list[tuple[str, Path]] = []
-
-    def fetch(card: Card, progress: object, *, hub_cache: Path) -> Path:
-        fetched.append((card.name, hub_cache))
-        return hub_cache / card.name
-
-    monkeypatch.setattr("segment2inpaint.download.download", fetch)
-    result = run("models", "download", "kandinsky22-inpaint", "--cache-dir", tmp_path)
-    assert result.exit_code == 0, result.output
-    assert fetched == [("kandinsky22-prior", tmp_path), ("kandinsky22-inpaint", tmp_path)]
-    assert result.stderr.count("licence Apache-2.0") == 2
-    assert "takes about 11.0 GB" in result.stderr
-
-
-def test_doctor_tells_which_models_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from segment2inpaint import device
-
-    monkeypatch.setattr(device, "devices", lambda: ["cuda:0", "cpu"])
-    monkeypatch.setattr(device, "free_memory", lambda _: 10_000_000_000)
-    lines = dict(line.split(None, 1) for line in _generation_lines())
-    assert "sd15-inpaint" in lines["fit"]
-    assert "sdxl-inpaint" in lines["offload"]
-    assert "qwen-image" in lines["large"]
-
-
-def _generation_lines() -> list[str]:
-    """The last word of each row's name, and what it says."""
-    from segment2inpaint.cli.doctor import _generation
-
-    return [f"{key.split()[-1].removeprefix('--')} {value}" for key, value in _generation().items()]

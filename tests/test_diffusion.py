@@ -16,7 +16,7 @@ import tiny_flows
 import torch
 from conftest import FakeInpainter
 
-from segment2inpaint.catalogue import card, find
+from segment2inpaint.catalogue import card
 from segment2inpaint.inpaint import diffusion
 from segment2inpaint.inpaint.diffusion import Diffusion, canvas_of, settings_for
 from segment2inpaint.inpaint.diffusion_call import paint
@@ -350,30 +350,6 @@ def test_not_a_model(folders: dict[str, Path], tmp_path: Path) -> None:
     fails(tmp_path / "empty", "no model_index.json")
     fails(tmp_path / "none", "no such file or folder")
     fails(str(tmp_path / "none"), "no such file or folder")
-
-
-@pytest.mark.parametrize("name", ["sd9", "sd4"])
-def test_a_model_in_one_file(folders: dict[str, Path], tmp_path: Path, name: str) -> None:
-    """Paints what the folder paints; only the count of input channels is read off the file."""
-    file = tmp_path / "tuned.safetensors"
-    tiny.save_single_file(load(folders[name], torch.float32), file)
-    shutil.copytree(folders["sd9"], tmp_path / "tuned")
-    loaded = Diffusion(file, "cpu")
-    assert same(
-        loaded.inpaint([crop()], FILL), Diffusion(folders[name], "cpu").inpaint([crop()], FILL)
-    )
-    assert loaded.canvas.area == 128 * 128
-
-
-def test_single_files_that_cannot_be_used(folders: dict[str, Path], tmp_path: Path) -> None:
-    alone = tmp_path / "alone.safetensors"
-    tiny.save_single_file(load(folders["sd9"], torch.float32), alone)
-    if find("sd15-inpaint") is None:
-        fails(alone, "needs the configuration", "models download sd15-inpaint")
-    damaged = tmp_path / "model.ckpt"
-    damaged.write_bytes(b"123")
-    fails(damaged, "not a readable .safetensors")
-    fails(folders["sd9"] / "unet" / "diffusion_pytorch_model.safetensors", "not a Stable Diff")
 
 
 def test_damaged_models(folders: dict[str, Path], tmp_path: Path) -> None:

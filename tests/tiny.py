@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,7 +122,7 @@ def save_old_tokenizer(tokens: Any, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def text_encoder(tokens: Any, *, projected: bool = False) -> Any:
+def text_encoder(tokens: Any, *, projected: bool = False, hidden: int = 32) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
@@ -132,11 +130,11 @@ def text_encoder(tokens: Any, *, projected: bool = False) -> Any:
         eos_token_id=tokens.eos_token_id,
         pad_token_id=tokens.pad_token_id,
         vocab_size=len(tokens),
-        hidden_size=32,
+        hidden_size=hidden,
         intermediate_size=37,
         num_attention_heads=4,
         num_hidden_layers=2,
-        projection_dim=32,
+        projection_dim=hidden,
     )
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
 
@@ -189,7 +187,9 @@ def flow() -> Any:
     return FlowMatchEulerDiscreteScheduler()
 
 
-def stable_diffusion(channels: int = 9, kind: str = "StableDiffusionInpaintPipeline") -> Any:
+def stable_diffusion(
+    channels: int = 9, kind: str = "StableDiffusionInpaintPipeline", **options: Any
+) -> Any:
     """Nine channels: trained to inpaint. Four: any text-to-image model."""
     import diffusers
 
@@ -199,7 +199,7 @@ def stable_diffusion(channels: int = 9, kind: str = "StableDiffusionInpaintPipel
         vae=vae(),
         text_encoder=text_encoder(tokens),
         tokenizer=tokens,
-        unet=unet(channels, cross_attention_dim=32, attention_head_dim=8),
+        unet=unet(channels, cross_attention_dim=32, attention_head_dim=8, **options),
         scheduler=diffusers.DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -231,95 +231,26 @@ def add_safety_checker(pipe: Any) -> None:
     pipe.register_to_config(requires_safety_checker=True)
 
 
-def save_single_file(pipe: Any, path: Path) -> None:
-    """A tiny Stable Diffusion in one file, under the names that its authors gave its tensors."""
-    from safetensors.torch import save_file
-
-    weights = {}
-    for part, names in ORIGINAL.items():
-        for name, tensor in getattr(pipe, part).state_dict().items():
-            if part == "text_encoder":
-                name = "text_model." + name.removeprefix("text_model.")
-            resnet = part == "unet" and "transformer_blocks" not in name
-            for pattern, original in [*names.items(), *(ORIGINAL_RESNET.items() if resnet else ())]:
-                name = re.sub(pattern, original, name)
-            square = part == "vae" and ".attn_1." in name and tensor.ndim == 2
-            weights[name] = (tensor[..., None, None] if square else tensor).contiguous().clone()
-    save_file(weights, path)
-
-
-def _at(template: str, *terms: tuple[int, int, int]) -> Callable[[re.Match[str]], str]:
-    """Fill in numbers: of each (group, factor, offset), group * factor + offset."""
-
-    def name(found: re.Match[str]) -> str:
-        return template.format(*(int(found[g]) * factor + plus for g, factor, plus in terms))
-
-    return name
-
-
-ORIGINAL: dict[str, dict[str, Any]] = {
-    "text_encoder": {"^": "cond_stage_model.transformer."},
-    "unet": {
-        r"^time_embedding\.linear_1": "time_embed.0",
-        r"^time_embedding\.linear_2": "time_embed.2",
-        r"^conv_in": "input_blocks.0.0",
-        r"^conv_norm_out": "out.0",
-        r"^conv_out": "out.2",
-        r"^down_blocks\.(\d)\.resnets\.0": _at("input_blocks.{}.0", (1, 2, 1)),
-        r"^down_blocks\.(\d)\.attentions\.0": _at("input_blocks.{}.1", (1, 2, 1)),
-        r"^down_blocks\.(\d)\.downsamplers\.0\.conv": _at("input_blocks.{}.0.op", (1, 2, 2)),
-        r"^up_blocks\.0\.upsamplers\.0": "output_blocks.1.2",
-        r"^up_blocks\.0\.resnets\.(\d)": r"output_blocks.\1.0",
-        r"^up_blocks\.0\.attentions\.(\d)": r"output_blocks.\1.1",
-        r"^up_blocks\.1\.resnets\.(\d)": _at("output_blocks.{}.0", (1, 1, 2)),
-        r"^mid_block\.resnets\.(\d)": _at("middle_block.{}", (1, 2, 0)),
-        r"^mid_block\.attentions\.0": "middle_block.1",
-        "^": "model.diffusion_model.",
-    },
-    "vae": {
-        r"down_blocks\.(\d)\.resnets": r"down.\1.block",
-        r"down_blocks\.(\d)\.downsamplers\.0": r"down.\1.downsample",
-        r"up_blocks\.(\d)\.resnets": _at("up.{}.block", (1, -1, 3)),
-        r"up_blocks\.(\d)\.upsamplers\.0": _at("up.{}.upsample", (1, -1, 3)),
-        r"mid_block\.resnets\.(\d)": _at("mid.block_{}", (1, 1, 1)),
-        r"mid_block\.attentions\.0": "mid.attn_1",
-        "conv_shortcut": "nin_shortcut",
-        "conv_norm_out": "norm_out",
-        "group_norm": "norm",
-        r"to_([qkv])": r"\1",
-        r"to_out\.0": "proj_out",
-        "^": "first_stage_model.",
-    },
-}
-ORIGINAL_RESNET = {
-    r"\.norm1\.": ".in_layers.0.",
-    r"\.conv1\.": ".in_layers.2.",
-    r"\.norm2\.": ".out_layers.0.",
-    r"\.conv2\.": ".out_layers.3.",
-    r"\.time_emb_proj\.": ".emb_layers.1.",
-    r"\.conv_shortcut\.": ".skip_connection.",
-}
-
-
-def stable_diffusion_xl() -> Any:
+def stable_diffusion_xl(channels: int = 9) -> Any:
+    """Its text encoders differ in width, by which diffusers tells them apart in a file."""
     import diffusers
 
     torch.manual_seed(0)
     tokens = tokenizer()
     return diffusers.StableDiffusionXLInpaintPipeline(
         vae=vae(),
-        text_encoder=text_encoder(tokens),
-        text_encoder_2=text_encoder(tokens, projected=True),
+        text_encoder=text_encoder(tokens, hidden=24),
+        text_encoder_2=text_encoder(tokens, projected=True, hidden=40),
         tokenizer=tokens,
         tokenizer_2=tokenizer(),
         unet=unet(
-            9,
+            channels,
             attention_head_dim=(2, 4),
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,
             transformer_layers_per_block=(1, 2),
-            projection_class_embeddings_input_dim=6 * 8 + 32,
+            projection_class_embeddings_input_dim=6 * 8 + 40,
             cross_attention_dim=64,
         ),
         scheduler=diffusers.EulerDiscreteScheduler(

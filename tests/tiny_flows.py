@@ -17,7 +17,7 @@ from tiny_texts import (
 )
 
 
-def stable_diffusion_3() -> Any:
+def stable_diffusion_3(**options: Any) -> Any:
     from diffusers import SD3Transformer2DModel, StableDiffusion3InpaintPipeline
 
     torch.manual_seed(0)
@@ -32,14 +32,15 @@ def stable_diffusion_3() -> Any:
         caption_projection_dim=32,
         pooled_projection_dim=64,
         out_channels=16,
+        **options,
     ).eval()
     tokens = tokenizer()
     return StableDiffusion3InpaintPipeline(
         transformer=transformer,
         scheduler=flow(),
         vae=flow_vae(16),
-        text_encoder=text_encoder(tokens, projected=True),
-        text_encoder_2=text_encoder(tokens, projected=True),
+        text_encoder=text_encoder(tokens, projected=True, hidden=24),
+        text_encoder_2=text_encoder(tokens, projected=True, hidden=40),
         text_encoder_3=t5(64),
         tokenizer=tokens,
         tokenizer_2=tokens,
@@ -63,7 +64,7 @@ def flux(kind: str = "FluxInpaintPipeline") -> Any:
         joint_attention_dim=32,
         pooled_projection_dim=32,
         axes_dims_rope=[4, 4, 8],
-        guidance_embeds=fill,
+        guidance_embeds=fill or "Kontext" in kind,
     ).eval()
     tokens = tokenizer()
     return getattr(diffusers, kind)(

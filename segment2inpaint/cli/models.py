@@ -12,6 +12,9 @@ from . import terminal
 from .options import file
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..catalogue import Card
     from ..types import Fill
 
 
@@ -72,17 +75,33 @@ def _values(fill: Fill, when: str) -> dict[str, object]:
 def download(name: str, cache_dir: Path | None) -> None:
     """Fetch a model and what it needs, tell its licence, and check what came.
 
+    NAME may also be a model in one .safetensors file (FILE, or FILE@MODEL): then only what the
+    file lacks is fetched, of a model of its family, or of MODEL.
+
     HF_ENDPOINT names a mirror of the hub. What was cut short is gone on with; a model in
     another FOLDER is found again with HF_HUB_CACHE=FOLDER, or named by its path.
     """
     from .. import catalogue
     from ..download import download as fetch
 
-    card = catalogue.card(name)
-    for part in [catalogue.card(card.needs)] * bool(card.needs) + [card]:
+    card, without = _wanted(name)
+    for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
         size = catalogue.megabytes(part.size) if part.size else "of unknown size"
         memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
-        click.echo(f"{part.title}: {size}{memory}, licence {part.licence}", err=True)
+        what = "" if without else f"{size}{memory}, "
+        click.echo(f"{part.title}: {what}licence {part.licence}, from {part.repo}", err=True)
         with terminal.Meter() as meter:
-            path = fetch(part, meter, hub_cache=cache_dir)
+            path = fetch(part, meter, without=without, hub_cache=cache_dir)
         click.echo(path)
+
+
+def _wanted(name: str) -> tuple[Card, Collection[str]]:
+    """The card of a name, or the one that lends a file what it lacks; folders left out."""
+    from .. import catalogue, inpaint
+
+    model, base, _ = inpaint.split(name)
+    if not Path(model).is_file():
+        return catalogue.card(name), ()
+    from ..inpaint.diffusion_file import read, to_fetch
+
+    return to_fetch(read(Path(model)), base)

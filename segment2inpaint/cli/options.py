@@ -140,7 +140,8 @@ verify_options = options(
 
 fill_options = options(
     click.option("--inpainter", default="auto", show_default=True, metavar="NAME",
-                 help="auto, exemplar, telea, ns, lama, a model's name, a folder or a hub id."),
+                 help="auto, exemplar, telea, ns, lama, a model's name, a folder, a hub id or a "
+                      ".safetensors file."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     click.option("--padding-mask-crop", type=click.IntRange(0), metavar="PX",
                  help="Context round the mask that the inpainter sees.  [default: auto]"),

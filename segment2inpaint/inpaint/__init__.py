@@ -51,8 +51,9 @@ def load(
 ) -> Inpainter:
     """The inpainter of a name in the table, a catalogue card, a folder, a file or a hub id.
 
-    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps laid over it;
-    ``look`` is given sketches of a diffusion model's work.
+    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps laid over it,
+    ``FILE@MODEL`` a file that takes what it lacks from a model; ``look`` is given sketches of a
+    diffusion model's work.
     Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a model not on this machine.
     """
     from .. import catalogue
@@ -61,7 +62,7 @@ def load(
         made: Inpainter = _backend(name)()
         return made
     known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
-    name, plus, lora = name.partition("+")
+    name, base, lora = split(name)
     if name != "diffusion" and name not in known and not Path(name).exists() and "/" not in name:
         listed = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *known]))
         raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
@@ -72,8 +73,21 @@ def load(
         return made
     path = catalogue.resolve(wanted, "diffusion")
     exemplar = _backend("exemplar")()
-    made = _backend("diffusion")(path, device, dtype, tuning, exemplar, wanted + plus + lora, look)
+    card = f"{wanted}+{lora}" if lora else wanted
+    made = _backend("diffusion")(path, device, dtype, tuning, exemplar, card, look, base)
     return made
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """Model, base and LoRA of ``MODEL@BASE+LORA``, the latter two empty where they are not."""
+    if Path(name).exists():
+        return name, "", ""
+    model, at, rest = name.rpartition("@")
+    if not at:
+        model, _, lora = name.partition("+")
+        return model, "", lora
+    base, _, lora = rest.partition("+")
+    return model, base, lora
 
 
 def _backend(name: str) -> Any:

@@ -17,6 +17,7 @@ import torch
 from segment2inpaint.catalogue import Card, cards, resolve
 from segment2inpaint.device import choose as choose_device
 from segment2inpaint.device import free_memory
+from segment2inpaint.inpaint import diffusion_file
 from segment2inpaint.inpaint.diffusion_call import (
     OutOfMemory,
     Step,
@@ -27,13 +28,10 @@ from segment2inpaint.inpaint.diffusion_call import (
 )
 from segment2inpaint.inpaint.diffusion_fast import placed
 from segment2inpaint.inpaint.diffusion_few import few_steps
-from segment2inpaint.inpaint.diffusion_load import (
-    choose_dtype,
-    load,
-    parameters,
-    quiet_libraries,
-)
+from segment2inpaint.inpaint.diffusion_folder import parameters
+from segment2inpaint.inpaint.diffusion_load import choose_dtype, load
 from segment2inpaint.inpaint.smooth import smooth
+from segment2inpaint.libraries import quiet_libraries
 from segment2inpaint.types import (
     BadOption,
     Canvas,
@@ -69,7 +67,7 @@ class Diffusion:
     ``canvas`` is read off the model. ``prefill`` fills the hole for a removal that keeps a part
     of what is in it; ``card`` names the card, else the first of the same family
     serves; ``CARD+LORA`` lays a LoRA for few steps over it. ``look`` sees
-    sketches of the crops in work.
+    sketches of the crops in work. ``base`` names the model that lends a file what it lacks.
     Raises ``ModelMissing``, ``BadModel``, ``BadOption``.
     """
 
@@ -84,16 +82,18 @@ class Diffusion:
         prefill: Inpainter | None = None,
         card: str = "",
         look: Look | None = None,
+        base: str = "",
     ) -> None:
         place = choose_device(device)
         path = model if isinstance(model, Path) else resolve(model, "diffusion")
-        pipe = load(path, choose_dtype(dtype, place), tuning.quantize)
-        base, _, lora = (card or str(model)).partition("+")
-        self._card = card_of(type(pipe).__name__, base)
+        pipe = load(path, choose_dtype(dtype, place), tuning.quantize, base)
+        name, _, lora = (card or str(model)).partition("+")
+        family = diffusion_file.read(path).card if path.is_file() else name
+        self._card = card_of(type(pipe).__name__, base, family)
         if lora:
             self._card = few_steps(pipe, self._card, lora)
         try:
-            with memory(), quiet_libraries():
+            with memory(), quiet_libraries("diffusers", "transformers"):
                 self._pipe = placed(pipe, place, tuning)
         except OutOfMemory:
             raise too_large() from None
@@ -207,15 +207,15 @@ def _renamed(settled: Mapping[str, Any], guidance: str) -> dict[str, Any]:
     return {names.get(k, k): v for k, v in settled.items() if k != "prefill"}
 
 
-def card_of(pipeline: str, name: str = "") -> Card:
-    """The card of this name, or else the first of the same pipeline class.
+def card_of(pipeline: str, *names: str) -> Card:
+    """The card of the first of these names, or else the first of the same pipeline class.
 
     Without a card, the whole hole is painted anew (some pipelines would keep part of the old
     object by default), all else is left to the pipeline.
     """
     same = [card for card in cards() if card.kind == "inpainter" and card.pipeline == pipeline]
-    named = [card for card in same if name in (card.name, card.repo)]
-    unknown = Card(name, name, "", fill=Fill(strength=1.0), remove=Fill(prompt=BACKGROUND))
+    named = [card for name in names for card in same if name in (card.name, card.repo)]
+    unknown = Card("", "", "", fill=Fill(strength=1.0), remove=Fill(prompt=BACKGROUND))
     return (named or same or [unknown])[0]
 
 

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from segment2inpaint.inpaint.diffusion_load import parameters, quiet_libraries
+from segment2inpaint.inpaint.diffusion_folder import parameters
+from segment2inpaint.libraries import quiet_libraries
 from segment2inpaint.types import BadModel, BadOption, Crop, Image, Look
 
 KEPT = 8  # prompts whose embeddings are kept
@@ -44,7 +45,7 @@ def paint(
         pixels, refused = _called(pipe, crops, settings, step, look)
         if not np.isfinite(pixels).all() and pipe.dtype != torch.float32:
             warnings.warn(f"{pipe.dtype} overflowed in this model, using float32", stacklevel=3)
-            with quiet_libraries():
+            with quiet_libraries("diffusers", "transformers"):
                 pipe.to(torch.float32)
             pixels, refused = _called(pipe, crops, settings, step, look)
     if any(refused):

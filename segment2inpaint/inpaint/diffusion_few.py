@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.catalogue import Card, card, resolve
-from segment2inpaint.inpaint.diffusion_load import quiet_libraries
+from segment2inpaint.libraries import quiet_libraries
 from segment2inpaint.types import BadModel, BadOption, Fill
 
 
@@ -32,7 +32,7 @@ def few_steps(pipe: Any, base: Card, name: str) -> Card:
 def lay_over(pipe: Any, folder: Path, file: str) -> None:
     """Add the weights to the network's own, for good."""
     try:
-        with quiet_libraries():
+        with quiet_libraries("diffusers", "transformers"):
             pipe.load_lora_weights(folder, weight_name=file, local_files_only=True)
             pipe.fuse_lora()
             pipe.unload_lora_weights()
