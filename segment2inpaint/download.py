@@ -71,9 +71,13 @@ def _listing(model: Card, hub: str, without: Collection[str] = ()) -> list[_File
     """The wanted files of the model on the hub."""
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=hub).model_info(
-        model.repo, revision=model.revision, files_metadata=True, timeout=ANSWER
-    )
+    try:
+        info = HfApi(endpoint=hub).model_info(
+            model.repo, revision=model.revision, files_metadata=True, timeout=ANSWER
+        )
+    except (ValueError, TypeError, KeyError) as error:  # a proxy's page to log in, say
+        what = "answers, but not as a hub of models does"
+        raise ModelMissing(f"{model.name}: {hub} {what}; check HF_ENDPOINT and proxies") from error
     there = {
         s.rfilename: _File(
             s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs is not None else s.blob_id or ""
@@ -265,6 +269,12 @@ def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2Inpai
         return ModelMissing(f"{model.name} is gated; {how}")
     if isinstance(error, errors.RepositoryNotFoundError) or status == 401:
         return ModelMissing(f"{model.name}: {hub} has no {model.repo}, or it needs: hf auth login")
+    if status == 404:
+        return ModelMissing(
+            f"{model.name}: {hub} has no revision {model.revision} of {model.repo}; "
+            "get a newer segment2inpaint, or lay the model into "
+            f"{folder() / model.name}"
+        )
     if status is not None:
         return ModelMissing(f"{model.name}: {hub} answered {status}; try again later")
     if isinstance(error, OSError) or any(map(_is_network, causes)):

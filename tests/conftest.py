@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,3 +87,19 @@ def browser() -> Iterator[Any]:
         made = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Saved pipelines: SD 1.5 for inpainting, plain SD, SDXL. To be read only."""
+    import tiny
+
+    made = {
+        "sd9": tiny.stable_diffusion(9),
+        "sd4": tiny.stable_diffusion(4, "StableDiffusionPipeline"),
+        "sdxl": tiny.stable_diffusion_xl(),
+    }
+    root = tmp_path_factory.mktemp("pipelines")
+    for name, pipe in made.items():
+        pipe.save_pretrained(root / name)
+    return {name: root / name for name in made}

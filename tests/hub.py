@@ -23,6 +23,7 @@ class Hub:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     served: dict[str, bytes] = field(default_factory=dict)  # instead of ``files``
+    listing: bytes = b""  # instead of the true one
     status: int = 200
     error: str = ""
     cut: bool = False  # every file is broken off in the middle
@@ -65,7 +66,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             if path.startswith("/api/models/"):
-                return self.send(json.dumps(listing(hub)).encode(), body=True)
+                return self.send(hub.listing or json.dumps(listing(hub)).encode(), body=True)
             name = path.split("/resolve/", 1)[1].partition("/")[2]
             content = hub.served.get(name, hub.files[name])
             return self.send(content, body=body, cut=hub.cut)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +12,18 @@ import tiny
 import tiny_flows
 import torch
 from conftest import FakeInpainter
+from crops import FILL, close, crop, same
 
 from segment2inpaint.catalogue import card
 from segment2inpaint.inpaint import diffusion
 from segment2inpaint.inpaint.diffusion import Diffusion, canvas_of, settings_for
-from segment2inpaint.inpaint.diffusion_call import paint
 from segment2inpaint.inpaint.diffusion_load import choose_dtype, load
-from segment2inpaint.types import BadModel, BadOption, Crop, Fill, ModelMissing, Tuning
-
-FILL = Fill(prompt="a red rose", num_inference_steps=3, strength=1.0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by sharing work than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved pipelines: SD 1.5 for inpainting, plain SD, SDXL."""
-    made = {
-        "sd9": tiny.stable_diffusion(9),
-        "sd4": tiny.stable_diffusion(4, "StableDiffusionPipeline"),
-        "sdxl": tiny.stable_diffusion_xl(),
-    }
-    root = tmp_path_factory.mktemp("pipelines")
-    for name, pipe in made.items():
-        pipe.save_pretrained(root / name)
-    return {name: root / name for name in made}
+from segment2inpaint.types import BadModel, BadOption, Crop, Fill, Tuning
 
 
 @pytest.fixture(scope="module")
 def model(folders: dict[str, Path]) -> Diffusion:
     return Diffusion(folders["sd9"], "cpu")
-
-
-def crop(height: int = 64, width: int = 96, seed: int = 0) -> Crop:
-    y, x = np.mgrid[:height, :width]
-    image = np.stack([127 + 100 * np.sin(x / 9), 127 + 100 * np.cos(y / 7), x + y], -1)
-    bits = np.zeros((height, width), bool)
-    bits[height // 4 : height // 2, width // 4 : width // 2] = True
-    return Crop(image.astype(np.uint8), bits, seed)
-
-
-def close(a: list[Any], b: list[Any], by: int = 1) -> bool:
-    """Equal but for rounding."""
-    return all(abs(x.astype(int) - y).max() <= by for x, y in zip(a, b, strict=True))
-
-
-def same(a: list[Any], b: list[Any]) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 # --- the families ------------------------------------------------------------------------------
@@ -289,93 +244,6 @@ def test_memory_runs_out_for_many(folders: dict[str, Path]) -> None:
     with pytest.warns(UserWarning, match="going on with 2 at once"):
         assert close(loaded.inpaint(crops, FILL), whole)
     assert loaded.canvas.batch == 2
-
-
-# --- loading -------------------------------------------------------------------------------------
-
-
-def copy(folders: dict[str, Path], target: Path, name: str = "sd9") -> Path:
-    shutil.copytree(folders[name], target / name)
-    return target / name
-
-
-def fails(folder: Path | str, *words: str) -> None:
-    with pytest.raises((BadModel, ModelMissing)) as caught:
-        Diffusion(folder, "cpu")
-    text = str(caught.value)
-    assert "\n" not in text
-    assert all(word in text for word in (str(folder), *words))
-
-
-def test_half_precision_files_only(folders: dict[str, Path], tmp_path: Path) -> None:
-    """A folder as ``models download`` makes it: fp16 files, computed in float32 on a CPU."""
-    tiny.stable_diffusion(9).to(torch.float16).save_pretrained(tmp_path / "half", variant="fp16")
-    assert not list(tmp_path.rglob("unet/diffusion_pytorch_model.safetensors"))
-    loaded = Diffusion(tmp_path / "half", "cpu")
-    assert loaded._pipe.dtype == torch.float32
-    assert loaded.inpaint([crop()], FILL)[0].shape == (64, 96, 3)
-
-
-@pytest.mark.parametrize(
-    ("name", "make"),
-    [("sd15-inpaint", tiny.stable_diffusion), ("sdxl-inpaint", tiny.stable_diffusion_xl)],
-)
-def test_the_files_of_a_card_are_enough(tmp_path: Path, name: str, make: Callable[[], Any]) -> None:
-    """Nothing but what a download brings, in the form that those repositories have it."""
-    pipe = make().to(torch.float16)
-    pipe.save_pretrained(tmp_path, variant="fp16")
-    for part in tmp_path.glob("tokenizer*"):
-        tiny.save_old_tokenizer(pipe.tokenizer, part)
-    wanted = {tmp_path / file for file in card(name).files}
-    for path in [path for path in tmp_path.rglob("*") if path.is_file() and path not in wanted]:
-        path.unlink()
-    painted = [Diffusion(tmp_path, "cpu").inpaint([crop()], FILL)]
-    pipe.to(torch.float32).set_progress_bar_config(disable=True)
-    whole = settings_for(FILL, card(name))
-    assert close(painted[0], paint(pipe, [crop()], whole, lambda *_: None))
-
-
-def test_safety_checker_that_was_not_downloaded(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = copy(folders, tmp_path)
-    path = folder / "model_index.json"
-    index = json.loads(path.read_text())
-    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
-    index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
-    path.write_text(json.dumps(index))
-    assert Diffusion(folder, "cpu")._pipe.safety_checker is None
-
-
-def test_not_a_model(folders: dict[str, Path], tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "no model_index.json")
-    fails(tmp_path / "none", "no such file or folder")
-    fails(str(tmp_path / "none"), "no such file or folder")
-
-
-def test_damaged_models(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = copy(folders, tmp_path)
-    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    fails(folder, "cannot be loaded")
-    weights.unlink()
-    fails(folder, "cannot be loaded")
-    shutil.rmtree(folder / "vae")
-    fails(folder, "'vae' is missing")
-    (folder / "model_index.json").write_text("{")
-    fails(folder, "damaged")
-
-
-@pytest.mark.parametrize(
-    ("kind", "word"),
-    [
-        ("PixArtAlphaPipeline", "no inpainting"),
-        ("NoSuchPipeline", "no inpainting"),
-        ("StableDiffusionControlNetInpaintPipeline", "needs more"),
-    ],
-)
-def test_families_that_do_not_inpaint(tmp_path: Path, kind: str, word: str) -> None:
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": kind}))
-    fails(tmp_path, word)
 
 
 def test_nothing_is_said_to_the_terminal(

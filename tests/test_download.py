@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -95,12 +96,41 @@ def test_the_hub_breaks_off_again_and_again(hub: Hub, tmp_path: Path) -> None:
         (403, "", "is gated"),
         (401, "", "has no org/toy, or it needs: hf auth login"),
         (404, "RepoNotFound", "has no org/toy"),
+        (404, "RevisionNotFound", "has no revision main of org/toy"),
+        (404, "EntryNotFound", "has no revision main of org/toy"),
+        (429, "", "answered 429; try again later"),
         (500, "", "answered 500"),
     ],
 )
 def test_the_hub_refuses(hub: Hub, tmp_path: Path, status: int, error: str, word: str) -> None:
     hub.status, hub.error = status, error
     refused(hub, tmp_path, word)
+
+
+@pytest.mark.parametrize("page", [b"<html>log in</html>", b"[1, 2]", b"{}"])
+def test_something_else_answers(hub: Hub, tmp_path: Path, page: bytes) -> None:
+    """Such as a proxy that wants one to log in."""
+    hub.listing = page
+    refused(hub, tmp_path, "not as a hub of models does; check HF_ENDPOINT and proxies")
+
+
+def test_an_address_that_is_none(tmp_path: Path) -> None:
+    refused(Hub(url="nonsense"), tmp_path, "cannot be fetched from nonsense", "http://")
+
+
+def test_a_hub_without_its_encryption(hub: Hub, tmp_path: Path) -> None:
+    hub.url = hub.url.replace("http:", "https:")
+    refused(hub, tmp_path, "cannot be fetched from https:", "SSL")
+
+
+def test_the_disk_fills_up_meanwhile(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    refused(hub, tmp_path, f"disk full while writing to {tmp_path}; free some space")
 
 
 def test_a_file_that_the_hub_lacks(hub: Hub, tmp_path: Path) -> None:

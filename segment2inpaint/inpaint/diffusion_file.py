@@ -246,8 +246,8 @@ def opened(
 ) -> Any:
     """The file's parts and the folder's others in one pipeline, without a safety checker.
 
-    ``options`` are those of ``pipeline.from_pretrained``. Raises ``BadModel`` for tensors that
-    are missing, and whatever diffusers raises.
+    ``options`` are those of ``pipeline.from_pretrained``. Raises ``BadModel`` for a network that
+    is not whole, and whatever diffusers raises.
     """
     try:
         own = _networks(contents, folder, index, options)
@@ -259,7 +259,6 @@ def opened(
     left_out: dict[str, Any] = dict.fromkeys(p for p in unused if p not in own)
     if "safety_checker" in left_out:
         left_out["requires_safety_checker"] = False
-    _check_whole(contents, own)
     return pipeline.from_pretrained(
         folder, variant=variant(folder, index), **left_out, **own, **options
     )
@@ -320,12 +319,3 @@ def _texts(
         text.tie_weights()  # T5 has one matrix under two names, and files have one of them
         text.eval()  # diffusers leaves T5 as if it were to be trained
     return made
-
-
-def _check_whole(contents: Contents, own: Mapping[str, Any]) -> None:
-    """Raises ``BadModel`` for a network that the file fills in part."""
-    for part, network in own.items():
-        empty = [name for name, weight in network.named_parameters() if weight.is_meta]
-        if empty:
-            what = f"{len(empty)} tensors of its {part} are missing, such as {empty[0]}"
-            raise BadModel(f"{contents.file}: {what}; get the model again")

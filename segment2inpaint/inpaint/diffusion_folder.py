@@ -21,19 +21,43 @@ INPAINT_CLASS = {
 }
 PRIOR = "kandinsky22-prior"
 
+VOCABULARIES = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model"}
+
 
 def read_index(model: Path) -> dict[str, Any]:
     """``model_index.json``. Raises ``BadModel``."""
     if not model.is_dir():
         raise BadModel(f"{model}: no such file or folder")
     path = model / "model_index.json"
-    try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadModel(f"{model}: not a diffusers model, it has no model_index.json") from None
-    except ValueError as error:
-        raise BadModel(f"{path}: damaged: {error}") from error
+    if not path.is_file():
+        raise BadModel(f"{model}: not a diffusers model, it has no model_index.json")
+    index = _table(path)
+    if not isinstance(index.get("_class_name"), str):
+        raise BadModel(f"{path}: damaged: expected a pipeline's _class_name")
     return index
+
+
+def check_texts(model: Path, index: dict[str, Any]) -> None:
+    """Raises ``BadModel`` for a configuration that is damaged, and for a tokenizer without words:
+    transformers makes one of nothing without a word."""
+    for part in parts(index):
+        for path in (model / part).glob("*config.json"):
+            _table(path)
+        if part.startswith("tokenizer") and (model / part).is_dir():
+            names = {path.name for path in (model / part).iterdir()}
+            if not names & VOCABULARIES:
+                raise BadModel(f"{model}: {part} has no vocabulary; download the model again")
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises ``BadModel``."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadModel(f"{path}: damaged: {error}; download the model again") from error
+    if not isinstance(table, dict):
+        raise BadModel(f"{path}: damaged: expected a JSON object; download the model again")
+    return table
 
 
 def opened(model: Path, index: dict[str, Any], pipeline: Any, options: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import torch
 
 from segment2inpaint.inpaint import diffusion_file
 from segment2inpaint.inpaint.diffusion_fast import quantization
-from segment2inpaint.inpaint.diffusion_folder import inpaint_class, opened, read_index
+from segment2inpaint.inpaint.diffusion_folder import check_texts, inpaint_class, opened, read_index
 from segment2inpaint.libraries import quiet_libraries
 from segment2inpaint.types import BadModel, BadOption, Segment2InpaintError
 
@@ -57,7 +57,8 @@ def load(model: Path, dtype: torch.dtype, quantize: str | None = None, base: str
         pipe = _loaded(model, dtype, quantize, base)
     pipe.set_progress_bar_config(disable=True)
     for chatter in CHATTER:
-        logging.getLogger(chatter).setLevel(logging.ERROR)
+        logging.getLogger(chatter).setLevel(logging.CRITICAL)
+    _check_whole(model, pipe)
     return mended(pipe)
 
 
@@ -66,7 +67,8 @@ def _loaded(model: Path, dtype: torch.dtype, quantize: str | None, base: str) ->
     contents = diffusion_file.read(model) if model.is_file() else None
     folder = diffusion_file.lender(contents, base) if contents else model
     index = read_index(folder)
-    pipeline = inpaint_class(folder, str(index.get("_class_name")))
+    pipeline = inpaint_class(folder, index["_class_name"])
+    check_texts(folder, index)
     options: dict[str, Any] = {"local_files_only": True, _dtype_keyword(): dtype}
     if quantize:
         options["quantization_config"] = quantization(quantize, dtype, index)
@@ -82,6 +84,16 @@ def _loaded(model: Path, dtype: torch.dtype, quantize: str | None, base: str) ->
             f"{model}: cannot be loaded as {pipeline.__name__}{using}: {_reason(error, folder)}; "
             "get the model again"
         ) from error
+
+
+def _check_whole(model: Path, pipe: Any) -> None:
+    """Raises ``BadModel`` for a network that was filled in part; diffusers leaves that as it is."""
+    for part, network in pipe.components.items():
+        weights = network.named_parameters() if isinstance(network, torch.nn.Module) else []
+        empty = [name for name, weight in weights if weight.is_meta]
+        if empty:
+            what = f"{len(empty)} tensors of its {part} are missing, such as {empty[0]}"
+            raise BadModel(f"{model}: {what}; get the model again")
 
 
 def _reason(error: Exception, folder: Path) -> str:
