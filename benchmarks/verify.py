@@ -1,17 +1,21 @@
 """How well the checks of ``segment2inpaint.verify`` tell faulty removals from sound ones.
 
-    S2I_EVAL=FOLDER python benchmarks/verify.py [--fills N]
+    S2I_EVAL=FOLDER python benchmarks/verify.py [--fills N] [--runs N]
 
 Half of the scenes (every other one of each kind) is for tuning: logistic weights and thresholds
 are fitted there and printed as they belong into ``verify.RULES``. All figures are for the other
 half, with the weights and thresholds that the package has. ``--fills`` fills N scenes with four
 candidates each and tells whether the ranking finds the one that is nearest to the truth.
+``--runs`` removes the object from N photos, by a click, its box and its mask, and tells what
+share of the whole run (read, find, fill, verify, write) is verification.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -19,14 +23,15 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from faults import Case, Scene, alpha_of, cases, scenes
+from faults import Bits, Case, Scene, alpha_of, bits, cases, scenes
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
-from segment2inpaint import evidence, inpaint, shadow, verify
+from segment2inpaint import Editor, evidence, images, inpaint, shadow, verify
 from segment2inpaint.images import photo_of
+from segment2inpaint.masks import innermost
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Check, Fill, Mask, OwnMask, box_of
+from segment2inpaint.types import Check, Fill, Mask, OwnMask, Points, Prompt, Request, box_of
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {
@@ -66,7 +71,7 @@ class Judged:
 def judged(case: Case, tuning: bool) -> Judged:
     box = box_of(case.alpha > 0)
     checks = verify.removal(case.before, case.after, case.alpha, case.bits, [box])
-    view = evidence.view(case.before, case.after, case.alpha, case.bits)
+    view = evidence.view(case.before, case.after, case.alpha, case.bits, box)
     return Judged(
         case.scene, case.fault, tuning,
         {name: rule.look(view).numbers for name, rule in verify.RULES.items()},
@@ -80,6 +85,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     ask.add_argument("--fills", type=int, default=0, metavar="N", help="scenes to fill and rank")
+    ask.add_argument("--runs", type=int, default=0, metavar="N", help="photos to run whole")
     asked = ask.parse_args()
     if "S2I_EVAL" not in os.environ:
         raise SystemExit("set S2I_EVAL to the folder of the evaluation photos")
@@ -91,6 +97,8 @@ def main() -> None:
     shadows(all_)
     if asked.fills:
         ranks(all_[:: max(1, len(all_) // asked.fills)])
+    if asked.runs:
+        shares(asked.runs)
 
 
 def auc(faulty: list[float], sound: list[float]) -> float:
@@ -218,6 +226,40 @@ def ranks(some: list[Scene]) -> None:
         f"\nbest of {len(CANDIDATES)} nearer to truth than the mean, {len(some)} scenes: {shares}"
     )
     print(f"exemplar fills: {dict(verdicts)}; verification costs {checked / spent:.0%} of the fill")
+
+
+def shares(count: int) -> None:
+    """What share of a whole run is verification, on the samples and photos of the other sets."""
+    names = json.loads((ROOT / "samples/samples.json").read_text())
+    pairs = [(ROOT / f"samples/{n}.jpg", ROOT / f"samples/{n}_mask.png") for n in names]
+    folders = sorted(p.parent for p in Path(os.environ["S2I_EVAL"]).glob("*/*/mask.png"))
+    pairs += [(next(f.glob("image.*")), f / "mask.png") for f in folders]
+    some, editor = pairs[:: max(1, len(pairs) // count)], Editor()
+    timed(editor, some[0][0], box_of(bits(some[0][1])))  # compiles the fill
+    print(f"\nverification, share of {len(some)} runs")
+    print(f"{'':<10}{'all together':>14}{'median':>9}{'highest':>9}")
+    for kind in ("click", "box", "mask"):
+        rows = np.array([timed(editor, p, pointing(kind, bits(m))) for p, m in some])
+        each = rows[:, 0] / rows[:, 1]
+        whole = rows[:, 0].sum() / rows[:, 1].sum()
+        print(f"{kind:<10}{whole:>14.0%}{np.median(each):>9.0%}{each.max():>9.0%}")
+
+
+def pointing(kind: str, mask: Bits) -> Prompt:
+    """What a user would point at the object with."""
+    if kind == "click":
+        return Points((innermost(mask),))
+    return box_of(mask) if kind == "box" else OwnMask(mask)
+
+
+def timed(editor: Editor, path: Path, prompt: Prompt) -> tuple[float, float]:
+    """Seconds of the verification, and of all: one attempt, from file to file."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        photo = images.read(path)
+        result = editor.run(photo, Request((prompt,), attempts=1, inpainter="exemplar"))
+        images.write(Path(folder) / path.name, photo, result.image, result.alpha)
+    return result.seconds["verify"], time.perf_counter() - start
 
 
 if __name__ == "__main__":

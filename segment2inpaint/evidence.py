@@ -8,6 +8,7 @@ surer the fault is, and where in the view it shows. What the numbers mean is for
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import hypot, sqrt
 
 import cv2
@@ -24,6 +25,7 @@ CONTEXT = 0.5  # of the hole's diagonal, each side
 LEAST = 24  # photo px of context
 STEPS = range(-12, 20)  # px from the edge of alpha, where gradients are compared
 REPEATED = 0.3  # correlation below which nothing repeats, whatever there is around it
+FEW, MANY = 200, 500  # pixels that are asked, and that they are compared with
 SHIFT = 7.0  # px: a texture is like itself over less
 
 
@@ -44,6 +46,21 @@ class View:
     box: Box
     shown: Image
 
+    @cached_property
+    def soft(self) -> Floats:
+        """``after``, slightly blurred."""
+        return blur(self.after, 1)
+
+    @cached_property
+    def broad(self) -> Floats:
+        """``after``, blurred."""
+        return blur(self.after, 3)
+
+    @cached_property
+    def edges(self) -> Floats:
+        """The gradient's size in ``after``."""
+        return strength(self.after)
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -53,25 +70,30 @@ class Evidence:
     where: Alpha
 
 
-def view(before: Image, after: Image, alpha: Alpha, bits: Bits) -> View:
-    """The view of a hole: where ``alpha`` > 0, the object having been at ``bits``."""
-    hole = box_of(alpha > 0)
-    box = hole.union(box_of(bits)) if bits.any() else hole
-    margin = max(LEAST, round(CONTEXT * hypot(box.width, box.height)))
-    height, width = bits.shape
-    box = box.grown(margin, (height, width))
+def view(before: Image, after: Image, alpha: Alpha, bits: Bits, window: Box) -> View:
+    """The view of the hole in ``window``: where ``alpha`` > 0; the object was at ``bits``."""
+    x0, y0, x1, y1 = box_of(alpha[window.slices] > 0)
+    hole = Box(window.x0 + x0, window.y0 + y0, window.x0 + x1, window.y0 + y1)
+    margin = max(LEAST, round(CONTEXT * hypot(hole.width, hole.height)))
+    box = hole.grown(margin, (bits.shape[0], bits.shape[1]))
     scale = min(1.0, LONG / max(box.width, box.height))
     size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+    painted = alpha[hole.slices] > 0
 
-    def seen(array: Image | Floats) -> NDArray[np.float32]:
-        part = np.ascontiguousarray(array[box.slices])
+    def seen(part: Image | Floats) -> NDArray[np.float32]:
         return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
 
-    inside = seen((alpha > 0).astype(np.float32)) > 0
-    shown = seen(after).astype(np.uint8)
+    def laid(own: Bits) -> NDArray[np.float32]:
+        whole = np.zeros((box.height, box.width), np.float32)
+        at = Box(hole.x0 - box.x0, hole.y0 - box.y0, hole.x1 - box.x0, hole.y1 - box.y0)
+        whole[at.slices] = own
+        return seen(whole)
+
+    inside = laid(painted) > 0
+    shown = seen(after[box.slices]).astype(np.uint8)
     return View(
-        lab(seen(before).astype(np.uint8)), lab(shown), inside,
-        seen(bits.astype(np.float32)) > 0.5, distance(~inside), distance(inside), box, shown,
+        lab(seen(before[box.slices]).astype(np.uint8)), lab(shown), inside,
+        laid(bits[hole.slices] & painted) > 0.5, distance(~inside), distance(inside), box, shown,
     )  # fmt: skip
 
 
@@ -96,17 +118,24 @@ def sample(bits: Bits, most: int) -> Places:
     return places[np.linspace(0, len(places) - 1, most).astype(np.intp)]
 
 
-def distances(queries: Floats, samples: Floats) -> Floats:
-    """(Q, S) Euclidean distances between rows."""
-    squares = (queries**2).sum(1)[:, None] + (samples**2).sum(1) - 2 * queries @ samples.T
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+def squares(queries: Floats, samples: Floats) -> Floats:
+    """(Q, S) squared Euclidean distances between rows."""
+    return np.asarray((queries**2).sum(1)[:, None] + (samples**2).sum(1) - 2 * queries @ samples.T)
 
 
-def described(maps: Floats, weight: float) -> Floats:
-    """Each pixel as a row: its values and, times ``weight``, its place."""
-    height, width = maps.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32) * weight
-    return np.dstack([maps, x, y]).reshape(height * width, -1).astype(np.float32)
+def nearest(queries: Floats, samples: Floats, which: int = 0) -> Floats:
+    """(Q,) distances to the nearest of the samples, or to that after ``which`` nearer ones."""
+    found = squares(queries, samples)
+    least = np.partition(found, which, axis=1)[:, which] if which else found.min(1)
+    return np.asarray(np.sqrt(np.maximum(least, 0)))
+
+
+def described(places: Places, weight: float, *maps: Floats) -> Floats:
+    """A row for each place: the values of the maps there and, times ``weight``, the place."""
+    width = maps[0].shape[1]
+    at = weight * np.column_stack([places % width, places // width]).astype(np.float32)
+    values = [a.reshape(len(a) * width, -1)[places] for a in maps]
+    return np.hstack([*values, at])
 
 
 def spread(values: Floats, bits: Bits, sigma: float) -> Floats:
@@ -128,10 +157,11 @@ def leftover(seen: View) -> Evidence:
     where = np.zeros(seen.hole.shape, np.float32)
     if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
         return Evidence((0.0,), where)
-    rows = described(blur(seen.before, 0.7), 0.15)
-    ask = sample(near, 700)
-    to_object = np.partition(distances(rows[ask], rows[sample(seen.bits, 400)]), 3)[:, 3]
-    to_rest = np.partition(distances(rows[ask], rows[sample(far, 500)]), 5)[:, 5]
+    ask, soft = sample(near, FEW), blur(seen.before, 0.7)
+    rows, own, rest = (
+        described(places, 0.15, soft) for places in (ask, sample(seen.bits, MANY), sample(far, MANY))
+    )
+    to_object, to_rest = nearest(rows, own, 3), nearest(rows, rest, 5)
     odds, asked = np.zeros_like(where), np.zeros_like(near)
     odds.flat[ask] = np.clip(np.log((to_rest + 5) / (to_object + 5)), -1, 1.5)
     asked.flat[ask] = True
@@ -145,17 +175,22 @@ def ghost(seen: View) -> Evidence:
 
     Only on the object: beside it, before and after are alike by right.
     """
-    old, new = gradients(blur(seen.before, 1)), gradients(blur(seen.after, 1))
-    inside = (seen.bits & (seen.inn > 3)).astype(np.float32)
+    where = np.zeros(seen.hole.shape, np.float32)
+    if not seen.bits.any():
+        return Evidence((0.0, 0.0), where)
+    height, width = seen.bits.shape
+    part = box_of(seen.bits).grown(16, (height, width)).slices
+    bits = seen.bits[part]
+    old, new = gradients(blur(seen.before[part], 1)), gradients(seen.soft[part])
+    inside = (bits & (seen.inn[part] > 3)).astype(np.float32)
     both, of_old, of_new = (
-        (a * b).sum(2) * inside for a, b in ((old, new), (old, old), (new, new))
+        np.einsum("ijk,ijk->ij", a, b) * inside for a, b in ((old, new), (old, old), (new, new))
     )
     whole = both.sum() / sqrt(of_old.sum() * of_new.sum() + 1)
     floor = (100 * blur(inside, 4)) ** 2
     local = blur(both, 4) / np.sqrt(blur(of_old, 4) * blur(of_new, 4) + floor + 1e-3)
-    mean = float(local[seen.bits].mean()) if seen.bits.any() else 0.0
-    where = np.clip(local, 0, 1) * seen.bits
-    return Evidence((float(whole), mean), where.astype(np.float32))
+    where[part] = np.clip(local, 0, 1) * bits
+    return Evidence((float(whole), float(local[bits].mean())), where)
 
 
 def gradients(maps: Floats) -> Floats:
@@ -165,7 +200,8 @@ def gradients(maps: Floats) -> Floats:
 
 def strength(maps: Floats) -> Floats:
     """Size of the gradient over all channels, per px."""
-    size: Floats = np.sqrt((gradients(maps) ** 2).sum(2)) / 8
+    slopes = gradients(maps)
+    size: Floats = np.sqrt(np.einsum("ijk,ijk->ij", slopes, slopes)) / 8
     return size
 
 
@@ -178,22 +214,24 @@ def stranger(seen: View) -> Evidence:
     In colour at two scales, grain and place; against how far the surroundings' inner ring is
     from their outer one. And edges that are stronger than outside.
     """
-    grain = np.sqrt(blur((seen.after - blur(seen.after, 1.5)) ** 2, 2).sum(2))
-    rows = described(np.dstack([blur(seen.after, 1), blur(seen.after, 3), grain]), 0.05)
-    ask = sample(seen.inn > 1, 700)
-    around, near = sample(seen.out > 2, 600), sample((seen.out > 2) & (seen.out < 12), 300)
-    far = sample(seen.out > 18, 500)
+    fine = seen.after - blur(seen.after, 1.5)
+    grain = np.sqrt(blur(np.einsum("ijk,ijk->ij", fine, fine), 2))
+    ask = sample(seen.inn > 1, FEW)
+    around, near = sample(seen.out > 2, MANY), sample((seen.out > 2) & (seen.out < 12), FEW)
+    far = sample(seen.out > 18, MANY)
     where = np.zeros(seen.hole.shape, np.float32)
     if len(ask) < 9 or len(near) < 9 or len(far) < 9:
         return Evidence((0.0, 0.0), where)
     asked = np.zeros(seen.hole.shape, np.bool_)
     asked.flat[ask] = True
-    where.flat[ask] = distances(rows[ask], rows[around]).min(1)
+    rows = [
+        described(places, 0.05, seen.soft, seen.broad, grain) for places in (ask, around, near, far)
+    ]
+    where.flat[ask] = nearest(rows[0], rows[1])
     where = spread(where, asked, 4)
-    usual = float(np.quantile(distances(rows[near], rows[far]).min(1), 0.9)) + 3
+    usual = float(np.quantile(nearest(rows[2], rows[3]), 0.9)) + 3
     strangeness = float(np.quantile(where[asked], 0.95)) / usual
-    edges = strength(seen.after)
-    inside, outside = (np.quantile(edges[m], 0.95) for m in (seen.inn > 1, seen.out > 2))
+    inside, outside = (np.quantile(seen.edges[m], 0.95) for m in (seen.inn > 1, seen.out > 2))
     shown = np.clip(where / usual - 0.5, 0, 1) * seen.hole
     return Evidence(
         (float(np.log(strangeness + 0.1)), float(np.log((inside + 1.2) / (outside + 1.2)))),
@@ -204,13 +242,12 @@ def stranger(seen: View) -> Evidence:
 def seam(seen: View) -> Evidence:
     """Edges along the edge of alpha, stronger than along parallels to it on both sides."""
     signed = np.where(seen.hole, 0.5 - seen.inn, seen.out - 0.5)
-    edges = strength(seen.after)
-    profile = np.array([_median(edges[(signed >= t) & (signed < t + 1)]) for t in STEPS])
+    profile = np.array(_profile(seen.edges, signed))
     at = STEPS.index(0)
     here = profile[at - 2 : at + 2]
     beside = np.concatenate([profile[at - 9 : at - 4], profile[at + 4 : at + 14]])
     beside = beside[~np.isnan(beside)]
-    where = np.clip(edges / 6, 0, 1) * (np.abs(signed) < 2)
+    where = np.clip(seen.edges / 6, 0, 1) * (np.abs(signed) < 2)
     if np.isnan(here).all() or not beside.size:
         return Evidence((0.0, 0.0), where.astype(np.float32))
     top, usual = float(np.nanmax(here)), float(np.median(beside))
@@ -221,20 +258,24 @@ def seam(seen: View) -> Evidence:
     )
 
 
-def _median(values: Floats) -> float:
-    return float(np.median(values)) if len(values) > 20 else float("nan")
+def _profile(edges: Floats, signed: Floats) -> list[float]:
+    """The median over each band of ``STEPS``, 1 px wide; nan where there are few."""
+    near = (signed >= STEPS[0]) & (signed < STEPS[-1] + 1)
+    band, values = np.floor(signed[near]), edges[near]
+    bands = (values[band == t] for t in STEPS)
+    return [float(np.median(one)) if len(one) > 20 else float("nan") for one in bands]
 
 
 def smear(seen: View) -> Evidence:
     """Less grain than places of the same colour outside, and streaks: all edges one way."""
     fine = seen.after[..., 0] - blur(seen.after[..., 0], 1.6)
     grain = np.log(blur(fine**2, 2) + 0.02)
-    rows = described(blur(seen.after, 3), 0.1)
-    ask, around = sample(seen.inn > 4, 500), sample((seen.out > 4) & (seen.out < 90), 500)
+    ask, around = sample(seen.inn > 4, MANY), sample((seen.out > 4) & (seen.out < 90), MANY)
     where = np.zeros(seen.hole.shape, np.float32)
     if len(ask) < 9 or len(around) < 20:
         return Evidence((0.0, 0.0), where)
-    alike = np.argpartition(distances(rows[ask], rows[around]), 9, axis=1)[:, :9]
+    inside, outside = (described(places, 0.1, seen.broad) for places in (ask, around))
+    alike = np.argpartition(squares(inside, outside), 9, axis=1)[:, :9]
     usual = np.quantile(grain.flat[around][alike], 0.2, axis=1)
     lack = usual - grain.flat[ask]
     where.flat[ask] = np.clip(lack / 3, 0, 1)
@@ -245,7 +286,8 @@ def smear(seen: View) -> Evidence:
 
 def _coherence(grey: Floats) -> Floats:
     """Of the structure tensor, in [0, 1]: 1 where all gradients point one way."""
-    x, y = (cv2.Sobel(blur(grey, 0.7), cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+    soft = blur(grey, 0.7)
+    x, y = (cv2.Sobel(soft, cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
     xx, yy, xy = (blur(p, 3) for p in (x * x, y * y, x * y))
     coherence: Floats = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 0.05)
     return coherence
@@ -270,14 +312,27 @@ def _selfsame(grey: Floats, bits: Bits) -> float:
 
     By Fourier transforms (Padfield 2012). Shifts that leave under a quarter do not count.
     """
-    size = cv2.getOptimalDFTSize(2 * bits.shape[0]), cv2.getOptimalDFTSize(2 * bits.shape[1])
+    size = tuple(cv2.getOptimalDFTSize(2 * n) for n in bits.shape)
     values, mask = np.where(bits, grey, 0), bits.astype(np.float32)
-    a, m, q = (np.fft.rfft2(p, size) for p in (values, mask, values**2))
-    both = np.fft.irfft2(a * a.conj(), size)
-    count = np.fft.irfft2(m * m.conj(), size)
-    one, two = np.fft.irfft2(q * m.conj(), size), np.fft.irfft2(m * q.conj(), size)
+    a, m, q = (cv2.dft(padded(p, size)) for p in (values, mask, values**2))
+    both, count, one = (correlation(*pair) for pair in ((a, a), (m, m), (q, m)))
+    two = np.roll(one[::-1, ::-1], 1, (0, 1))  # the other way round
+    half = slice(size[0] // 2 + 1)  # the rest is the same, turned round
+    both, count, one, two = (p[half] for p in (both, count, one, two))
     like = both / np.sqrt(np.maximum(one * two, 0) + (0.5 * count) ** 2 + 1)
-    like[count < 0.25 * mask.sum()] = 0
-    y, x = (np.minimum(np.arange(n), n - np.arange(n)) for n in size)
-    like[np.hypot(y[:, None], x) < SHIFT] = 0
+    like[count < 0.25 * np.float32(mask.sum())] = 0
+    y, x = np.nonzero(np.hypot(*np.mgrid[0:7, -6:7]) < SHIFT)
+    like[y, x - 6] = 0
     return float(like.max())
+
+
+def padded(a: Floats, size: tuple[int, ...]) -> Floats:
+    whole = np.zeros(size, np.float32)
+    whole[: a.shape[0], : a.shape[1]] = a
+    return whole
+
+
+def correlation(a: Floats, b: Floats) -> Floats:
+    """Of two pictures, over all cyclic shifts, from their Fourier transforms."""
+    product = cv2.mulSpectrums(a, b, 0, conjB=True)
+    return np.asarray(cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE))

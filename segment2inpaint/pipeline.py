@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -155,8 +156,9 @@ class Pipeline:
         bits = masks.union(job.found)
         if fill.prompt or fill.picture:
             return verify.replacement(job.photo, image, alpha, bits, boxes)
-        checks = verify.removal(job.photo, image, alpha, bits, boxes)
-        return verify.again(checks, self.detector, image, job.request.prompts, bits, boxes[0])
+        checks = verify.removal(job.photo, image, alpha, bits, boxes, job.cast)
+        prompts = job.request.prompts
+        return verify.again(checks, self.detector, image, prompts, alpha, bits, boxes[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +168,11 @@ class _Job:
     photo: Image
     found: Sequence[Mask]
     request: Request
+
+    @cached_property
+    def cast(self) -> shadow.Shadow:
+        """The shadow of all that was found."""
+        return shadow.find(self.photo, masks.union(self.found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +289,7 @@ def refined(
 def _shadowed(job: _Job, alpha: Alpha, softness: float) -> Alpha:
     """The alpha with that of the objects' shadows, where they are likely enough."""
     for mask in job.found:
-        cast = shadow.find(job.photo, mask.bits)
+        cast = job.cast if len(job.found) == 1 else shadow.find(job.photo, mask.bits)
         if cast.certainty >= shadow.ASKED:
             alpha = np.maximum(alpha, shadow.alpha(cast, max(softness, 1.0)))
     return alpha

@@ -398,6 +398,7 @@ class Settles(Protocol):
 
 
 Verdict = Literal["clean", "doubtful", "failed"]
+RED = (255, 0, 64)  # over what a check is about
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,18 +406,27 @@ class Check:
     """One question asked of a result.
 
     ``score`` in [0, 1]: how sure the fault is; from ``threshold`` on the check has failed.
-    ``sentence`` tells what was seen, ``picture`` (RGB) shows in red where.
+    ``sentence`` tells what was seen, ``picture`` shows it: the surroundings ``shown``, in red
+    ``where``, (h, w) in [0, 1].
     """
 
     name: str
     score: float
     threshold: float
     sentence: str
-    picture: Image
+    shown: Image
+    where: Alpha
 
     @property
     def failed(self) -> bool:
         return self.score >= self.threshold
+
+    @property
+    def picture(self) -> Image:
+        """(h, w, 3)."""
+        share = np.float32(0.7) * self.where[..., None]
+        mixed = self.shown + share * (np.array(RED, np.float32) - self.shown)
+        return np.rint(mixed).astype(np.uint8)
 
 
 @dataclass(frozen=True)

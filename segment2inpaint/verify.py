@@ -16,6 +16,7 @@ import numpy as np
 
 from . import evidence, shadow
 from .evidence import Evidence, View
+from .shadow import Shadow
 from .types import (
     Alpha,
     Bits,
@@ -24,6 +25,7 @@ from .types import (
     Detector,
     Image,
     Length,
+    Mask,
     Points,
     Prompt,
     Refine,
@@ -32,8 +34,9 @@ from .types import (
 
 DOUBT = 0.5  # score from which a result is doubtful
 AGAIN = 0.8  # overlap with the old mask from which a detector is said to find the object again
+INSIDE = 0.99  # share in the hole from which what it finds there at a click is something new
+LOOK = 256  # px of what it looks at, at most
 MOST = 8  # holes that are checked, the largest ones
-RED = (255, 0, 64)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (5.5,), -2.83, 0.83,
+        evidence.leftover, (5.51,), -2.99, 0.81,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),
@@ -61,7 +64,7 @@ RULES = {
          "the object still shines through"),
     ),
     "stranger": _Rule(
-        evidence.stranger, (4.47, 1.4), 0.38, 0.78,
+        evidence.stranger, (4.17, 1.52), 0.05, 0.79,
         ("nothing new stands there",
          "something may stand there that its surroundings do not explain",
          "something new stands there"),
@@ -79,7 +82,9 @@ RULES = {
         ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
     ),
 }  # fmt: skip
-OBJECT = ("leftover", "ghost", "stranger")  # checks that a second look of the detector can settle
+# Checks that a second look of the detector can settle, at clicks and at boxes: in a box it finds
+# something in any case.
+AT_CLICKS, AT_BOXES = ("ghost", "stranger"), ("ghost",)
 SHADOWS = (
     "no shadow is left behind", "a shadow may be left behind", "its shadow is left behind",
 )  # fmt: skip
@@ -87,15 +92,21 @@ ABSENT = ("something stands there now", "hardly anything new stands there", "not
 
 
 def removal(
-    before: Image, after: Image, alpha: Alpha, bits: Bits, windows: Sequence[Box]
+    before: Image,
+    after: Image,
+    alpha: Alpha,
+    bits: Bits,
+    windows: Sequence[Box],
+    cast: Shadow | None = None,
 ) -> tuple[Check, ...]:
     """The checks of a removal: the object at ``bits`` taken away by repainting ``alpha`` > 0.
 
-    ``windows`` are boxes round the holes; the worst hole counts.
+    ``windows`` are boxes round the holes; the worst hole counts. ``cast`` is the object's
+    shadow, if it was looked for already.
     """
     seen = _views(before, after, alpha, bits, windows)
     checks = [_checked(name, seen) for name in RULES]
-    return (*checks, _orphan(before, alpha, bits, seen[0]))
+    return (*checks, _orphan(cast or shadow.find(before, bits), alpha, seen[0]))
 
 
 def replacement(
@@ -105,7 +116,8 @@ def replacement(
     seen = _views(before, after, alpha, bits, windows)
     strange = _checked("stranger", seen)
     score = 1 - strange.score
-    there = Check("absent", score, 0.95, _said(ABSENT, score, 0.95), strange.picture)
+    said = _said(ABSENT, score, 0.95)
+    there = replace(strange, name="absent", score=score, threshold=0.95, sentence=said)
     return there, _checked("seam", seen)
 
 
@@ -114,12 +126,7 @@ def _views(
 ) -> list[View]:
     """A view of each window, the ``MOST`` largest of them."""
     largest = sorted(windows, key=lambda box: -box.width * box.height)[:MOST]
-    views = []
-    for box in largest:
-        own = np.zeros_like(alpha)
-        own[box.slices] = alpha[box.slices]
-        views.append(evidence.view(before, after, own, bits & (own > 0)))
-    return views
+    return [evidence.view(before, after, alpha, bits, box) for box in largest]
 
 
 def _checked(name: str, seen: Sequence[View]) -> Check:
@@ -128,9 +135,9 @@ def _checked(name: str, seen: Sequence[View]) -> Check:
     found = [(rule.look(view), view) for view in seen]
     scores = [_score(rule, one.numbers) for one, _ in found]
     worst = int(np.argmax(scores))
-    picture = _marked(found[worst][1].shown, found[worst][0].where)
+    one, view = found[worst]
     said = _said(rule.says, scores[worst], rule.threshold)
-    return Check(name, scores[worst], rule.threshold, said, picture)
+    return Check(name, scores[worst], rule.threshold, said, view.shown, one.where)
 
 
 def _score(rule: _Rule, numbers: Sequence[float]) -> float:
@@ -142,22 +149,15 @@ def _said(says: tuple[str, str, str], score: float, threshold: float) -> str:
     return says[2] if score >= threshold else says[1] if score >= DOUBT else says[0]
 
 
-def _orphan(before: Image, alpha: Alpha, bits: Bits, seen: View) -> Check:
+def _orphan(cast: Shadow, alpha: Alpha, seen: View) -> Check:
     """Is a shadow of the object left outside the hole."""
-    cast = shadow.find(before, bits)
     size = seen.shown.shape[1::-1]
     left = cast.bits & (alpha == 0)
     share = float(left.sum() / max(1, cast.bits.sum()))
     score = cast.certainty * share
     where = cv2.resize(left[seen.box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
     said = _said(SHADOWS, score, shadow.SURE)
-    return Check("shadow", score, shadow.SURE, said, _marked(seen.shown, where))
-
-
-def _marked(image: Image, where: Alpha) -> Image:
-    """The picture with red laid over ``where``."""
-    mixed = image + 0.7 * where[..., None] * (np.array(RED, np.float32) - image)
-    return np.rint(mixed).astype(np.uint8)
+    return Check("shadow", score, shadow.SURE, said, seen.shown, where)
 
 
 def again(
@@ -165,44 +165,68 @@ def again(
     detector: Detector,
     after: Image,
     prompts: Sequence[Prompt],
+    alpha: Alpha,
     bits: Bits,
     box: Box,
 ) -> tuple[Check, ...]:
     """The checks after a second look at ``box`` with the same clicks and boxes.
 
-    Only if one of ``OBJECT`` is in doubt: a look can cost as much as the first. What the detector
-    finds again at the old place, by an intersection over union of ``AGAIN``, has failed.
+    Only if it can settle a doubt: a look can cost as much as the first. A check has failed if
+    the detector finds the object again, by an intersection over union of ``AGAIN``, or at a click
+    something that lies in the hole.
     """
-    doubtful = [c for c in checks if c.name in OBJECT and DOUBT <= c.score < c.threshold]
-    asked = [moved for p in prompts if (moved := _moved(p, box)) is not None]
-    clicks = all(isinstance(p, Points | Box) for p in prompts)
-    if not doubtful or not asked or not clicks:
+    clicks = all(isinstance(p, Points) for p in prompts)
+    names = AT_CLICKS if clicks else AT_BOXES
+    doubtful = [c for c in checks if c.name in names and DOUBT <= c.score < c.threshold]
+    if not doubtful or not all(isinstance(p, Points | Box) for p in prompts):
         return tuple(checks)
-    old = bits[box.slices]
-    found = detector.detect(np.ascontiguousarray(after[box.slices]), asked)
-    overlap = max((_overlap(mask.bits, old) for mask in found), default=0.0)
-    if overlap < AGAIN:
+    scale = min(1.0, LOOK / max(box.width, box.height))
+    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+    asked = [moved for p in prompts if (moved := _moved(p, box, size)) is not None]
+    if not asked:
         return tuple(checks)
-    said = f"the detector finds the object again (overlap {overlap:.2f})"
+    found = detector.detect(_small(after[box.slices], size), asked)
+    old, hole = (_small(m[box.slices].astype(np.uint8), size) > 0 for m in (bits, alpha > 0))
+    said = _seen(found, old, hole, clicks)
     return tuple(
-        Check(c.name, max(c.score, c.threshold), c.threshold, said, c.picture)
-        if c in doubtful
+        replace(c, score=c.threshold, sentence=said[c.name])
+        if c in doubtful and c.name in said
         else c
         for c in checks
     )
 
 
-def _moved(prompt: Prompt, box: Box) -> Prompt | None:
-    """A click or box in the coordinates of ``box``; None for any other, or outside."""
+def _small(image: Image, size: tuple[int, int]) -> Image:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _seen(found: Sequence[Mask], old: Bits, hole: Bits, clicks: bool) -> dict[str, str]:
+    """What a second look says to each check that it settles."""
+    overlap = max((_overlap(mask.bits, old) for mask in found), default=0.0)
+    if overlap >= AGAIN:
+        said = f"the detector finds the object again (overlap {overlap:.2f})"
+        return dict.fromkeys(AT_CLICKS, said)
+    if clicks and any(m.bits.any() and hole[m.bits].mean() >= INSIDE for m in found):
+        return {"stranger": "the detector finds something new at the click"}
+    return {}
+
+
+def _moved(prompt: Prompt, box: Box, size: tuple[int, int]) -> Prompt | None:
+    """A click or box in ``box`` reduced to ``size`` (w, h); None for any other, or outside."""
+
+    def at(x: int, y: int) -> tuple[int, int]:
+        return (x - box.x0) * size[0] // box.width, (y - box.y0) * size[1] // box.height
+
     if isinstance(prompt, Points):
         include, exclude = (
-            tuple((x - box.x0, y - box.y0) for x, y in points if box.holds((x, y)))
+            tuple(at(x, y) for x, y in points if box.holds((x, y)))
             for points in (prompt.include, prompt.exclude)
         )
         return Points(include, exclude, prompt.granularity) if include else None
     if isinstance(prompt, Box) and prompt.overlaps(box):
-        x0, y0, x1, y1 = (v - o for v, o in zip(prompt, (box.x0, box.y0) * 2, strict=True))
-        return Box(max(x0, 0), max(y0, 0), min(x1, box.width), min(y1, box.height))
+        x0, y0 = at(max(prompt.x0, box.x0), max(prompt.y0, box.y0))
+        x1, y1 = at(min(prompt.x1, box.x1) - 1, min(prompt.y1, box.y1) - 1)
+        return Box(x0, y0, x1 + 1, y1 + 1)
     return None
 
 

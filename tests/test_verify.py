@@ -16,6 +16,7 @@ from segment2inpaint.types import (
     Bits,
     Box,
     Check,
+    Color,
     Image,
     Length,
     Mask,
@@ -147,7 +148,7 @@ def test_what_was_painted_in_its_place_is_there() -> None:
 
 
 def check(name: str, score: float, threshold: float = 0.8) -> Check:
-    return Check(name, score, threshold, "", PICTURE)
+    return Check(name, score, threshold, "", PICTURE, np.zeros((4, 4), np.float32))
 
 
 class Remembers(FakeDetector):
@@ -158,24 +159,51 @@ class Remembers(FakeDetector):
         return super().detect(image, prompts)
 
 
-def test_a_second_look_is_at_the_window_and_settles_a_doubt() -> None:
-    box = Box(60, 40, 140, 120)
-    detector = Remembers(disc()[box.slices])
-    doubtful = (check("stranger", 0.6), check("seam", 0.6))
-    prompts = [Points(((100, 80),), ((2, 2),))]
-    found = verify.again(doubtful, detector, ground(), prompts, disc(), box)
+BOX = Box(60, 40, 140, 120)
+CLICK = Points(((100, 80),), ((2, 2),))
+
+
+def looked_again(detector: Remembers, prompt: Prompt, box: Box = BOX, score: float = 0.6) -> str:
+    """The names of the doubtful checks that a second look says have failed."""
+    alpha = feathered(disc(), 6, 4)
+    doubtful = [check(name, score) for name in ("leftover", "ghost", "stranger", "seam")]
+    found = verify.again(doubtful, detector, ground(), [prompt], alpha, disc(), box)
+    return " ".join(c.name for c in found if c.failed)
+
+
+def test_a_second_look_at_the_window_finds_the_object_again() -> None:
+    detector = Remembers(disc()[BOX.slices])
+    assert looked_again(detector, CLICK) == "ghost stranger"
     assert detector.asked == ((80, 80, 3), (Points(((40, 40),)),))
-    assert [c.failed for c in found] == [True, False]
-    elsewhere = Remembers(~disc()[box.slices])
-    assert verify.again(doubtful, elsewhere, ground(), prompts, disc(), box) == doubtful
+    assert looked_again(detector, box_of(disc())) == "ghost"
+
+
+def test_a_second_look_finds_something_new_in_the_hole() -> None:
+    assert looked_again(Remembers(disc(12)[BOX.slices]), CLICK) == "stranger"
+    assert looked_again(Remembers(disc(12)[BOX.slices]), box_of(disc())) == ""
+    assert looked_again(Remembers(~disc()[BOX.slices]), CLICK) == ""
+
+
+def test_a_second_look_at_a_large_window_is_at_a_reduced_one() -> None:
+    photo = cv2.resize(ground(), (2000, 1600))
+    bits = cv2.resize(disc().astype(np.uint8), (2000, 1600)) > 0
+    box = Box(400, 400, 1424, 1424)
+    detector = Remembers(np.zeros((256, 256), np.bool_))
+    prompts = [Points(((1000, 800),)), box_of(bits)]
+    verify.again([check("ghost", 0.6)], detector, photo, prompts, feathered(bits, 6, 4), bits, box)
+    (shape, (point, around)) = detector.asked
+    assert shape == (256, 256, 3)
+    assert point == Points(((150, 100),))
+    assert isinstance(around, Box)
+    assert (np.abs(np.array(around) * 4 + 400 - box_of(bits)) <= 4).all()
 
 
 @pytest.mark.parametrize(
-    ("score", "prompts"), [(0.2, [Points(((100, 80),))]), (0.6, [Points((), ((1, 1),))])]
+    ("score", "prompt"), [(0.2, CLICK), (0.6, Points((), ((1, 1),))), (0.6, Color(at=(100, 80)))]
 )
-def test_no_second_look_without_a_doubt_or_a_prompt(score: float, prompts: list[Prompt]) -> None:
+def test_no_second_look_without_a_doubt_or_a_prompt(score: float, prompt: Prompt) -> None:
     detector = Remembers(disc())
-    verify.again((check("ghost", score),), detector, ground(), prompts, disc(), Box(0, 0, 9, 9))
+    looked_again(detector, prompt, Box(0, 0, 9, 9), score)
     assert not hasattr(detector, "asked")
 
 
@@ -212,7 +240,8 @@ def test_views_are_small_and_the_same_every_time() -> None:
     bits = np.zeros((1500, 2000), np.bool_)
     bits[500:900, 700:1300] = True
     photo = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)
-    one, two = (evidence.view(photo, photo, bits.astype(np.float32), bits) for _ in "ab")
+    window = Box(600, 400, 1400, 1000)
+    one, two = (evidence.view(photo, photo, bits.astype(np.float32), bits, window) for _ in "ab")
     assert max(one.hole.shape) <= evidence.LONG
     for look in (evidence.leftover, evidence.stranger, evidence.smear, evidence.repeats):
         assert look(one).numbers == look(two).numbers
