@@ -16,6 +16,7 @@ import numpy as np
 from . import catalogue, detect, images, inpaint, pipeline
 from .images import Photo
 from .pipeline import Pipeline
+from .request import check
 from .together import Run, only, together
 from .types import (
     BadOption,
@@ -80,8 +81,10 @@ class Editor:
     def resolved(self, request: Request, *, paint: bool = True) -> Request:
         """The request with what ``auto`` comes to here, without ``paint`` for its mask alone.
 
-        Raises ``BadPrompt`` for no prompts, ``ModelMissing`` if nothing here can do it.
+        Raises ``BadPrompt`` and ``BadOption`` for what makes no sense, ``ModelMissing`` if
+        nothing here can do it.
         """
+        check(request)
         if request.detector == "auto":
             choice = detect.choose(request.prompts, self.device)
             request = changed(request, detector=choice.name)

@@ -1,20 +1,24 @@
-"""A ``Request`` as plain JSON data, and back: what one run did can be replayed by another."""
+"""A ``Request`` as plain JSON data, and back, and checked: what one run did another replays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from math import inf
+from numbers import Integral, Real
+from typing import Any, get_args
 
 import numpy as np
 
 from .types import (
     BadOption,
+    BadPrompt,
     Bits,
     Box,
     Color,
     Everything,
     Fill,
+    Granularity,
     Length,
     OwnMask,
     Picture,
@@ -28,6 +32,20 @@ from .types import (
 )
 
 KINDS = "points, box, color, plate, text, everything, mask"
+
+# Of numbers: their kind, and the least and largest. Seeds are whole in JavaScript's numbers too.
+RANGES: dict[str, tuple[type, float, float]] = {
+    "num_inference_steps": (Integral, 1, 10_000),
+    "guidance_scale": (Real, 0, 1000),
+    "strength": (Real, 0.001, 1),
+    "seed": (Integral, 0, 2**53 - 1),
+    "padding_mask_crop": (Integral, 0, inf),
+    "candidates": (Integral, 1, 64),
+    "attempts": (Integral, 1, inf),
+}
+TRUTHS = "fill_holes", "invert", "edge_refine", "shadow", "verify"
+TEXTS = "prompt", "negative_prompt", "detector", "inpainter"
+OPEN = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # may be None
 
 
 def dump(request: Request) -> dict[str, Any]:
@@ -54,13 +72,38 @@ def load(
 ) -> Request:
     """The request that ``dump`` gave; files are read by the functions given.
 
-    Raises ``BadOption`` for a key that is not known.
+    Raises ``BadOption`` for what is not one, and as ``check`` does.
     """
+    try:
+        made = _loaded(data, read_picture, read_mask)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise BadOption(f"not a request: {error}") from error
+    check(made)
+    return made
+
+
+def check(request: Request) -> None:
+    """Raise ``BadPrompt`` or ``BadOption`` for a value of a wrong kind or out of its range."""
+    for prompt in request.prompts:
+        _check_prompt(prompt)
+    for options in (request.refine, request.fill, request):
+        for name, value in _shallow(options):
+            if value is not None or name not in OPEN:
+                _check_value(name, value)
+
+
+def _loaded(
+    data: Mapping[str, Any],
+    read_picture: Callable[[str], Picture],
+    read_mask: Callable[[str], Bits],
+) -> Request:
+    if "prompts" not in data:
+        raise BadOption("not a request: it has no prompts")
     _known(data, Request)
     refine, fill = dict(data.get("refine", {})), dict(data.get("fill", {}))
     _known(refine, Refine)
     _known(fill, Fill)
-    lengths = {k: Length.parse(refine[k]) for k in ("dilate", "feather") if k in refine}
+    lengths = {k: _length(k, refine[k]) for k in ("dilate", "feather") if k in refine}
     if fill.get("picture"):
         fill["picture"] = read_picture(fill["picture"])
     rest = {k: data[k] for k in ("detector", "inpainter", "verify", "attempts") if k in data}
@@ -68,7 +111,13 @@ def load(
     return Request(prompts, Refine(**{**refine, **lengths}), Fill(**fill), **rest)
 
 
-def _shallow(options: Refine | Fill) -> list[tuple[str, Any]]:
+def _length(name: str, value: Any) -> Length:
+    if not isinstance(value, str):
+        raise BadOption(f'{name} must be a text such as "12px", got {value!r}')
+    return Length.parse(value)
+
+
+def _shallow(options: Refine | Fill | Request) -> list[tuple[str, Any]]:
     return [(f.name, getattr(options, f.name)) for f in fields(options)]
 
 
@@ -107,10 +156,14 @@ def _load_prompt(
     read_picture: Callable[[str], Picture],
     read_mask: Callable[[str], Bits],
 ) -> Prompt:
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise BadOption(f"a prompt is one of {KINDS} with its value, got {data!r:.60}")
     ((kind, value),) = data.items()
     match kind:
+        case "box" if len(value) != 4:
+            raise BadOption(f"a box is x0, y0, x1, y1, got {value!r:.60}")
         case "box":
-            return Box(*value)
+            return Box(*map(int, value))
         case "plate":
             return Plate(read_picture(value).image, value)
         case "mask" if isinstance(value, str):
@@ -133,6 +186,8 @@ def _load_prompt(
 
 
 def _pairs(points: Any) -> tuple[Point, ...]:
+    if not all(len(point) == 2 for point in points):
+        raise BadOption(f"points are x, y each, got {points!r:.60}")
     return tuple((int(x), int(y)) for x, y in points)
 
 
@@ -147,3 +202,88 @@ def runs_of(bits: Bits) -> dict[str, list[int]]:
 def _bits(runs: Mapping[str, list[int]]) -> Bits:
     values = np.arange(len(runs["counts"])) % 2 == 1
     return np.repeat(values, runs["counts"]).reshape(runs["size"], order="F")
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+def _check_value(name: str, value: Any) -> None:
+    expected = ""
+    if name in ("dilate", "feather") and not isinstance(value, Length):
+        expected = 'a Length, such as Length.parse("12px")'
+    elif name in TRUTHS and not isinstance(value, bool):
+        expected = "true or false"
+    elif name in TEXTS and not isinstance(value, str):
+        expected = "text"
+    elif name in RANGES and not _is_number(value, *RANGES[name]):
+        kind, low, high = RANGES[name]
+        what = "a whole number" if kind is Integral else "a number"
+        expected = f"{what} from {low:g}" + (f" to {high:g}" if high < 1e6 else "")
+    if expected:
+        raise BadOption(f"{name} must be {expected}, got {value!r:.60}")
+
+
+def _check_prompt(prompt: Any) -> None:
+    expected = ""
+    match prompt:
+        case Points() if not _are_points((*prompt.include, *prompt.exclude)):
+            expected = "points must be tuples (x, y) of whole numbers"
+        case Points() if prompt.granularity not in get_args(Granularity):
+            expected = f"granularity must be one of {', '.join(get_args(Granularity))}"
+        case Box() if not _are_whole(prompt):
+            expected = "a box must have whole numbers x0, y0, x1, y1"
+        case Color() if prompt.at is not None and not _are_points((prompt.at,)):
+            expected = "a colour's place must be a tuple (x, y) of whole numbers"
+        case Color() if prompt.rgb is not None and not _is_rgb(prompt.rgb):
+            expected = "a colour must be red, green, blue from 0 to 255"
+        case Color() if prompt.tolerance is not None and not _is_number(prompt.tolerance, Real):
+            expected = "tolerance must be a number from 0"
+        case Plate() if not _is_array(prompt.image, 3, np.uint8):
+            expected = "a plate must be an (H, W, 3) uint8 array"
+        case OwnMask() if not _is_array(prompt.bits, 2, np.bool_):
+            expected = "a mask must be an (H, W) bool array"
+        case Text() if not isinstance(prompt.words, str) or not prompt.words.strip():
+            expected = "words must not be empty"
+        case Text() if prompt.threshold is not None and not _is_number(
+            prompt.threshold, Real, 0, 1
+        ):
+            expected = "threshold must be a number from 0 to 1"
+        case Text() | Everything() if not _are_whole(prompt.pick):
+            expected = "pick must be whole numbers"
+        case Points() | Box() | Color() | Plate() | OwnMask() | Text() | Everything():
+            return
+        case _:
+            expected = "a prompt must be Points, Box, Color, Plate, Text, Everything or OwnMask"
+    if expected:
+        raise BadPrompt(f"{expected}, got {_told(prompt)}")
+
+
+def _told(prompt: Any) -> str:
+    """A prompt in a few words; of an array its shape and kind of numbers."""
+    array = getattr(prompt, "bits", getattr(prompt, "image", None))
+    if isinstance(array, np.ndarray):
+        return f"{array.shape} {array.dtype}"
+    return f"{prompt if array is None else array!r:.80}"
+
+
+def _is_number(value: Any, kind: type, low: float = 0, high: float = inf) -> bool:
+    sound = isinstance(value, kind) and not isinstance(value, bool)
+    return sound and low <= value <= high and value < inf
+
+
+def _are_whole(values: Any) -> bool:
+    return all(isinstance(v, Integral) and not isinstance(v, bool) for v in values)
+
+
+def _are_points(points: Any) -> bool:
+    return all(isinstance(p, tuple) and len(p) == 2 and _are_whole(p) for p in points)
+
+
+def _is_rgb(value: Any) -> bool:
+    return len(value) == 3 and all(_is_number(part, Integral, 0, 255) for part in value)
+
+
+def _is_array(value: Any, axes: int, kind: type) -> bool:
+    if not isinstance(value, np.ndarray) or value.ndim != axes or value.dtype != kind:
+        return False
+    return axes == 2 or value.shape[2] == 3

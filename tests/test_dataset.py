@@ -273,7 +273,7 @@ def test_a_request_is_replayed(photos: Path, tmp_path: Path) -> None:
     assert (out / "a.png").read_bytes() == (tmp_path / "o.png").read_bytes()
     both = batch(photos, out, "--request", tmp_path / "r.json", "--seed", "1", *IN_PLACE)
     assert both.exit_code == 2
-    assert "leave out seed" in both.stderr
+    assert "leave out --seed" in both.stderr
 
 
 def test_a_picture_instead(photos: Path, tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ def test_a_picture_instead(photos: Path, tmp_path: Path) -> None:
         ({"photo": "a.png", "circle": 1}, "unknown key 'circle'"),
         ({"photo": "a.png", "points": [1, 2, 3]}, "expected X,Y"),
         ({"photo": "a.png", "boxes": "1,2,3"}, "expected X0,Y0,X1,Y1"),
-        ({"photo": "a.png", "points": [1, 2], "seed": "x"}, "seed must be int"),
-        ({"photo": "a.png", "points": [1, 2], "seed": -1}, "seed must not be negative"),
+        ({"photo": "a.png", "points": [1, 2], "seed": "x"}, "seed must be a whole number from 0"),
+        ({"photo": "a.png", "points": [1, 2], "seed": -1}, "seed must be a whole number from 0"),
         ({"photo": "a.png", "points": [1, 2], "dilate": "much"}, "length must be"),
         ({"photo": "a.png", "colors": "#12"}, "#12"),
         ({"photo": "a.png", "points": [1, 2], "output": "../a.png"}, "must stay below"),

@@ -9,9 +9,11 @@ import pytest
 from conftest import masks
 from hypothesis import given
 
-from segment2inpaint.request import dump, load
+from segment2inpaint.editor import Editor
+from segment2inpaint.request import check, dump, load
 from segment2inpaint.types import (
     BadOption,
+    BadPrompt,
     Bits,
     Box,
     Color,
@@ -101,8 +103,52 @@ def test_a_plate_without_a_file_has_no_json() -> None:
         ({"prompts": [], "refine": {"grow": 1}}, "unknown key 'grow' in Refine"),
         ({"prompts": [], "fill": {"steps": 1}}, "unknown key 'steps' in Fill"),
         ({"prompts": [{"circle": 1}]}, "unknown prompt 'circle'"),
+        ({}, "it has no prompts"),
+        ({"prompts": [{"box": [1, 2, 3]}]}, "a box is x0, y0, x1, y1"),
+        ({"prompts": [{"box": ["a", 2, 3, 4]}]}, "not a request: invalid literal"),
+        ({"prompts": [{"points": {"include": [[1]]}}]}, "points are x, y each"),
+        ({"prompts": [{"points": {"include": [[1, float("nan")]]}}]}, "not a request: cannot"),
+        ({"prompts": [{"points": {"includ": [[1, 2]]}}]}, "unexpected keyword argument 'includ'"),
+        ({"prompts": ["box"]}, "a prompt is one of points, box"),
+        ({"prompts": [], "refine": {"dilate": 12}}, 'dilate must be a text such as "12px", got 12'),
+        ({"prompts": [], "attempts": "2"}, "attempts must be a whole number from 1, got '2'"),
+        ({"prompts": [], "fill": {"seed": None}}, "seed must be a whole number from 0, got None"),
     ],
 )
-def test_unknown_keys_are_refused(data: dict[str, object], message: str) -> None:
+def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         load(data, no_file, no_mask)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request((), fill=Fill(seed=-1)), "seed must be a whole number from 0, got -1"),
+        (Request((), fill=Fill(seed=True)), "seed must be a whole number from 0, got True"),
+        (Request((), fill=Fill(strength=9)), "strength must be a number from 0.001 to 1, got 9"),
+        (Request((), fill=Fill(guidance_scale=float("nan"))), "guidance_scale must be a number"),
+        (Request((), fill=Fill(candidates=0)), "candidates must be a whole number from 1 to 64"),
+        (Request((), Refine(dilate=12)), r"dilate must be a Length, such as Length.parse\("),
+        (Request((), Refine(invert=1)), "invert must be true or false, got 1"),
+        (Request((), inpainter=None), "inpainter must be text, got None"),
+        (Request((Points([[1, 2]]),)), "points must be tuples"),
+        (Request((Points((1, 2)),)), "points must be tuples"),
+        (Request((Points(((1, 2),), granularity="huge"),)), "granularity must be one of auto"),
+        (Request((Box(1.5, 2, 3, 4),)), "a box must have whole numbers"),
+        (Request((Color(rgb=(300, 0, 0)),)), "from 0 to 255"),
+        (Request((Color(at=(1, 2), tolerance=float("nan")),)), "tolerance must be a number from 0"),
+        (Request((OwnMask(np.zeros((2, 3), np.uint8)),)), r"got \(2, 3\) uint8"),
+        (Request((Plate("clean.jpg"),)), "a plate must be an .H, W, 3. uint8 array, got 'clean"),
+        (Request((Text(" "),)), "words must not be empty"),
+        (Request(([1, 2],)), "a prompt must be Points, Box"),
+    ],
+)
+def test_a_value_out_of_range_is_told_in_a_line(request_: Request, message: str) -> None:
+    """Whoever made the request: an ``Editor`` looks before it works."""
+    with pytest.raises((BadOption, BadPrompt), match=message):
+        Editor().resolved(request_)
+
+
+@pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), 3])
+def test_numbers_of_numpy_are_numbers(number: int) -> None:
+    check(Request((Points(((number, number),)), Box(0, 0, number, number)), fill=Fill(seed=number)))

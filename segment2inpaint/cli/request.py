@@ -39,10 +39,11 @@ def asked(given: Options) -> tuple[Request, Photo]:
 
     if not given.get("request"):
         return request.load(wanted(given), read_picture, read_mask), photo
+    data = saved(given["request"])
     try:
-        return request.load(saved(given["request"]), read_picture, read_mask), photo
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BadOption(f"{given['request']}: not a whole request: {error!r}") from error
+        return request.load(data, read_picture, read_mask), photo
+    except BadOption as error:
+        raise BadOption(f"{given['request']}: {error}") from error
 
 
 def saved(path: Path) -> dict[str, Any]:
@@ -54,15 +55,28 @@ def saved(path: Path) -> dict[str, Any]:
     from ..types import BadOption
 
     context = click.get_current_context()
-    own = {str(p.name) for p in context.command.params} & _asks()
-    for name in sorted(own):
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--request says all of it; leave out {name.replace('_', '-')}")
+    for option in context.command.params:
+        name = str(option.name)
+        if name in _asks() and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--request says all of it; leave out {option.opts[-1]}")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return dict(data.get("request", data))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except OSError as error:
+        raise BadOption(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise BadOption(f"{path}: expected a request as JSON: {error}") from error
+    inside = data.get("request", data) if isinstance(data, dict) else data
+    if not _is_request(inside):
+        raise BadOption(f"{path}: expected a request as a JSON object, got {inside!r:.60}")
+    return dict(inside)
+
+
+def _is_request(data: Any) -> bool:
+    """Whether JSON has the shape of one; ``request.load`` looks at the rest."""
+    if not isinstance(data, dict) or not isinstance(data.get("prompts", []), list):
+        return False
+    parts = [*data.get("prompts", []), data.get("refine", {}), data.get("fill", {})]
+    return all(isinstance(part, dict) for part in parts)
 
 
 def _asks() -> set[str]:

@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from .. import images, request
 from ..editor import picture_of
-from ..types import BadOption, Bits, Box, Fill, OwnMask, Picture, Prompt, Refine, Request
+from ..types import BadOption, Bits, Box, OwnMask, Picture, Prompt, Request
 from . import coco, store
 from .jobs import Item, Json, Settings, own_version
 
@@ -21,7 +21,6 @@ Size = tuple[int, int]
 
 _PIXEL = Picture(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
 _DOT = np.ones((1, 1), np.bool_)
-_PLAIN = (bool, int, float, str, type(None))  # kinds that JSON has
 _SHAPES = ("polygons", "rle", "segment", "relative")
 
 
@@ -30,7 +29,6 @@ def checked(data: Json) -> Request:
 
     Raises ``BadOption`` for what makes no sense.
     """
-    _check_types({**data.get("refine", {}), **data.get("fill", {})})
     try:
         found = _loaded(data, lambda _: _PIXEL, lambda _: _DOT, _kind_of)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -43,30 +41,6 @@ def checked(data: Json) -> Request:
 def _kind_of(prompt: Json) -> Prompt:
     """A prompt of the kind that an annotation will be."""
     return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else OwnMask(_DOT)
-
-
-def _kinds(kind: Any) -> dict[str, tuple[type, ...]]:
-    """By field: the kinds of JSON value that it takes, none for one that is no JSON."""
-    found = {}
-    for name, hint in get_type_hints(kind).items():
-        kinds = get_args(hint) or (hint,)
-        plain = kinds if all(k in _PLAIN for k in kinds) else ()
-        found[name] = (*plain, int) if float in plain else plain
-    return found
-
-
-_FIELDS = {**_kinds(Refine), **_kinds(Fill)}
-
-
-def _check_types(data: Json) -> None:
-    """Raise ``BadOption`` for a value of a kind that its field does not have."""
-    for name, value in data.items():
-        kinds = _FIELDS.get(name)
-        if kinds and type(value) not in kinds:
-            listed = " or ".join("none" if k is type(None) else k.__name__ for k in kinds)
-            raise BadOption(f"{name} must be {listed}, got {value!r}")
-        if type(value) is int and value < 0:
-            raise BadOption(f"{name} must not be negative, got {value}")
 
 
 def ready(data: Json, size: Size, settings: Settings) -> Request:
