@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from .images import Photo, read, write
     from .pipeline import Pipeline
     from .types import (
+        BadDataset,
+        BadImage,
+        BadModel,
+        BadOption,
+        BadPrompt,
         Box,
         Candidate,
         Color,
         Everything,
         Fill,
         Length,
+        ModelMissing,
+        NothingFound,
         OwnMask,
         Picture,
         Plate,
@@ -25,11 +32,17 @@ if TYPE_CHECKING:
         Result,
         Segment2InpaintError,
         Text,
+        Tuning,
     )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadDataset",
+    "BadImage",
+    "BadModel",
+    "BadOption",
+    "BadPrompt",
     "Box",
     "Candidate",
     "Color",
@@ -37,6 +50,8 @@ __all__ = [
     "Everything",
     "Fill",
     "Length",
+    "ModelMissing",
+    "NothingFound",
     "OwnMask",
     "Photo",
     "Picture",
@@ -48,6 +63,7 @@ __all__ = [
     "Result",
     "Segment2InpaintError",
     "Text",
+    "Tuning",
     "mask",
     "read",
     "remove",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -196,7 +196,7 @@ def about(photo: images.Photo) -> Iterator[None]:
 PhotoLike = Photo | Image | str | Path | bytes
 """A photo, its ``(H, W, 3)`` uint8 pixels, a path, or the bytes of a file."""
 
-PromptLike = Prompt | tuple[int, ...] | str | Bits
+PromptLike = Prompt | Sequence[int] | str | Bits
 """A prompt, or short for one: (x, y), (x0, y0, x1, y1), words, an ``(H, W)`` bool array."""
 
 
@@ -217,6 +217,10 @@ def remove(
 ) -> Result:
     """Take away what the prompts point at; several are several objects.
 
+    ``photo`` is a ``Photo``, a path, the bytes of a file, or ``(H, W, 3)`` uint8 RGB pixels,
+    upright. A prompt is (x, y) or (x0, y0, x1, y1) in its pixels, the box half-open, words, an
+    ``(H, W)`` bool array, or one of the classes of prompts. The result's ``image`` is ``(H, W,
+    3)`` uint8 RGB, its ``alpha`` ``(H, W)`` float32 in [0, 1]: 0 where nothing was changed.
     Raises ``NothingFound``, ``BadImage``, ``BadPrompt``, ``BadOption`` and ``ModelMissing``.
 
     >>> photo = read("street.jpg")
@@ -294,14 +298,20 @@ def prompt_of(given: PromptLike) -> Prompt:
     """The prompt that is meant. Raises ``BadPrompt``."""
     if isinstance(given, str):
         return Text(given)
-    if isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray) and (given.ndim != 1 or given.dtype == np.bool_):
         if given.ndim != 2 or given.dtype != np.bool_:
-            raise BadPrompt(f"a mask must be (H, W) bool, got {given.shape} {given.dtype}")
+            raise BadPrompt(
+                f"a mask must be (H, W) bool, got {given.shape} {given.dtype}; such as mask > 127"
+            )
         return OwnMask(given)
-    if not isinstance(given, tuple) or isinstance(given, Box):
-        return given
-    if len(given) == 2:
-        return Points(((int(given[0]), int(given[1])),))
-    if len(given) == 4:
-        return Box(*map(int, given))
-    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {given}")
+    if not isinstance(given, tuple | list | np.ndarray) or isinstance(given, Box):
+        return cast(Prompt, given)  # a request is checked before it is run
+    try:
+        numbers = [int(value) for value in given]
+    except (TypeError, ValueError, OverflowError):
+        numbers = []
+    if len(numbers) == 2:
+        return Points(((numbers[0], numbers[1]),))
+    if len(numbers) == 4:
+        return Box(*numbers)
+    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {given!r:.60}")

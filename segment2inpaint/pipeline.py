@@ -259,7 +259,7 @@ def _check_size(kind: str, source: str, shape: tuple[int, ...], size: tuple[int,
     if shape[:2] != size:
         what = {"OwnMask": "mask", "Plate": "plate"}[kind]
         raise BadPrompt(
-            f"{what} {source}: expected the photo's size {size[1]}x{size[0]}, "
+            f"{f'{what} {source}'.strip()}: expected the photo's size {size[1]}x{size[0]}, "
             f"got {shape[1]}x{shape[0]}"
         )
 

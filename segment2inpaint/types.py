@@ -151,7 +151,7 @@ class Color:
 class Plate:
     """A photo of the same scene without the object; ``source`` is its file, for the request."""
 
-    image: Image
+    image: Image = field(repr=False)
     source: str = ""
 
 
@@ -179,7 +179,7 @@ class Everything:
 class OwnMask:
     """A mask made elsewhere, True = the object; ``source`` is its file, for the request."""
 
-    bits: Bits
+    bits: Bits = field(repr=False)
     source: str = ""
 
 
@@ -194,7 +194,7 @@ class Mask:
     was found at full resolution, about long side / 256 for an unrefined SAM mask.
     """
 
-    bits: Bits
+    bits: Bits = field(repr=False)
     score: float = 1.0
     slack: float = 0.0
 
@@ -251,8 +251,8 @@ class Refine:
 class Picture:
     """A picture to put where the object was: its pixels and, as alpha, its outline."""
 
-    image: Image
-    alpha: Alpha
+    image: Image = field(repr=False)
+    alpha: Alpha = field(repr=False)
     source: str = ""
 
 
@@ -414,8 +414,8 @@ class Check:
     score: float
     threshold: float
     sentence: str
-    shown: Image
-    where: Alpha
+    shown: Image = field(repr=False)
+    where: Alpha = field(repr=False)
 
     @property
     def failed(self) -> bool:
@@ -446,8 +446,8 @@ class Request:
 class Candidate:
     """One of the results that a request came to; the fields are those of ``Result``."""
 
-    image: Image
-    alpha: Alpha
+    image: Image = field(repr=False)
+    alpha: Alpha = field(repr=False)
     checks: tuple[Check, ...]
     verdict: Verdict | None
     settings: Mapping[str, Any]
@@ -467,16 +467,16 @@ class Result:
     result itself.
     """
 
-    image: Image
-    alpha: Alpha
+    image: Image = field(repr=False)
+    alpha: Alpha = field(repr=False)
     masks: tuple[Mask, ...]
     changed_outside: int
     seconds: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     verdict: Verdict | None = None
-    attempts: tuple[Mapping[str, Any], ...] = ()
-    candidates: tuple[Candidate, ...] = ()
+    attempts: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
 
 
 def differing(one: Image, other: Image) -> Bits:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 import segment2inpaint
 from segment2inpaint import mask, read, remove, replace, write
@@ -133,12 +134,6 @@ def test_short_prompts(photo: Photo) -> None:
     assert (mask(photo, BLOCK, refine=Refine(invert=True)) == ~BLOCK).all()
 
 
-@pytest.mark.parametrize("given", [(1, 2, 3), np.zeros((96, 128), np.uint8), np.zeros(4, bool)])
-def test_prompts_that_are_none(photo: Photo, given: object) -> None:
-    with pytest.raises(BadPrompt, match=r"expected|must be"):
-        mask(photo, given)  # type: ignore[arg-type]
-
-
 def test_replace_by_a_picture(photo: Photo, tmp_path: Path) -> None:
     green = np.zeros((20, 20, 3), np.uint8)
     green[:] = (0, 200, 0)
@@ -157,6 +152,53 @@ def test_what_can_go_wrong_is_one_line(photo: Photo, tmp_path: Path) -> None:
         remove(tmp_path / "none.jpg", (1, 2))
     with pytest.raises(NothingFound):
         remove(photo, np.zeros((96, 128), np.bool_))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Pillow.new("RGB", (4, 4)), "expected a path, .* got Image; pixels are given as"),
+        (None, "expected a path, .* got NoneType"),
+        ([[[1, 2, 3]]], "expected a path, .* got list"),
+    ],
+)
+def test_what_is_no_photo_is_one_line(given: object, message: str) -> None:
+    with pytest.raises(BadImage, match=message):
+        remove(given, (1, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (1, 2, 3),
+        ("a", "b"),
+        (float("nan"), 3),
+        ((1, 2), (3, 4)),
+        None,
+        5,
+        np.zeros((96, 128), np.uint8),
+        np.zeros(4, bool),
+    ],
+)
+def test_what_is_no_prompt_is_one_line(photo: Photo, given: object) -> None:
+    with pytest.raises(BadPrompt, match=r"expected|must be"):
+        mask(photo, given)  # type: ignore[arg-type]
+
+
+def test_lists_and_arrays_of_numbers_are_points_and_boxes(photo: Photo) -> None:
+    """As they come out of JSON and of NumPy."""
+    for given in ([60, 50], np.array([60, 50])):
+        assert (mask(photo, given) == mask(photo, (60, 50))).all()
+    assert (mask(photo, [48, 38, 72, 62]) == mask(photo, (48, 38, 72, 62))).all()
+
+
+def test_what_is_told_of_a_result_fits_on_a_screen(photo: Photo) -> None:
+    """A notebook shows it: without pixels."""
+    result = remove(photo, BLOCK, inpainter="telea")
+    assert len(repr(result)) < 3000
+    assert "array(" not in repr(result)
+    assert "array(" not in repr(photo)
+    assert "array(" not in repr(OwnMask(BLOCK))
 
 
 def test_the_public_names_are_there() -> None:

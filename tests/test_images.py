@@ -211,3 +211,10 @@ def test_mask_round_trip(suffix: str, tmp_path: Path) -> None:
     assert (raw((tmp_path / "soft.png").read_bytes()) == 128).all()
     with pytest.raises(BadImage, match="is the input itself"):
         images.write_mask(target, bits, source=target)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 6), np.uint8), np.zeros((4, 6, 3), np.float32)])
+def test_pixels_of_another_kind_are_not_written(tmp_path: Path, image: np.ndarray) -> None:
+    photo = images.photo_of(np.ones((4, 6, 3), np.uint8))
+    with pytest.raises(BadImage, match=r"expected image \(H, W, 3\) uint8"):
+        images.write(tmp_path / "a.png", photo, image, np.ones((4, 6), np.float32))

@@ -15,7 +15,7 @@ gain maps, TIFF sub-images) and C2PA.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,19 +58,19 @@ class Photo:
     whole file of a JPEG, ``chunks`` the colour and text chunks of a PNG.
     """
 
-    image: Image
+    image: Image = field(repr=False)
     name: str = "photo"
     path: Path | None = None
     format: str = "PNG"
     grey: bool = False
-    alpha: Array | None = None
-    deep: NDArray[np.uint16] | None = None
+    alpha: Array | None = field(default=None, repr=False)
+    deep: NDArray[np.uint16] | None = field(default=None, repr=False)
     orientation: int = 1
-    exif: bytes = b""
-    icc: bytes | None = None
+    exif: bytes = field(default=b"", repr=False)
+    icc: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
-    chunks: tuple[tuple[bytes, bytes], ...] = ()
-    jpeg: bytes = b""
+    chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    jpeg: bytes = field(default=b"", repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -125,6 +125,11 @@ def _contents(source: str | Path | bytes | BinaryIO, name: str) -> tuple[bytes, 
     """The bytes, what to call them, and the path if there is one."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), name or "input", None
+    if not isinstance(source, str | Path) and not hasattr(source, "read"):
+        raise BadImage(
+            f"expected a path, the bytes of a file or an open file, got {type(source).__name__}; "
+            "pixels are given as an (H, W, 3) uint8 array, to remove, replace and mask"
+        )
     if not isinstance(source, str | Path):
         return source.read(), name or str(getattr(source, "name", "input")), None
     path = Path(source)
@@ -252,6 +257,10 @@ def _changed(photo: Photo, image: Image, alpha: Alpha) -> Bits:
     for what, got in (("image", image.shape[:2]), ("alpha", alpha.shape)):
         if got != photo.size:
             raise BadImage(f"{photo.name}: expected {what} of size {photo.size}, got {got}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise BadImage(
+            f"{photo.name}: expected image (H, W, 3) uint8, got {image.shape} {image.dtype}"
+        )
     changed = np.zeros(photo.size, np.bool_)
     where = box_of(alpha > 0).slices
     changed[where] = differing(image[where], photo.image[where]) & (alpha[where] > 0)
