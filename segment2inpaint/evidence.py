@@ -159,7 +159,8 @@ def leftover(seen: View) -> Evidence:
         return Evidence((0.0,), where)
     ask, soft = sample(near, FEW), blur(seen.before, 0.7)
     rows, own, rest = (
-        described(places, 0.15, soft) for places in (ask, sample(seen.bits, MANY), sample(far, MANY))
+        described(places, 0.15, soft)
+        for places in (ask, sample(seen.bits, MANY), sample(far, MANY))
     )
     to_object, to_rest = nearest(rows, own, 3), nearest(rows, rest, 5)
     odds, asked = np.zeros_like(where), np.zeros_like(near)
