@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+import tiny_files
 import tiny_flows
 import torch
+from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
 from segment2inpaint.inpaint import diffusion_fast as fast
 from segment2inpaint.inpaint.diffusion import Diffusion
+from segment2inpaint.inpaint.diffusion_attention import attentions
 from segment2inpaint.types import BadOption, Crop, Fill, Tuning
 
 FILL = Fill(prompt="a red rose", num_inference_steps=2)
@@ -67,11 +72,54 @@ def test_attention_of_diffusers(flow: Path, crop: Crop, tmp_path: Path) -> None:
     plain = Diffusion(flow, "cpu").inpaint([crop], FILL)[0]
     native = Diffusion(flow, "cpu", tuning=Tuning(attention="native"))
     assert np.array_equal(native.inpaint([crop], FILL)[0], plain)
-    with pytest.raises(BadOption, match="--attention nonsense cannot be had here"):
-        Diffusion(flow, "cpu", tuning=Tuning(attention="nonsense"))
     tiny.stable_diffusion().save_pretrained(tmp_path)
     with pytest.raises(BadOption, match="no effect on UNet2DConditionModel"):
         Diffusion(tmp_path, "cpu", tuning=Tuning(attention="native"))
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("nonsense", ""), ("flash", "flash_attn"), ("sage", "sageattention"), ("_native_cudnn", "")],
+)
+def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None:
+    """Unknown, not installed, or not for this device: told before anything is painted, with what
+    works."""
+    if package and find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(BadOption) as caught:
+        Diffusion(flow, "cpu", tuning=Tuning(attention=name))
+    text = str(caught.value)
+    assert text.startswith(f"--attention {name} cannot be had here: ")
+    assert "; these work: " in text
+    assert "native" in text.split("these work: ")[1].split(", ")
+    assert "\n" not in text
+
+
+def test_attention_of_one_model_is_not_that_of_the_next(flow: Path, crop: Crop) -> None:
+    """diffusers sets it for all networks at once."""
+    plain = Diffusion(flow, "cpu")
+    seen: list[Any] = []
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    def spied(*args: Any, **more: Any) -> torch.Tensor:
+        seen.append(
+            [torch.backends.cuda.math_sdp_enabled(), torch.backends.cuda.flash_sdp_enabled()]
+        )
+        return attention(*args, **more)
+
+    Diffusion(flow, "cpu", tuning=Tuning(attention="_native_math"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", spied)
+        plain.inpaint([crop], FILL)
+    assert seen
+    assert all(both == [True, True] for both in seen)
+
+
+def test_those_that_work_are_known() -> None:
+    here = attentions("cpu")
+    assert "native" in here
+    assert not any(name.endswith("_hub") for name in here)
+    assert "_native_cudnn" not in here
 
 
 @pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
@@ -84,10 +132,39 @@ def test_weights_in_eight_bits(flow: Path, crop: Crop) -> None:
     assert abs(small.inpaint([crop], FILL)[0].astype(int) - plain).mean() < 3
 
 
-def test_quantization_that_is_not_installed(flow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "find_spec", lambda name: None)
-    with pytest.raises(BadOption, match="pip install torchao"):
-        Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit"))
+@pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
+def test_a_file_in_eight_bits(flow: Path, crop: Crop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its network, and the text encoders that are lent; the rest of the file as it is."""
+    tiny_files.narrow(monkeypatch, "FluxTransformer2DModel")
+    plain = Diffusion(flow, "cpu")
+    file = flow.parent / "any.safetensors"
+    tiny_files.save(plain._pipe, file, ["transformer", "vae"])
+    small = Diffusion(file, "cpu", tuning=Tuning(quantize="8bit"), base=str(flow))
+    weight = small._pipe.transformer.transformer_blocks[0].attn.to_q.weight
+    assert "Int8" in type(weight).__name__
+    expected = Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit")).inpaint([crop], FILL)[0]
+    assert abs(small.inpaint([crop], FILL)[0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("installed", "able"),
+    [
+        ([], {}),
+        (["torchao"], {"8bit": "torchao"}),
+        (["torchao", "mslk"], {"8bit": "torchao", "4bit": "torchao"}),
+        (["bitsandbytes"], {"8bit": "bitsandbytes", "4bit": "bitsandbytes"}),
+        (["torchao", "bitsandbytes"], {"8bit": "torchao", "4bit": "bitsandbytes"}),
+    ],
+)
+def test_quantization_goes_by_what_is_installed(
+    flow: Path, installed: list[str], able: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "find_spec", lambda name: name in installed or None)
+    assert fast.quantizers() == able
+    for bits, needs in fast.NEEDS.items():
+        if bits not in able:
+            with pytest.raises(BadOption, match=f"--quantize {bits} needs {needs}"):
+                Diffusion(flow, "cpu", tuning=Tuning(quantize=bits))
 
 
 def test_blocks_are_compiled(flow: Path, tmp_path: Path) -> None:
@@ -98,6 +175,29 @@ def test_blocks_are_compiled(flow: Path, tmp_path: Path) -> None:
     tiny_flows.stable_diffusion_3().save_pretrained(tmp_path)
     whole = Diffusion(tmp_path, "cpu", tuning=Tuning(compile=True))
     assert whole._pipe.transformer._compiled_call_impl is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("g++") is None, reason="no C++ compiler")
+def test_a_compiled_model_paints_the_same(crop: Crop, tmp_path: Path) -> None:
+    tiny.stable_diffusion().save_pretrained(tmp_path)
+    plain = Diffusion(tmp_path, "cpu").inpaint([crop], FILL)[0]
+    compiled = Diffusion(tmp_path, "cpu", tuning=Tuning(compile=True))
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert abs(compiled.inpaint([crop], FILL)[0].astype(int) - plain).max() <= 1
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+
+
+def test_a_machine_without_a_compiler(flow: Path, crop: Crop) -> None:
+    """torch finds out at the first call."""
+    made = Diffusion(flow, "cpu", tuning=Tuning(compile=True))
+
+    def fail(*_: Any) -> None:
+        raise InductorError(InvalidCxxCompiler(), None)
+
+    made._pipe.transformer.register_forward_pre_hook(fail)
+    with pytest.raises(BadOption, match=r"--compile cannot be had here: .*No working C\+\+ comp"):
+        made.inpaint([crop], FILL)
 
 
 def test_batch_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,3 +227,8 @@ def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
     assert 0 < counts[1] < counts[0]
     with pytest.raises(BadOption, match="--block-cache is of no effect on FluxFillPipeline"):
         Diffusion(flow, "cpu", tuning=Tuning(block_cache=0.1))
+
+
+def test_a_file_is_quantized_by_torchao_only() -> None:
+    with pytest.raises(BadOption, match="by torchao only; name its folder"):
+        fast.quantize(torch.nn.Linear(2, 2), fast._bitsandbytes("8bit", torch.float32, "diffusers"))

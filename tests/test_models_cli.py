@@ -33,6 +33,18 @@ def test_doctor_says_what_auto_takes() -> None:
         assert part in said
 
 
+def test_doctor_says_what_makes_models_fit_and_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    from segment2inpaint.cli.doctor import _faster
+    from segment2inpaint.inpaint import diffusion_fast
+
+    monkeypatch.setenv("CXX", "/nonexistent/c++")
+    monkeypatch.setattr(diffusion_fast, "find_spec", lambda name: name == "torchao" or None)
+    said = _faster("cpu")
+    assert said["--quantize"].startswith("8bit by torchao; 4bit needs bitsandbytes, or torchao and")
+    assert "native" in said["--attention"].split(", ")
+    assert said["--compile"].startswith("needs a C++ compiler")
+
+
 @pytest.mark.parametrize(
     ("names", "size"),
     [(["kandinsky22-prior", "kandinsky22-inpaint"], "takes about 11.0 GB"), (["lama"], "102 MB")],

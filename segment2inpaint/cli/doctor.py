@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from os import environ
 
 import click
 
@@ -41,8 +42,6 @@ def doctor() -> None:
 
 def _generation() -> dict[str, str]:
     """How diffusion models can run here, and which of them."""
-    from importlib.util import find_spec
-
     import psutil
 
     from .. import catalogue, device
@@ -55,12 +54,31 @@ def _generation() -> dict[str, str]:
     whole = [name for name, need in needs.items() if need <= free]
     part = [name for name, need in needs.items() if free < need <= 2 * free and half]
     large = [name for name in needs if name not in (*whole, *part)]
-    fast = [name for name in ("torchao", "bitsandbytes", "peft", "xformers") if find_spec(name)]
     return {
         "free memory": f"{catalogue.megabytes(free)} on {place}, {'16' if half else '32'} bits",
         "free disk": f"{catalogue.megabytes(psutil.disk_usage(str(disk)).free)} for downloads",
         "models that fit": ", ".join(whole) or "none",
         "with --offload": ", ".join(part) or ("none" if half else "needs a GPU"),
         "too large": ", ".join(large) or "none",
-        "extras": ", ".join(fast) or "none (torchao or bitsandbytes: --quantize)",
+        **_faster(place),
+    }
+
+
+def _faster(place: str) -> dict[str, str]:
+    """What makes diffusion models fit and hurry here."""
+    from importlib.util import find_spec
+    from shutil import which
+
+    from ..inpaint.diffusion_attention import attentions
+    from ..inpaint.diffusion_fast import NEEDS, quantizers
+
+    here = quantizers()
+    words = [f"{bits} by {here[bits]}" for bits in here]
+    words += [f"{bits} needs {NEEDS[bits]}" for bits in NEEDS if bits not in here]
+    compiles = find_spec("triton") if place.startswith("cuda") else which(environ.get("CXX", "g++"))
+    return {
+        "--quantize": "; ".join(words),
+        "--attention": ", ".join(attentions(place)) or "none",
+        "--compile": "yes" if compiles else "needs a C++ compiler, on a GPU triton",
+        "MODEL+LORA": "yes" if find_spec("peft") else "needs peft: pip install peft",
     }

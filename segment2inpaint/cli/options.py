@@ -174,9 +174,9 @@ tuning_options = options(
     click.option("--batch-size", type=click.IntRange(1), metavar="N",
                  help="Crops painted at once; 1 is exact.  [default: by the free memory]"),
     click.option("--quantize", type=click.Choice(["8bit", "4bit"]),
-                 help="Keep weights in fewer bits (needs torchao or bitsandbytes)."),
+                 help="Keep weights in fewer bits, by torchao or bitsandbytes."),
     click.option("--attention", metavar="BACKEND",
-                 help="Attention of diffusers, such as sage or _native_cudnn."),
+                 help="Attention of diffusers, such as sage or _native_cudnn; doctor lists them."),
     click.option("--block-cache", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
                  help="Skip the transformer's blocks at steps where its first changes by less, "
                       "such as 0.1 (Klein, Qwen-Image)."),

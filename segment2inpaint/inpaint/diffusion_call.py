@@ -39,9 +39,9 @@ def paint(
     ``settings`` are arguments of the call; those that it does not take are left out. Half
     precision that ends in no numbers is tried once more in float32, and stays there. ``look``
     is given sketches after each step. Raises ``OutOfMemory``, and ``BadModel`` if float32
-    gives no numbers either.
+    gives no numbers either, ``BadOption`` if it cannot be compiled.
     """
-    with memory():
+    with memory(), compiler():
         pixels, refused = _called(pipe, crops, settings, step, look)
         if not np.isfinite(pixels).all() and pipe.dtype != torch.float32:
             warnings.warn(f"{pipe.dtype} overflowed in this model, using float32", stacklevel=3)
@@ -150,6 +150,18 @@ def memory() -> Iterator[None]:
         if FULL not in str(error):
             raise
         raise OutOfMemory from error
+
+
+@contextmanager
+def compiler() -> Iterator[None]:
+    """Raises ``BadOption`` where torch finds that it cannot compile: at the first call."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = str(error).strip().split("\n")[0]
+        raise BadOption(f"--compile cannot be had here: {reason}; leave it") from error
 
 
 # --- prompts ------------------------------------------------------------------------------------

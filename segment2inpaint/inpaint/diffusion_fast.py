@@ -11,10 +11,15 @@ from typing import Any
 import torch
 
 from segment2inpaint.device import free_memory
+from segment2inpaint.inpaint.diffusion_attention import attend
 from segment2inpaint.types import BadOption, Tuning
 
 OFFLOADS = ("auto", "none", "model", "group")
 QUANTIZED = ("transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3")
+NEEDS = {
+    "8bit": "torchao or bitsandbytes: pip install torchao",
+    "4bit": "bitsandbytes, or torchao and mslk: pip install bitsandbytes",
+}
 ROOM = 0.7  # share of the free memory that weights may take, the rest is for what they compute
 LARGE = 1536 * 1536  # pixels from which a decoder works tile by tile
 
@@ -23,7 +28,7 @@ def placed(pipe: Any, place: str, tuning: Tuning) -> Any:
     """The pipeline where it is to run, as ``tuning`` says. Raises ``BadOption``."""
     how = offload(pipe, place, tuning.offload)
     if tuning.attention:
-        _attend(pipe, tuning.attention)
+        attend(network(pipe), tuning.attention, place)
     if tuning.block_cache:
         _cache_blocks(pipe, tuning.block_cache)
     _channels_last(pipe)
@@ -91,20 +96,6 @@ def _tile(vae: Any) -> None:
         vae.enable_tiling()
 
 
-def _attend(pipe: Any, backend: str) -> None:
-    """Raises ``BadOption`` for a backend that is unknown, not installed, or of no effect."""
-    part = network(pipe)
-    if not any(
-        hasattr(getattr(m, "processor", None), "_attention_backend") for m in part.modules()
-    ):
-        raise BadOption(f"--attention {backend} is of no effect on {type(part).__name__}; leave it")
-    try:
-        part.set_attention_backend(backend)
-    except (ValueError, RuntimeError, ImportError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise BadOption(f"--attention {backend} cannot be had here: {reason}") from error
-
-
 def _cache_blocks(pipe: Any, share: float) -> None:
     """Raises ``BadOption`` for a pipeline that cannot: most do not say which pass they are in."""
     from diffusers import FirstBlockCacheConfig
@@ -123,19 +114,23 @@ def _compile(part: Any) -> None:
         part.compile()
 
 
-def quantization(bits: str, dtype: torch.dtype, index: dict[str, Any]) -> Any:
-    """What diffusers is told to keep weights in 8 or 4 bits. Raises ``BadOption``.
+def quantizers() -> dict[str, str]:
+    """For ``8bit`` and ``4bit`` the installed library that does it, if there is one."""
+    torchao, bnb, kernels = (bool(find_spec(name)) for name in ("torchao", "bitsandbytes", "mslk"))
+    eight = "torchao" if torchao else "bitsandbytes" if bnb else ""
+    four = "bitsandbytes" if bnb else "torchao" if torchao and kernels else ""
+    return {bits: name for bits, name in (("8bit", eight), ("4bit", four)) if name}
 
-    By torchao, for 4 bits rather by bitsandbytes, whichever is installed.
-    """
+
+def quantization(bits: str, dtype: torch.dtype, index: dict[str, Any]) -> Any:
+    """What diffusers is told to keep weights in 8 or 4 bits. Raises ``BadOption``."""
     from diffusers import PipelineQuantizationConfig
 
-    if bits not in ("8bit", "4bit"):
+    if bits not in NEEDS:
         raise BadOption(f"quantize must be 8bit or 4bit, got {bits!r}")
-    here = [name for name in ("torchao", "bitsandbytes") if find_spec(name)]
-    if not here:
-        raise BadOption(f"--quantize {bits} needs torchao or bitsandbytes: pip install torchao")
-    name = here[-1] if bits == "4bit" else here[0]
+    name = quantizers().get(bits)
+    if name is None:
+        raise BadOption(f"--quantize {bits} needs {NEEDS[bits]}")
     libraries = {part: (index.get(part) or [None])[0] for part in QUANTIZED}
     made = {
         part: _torchao(bits, library) if name == "torchao" else _bitsandbytes(bits, dtype, library)
@@ -151,6 +146,16 @@ def _torchao(bits: str, library: str) -> Any:
 
     kind = ao.Int8WeightOnlyConfig if bits == "8bit" else ao.Int4WeightOnlyConfig
     return import_module(library).TorchAoConfig(kind())
+
+
+def quantize(part: Any, config: Any) -> None:
+    """Keep the weights of a network that is loaded already in fewer bits. Raises ``BadOption``
+    for a configuration that is not torchao's."""
+    if type(config).__name__ != "TorchAoConfig":
+        raise BadOption("--quantize of a model in one file is by torchao only; name its folder")
+    from torchao.quantization import quantize_
+
+    quantize_(part, config.quant_type)
 
 
 def _bitsandbytes(bits: str, dtype: torch.dtype, library: str) -> Any:

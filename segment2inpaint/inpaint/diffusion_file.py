@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from segment2inpaint.catalogue import OPTIONAL, Card, command, lacking, parts, places
 from segment2inpaint.catalogue import card as card_named
+from segment2inpaint.inpaint.diffusion_fast import quantize
 from segment2inpaint.inpaint.diffusion_folder import read_index, variant
 from segment2inpaint.types import BadModel, ModelMissing
 
@@ -277,11 +278,11 @@ def _networks(
     made = {}
     for part in contents.parts & {network, "vae"}:
         extra = {"in_channels": contents.channels} if part == "unet" else {}
-        if bits and part in bits.quant_mapping:
-            extra["quantization_config"] = bits.quant_mapping[part]
         made[part] = getattr(diffusers, index[part][1]).from_single_file(
             _own(tensors, part), config=str(folder), subfolder=part, **extra, **more
         )
+        if bits and part == network:  # which diffusers leaves out when it opens a file
+            quantize(made[part], bits.quant_mapping[part])
     return made
 
 

@@ -23,10 +23,12 @@ DTYPES = {
     "bf16": torch.bfloat16,
 }
 
-# They warn while painting: of what Diffusion says itself, and of SDXL's own change of dtype.
+# They warn while painting: of what Diffusion says itself, of SDXL's own change of dtype, and
+# while compiling.
 CHATTER = (
     "diffusers.pipelines.stable_diffusion.safety_checker",
     "diffusers.models.modeling_utils",
+    "torch.utils.cpp_extension",
 )
 
 
