@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from segment2inpaint.web import jobs as web_jobs
+from segment2inpaint.web.results import job_out
 
 
 def test_a_bug_in_a_job_is_told_and_survived(caplog: pytest.LogCaptureFixture) -> None:
@@ -38,6 +39,28 @@ def test_a_full_queue_refuses() -> None:
         line.start("p", slow)
     go.set()
     line.close()
+
+
+def test_a_job_is_cancelled_at_once_though_it_does_not_look() -> None:
+    """The next one waits for the thread and says so; the late result is not kept."""
+    line, begun, go = web_jobs.Jobs(4), threading.Event(), threading.Event()
+
+    def deaf(progress: object) -> str:
+        begun.set()
+        go.wait(30)
+        return "late"
+
+    first = line.start("p", deaf)
+    assert begun.wait(30)
+    assert line.cancel(first.id).state == "cancelled"
+    second = line.start("p", lambda progress: "fine")
+    told = job_out(line, second)
+    assert (told.state, told.place, told.stage) == ("queued", 0, "ending")
+    go.set()
+    line._pool.shutdown(wait=True)
+    assert (first.state, first.result) == ("cancelled", None)
+    assert (second.state, second.result) == ("done", "fine")
+    assert not line.ending
 
 
 def test_of_several_looks_the_newest_is_answered() -> None:

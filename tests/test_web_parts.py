@@ -39,6 +39,7 @@ from segment2inpaint.web import outlines, rough, tiles
 from segment2inpaint.web.asked import plain_name
 from segment2inpaint.web.desk import Full, Gone, Kept, Patch, Store
 from segment2inpaint.web.limits import Limits
+from segment2inpaint.web.served import file_of
 from segment2inpaint.web.words import command
 
 
@@ -251,8 +252,18 @@ def test_what_options_cannot_say_is_no_command() -> None:
 def test_names_of_files_are_harmless() -> None:
     assert plain_name("../../etc/passwd") == "passwd"
     assert plain_name(r"C:\Users\me\a.jpg") == "a.jpg"
-    assert plain_name('a"\r\nSet-Cookie: x.jpg') == "a___Set-Cookie_ x.jpg"
+    assert plain_name('a"\r\nSet-Cookie: x.jpg') == 'a"__Set-Cookie: x.jpg'
+    assert plain_name("it's a $ball & 写真.jpg") == "it's a $ball & 写真.jpg"
+    assert plain_name("a\u202egpj.exe") == "a_gpj.exe"
     assert plain_name("..") == plain_name("") == "photo"
-    assert len(plain_name("x" * 500 + ".jpg")) == 100
+    assert len(plain_name("x" * 500 + ".jpg")) == 200
+
+
+def test_a_download_keeps_its_name() -> None:
+    """In letters that a header cannot hold, and with nothing that ends the header."""
+    plain = file_of(b"", "JPEG", "a photo_out").headers["content-disposition"]
+    assert plain == 'attachment; filename="a photo_out.jpg"'
+    odd = file_of(b"", "PNG", 'ä";\r\n').headers["content-disposition"]
+    assert odd == "attachment; filename=\"_____.png\"; filename*=UTF-8''%C3%A4%22%3B%0D%0A.png"
     line = command(Request((Box(0, 0, 5, 5),)), "-o.jpg", "-x.jpg")
     assert line == "segment2inpaint remove ./-o.jpg -b 0,0,5,5 -o ./-x.jpg"

@@ -76,6 +76,8 @@ class CommandOut(BaseModel):
 class JobOut(BaseModel):
     """``place`` is how many jobs are before it, ``share`` how much of its ``stage`` is done.
 
+    A job that waits has the ``stage`` "ending" until one that was cancelled has let go.
+
     ``sketches`` counts pictures of the work in progress; the latest is at ``/jobs/{id}/sketch``.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
@@ -18,9 +17,9 @@ from .desk import Desk
 
 
 def plain_name(text: str) -> str:
-    """The last part of whatever a client calls its file, harmless in a header and a shell."""
+    """The last part of whatever a client calls its file: no folder, nothing invisible."""
     last = PureWindowsPath(PurePosixPath(text).name).name
-    return re.sub(r"[^\w.()+ -]", "_", last).strip(". ")[-100:] or "photo"
+    return "".join(c if c.isprintable() else "_" for c in last).strip(". ")[-200:] or "photo"
 
 
 def detectors() -> list[str]:

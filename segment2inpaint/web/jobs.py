@@ -147,13 +147,20 @@ class Jobs:
             )
 
     def cancel(self, name: str) -> Job:
-        """End a job: at once if it waits, else at its next step. Raises ``Gone``."""
+        """End a job at once; what it still does until its next step is thrown away.
+
+        The next one waits for that step, see ``ending``. Raises ``Gone``.
+        """
         job = self.get(name)
         job.wish.set()
-        with self._lock:
-            if job.state == "queued":
-                job.state = "cancelled"
+        self._end(job, "cancelled")
         return job
+
+    @property
+    def ending(self) -> bool:
+        """Whether a cancelled job has not yet come to its next step."""
+        current = self.current
+        return current is not None and current.state == "cancelled"
 
     async def wait(self, job: Job, seconds: float) -> None:
         """Until the job has moved on, at most so long."""
@@ -174,19 +181,28 @@ class Jobs:
         with self._lock:
             if job.state != "queued":
                 return
-            job.state = "running"
-        self.current = job
+            job.state, self.current = "running", job
         try:
-            job.result = work(job.progress)
-            job.share, job.state = 1.0, "done"
+            self._end(job, "done", result=work(job.progress))
         except Cancelled:
-            job.state = "cancelled"
+            self._end(job, "cancelled")
         except Segment2InpaintError as error:
-            job.error, job.state = told(error), "failed"
+            self._end(job, "failed", error=told(error))
         except Exception:
             log.exception("job %s failed", job.id)
             text = "something broke on the server; its terminal says what"
-            job.error, job.state = {"kind": "Broken", "message": text}, "failed"
+            self._end(job, "failed", error={"kind": "Broken", "message": text})
+        finally:
+            self.current = None
+
+    def _end(
+        self, job: Job, state: State, result: str | None = None, error: dict[str, str] | None = None
+    ) -> None:
+        """Settle a job, if it is not settled: what comes after it was cancelled is too late."""
+        with self._lock:
+            if job.state not in FINISHED:
+                job.result, job.error, job.state = result, error, state
+                job.share = 1.0 if state == "done" else job.share
 
 
 def told(error: Segment2InpaintError) -> dict[str, str]:

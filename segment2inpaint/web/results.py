@@ -56,7 +56,7 @@ def routes(served: Served) -> APIRouter:
 
     @router.delete("/jobs/{job}")
     def cancel(job: Id) -> JobOut:
-        """End a job: at once if it waits, else at its next step."""
+        """End a job at once. Its work stops at its next step, for which the next job waits."""
         line = _line(served, job)
         return job_out(line, line.cancel(job))
 
@@ -136,14 +136,16 @@ def _line(served: Served, job: str) -> Jobs:
 
 def job_out(line: Jobs, job: Job) -> JobOut:
     error = Fault(**job.error) if job.error else None
+    stage = "ending" if job.state == "queued" and line.ending else job.stage
     return JobOut(
-        id=job.id, photo=job.photo, state=job.state, place=line.place(job), stage=job.stage,
+        id=job.id, photo=job.photo, state=job.state, place=line.place(job), stage=stage,
         share=round(job.share, 3), sketches=job.sketches, result=job.result, error=error,
     )  # fmt: skip
 
 
 def _run(served: Served, desk: Desk, made: Request, progress: Progress) -> str:
     result = served.editor.run(desk.photo, made, progress)
+    progress("check", 1.0)  # raises if nobody wants it any more
     return desk.keep_made(_kept(result, made))
 
 

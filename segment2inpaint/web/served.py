@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
+from urllib.parse import quote
 
 from fastapi import Response
 
@@ -91,8 +93,12 @@ class Served:
 def file_of(data: bytes, kind: str, name: str) -> Response:
     """A picture to save, under this name and the suffix of its format."""
     media = MIME.get(kind, f"image/{kind.lower()}")
-    quoted = f"{name}.{SUFFIX[kind]}".encode("ascii", "replace").decode().replace("?", "_")
-    headers = {**KEEP, "content-disposition": f'attachment; filename="{quoted}"'}
+    whole = f"{name}.{SUFFIX[kind]}"
+    plain = re.sub(r"[^\w.()+ -]", "_", whole, flags=re.ASCII)
+    named = f'attachment; filename="{plain}"'
+    if plain != whole:  # RFC 6266: for all but the oldest clients
+        named += f"; filename*=UTF-8''{quote(whole, safe='')}"
+    headers = {**KEEP, "content-disposition": named}
     return Response(data, media_type=media, headers=headers)
 
 

@@ -64,8 +64,9 @@ export const send = async (path, body) => (await call("POST", path, { body })).j
 /** Save what a path gives, under the name that the server says. @param {string} path */
 export async function save(path) {
   const answer = await call("GET", path);
-  const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
-  saveAs(await answer.blob(), name ?? "photo");
+  const named = answer.headers.get("content-disposition") ?? "";
+  const name = /filename\*=UTF-8''(\S+)/.exec(named)?.[1] ?? /filename="([^"]+)"/.exec(named)?.[1];
+  saveAs(await answer.blob(), decodeURIComponent(name ?? "photo"));
 }
 
 /** @param {Blob} blob @param {string} name */
