@@ -74,6 +74,7 @@ def error(answer: Any, status: int, *parts: str) -> None:
         ("photo.jpg", CLICK, {"quality": 90, "icc_profile": b"x" * 16 + b"RGB " + b"x" * 120}),
         ("photo.png", ON_DISC, {}),
         ("photo.webp", ON_DISC, {"lossless": True}),
+        ("photo.gif", ON_DISC, {}),
     ],
 )
 def test_the_download_is_the_command_lines(
@@ -276,13 +277,15 @@ def test_files_of_ones_own(client: TestClient) -> None:
 
 
 def test_going_on_from_a_result(client: TestClient) -> None:
-    """The new photo is what a second command would read; the old one is still there."""
+    """The new photo is what a second command would read, by the name of the file that the first
+    wrote; the old one is still there."""
     photo = opened(client, file_of(scene(), "JPEG", quality=92), "a.jpg")
     job = finished(client, photo, prompts=[ON_DISC], inpainter="telea", verify=False)
     file = client.get(f"{API}/results/{job['result']}/file").content
     answer = client.post(f"{API}/results/{job['result']}/continue")
     assert answer.status_code == 201
     new = answer.json()["id"]
+    assert answer.json()["name"] == "a_out.jpg"
     box = {"box": [10, 10, 30, 30]}
     again = finished(client, new, prompts=[box], inpainter="telea", verify=False)
     assert again["state"] == "done"
@@ -290,6 +293,8 @@ def test_going_on_from_a_result(client: TestClient) -> None:
     expected = finished(client, other, prompts=[box], inpainter="telea", verify=False)
     files = [client.get(f"{API}/results/{j['result']}/file").content for j in (again, expected)]
     assert files[0] == files[1]
+    told = client.post(f"{API}/photos/{new}/command", json={"prompts": [box]}).json()["command"]
+    assert told.split()[2::2] == ["a_out.jpg", "10,10,30,30", "a_out2.jpg"]
     assert client.get(f"{API}/photos/{photo}").status_code == 200
 
 

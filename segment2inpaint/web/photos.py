@@ -25,7 +25,7 @@ from . import outlines, rough, schema, tiles
 from .answers import CommandOut, FileOut, FoundOut, ObjectOut, OutlineOut, PhotoOut
 from .asked import build, plain_name, portable
 from .desk import Desk, Gone, Patch
-from .served import KEEP, Served, file_of, stem
+from .served import KEEP, SUFFIX, Served, file_of, kind_of, result_stem, stem
 from .words import command, replay
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{22}$")]
@@ -237,7 +237,7 @@ def grey_png(alpha: Alpha) -> bytes:
 
 def _commanded(desk: Desk, what: schema.RequestIn, keep: int) -> CommandOut:
     made = build(desk, what.plain())
-    output = f"{stem(desk.photo.name)}_out.{desk.photo.name.rpartition('.')[2] or 'png'}"
+    output = f"{result_stem(desk.photo)}.{SUFFIX[kind_of(desk.photo)]}"
     line = command(made, desk.photo.name, output, keep)
     whole = dump(portable(made))
     if line is None:

@@ -16,7 +16,7 @@ from .asked import build, portable
 from .desk import Desk, Gone, Made, Patch
 from .jobs import Job, Jobs
 from .photos import PICTURE, Id, Level, Number, Which, about, grey_png, tile_of
-from .served import KEEP, Served, file_of, stem
+from .served import KEEP, SUFFIX, Served, file_of, kind_of, result_stem, stem
 
 DOUBT = 0.5  # of a check's score: from here on it is worth showing where
 SHOWN = 900  # px of a check's picture
@@ -83,10 +83,10 @@ def routes(served: Served) -> APIRouter:
     ) -> Response:
         """The result as a file, as the command line writes it; in the photo's own format."""
         desk = store.owner(result)
-        kind = format or ("PNG" if desk.photo.format == "GIF" else desk.photo.format)
+        kind = format or kind_of(desk.photo)
         patch = _patch(desk, result, candidate)
         data = await served.files.run(lambda: _encoded(desk, patch, kind, quality))
-        return file_of(data, kind, f"{stem(desk.photo.name)}_out")
+        return file_of(data, kind, result_stem(desk.photo))
 
     @router.get("/results/{result}/mask", response_class=PICTURE)
     async def mask(result: Id, candidate: Which = 0) -> Response:
@@ -195,9 +195,10 @@ def _check(check: Check) -> CheckOut:
 def _told(desk: Desk, name: str) -> ResultOut:
     made = desk.result(name)
     candidates = [CandidateOut(**report) for report in made.reports]
-    file = f"{stem(desk.photo.name)}_out"
     told: dict[str, Any] = dict(made.whole)
-    return ResultOut(id=name, photo=desk.id, file=file, candidates=candidates, **told)
+    return ResultOut(
+        id=name, photo=desk.id, file=result_stem(desk.photo), candidates=candidates, **told
+    )
 
 
 def _patch(desk: Desk, name: str, candidate: int) -> Patch:
@@ -222,6 +223,7 @@ def _encoded(desk: Desk, patch: Patch, kind: str, quality: int | None) -> bytes:
 
 def _taken_up(served: Served, desk: Desk, patch: Patch) -> images.Photo:
     """What reading the result's file would give: the same as a second command would see."""
-    kind = "PNG" if desk.photo.format == "GIF" else desk.photo.format
+    kind = kind_of(desk.photo)
     data = _encoded(desk, patch, kind, None)
-    return replace(served.read(data, desk.photo.name), path=None)
+    name = f"{result_stem(desk.photo)}.{SUFFIX[kind]}"
+    return replace(served.read(data, name), path=None)

@@ -102,6 +102,18 @@ def file_of(data: bytes, kind: str, name: str) -> Response:
     return Response(data, media_type=media, headers=headers)
 
 
+def kind_of(photo: Photo) -> str:
+    """The format of its results: its own, or PNG for a GIF."""
+    return "PNG" if photo.format == "GIF" else photo.format
+
+
+def result_stem(photo: Photo) -> str:
+    """What a result's file is called, without the suffix: a_out for a.jpg, then a_out2, a_out3."""
+    whole = stem(photo.name)
+    begun = re.fullmatch(r"(.+_out)(\d*)", whole)
+    return f"{begun[1]}{int(begun[2] or 1) + 1}" if begun else f"{whole}_out"
+
+
 def stem(name: str) -> str:
     """A file's name without its suffix."""
     return name.rpartition(".")[0] or name
