@@ -55,7 +55,7 @@ def test_candidates_history_and_going_on(server: str, browser: Any) -> None:
             page.click("#download")
         assert "candidate=1" in download.value.url or download.value.suggested_filename
         page.click("#continue")
-        page.wait_for_selector("#hint:not([hidden])")
+        expect(page.locator("#about-photo")).to_contain_text("photo_out.png")
         page.wait_for_load_state("networkidle")
         assert lacks(seen(page, *DISC), np.array([200, 60, 60])) > 60
         page.click("#history button >> nth=0")

@@ -18,7 +18,7 @@ PHONE = {
     "viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True,
     "device_scale_factor": 2,
 }  # fmt: skip
-MARGIN = 28  # px that the page leaves round a photo
+MARGIN, LITTLE = 28, 10  # px that the page leaves round a photo, on a wide stage and a narrow
 LONG = 30_000  # ms
 
 
@@ -56,7 +56,8 @@ def place(
     """Where a pixel of a photo that is shown whole lies in the window."""
     box = page.locator("#canvas").bounding_box()
     height, width = size
-    scale = min((box["width"] - 2 * MARGIN) / width, (box["height"] - 2 * MARGIN) / height, 8)
+    margin = LITTLE if box["width"] < 600 else MARGIN
+    scale = min((box["width"] - 2 * margin) / width, (box["height"] - 2 * margin) / height, 8)
     left, top = (box["width"] - width * scale) / 2, (box["height"] - height * scale) / 2
     return box["x"] + left + (x + 0.5) * scale, box["y"] + top + (y + 0.5) * scale
 

@@ -3,6 +3,25 @@
 
 const ROOT = "/api/v1";
 const TOKEN = "segment2inpaint-token";
+const KNOCK = 2000; // ms between two tries to reach a server that is away
+
+let away = false;
+/** @type {(away: boolean) => void} */
+let tell = () => {};
+
+/** Be told when the server stops answering, and when it answers again. @param {(away: boolean) => void} heard */
+export function onAway(heard) {
+  tell = heard;
+}
+
+function lost() {
+  if (away) return;
+  away = true;
+  tell(true);
+  const back = () => ((away = false), tell(false));
+  const knock = () => void setTimeout(() => fetch(`${ROOT}/about`).then(back, knock), KNOCK);
+  knock();
+}
 
 export class Failure extends Error {
   /** @param {number} status @param {string} kind @param {string} message */
@@ -44,6 +63,7 @@ export async function call(method, path, { json, body, signal } = {}) {
     answer = await fetch(ROOT + path, { method, headers, body: sent, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
+    lost();
     throw new Failure(0, "Away", "The server does not answer. Is it still running?");
   }
   if (answer.ok) return answer;

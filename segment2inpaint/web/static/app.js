@@ -37,6 +37,9 @@ export class App {
     /** @type {{job: string, box: number[], bitmap: ImageBitmap}|null} */
     this.rough = null; // what a running job may come to
     this.peeking = false; // sees the photo before
+    this.away = false; // the server, which does not answer
+    this.opening = false; // a photo is on its way
+    this.starting = false; // so is a job
     /** @type {any} */
     this.about = null;
     /** @type {Set<() => void>} */
@@ -49,7 +52,7 @@ export class App {
   }
 
   get editing() {
-    return this.doc.photo !== null && !this.doc.result && !this.doc.job;
+    return this.doc.photo !== null && !this.doc.result && !this.doc.job && !this.starting;
   }
 
   /** A step that can be undone. @param {Doc} doc */
@@ -83,20 +86,22 @@ export class App {
   /** @param {Tool} tool */
   use(tool) {
     this.tool = tool;
-    this.boxing = null;
+    this.boxing = this.offered = null;
     this.changed();
   }
 
   /** @param {Blob} file @param {string} name */
   async open(file, name) {
-    this.say("Opening…");
+    this.opening = true;
+    this.changed();
     await this.trying(async () => {
       const photo = await send(`/photos?name=${encodeURIComponent(name.slice(-200))}`, file);
       const { detector, inpainter, verify } = this.doc;
       this.offered = null;
       this.commit({ ...EMPTY, detector, inpainter, verify, photo });
     });
-    this.say("");
+    this.opening = false;
+    this.changed();
   }
 
   /** The photo of the last visit, if it is still there. */
@@ -129,6 +134,16 @@ export class App {
     const line = make("p", {}, text);
     at("toasts").append(line);
     setTimeout(() => line.remove(), 9000);
+  }
+
+  /** Whether things are waited for, found, or missed. */
+  get finding() {
+    const answers = this.doc.things.map((thing) => this.finder.of(this.doc, thing));
+    return {
+      pending: answers.some((answer) => answer.state === "pending"),
+      failed: answers.find((answer) => answer.state === "failed"),
+      ready: answers.some((answer) => answer.objects.length),
+    };
   }
 
   /** In the line below the photo, which screen readers read. @param {string} text */

@@ -4,7 +4,8 @@
  * was asked: undoing is at once, and a late answer can only ever go where it belongs.
  *
  * @typedef {{mask: string, box: number[], area: number, score: number, paths: number[][]}} Found
- * @typedef {{state: "pending"|"done"|"failed", objects: Found[], message: string}} Answer
+ * @typedef {{state: "pending"|"done"|"failed", objects: Found[], message: string, again?: boolean}} Answer
+ *   ``again``: the server was away or busy, asking again may help
  * @typedef {{paths: number[][], solid: number[][], dilate: number, feather: number}} Outline
  */
 import { Failure, post } from "./api.js";
@@ -14,6 +15,7 @@ import { promptsOf } from "./doc.js";
 /** @typedef {import("./doc.js").Thing} Thing */
 
 const KEPT = 200;
+const PAGE = Math.random().toString(36).slice(2); // another tab's clicks do not replace these
 const PENDING = Object.freeze({ state: /** @type {const} */ ("pending"), objects: [], message: "" });
 
 export class Finder {
@@ -22,7 +24,7 @@ export class Finder {
     this.changed = changed;
     /** @type {Map<string, Answer>} */
     this.answers = new Map();
-    /** @type {Map<string, {key: string, abort: AbortController}>} */
+    /** @type {Map<string, () => void>} what ends the question that a newer one replaces */
     this.asking = new Map();
     /** @type {{key: string, outline: Outline}|null} */
     this.outlined = null;
@@ -40,7 +42,6 @@ export class Finder {
     if (known) return known;
     const before = base && (base.strokes.length || base.kind !== "brush") ? this.of(doc, base) : null;
     if (before?.state === "pending") return before;
-    this.#keep(key, PENDING);
     this.#ask(key, `${photo} ${thing.id}`, (signal) =>
       base ? this.#drawn(photo, before, thing, signal) : this.#found(doc, thing, signal),
     );
@@ -52,15 +53,22 @@ export class Finder {
     const answer = this.of(doc, thing);
     const slot = `${doc.photo?.id} ${thing.id}`;
     if (answer.state !== "pending") {
-      this.last ??= new Map();
-      this.last.set(slot, answer);
+      if (this.last?.photo !== doc.photo?.id) this.last = { photo: doc.photo?.id, answers: new Map() };
+      this.last?.answers.set(slot, answer);
       return answer;
     }
-    return this.last?.get(slot) ?? answer;
+    return this.last?.answers.get(slot) ?? answer;
   }
 
-  /** @type {Map<string, Answer>|undefined} */
+  /** @type {{photo: string|undefined, answers: Map<string, Answer>}|undefined} */
   last;
+
+  /** Ask again for what the server was away from, or too busy for. */
+  retry() {
+    for (const [key, answer] of this.answers) if (answer.again) this.answers.delete(key);
+    this.outlined = null;
+    this.changed();
+  }
 
   /** The present masks and what is to be done to them; null without any. @param {Doc} doc */
   refinement(doc) {
@@ -104,28 +112,28 @@ export class Finder {
 
   /** @param {string} key @param {string} slot @param {(signal: AbortSignal) => Promise<Found[]>} work */
   #ask(key, slot, work) {
-    const older = this.asking.get(slot);
-    if (older) {
-      older.abort.abort();
-      if (this.answers.get(older.key)?.state === "pending") this.answers.delete(older.key);
-    }
+    this.asking.get(slot)?.();
     const abort = new AbortController();
-    this.asking.set(slot, { key, abort });
+    const drop = () => {
+      abort.abort();
+      if (this.answers.get(key)?.state === "pending") this.answers.delete(key);
+    };
+    this.asking.set(slot, drop);
+    this.#keep(key, PENDING);
     work(abort.signal)
       .then((objects) => this.#keep(key, { state: "done", objects, message: "" }))
-      .catch((error) => this.#missed(key, error, abort.signal))
-      .finally(() => this.changed());
+      .catch((error) => !abort.signal.aborted && this.#missed(key, error))
+      .finally(() => {
+        if (this.asking.get(slot) === drop) this.asking.delete(slot);
+        this.changed();
+      });
   }
 
-  /** @param {string} key @param {unknown} error @param {AbortSignal} signal */
-  #missed(key, error, signal) {
-    const dropped = signal.aborted || (error instanceof Failure && error.kind === "Superseded");
-    if (dropped) {
-      if (this.answers.get(key)?.state === "pending") this.answers.delete(key);
-      return;
-    }
+  /** @param {string} key @param {unknown} error */
+  #missed(key, error) {
     const message = error instanceof Error ? error.message : String(error);
-    this.#keep(key, { state: "failed", objects: [], message });
+    const again = error instanceof Failure && [0, 503].includes(error.status);
+    this.#keep(key, { state: "failed", objects: [], message, again });
   }
 
   /** @param {Doc} doc @param {Thing} thing @param {AbortSignal} signal @returns {Promise<Found[]>} */
@@ -134,7 +142,7 @@ export class Finder {
     const body = {
       prompts: promptsOf(thing),
       edge_refine: doc.refine.edge_refine,
-      slot: String(thing.id),
+      slot: `${PAGE} ${thing.id}`,
       ...(clicks && doc.detector !== "auto" ? { detector: doc.detector } : {}),
     };
     return (await post(`/photos/${doc.photo?.id}/find`, body, signal)).objects;

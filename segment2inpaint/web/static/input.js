@@ -100,6 +100,7 @@ export function listen(app, view) {
   /** @type {{start: [number, number], last: [number, number], way: "click"|"pan"|"box"|"stroke"|"none", button: number, moved: boolean}|null} */
   let drag = null;
   let pinch = 0;
+  let middle = [0, 0]; // of two fingers
   let spaced = false;
 
   /** @param {PointerEvent|WheelEvent} event @returns {[number, number]} */
@@ -122,6 +123,7 @@ export function listen(app, view) {
       drag = null;
       app.stroke = app.boxing = null;
       pinch = apart([...down.values()]);
+      middle = between([...down.values()]);
       return;
     }
     const start = place(event);
@@ -178,7 +180,7 @@ export function listen(app, view) {
     else if (done.way === "click" && !done.moved && app.editing) {
       const p = pixel(app, view, done.start);
       if (p) clickAt(app, p, { beside: event.button === 2 || event.altKey, another: event.shiftKey });
-    }
+    } else if (!done.moved && app.doc.result) app.say("This is the result. To take more away, press Continue from this.");
     view.redraw();
   };
   canvas.addEventListener("pointerup", up);
@@ -198,7 +200,7 @@ export function listen(app, view) {
   }, { passive: false });
 
   canvas.addEventListener("keydown", (event) => {
-    canvas.classList.remove("pointed");
+    const pointed = canvas.classList.contains("pointed");
     if (event.key === " ") spaced = true;
     if (!app.doc.photo || event.ctrlKey || event.metaKey) return;
     const step = event.shiftKey ? 1 : Math.max(1, Math.round(12 / view.scale));
@@ -206,13 +208,15 @@ export function listen(app, view) {
     const move = moves[/** @type {keyof typeof moves} */ (event.key)];
     if (move) {
       event.preventDefault();
+      canvas.classList.remove("pointed");
       if (app.tool === "hand" || !app.editing) return view.pan(-move[0] * 40, -move[1] * 40);
       moveCursor(move[0] * step, move[1] * step);
-    } else if (event.key === "Enter" && app.editing) {
+    } else if (event.key === "Enter" && app.editing && !pointed) {
       event.preventDefault();
       useCursor(event);
     }
   });
+  canvas.addEventListener("blur", () => canvas.classList.remove("pointed"));
   canvas.addEventListener("keyup", (event) => {
     if (event.key === " ") spaced = false;
   });
@@ -247,9 +251,10 @@ export function listen(app, view) {
   function twoFingers() {
     const both = [...down.values()];
     const now = apart(both);
-    const middle = [(both[0][0] + both[1][0]) / 2, (both[0][1] + both[1][1]) / 2];
-    if (pinch) view.zoom(now / pinch, middle[0], middle[1]);
-    pinch = now;
+    const [x, y] = between(both);
+    view.pan(x - middle[0], y - middle[1]);
+    if (pinch) view.zoom(now / pinch, x, y);
+    [pinch, middle] = [now, [x, y]];
   }
 
   /** @param {[number, number]} stage @returns {Point} */
@@ -262,6 +267,9 @@ export function listen(app, view) {
 
 /** @param {[number, number][]} both */
 const apart = (both) => Math.hypot(both[0][0] - both[1][0], both[0][1] - both[1][1]);
+
+/** @param {[number, number][]} both @returns {Point} */
+const between = (both) => [(both[0][0] + both[1][0]) / 2, (both[0][1] + both[1][1]) / 2];
 
 /** @param {Point[]} points @returns {Point[]} */
 const rounded = (points) => points.map(([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10]);
@@ -281,13 +289,14 @@ export function listenToKeys(app, view) {
     Delete: () => at("objects").querySelector("li.active")?.querySelectorAll("button")[1]?.click(),
     Backspace: () => keys.Delete(),
     Escape: () => escape(),
+    Enter: () => at("run").click(),
     ",": () => choice(-1), ".": () => choice(1),
     "\\": () => peek(true),
   };
 
   addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const typing = target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing) {
       event.preventDefault();
@@ -298,6 +307,7 @@ export function listenToKeys(app, view) {
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !typing && app.doc.photo) {
       const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
       if (!act || (event.key === "Backspace" && target !== view.canvas)) return;
+      if (event.key === "Enter" && target.matches("button, a, summary, [type=checkbox]")) return;
       event.preventDefault();
       act();
     }

@@ -1,6 +1,6 @@
 // @ts-check
 /** Puts the page together. */
-import { Failure, takeToken, useToken } from "./api.js";
+import { Failure, onAway, takeToken, useToken } from "./api.js";
 import { App, at } from "./app.js";
 import { drawOver } from "./draw.js";
 import { listen, listenToKeys } from "./input.js";
@@ -23,6 +23,15 @@ setUpOpening();
 listen(app, view);
 listenToKeys(app, view);
 app.listeners.add(render);
+onAway((away) => {
+  app.away = away;
+  app.changed();
+  if (away) return;
+  app.finder.retry();
+  view.tiles.retry();
+  void start();
+});
+let stated = "";
 app.changed();
 await start();
 
@@ -110,19 +119,23 @@ function render() {
   const { doc } = app;
   const has = doc.photo !== null;
   at("empty").hidden = has;
+  const choose = /** @type {HTMLButtonElement} */ (at("choose"));
+  choose.disabled = app.opening;
+  choose.textContent = app.opening ? "Opening…" : "Open a photo…";
   at("tools").hidden = !has;
   at("zoom").hidden = !has;
   at("about-photo").textContent = doc.photo
     ? `${doc.photo.name} · ${doc.photo.width} × ${doc.photo.height} · ${doc.photo.format}${doc.photo.bits === 16 ? ", 16 bit" : ""}`
     : "";
-  /** @type {HTMLButtonElement} */ (at("undo")).disabled = !app.history.canUndo || Boolean(doc.job);
-  /** @type {HTMLButtonElement} */ (at("redo")).disabled = !app.history.canRedo || Boolean(doc.job);
+  /** @type {HTMLButtonElement} */ (at("undo")).disabled = !app.history.canUndo || Boolean(doc.job) || app.starting;
+  /** @type {HTMLButtonElement} */ (at("redo")).disabled = !app.history.canRedo || Boolean(doc.job) || app.starting;
   for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (at("tools").querySelectorAll("button"))) {
     const { tool } = button.dataset;
-    const held = app.editing ? app.tool : "hand"; // a result is only looked at
+    const held = !app.editing ? "hand" : app.offered ? null : app.tool; // a result is only looked at
     if (tool) button.setAttribute("aria-pressed", String(tool === held));
     button.disabled = !app.editing && tool !== "hand";
   }
+  at("ask-all").setAttribute("aria-pressed", String(app.editing && app.offered !== null));
   const brushes = app.tool === "brush" || app.tool === "erase";
   at("brush-size").hidden = !app.editing || !brushes;
   /** @type {HTMLInputElement} */ (at("radius")).value = String(Math.round(app.radius));
@@ -134,12 +147,13 @@ function render() {
 }
 
 function sayState() {
-  const { doc } = app;
-  if (!doc.photo || doc.result || doc.job) return;
-  const answers = doc.things.map((thing) => app.finder.of(doc, thing));
-  const failed = answers.find((answer) => answer.state === "failed");
-  const text = answers.some((answer) => answer.state === "pending") ? "Looking…" : failed ? failed.message : "";
-  if (text || at("status").textContent === "Looking…" || !answers.length) {
-    if (!app.offered && (text || answers.length)) app.say(text);
-  }
+  const text = app.away ? "The server does not answer; waiting for it." : app.opening ? "Opening…" : app.editing ? found() : "";
+  if (text !== stated) app.say(text); // what is said besides stays until then
+  stated = text;
+}
+
+function found() {
+  if (app.offered) return `${app.offered.objects.length} things found: click those you mean.`;
+  const { pending, failed } = app.finding;
+  return pending ? "Looking…" : (failed?.message ?? "");
 }

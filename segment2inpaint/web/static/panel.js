@@ -112,6 +112,7 @@ function setUpFill(app) {
   at("verify").addEventListener("change", (event) =>
     app.commit({ ...app.doc, verify: /** @type {HTMLInputElement} */ (event.target).checked }));
   at("get-model").addEventListener("click", () => at("show-models").click());
+  at("get-reader").addEventListener("click", () => at("show-models").click());
   at("no-picture").addEventListener("click", () =>
     app.commit({ ...app.doc, fill: { ...app.doc.fill, picture: null } }));
   for (const id of ["copy-command", "copy-command-2"])
@@ -208,7 +209,6 @@ async function offer(app) {
   const body = { prompts: [{ everything: [] }] };
   const { objects } = await post(`/photos/${app.doc.photo?.id}/find`, body);
   app.offered = { prompt: "everything", objects };
-  app.say(`${objects.length} things found: click those you mean.`);
   app.changed();
 }
 
@@ -237,26 +237,54 @@ function fillIn(id, values) {
   at(id).replaceChildren(...values.map((value) => make("option", {}, value)));
 }
 
+let judged = false;
+
 /** @param {App} app */
 function render(app) {
   const { doc } = app;
   at("panel").hidden = !doc.photo;
-  at("panel").classList.toggle("judging", Boolean(doc.result));
+  if (at("panel").classList.toggle("judging", Boolean(doc.result)) !== judged) at("panel").scrollTop = 0;
+  judged = Boolean(doc.result);
   for (const id of ["picking", "masking", "filling"]) {
     at(id).hidden = !doc.photo || Boolean(doc.result);
-    at(id).inert = Boolean(doc.job);
+    at(id).inert = Boolean(doc.job) || app.starting;
   }
   renderObjects(app);
   renderMask(app);
   renderFill(app);
-  const ready = doc.things.some((thing) => app.finder.of(doc, thing).objects.length);
-  const wants = doc.mode === "remove" || doc.fill.prompt || doc.fill.picture;
+  const { ready } = app.finding;
   const run = /** @type {HTMLButtonElement} */ (at("run"));
-  run.disabled = !app.editing || !ready || !wants;
+  run.disabled = !app.editing || !ready || !wants(doc);
+  run.title = !app.editing ? "" : run.disabled ? nextStep(app) : "Enter, or R";
   run.textContent = doc.mode === "remove" ? "Remove" : "Replace";
   run.parentElement?.toggleAttribute("hidden", Boolean(doc.result));
   /** @type {HTMLButtonElement} */ (at("save-mask")).disabled = !ready;
   for (const id of ["copy-command", "save-request"]) /** @type {HTMLButtonElement} */ (at(id)).disabled = !ready;
+}
+
+/** @param {import("./doc.js").Doc} doc */
+const wants = (doc) => doc.mode === "remove" || doc.fill.prompt || doc.fill.picture;
+
+const FIRST = {
+  click: "Click the object in the photo, or drag a box round it.",
+  exclude: "Click the object first; then, with this, what is not of it.",
+  box: "Drag a box round the object.",
+  brush: "Paint over the object.",
+  erase: "Nothing to erase yet: click the object first.",
+  color: "Click a colour: what hangs together in it is taken.",
+  hand: "Drag the photo to move it.",
+};
+
+/** What to do next. @param {App} app */
+function nextStep(app) {
+  const { pending, failed, ready } = app.finding;
+  if (app.offered) return "Click all that you mean. Any tool ends this.";
+  if (!app.doc.things.length) return FIRST[app.tool];
+  if (pending) return "Looking…";
+  if (failed && !ready) return failed.again ? failed.message : "Nothing to take there. Undo, and click elsewhere, drag a box, or paint over it.";
+  if (!wants(app.doc)) return "Say below what should stand there, or choose a picture.";
+  const beside = matchMedia("(pointer: coarse)").matches ? "tap it with Not this" : "right-click it";
+  return `Too little? Click the rest. Too much? ${beside[0].toUpperCase()}${beside.slice(1)}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
 }
 
 /** @param {App} app */
@@ -264,7 +292,7 @@ function renderObjects(app) {
   const { doc } = app;
   const rows = doc.things.map((thing, i) => row(app, thing, i + 1));
   at("objects").replaceChildren(...rows);
-  at("hint").hidden = doc.things.length > 0;
+  at("hint").textContent = nextStep(app);
   const active = activeThing(doc);
   at("size-of-click").hidden = !active || active.kind !== "click";
   for (const button of at("size-of-click").querySelectorAll("button"))
@@ -284,7 +312,7 @@ function row(app, thing, number) {
   swatch.style.background = `hsl(${hue(thing.id)} 80% 50%)`;
   const about = make("span", { class: answer.state === "failed" ? "bad quiet" : "quiet" }, said(thing, answer));
   const name = make("button", { class: "name", title: answer.message }, swatch, `${number} ${NAMES[thing.kind]}`, about);
-  name.addEventListener("click", () => app.amend({ ...app.doc, active: thing.id }));
+  name.addEventListener("click", () => (answer.again ? app.finder.retry() : app.amend({ ...app.doc, active: thing.id })));
   const gone = make("button", { class: "icon small", "aria-label": `Take object ${number} off the list`, title: "Take off the list (Del)" });
   gone.append(cross());
   gone.addEventListener("click", () => app.commit(without(app.doc, thing.id)));
@@ -302,7 +330,7 @@ function cross() {
 /** @param {Thing} thing @param {import("./found.js").Answer} answer */
 function said(thing, answer) {
   if (answer.state === "pending") return "looking…";
-  if (answer.state === "failed") return answer.message.includes("nothing") ? "nothing found" : "see why";
+  if (answer.state === "failed") return answer.again ? "try again" : answer.message.includes("nothing") ? "nothing found" : "see why";
   if (thing.kind === "text") return `“${thing.text}”, ${answer.objects.length}`;
   if (thing.name) return thing.name;
   return thing.strokes.length && thing.kind !== "brush" ? "corrected" : "";
@@ -311,7 +339,7 @@ function said(thing, answer) {
 /** @param {App} app */
 function renderMask(app) {
   const { refine } = app.doc;
-  const outline = app.finder.outlined?.outline;
+  const outline = app.finding.ready ? app.finder.outlined?.outline : undefined;
   for (const name of /** @type {const} */ (["dilate", "feather"])) {
     const slider = /** @type {HTMLInputElement} */ (at(name));
     const auto = refine[name] === "auto";
@@ -333,6 +361,7 @@ function renderFill(app) {
   at("replacing").hidden = doc.mode !== "replace";
   at("no-model").hidden = !app.about || app.about.generates;
   at("no-reader").hidden = !app.about || app.about.reads;
+  /** @type {HTMLButtonElement} */ (at("find-words")).disabled = app.about?.reads === false;
   at("picture-name").textContent = doc.fill.picture?.name ?? "none";
   at("no-picture").hidden = !doc.fill.picture;
   at("wording").hidden = !app.about?.generates;

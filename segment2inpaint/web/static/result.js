@@ -9,7 +9,8 @@ import { request } from "./panel.js";
 /** @typedef {import("./view.js").View} View */
 
 const DOUBT = 0.5;
-const STAGES = { detect: "Finding the object", refine: "Refining the mask", inpaint: "Painting", verify: "Looking again", check: "Counting pixels" };
+const PICTURES = 80; // thumbnails kept
+const STAGES = { ending: "Waiting for the cancelled one to let go", detect: "Finding the object", refine: "Refining the mask", inpaint: "Painting", verify: "Looking again", check: "Counting pixels" };
 
 /** @type {Map<string, any>} */
 const reports = new Map();
@@ -22,8 +23,8 @@ const watched = new Set();
 export function setUpResults(app, view) {
   at("run").addEventListener("click", () => void app.trying(() => run(app)));
   at("cancel").addEventListener("click", () => void app.trying(async () => {
-    if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
     at("busy-what").textContent = "Stopping…";
+    if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
   }));
   at("download").addEventListener("click", () => void app.trying(() => save(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`)));
   at("save-changed").addEventListener("click", () => void app.trying(() => save(`/results/${app.doc.result}/mask?candidate=${app.doc.candidate}`)));
@@ -41,9 +42,17 @@ export function setUpResults(app, view) {
 async function run(app) {
   const { photo } = app.doc;
   if (!photo || !app.editing) return;
-  const job = await post(`/photos/${photo.id}/jobs`, request(app));
-  void preview(app, job.id);
-  app.amend({ ...app.doc, job: job.id });
+  app.starting = true;
+  app.say("");
+  app.changed();
+  try {
+    const job = await post(`/photos/${photo.id}/jobs`, request(app));
+    void preview(app, job.id);
+    app.amend({ ...app.doc, job: job.id });
+  } finally {
+    app.starting = false;
+    app.changed();
+  }
 }
 
 /** A rough filling, to look at until the job is done. @param {App} app @param {string} job */
@@ -65,6 +74,15 @@ async function preview(app, job) {
 async function watch(app, id) {
   if (watched.has(id)) return;
   watched.add(id);
+  try {
+    await followed(app, id);
+  } finally {
+    watched.delete(id);
+  }
+}
+
+/** @param {App} app @param {string} id */
+async function followed(app, id) {
   let wait = 0;
   for (;;) {
     let job;
@@ -72,6 +90,7 @@ async function watch(app, id) {
       job = await get(`/jobs/${id}?wait=${wait}`);
     } catch (error) {
       const gone = error instanceof Failure && error.status === 404;
+      if (!gone) at("busy-what").textContent = "Waiting for the server";
       if (!gone) await new Promise((resolve) => setTimeout(resolve, 1000));
       if (gone) job = { state: "failed", error: { message: error.message } };
     }
@@ -95,7 +114,7 @@ async function watch(app, id) {
 function showJob({ state, place, stage, share }) {
   const bar = /** @type {HTMLProgressElement} */ (at("busy-share"));
   const what = STAGES[/** @type {keyof typeof STAGES} */ (stage)] ?? (stage && stage[0].toUpperCase() + stage.slice(1));
-  at("busy-what").textContent = state === "queued" ? "Waiting" : what || "Starting…";
+  at("busy-what").textContent = what || (state === "queued" ? "Waiting" : "Starting…");
   at("busy-place").textContent = place ? `${place} before you` : share > 0 && share < 1 ? `${Math.round(share * 100)} %` : "";
   if (share > 0) bar.value = share;
   else bar.removeAttribute("value");
@@ -149,7 +168,8 @@ function place(handle, view) {
 function render(app, view) {
   const { doc } = app;
   if (doc.job) void watch(app, doc.job);
-  at("busy").hidden = !doc.job;
+  at("busy").hidden = !doc.job && !app.starting;
+  if (app.starting) showJob({ state: "running", place: 0, stage: "", share: 0 });
   if (!doc.job) at("busy-sketch").hidden = true;
   at("busy-rough").hidden = !doc.job || app.rough?.job !== doc.job;
   at("judging").hidden = !doc.result;
@@ -233,6 +253,11 @@ function pictureOf(path) {
   if (known) return known;
   const made = call("GET", path).then((answer) => answer.blob()).then(URL.createObjectURL).catch(() => "");
   pictures.set(path, made);
+  const oldest = pictures.keys().next().value;
+  if (pictures.size > PICTURES && oldest !== undefined) {
+    void pictures.get(oldest)?.then(URL.revokeObjectURL);
+    pictures.delete(oldest);
+  }
   return made;
 }
 

@@ -58,6 +58,12 @@ export class Tiles {
     }
   }
 
+  /** Fetch again what could not be fetched. */
+  retry() {
+    this.failed.clear();
+    this.changed();
+  }
+
   #drop() {
     for (const [key, bitmap] of this.ready) {
       if (this.ready.size <= this.most) return;

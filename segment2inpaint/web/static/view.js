@@ -8,6 +8,8 @@ import { SIDE, Tiles } from "./tiles.js";
 const CLOSEST = 32; // screen px of a photo px
 const TICK = 90; // ms between two pictures of what runs by itself
 const MARGIN = 28; // px round a photo that is shown whole
+const LITTLE = 10; // where there is little room
+const NARROW = 600; // px of a stage
 
 export class View {
   /** @param {HTMLCanvasElement} canvas @param {(context: CanvasRenderingContext2D) => void} over draws over the photo */
@@ -49,7 +51,8 @@ export class View {
   fit() {
     this.fitted = true;
     if (!this.photo || !this.width) return;
-    const room = [this.width - 2 * MARGIN, this.height - 2 * MARGIN];
+    const margin = this.width < NARROW ? LITTLE : MARGIN;
+    const room = [this.width - 2 * margin, this.height - 2 * margin];
     const whole = Math.min(room[0] / this.photo.width, room[1] / this.photo.height);
     this.scale = Math.min(Math.max(whole, 0.001), 8);
     this.x = (this.width - this.photo.width * this.scale) / 2;
