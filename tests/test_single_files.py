@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from segment2inpaint import catalogue, download, inpaint
 from segment2inpaint.cli import main
-from segment2inpaint.inpaint import diffusion_file
+from segment2inpaint.inpaint import diffusion_contents, diffusion_file
 from segment2inpaint.inpaint.diffusion import Diffusion
 from segment2inpaint.types import BadModel, Crop, Fill, ModelMissing
 
@@ -130,7 +130,7 @@ def test_a_file_paints_what_its_folder_paints(name: str, tmp_path: Path) -> None
     file, network = tmp_path / f"{name}.safetensors", largest(pipe)
     for parts, prefix in [([network], ""), ([network], NETWORK), *([((), NETWORK)] * whole)]:
         tiny_files.save(pipe, file, parts, prefix)
-        assert diffusion_file.read(file).card == card
+        assert diffusion_contents.read(file).card == card
         opened = Diffusion(file, "cpu")
         assert same(opened, folder)
         assert opened.canvas == folder.canvas
@@ -147,34 +147,28 @@ def test_the_card_of_the_family_settles_what_is_left_open(tmp_path: Path) -> Non
     assert named.settled(OPEN)["guidance_scale"] == 7.0  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("network", "shapes", "card"),
-    [
-        ("FluxTransformer2DModel", {"img_in.weight": (3072, 64), "guided": ()}, "flux-dev"),
-        ("FluxTransformer2DModel", {"img_in.weight": (3072, 64)}, "flux-schnell"),
-        ("FluxTransformer2DModel", {"img_in.weight": (3072, 384), "guided": ()}, "flux-fill"),
-        ("FluxTransformer2DModel", {"img_in.weight": (3072, 128), "guided": ()}, ""),
-        ("Flux2Transformer2DModel", {"img_in.weight": (3072, 128)}, "flux2-klein"),
-        ("Flux2Transformer2DModel", {"img_in.weight": (4096, 128)}, "flux2-klein-9b"),
-        ("Flux2Transformer2DModel", {"img_in.weight": (6144, 128), "guided": ()}, ""),
-    ],
-)
-def test_relatives_are_told_apart_at_their_real_size(
-    network: str, shapes: dict[str, tuple[int, ...]], card: str
-) -> None:
-    known = {"final_layer.linear.weight": (64, 3072)}
-    if "guided" in shapes:
-        known["guidance_in.in_layer.weight"] = (3072, 256)
-    assert diffusion_file.card_for(network, known | shapes) == card
+def test_a_file_says_what_it_was_trained_for(tmp_path: Path) -> None:
+    pipe = tiny.stable_diffusion_xl(4)
+    pipe.save_pretrained(tmp_path / "x")
+    file = tiny_files.save(pipe, tmp_path / "x.safetensors")
+    weights = {name: tensor.clone() for name, tensor in load_file(file).items()}
+    kinds = []
+    for signs in ([], ["v_pred"], ["v_pred", "ztsnr"]):
+        save_file(weights | {sign: torch.zeros(0) for sign in signs}, file)
+        settings = Diffusion(file, "cpu")._pipe.scheduler.config
+        kinds.append((settings.prediction_type, settings.rescale_betas_zero_snr))
+    assert kinds == [("epsilon", False), ("v_prediction", False), ("v_prediction", True)]
+    save_file(weights | {"edm_mean": torch.zeros(4)}, file)
+    fails(file, "that is not for inpainting")
 
 
 def test_cards_of_files_exist() -> None:
     import diffusers
 
     named = {card for _, card, _ in FAMILIES.values()} | {"flux-dev", "flux2-klein-9b"}
-    named |= {card for _, card in diffusion_file.NAMED.values()}
+    named |= {card for _, card in diffusion_contents.NAMED.values()}
     assert all(catalogue.card(name).backend == "diffusion" for name in named)
-    assert all(getattr(diffusers, kind) for kind in diffusion_file.NETWORKS.values())
+    assert all(getattr(diffusers, kind) for kind in diffusion_contents.NETWORKS.values())
 
 
 # --- who lends what a file lacks ----------------------------------------------------------------
@@ -184,7 +178,7 @@ def test_a_lender_is_named_or_beside_or_the_cards(tmp_path: Path) -> None:
     """In this order; one that lacks what the file lacks is passed over."""
     pipe = tiny.stable_diffusion()
     file = tiny_files.save(pipe, tmp_path / "tuned.safetensors", ["unet"])
-    contents = diffusion_file.read(file)
+    contents = diffusion_contents.read(file)
     named, beside = tmp_path / "mine", tmp_path / "tuned"
     of_card = tmp_path / "models" / "sd15-inpaint"
     for folder in (of_card, beside, named):
@@ -316,41 +310,7 @@ def test_fetching_for_a_file_fails_in_a_line(hub: Hub, tmp_path: Path) -> None:
     assert not hub.asked
 
 
-# --- files that cannot be used ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("names", "word"),
-    [
-        (["lora_unet_down_blocks_0.lora_down.weight"], "a LoRA;"),
-        (["diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight"], "a LoRA;"),
-        (["control_model.time_embed.0.weight"], "a ControlNet;"),
-        (["encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight"], "a VAE alone;"),
-        (["text_model.embeddings.position_embedding.weight"], "a text encoder alone;"),
-        (["encoder.block.0.layer.0.layer_norm.weight"], "a text encoder alone;"),
-        (["down_blocks.0.resnets.0.conv1.weight"], "a part of a folder"),
-        (["emb_params"], "a textual inversion;"),
-        (["blocks.0.self_attn.q.weight"], "not a known kind of model (it has blocks.0.self_attn"),
-    ],
-)
-def test_files_of_other_kinds_are_named(names: list[str], word: str, tmp_path: Path) -> None:
-    save_file({name: torch.zeros(1) for name in names}, tmp_path / "x.safetensors")
-    fails(tmp_path / "x.safetensors", word, "expected a diffusion model in one file")
-
-
-@pytest.mark.parametrize(
-    "weights",
-    [
-        {"input_blocks.0.0.weight": (4, 8, 1, 1)},  # edits by instructions
-        {"input_blocks.0.0.weight": (4, 4, 1, 1), "conditioner.embedders.0.model.x": (1,)},
-        {"vector_in.in_layer.weight": (1,), "img_in.weight": (2, 8), "guidance_in.in_layer.weight":
-         (1,), "final_layer.linear.weight": (4, 2)},  # made for depth or edges
-    ],
-)  # fmt: skip
-def test_relatives_that_do_not_inpaint(weights: dict[str, Any], tmp_path: Path) -> None:
-    tensors = {NETWORK * ("." in name[:3]) + name: torch.zeros(s) for name, s in weights.items()}
-    save_file(tensors, tmp_path / "x.safetensors")
-    fails(tmp_path / "x.safetensors", "that is not for inpainting; take its base model")
+# --- files and names that cannot be used ---------------------------------------------------------
 
 
 def test_files_that_are_damaged(tmp_path: Path) -> None:

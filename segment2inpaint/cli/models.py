@@ -102,6 +102,7 @@ def _wanted(name: str) -> tuple[Card, Collection[str]]:
     model, base, _ = inpaint.split(name)
     if not Path(model).is_file():
         return catalogue.card(name), ()
-    from ..inpaint.diffusion_file import read, to_fetch
+    from ..inpaint.diffusion_contents import read
+    from ..inpaint.diffusion_file import to_fetch
 
     return to_fetch(read(Path(model)), base)

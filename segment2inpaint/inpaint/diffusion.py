@@ -17,7 +17,7 @@ import torch
 from segment2inpaint.catalogue import Card, cards, resolve
 from segment2inpaint.device import choose as choose_device
 from segment2inpaint.device import free_memory
-from segment2inpaint.inpaint import diffusion_file
+from segment2inpaint.inpaint import diffusion_contents
 from segment2inpaint.inpaint.diffusion_call import (
     OutOfMemory,
     Step,
@@ -88,7 +88,7 @@ class Diffusion:
         path = model if isinstance(model, Path) else resolve(model, "diffusion")
         pipe = load(path, choose_dtype(dtype, place), tuning.quantize, base)
         name, _, lora = (card or str(model)).partition("+")
-        family = diffusion_file.read(path).card if path.is_file() else name
+        family = diffusion_contents.read(path).card if path.is_file() else name
         self._card = card_of(type(pipe).__name__, base, family)
         if lora:
             self._card = few_steps(pipe, self._card, lora)

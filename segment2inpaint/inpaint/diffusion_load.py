@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from segment2inpaint.inpaint import diffusion_file
+from segment2inpaint.inpaint import diffusion_contents, diffusion_file
 from segment2inpaint.inpaint.diffusion_fast import quantization
 from segment2inpaint.inpaint.diffusion_folder import check_texts, inpaint_class, opened, read_index
 from segment2inpaint.libraries import quiet_libraries
@@ -66,7 +66,7 @@ def load(model: Path, dtype: torch.dtype, quantize: str | None = None, base: str
 
 def _loaded(model: Path, dtype: torch.dtype, quantize: str | None, base: str) -> Any:
     """The pipeline, errors of three libraries told in a line."""
-    contents = diffusion_file.read(model) if model.is_file() else None
+    contents = diffusion_contents.read(model) if model.is_file() else None
     folder = diffusion_file.lender(contents, base) if contents else model
     index = read_index(folder)
     pipeline = inpaint_class(folder, index["_class_name"])
