@@ -8,6 +8,7 @@ touch: their cost grows with the mask, not with the photo.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil, hypot
 
 import cv2
@@ -158,9 +159,10 @@ def refine(
 
 
 def _prepared(found: Sequence[Mask], how: Refine, keep: Sequence[Point]) -> list[Mask]:
-    """Holes filled object by object; then, for ``invert``, everything but the objects."""
+    """Holes filled where the mask was found; then, for ``invert``, everything but the objects."""
     masks = [
-        Mask(fill_holes(m.bits, keep), m.score, m.slack) if how.fill_holes else m for m in found
+        replace(m, bits=fill_holes(m.bits, keep)) if how.fill_holes and not m.own else m
+        for m in found
     ]
     return [Mask(~union(masks))] if how.invert else masks
 

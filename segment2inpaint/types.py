@@ -192,11 +192,13 @@ class Mask:
 
     ``slack`` is how far the true edge may lie from the mask's, in photo px: 0 where the edge
     was found at full resolution, about long side / 256 for an unrefined SAM mask.
+    ``own``: the user's mask, not one that was found, so that its holes are meant.
     """
 
     bits: Bits = field(repr=False)
     score: float = 1.0
     slack: float = 0.0
+    own: bool = False
 
     def __post_init__(self) -> None:
         if self.bits.ndim != 2 or self.bits.dtype != np.bool_:
@@ -224,7 +226,7 @@ class Length(NamedTuple):
         except ValueError:
             raise BadOption(f"length must be auto, 12px or 3%, got {text!r}") from None
         if not 0 <= value < float("inf"):
-            raise BadOption(f"length must not be negative, got {text!r}")
+            raise BadOption(f"length must be a number from 0, got {text!r}")
         return cls(value, unit)
 
     def __str__(self) -> str:

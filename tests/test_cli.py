@@ -288,10 +288,15 @@ def test_box_with_nothing_in_it(photo: Path, tmp_path: Path, box: str) -> None:
         (["-p", "a,b"], "expected X,Y"),
         (["-b", "1,2,3"], "expected X0,Y0,X1,Y1"),
         (["--color", "#12"], "#RRGGBB"),
-        (["-p", "1,1", "--dilate", "-3px"], "negative"),
+        (["--color", "red"], "X,Y or '#RRGGBB'"),
+        (["-p", "1,1", "--dilate", "-3px"], "a number from 0"),
+        (["-p", "1,1", "--dilate", "nan"], "a number from 0"),
         (["-p", "1,1", "--feather", "wide"], "12px"),
         (["-p", "1,1", "--nonsense"], "--nonsense"),
         (["-p", "1,1", "--strength", "2"], "--strength"),
+        (["-p", "1,1", "--strength", "nan"], "'nan' is not a number"),
+        (["--color", "1,1", "--tolerance", "nan"], "'nan' is not a number"),
+        (["-p", "1,1", "--guidance-scale", "inf"], "--guidance-scale"),
     ],
 )
 def test_usage_errors(photo: Path, words: list[str], part: str) -> None:
@@ -380,6 +385,71 @@ def test_other_outputs_do_not_overwrite_the_photo_either(
         run("remove", photo, "-p", "80,60", "-o", tmp_path / "x.png", option, photo), 1, "photo.png"
     )
     assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["-o", "--save-mask", "--preview"])
+@pytest.mark.parametrize("name", ["mask", "plate", "picture", "request"])
+def test_no_output_overwrites_another_input(
+    photo: Path, tmp_path: Path, option: str, name: str
+) -> None:
+    inputs = {n: tmp_path / f"{n}.png" for n in ("mask", "plate", "picture", "request")}
+    for file in inputs.values():
+        Pillow.fromarray(scene()).save(file)
+    words = ["--mask", inputs["mask"], "--plate", inputs["plate"], "--with", inputs["picture"]]
+    if name == "request":
+        wanted = {"prompts": [{"mask": str(inputs["mask"])}], "inpainter": "telea"}
+        inputs["request"].write_text(json.dumps(wanted))
+        words = ["--request", inputs["request"]]
+    before = inputs[name].read_bytes()
+    out = {"-o": tmp_path / "x.png", option: inputs[name]}
+    targets = [word for pair in out.items() for word in pair]
+    told(run("replace", photo, *words, *targets), 1, f"{name}.png", "--overwrite")
+    assert inputs[name].read_bytes() == before
+
+
+def test_a_name_that_cannot_be(photo: Path, tmp_path: Path) -> None:
+    words = ["remove", photo, "-p", "80,60", "-o", tmp_path / f"{'x' * 300}.png"]
+    told(run(*words), 1, "cannot be written: File name too long")
+
+
+def test_numbers_are_not_written_with_losses(photo: Path, tmp_path: Path) -> None:
+    """A JPEG would make other numbers of them."""
+    result = run("mask", photo, "--everything", "-o", tmp_path / "n.jpg")
+    assert result.exit_code == 2
+    assert "lossless" in result.stderr
+    assert not (tmp_path / "n.jpg").exists()
+
+
+def test_what_a_mask_came_to_is_told(photo: Path, tmp_path: Path) -> None:
+    result = run("mask", photo, "--color", "80,60", "-o", tmp_path / "m.png")
+    (line,) = result.stderr.splitlines()
+    assert "m.png: 1 object, 3." in line
+    assert "% of the photo (color)" in line
+
+
+def test_holes_of_an_own_mask_stay(photo: Path, tmp_path: Path) -> None:
+    """It says all of what is meant: here the background, and not the disc in it."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    disc = (x - DISC[0]) ** 2 + (y - DISC[1]) ** 2 < 15**2
+    Pillow.fromarray(np.where(disc, 0, 255).astype(np.uint8)).save(tmp_path / "m.png")
+    words = ["remove", photo, "--mask", tmp_path / "m.png", "--inpainter", "telea"]
+    out = tmp_path / "o.png"
+    assert run(*words, "--dilate", "0px", "-o", out).exit_code == 0
+    assert (loaded(out) == scene())[disc].all()
+    assert run(*words, "--invert", "-o", out).exit_code == 0
+    assert (loaded(out) == scene())[:30].all()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_standard_output(photo: Path) -> None:
+    code = "import sys; sys.stdout = open('/dev/full', 'w'); from segment2inpaint.cli import main; "
+    words = ["mask", str(photo), "--color", "80,60", "-o", "-"]
+    made = subprocess.run(
+        [sys.executable, "-c", f"{code}main({words!r})"], stderr=subprocess.PIPE, text=True
+    )
+    assert made.returncode == 1
+    assert "error: No space left on device" in made.stderr
+    assert "Traceback" not in made.stderr
 
 
 def test_two_outputs_in_one_file(photo: Path, tmp_path: Path) -> None:

@@ -102,11 +102,13 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
     body = b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
     bomb = deep.PNG + struct.pack(">I", 13) + body + struct.pack(">I4s", 9, b"IDAT") + bytes(9)
     limit = Image.MAX_IMAGE_PIXELS
-    with pytest.raises(BadImage, match=r"30000x30000 is 900.0 million.*at most 250.0.*--max-pix"):
+    with pytest.raises(
+        BadImage, match=r"30000x30000 is 900,000,000 pix.*at most 250,000,000.*--max-pix"
+    ):
         images.read(bomb)
     with pytest.raises(BadImage, match="truncated"):
         images.read(bomb, max_pixels=10**9)
-    with pytest.raises(BadImage, match=r"at most 0.0 million"):
+    with pytest.raises(BadImage, match=r"9x9 is 81 pixels, expected at most 80;"):
         images.read(saved(noise(9, 9, 3), "PNG"), max_pixels=80)
     assert limit == Image.MAX_IMAGE_PIXELS
 

@@ -161,7 +161,7 @@ def test_what_options_cannot_say_is_said_by_a_saved_request(
         (tmp_path / words[4]).write_text('{"prompts": 5}')
         broken = CliRunner().invoke(main, words[1:])
         assert broken.exit_code == 1
-        assert "not a whole request" in broken.stderr
+        assert "expected a request" in broken.stderr
     assert (tmp_path / words[-1]).read_bytes() == got
 
 

@@ -5,6 +5,7 @@ Only click is imported before a command runs, so that ``--help`` answers at once
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -40,6 +41,13 @@ class Group(click.Group):
             if ".so" not in str(error):
                 raise
             click.echo(NO_LIBGL.format(error), err=True)
+            ctx.exit(FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has enough: Click ends in silence
+                raise
+            name = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {name}{error.strerror or error}", err=True)
+            terminal.forget_output()
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("stopped; no half-written file is left", err=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import (
+    Number,
     device_option,
     file,
     fill_options,
@@ -88,12 +89,12 @@ run_options = options(
                  help="Stop when more than N photos have failed."),
     click.option("--workers", type=click.IntRange(0), metavar="N",
                  help="Processes; 0 for none but this.  [default: one a core, one for a GPU]"),
-    click.option("--timeout", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+    click.option("--timeout", type=Number(0), default=0.0, metavar="SECONDS",
                  help="A photo that takes longer has failed.  [default: none]"),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local",
                  show_default=True, help="This machine, or a Ray cluster."),
     click.option("--address", metavar="HOST:PORT|auto", help="Of the Ray cluster."),
-    click.option("--gpus", type=click.FloatRange(0), default=0.0, show_default=True,
+    click.option("--gpus", type=Number(0), default=0.0, show_default=True,
                  help="Share of a GPU that each of Ray's workers gets, such as 0.5."),
     click.option("--block", type=click.IntRange(1, 64), default=16, show_default=True,
                  help="Photos in one of Ray's tasks."),
@@ -135,6 +136,8 @@ def batch(**given: Any) -> None:
 
     if given["everything"] and not given["pick"]:
         raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
+    if given["estimate"] and not given["dry_run"]:
+        raise click.UsageError("--estimate goes with --dry-run")
     settings = _settings(given)
     pick = dataset.Pick(
         given["categories"], given["ids"], given["min_area"], given["max_area"], given["use"]

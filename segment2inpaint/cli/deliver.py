@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ def named(output: str, number: int, kept: list[int]) -> str:
     return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
 
 
-def check_outputs(given: Options, photo: Photo) -> None:
-    """Refuse before the work what could not be written after it."""
+def check_outputs(given: Options, photo: Photo, request: Request) -> None:
+    """Refuse before the work what could not be written after it, and what would be an input."""
     from .. import images
 
     kept = numbers(given)
@@ -55,7 +56,18 @@ def check_outputs(given: Options, photo: Photo) -> None:
         raise click.UsageError("two of the outputs are the same file")
     for target in targets:
         images.format_of(target)
-        images.check_target(target, source=photo.path, overwrite=given["overwrite"])
+        for source in (photo.path, *_beside(given, request)):
+            images.check_target(target, source=source, overwrite=given["overwrite"])
+
+
+def _beside(given: Options, request: Request) -> Iterator[Path]:
+    """The files that are read besides the photo."""
+    from ..types import OwnMask, Plate
+
+    files = [p.source for p in request.prompts if isinstance(p, OwnMask | Plate)]
+    picture = request.fill.picture
+    files += [picture.source] if picture else []
+    yield from (Path(file) for file in [*files, given.get("request")] if file)
 
 
 def deliver(given: Options, photo: Photo, request: Request, result: Result) -> None:
@@ -83,6 +95,7 @@ def deliver(given: Options, photo: Photo, request: Request, result: Result) -> N
 
 def to_stdout(data: bytes) -> None:
     sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def print_json(report: dict[str, Any]) -> None:

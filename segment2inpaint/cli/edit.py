@@ -27,6 +27,8 @@ from .request import Options, asked, refinement, tuning
 if TYPE_CHECKING:
     from ..editor import Editor
 
+LOSSY = ("JPEG", "AVIF")  # as they are written here
+
 
 @click.command()
 @prompt_options
@@ -100,7 +102,10 @@ def mask(**given: Any) -> None:
     from ..types import Length
 
     request, photo = asked(given)
-    check_outputs(given, photo)
+    check_outputs(given, photo, request)
+    numbered = given["everything"] and not given["pick"]
+    if numbered and given["output"] != "-" and images.format_of(given["output"]) in LOSSY:
+        raise click.UsageError("the numbers of --everything need a lossless -o, such as N.png")
     none = Length(0, "px")
     how = refinement(
         {**given, "dilate": given["dilate"] or none, "feather": given["feather"] or none}
@@ -108,7 +113,7 @@ def mask(**given: Any) -> None:
     editor = _editor(given)
     request = editor.resolved(dataclasses.replace(request, refine=how), paint=False)
     found = editor.find(photo, request)
-    if given["everything"] and not given["pick"]:
+    if numbered:
         alpha = (masks.labels(found) / 255).astype(np.float32)
     else:
         alpha, _, _ = pipeline.refined(found, request.prompts, how)
@@ -122,12 +127,13 @@ def mask(**given: Any) -> None:
         images.write(given["overlay"], sheet, sheet.image, np.zeros(sheet.size, np.float32))
     if given["as_json"]:
         print_json(terminal.mask_report(photo, given["output"], request, found))
+    click.echo(terminal.mask_summary(given["output"], found, alpha, request.detector), err=True)
 
 
 def _edit(given: Options) -> None:
     """What ``remove`` and ``replace`` share: read, run, write, tell."""
     request, photo = asked(given)
-    check_outputs(given, photo)
+    check_outputs(given, photo, request)
     if given["everything"] and not given["pick"]:
         raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
     editor = _editor(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,13 +45,25 @@ def length(text: str) -> Length:
 
 def color(text: str) -> dict[str, tuple[int, ...]]:
     """``at`` a pixel, or ``rgb``. Raises ``click.BadParameter``."""
-    if not text.startswith("#"):
-        return {"at": numbers(text, "X,Y")}
     try:
+        if not text.startswith("#"):
+            return {"at": numbers(text, "X,Y")}
         red, green, blue = bytes.fromhex(text[1:])
-    except ValueError:
-        raise click.BadParameter(f"expected X,Y or #RRGGBB, got {text!r}") from None
+    except (ValueError, click.BadParameter):
+        raise click.BadParameter(f"expected X,Y or '#RRGGBB', got {text!r}") from None
     return {"rgb": (red, green, blue)}
+
+
+class Number(click.FloatRange):
+    """A number in a range, and not NaN, which is in all of them for Click."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def picks(text: str) -> tuple[int, ...]:
@@ -84,7 +97,7 @@ find_options = options(
     click.option("--each", is_flag=True, help="Every --point is an object of its own."),
     click.option("--color", "colors", type=color, metavar="X,Y|#RRGGBB", multiple=True,
                  help="Everything of one colour: that of a pixel, connected to it, or #RRGGBB."),
-    click.option("--tolerance", type=click.FloatRange(0, 200),
+    click.option("--tolerance", type=Number(0, 200),
                  help="How far a colour may differ (CIE76).  [default: chosen from the photo]"),
     click.option("--global", "everywhere", is_flag=True,
                  help="The colour everywhere, not only connected to the pixel."),
@@ -92,7 +105,7 @@ find_options = options(
                  default="auto", show_default=True, help="How much of the object a click means."),
     click.option("--text", "texts", multiple=True, metavar="WORDS",
                  help="Every object of this name (needs a model); repeat it for several names."),
-    click.option("--threshold", type=click.FloatRange(0, 1),
+    click.option("--threshold", type=Number(0, 1),
                  help="Least score of an object found by words.  [default: the model's]"),
     click.option("--everything", is_flag=True, help="Whatever can be told apart, numbered."),
     click.option("--pick", type=picks, metavar="N,N",
@@ -118,7 +131,7 @@ refine_options = options(
     click.option("--feather", type=length, metavar="auto|12px|3%",
                  help="Soften its edge over this width, inside --dilate."),
     click.option("--fill-holes/--keep-holes", default=True, show_default=True,
-                 help="Small holes in the mask are of the object."),
+                 help="Small holes in a mask that was found are of the object."),
     click.option("--invert", is_flag=True, help="Everything but the object."),
     click.option("--edge-refine/--no-edge-refine", default=True, show_default=True,
                  help="Follow the object's edge where a detector found it only roughly."),
@@ -135,7 +148,8 @@ verify_options = options(
                  help="Look again whether it worked."),
     click.option("--attempts", type=click.IntRange(1), default=2, show_default=True,
                  help="Try a failed result again in another way, so often in all."),
-    click.option("--strict", is_flag=True, help="A result that failed is an exit status of 1."),
+    click.option("--strict", is_flag=True,
+                 help="A result that failed is an exit status of 1; of a batch, a failed photo."),
 )  # fmt: skip
 
 fill_options = options(
@@ -148,8 +162,8 @@ fill_options = options(
     click.option("--negative-prompt", metavar="TEXT", help="What should not stand there."),
     click.option("--steps", "num_inference_steps", type=click.IntRange(1),
                  help="Diffusion steps.  [default: the model's]"),
-    click.option("--guidance-scale", type=float, help="[default: the model's]"),
-    click.option("--strength", type=click.FloatRange(0, 1, min_open=True),
+    click.option("--guidance-scale", type=Number(0), help="[default: the model's]"),
+    click.option("--strength", type=Number(0, 1, min_open=True),
                  help="[default: the model's]"),
     click.option("--candidates", type=click.IntRange(1, 64), default=1, show_default=True,
                  help="Paint so many, and rank them by what their verification says."),
@@ -177,7 +191,7 @@ tuning_options = options(
                  help="Keep weights in fewer bits, by torchao or bitsandbytes."),
     click.option("--attention", metavar="BACKEND",
                  help="Attention of diffusers, such as sage or _native_cudnn; doctor lists them."),
-    click.option("--block-cache", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+    click.option("--block-cache", type=Number(0, 1, min_open=True), metavar="SHARE",
                  help="Skip the transformer's blocks at steps where its first changes by less, "
                       "such as 0.1 (Klein, Qwen-Image)."),
     click.option("--compile", "compile", is_flag=True,

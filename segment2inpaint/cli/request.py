@@ -29,7 +29,7 @@ def asked(given: Options) -> tuple[Request, Photo]:
 
     source = given["photo"]
     limit = {"max_pixels": given["max_pixels"]} if given["max_pixels"] else {}
-    photo = images.read(sys.stdin.buffer.read() if source == "-" else Path(source), **limit)
+    photo = images.read(_stdin() if source == "-" else Path(source), **limit)
 
     def read_mask(name: str) -> Bits:
         return images.read_mask(name, photo.size, resize=given["resize_mask"])
@@ -44,6 +44,11 @@ def asked(given: Options) -> tuple[Request, Photo]:
         return request.load(data, read_picture, read_mask), photo
     except BadOption as error:
         raise BadOption(f"{given['request']}: {error}") from error
+
+
+def _stdin() -> bytes:
+    """All of standard input; nothing where it is closed."""
+    return sys.stdin.buffer.read() if sys.stdin else b""
 
 
 def saved(path: Path) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from .. import __version__
 
 if TYPE_CHECKING:
     from ..images import Photo
-    from ..types import Check, Mask, Request, Result
+    from ..types import Alpha, Check, Mask, Request, Result
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
 DOUBT = 0.5  # a lower score is not worth a word
@@ -24,8 +25,8 @@ PATIENCE = 1.0  # s before anything is said
 class Meter:
     """Progress on standard error, once a run has lasted a second.
 
-    A line that is written over on a terminal; elsewhere a plain line when the stage changes or
-    ten seconds have passed.
+    A line that is written over on a terminal; elsewhere a plain line after three seconds where
+    the stage has changed, after ten in any case.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class Meter:
             return
         if self.live and (now - self.last > 0.1 or stage != self.stage):
             self._say(f"\r\033[K{stage} {share:4.0%}  {now - self.start:.0f} s", "")
-        elif not self.live and (now - self.last > 10 or stage != self.stage):
+        elif not self.live and now - self.last > (10 if stage == self.stage else 3):
             self._say(f"{stage} {share:.0%} after {now - self.start:.0f} s", "\n")
         else:
             return
@@ -73,6 +74,12 @@ def warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+def forget_output() -> None:
+    """What standard output still holds goes nowhere: where it is full, Python would complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
@@ -126,13 +133,21 @@ def mask_report(
 def summary(output: str, result: Result) -> str:
     """The result in one line."""
     used = f"{result.settings['detector']} + {result.settings['inpainter']}"
-    count = len(result.masks)
     share = (result.alpha > 0).mean()
     return (
-        f"{output}: {count} object{'s' * (count != 1)}, {share:.1%} of the photo repainted, "
+        f"{output}: {_objects(result.masks)}, {share:.1%} of the photo repainted, "
         f"{result.changed_outside} pixels changed outside ({used}, "
         f"{sum(result.seconds.values()):.1f} s){_judged(result)}"
     )
+
+
+def mask_summary(output: str, found: Sequence[Mask], alpha: Alpha, detector: str) -> str:
+    """What was found, in one line."""
+    return f"{output}: {_objects(found)}, {(alpha > 0).mean():.1%} of the photo ({detector})"
+
+
+def _objects(found: Sequence[Mask]) -> str:
+    return f"{len(found)} object{'s' * (len(found) != 1)}"
 
 
 def _judged(result: Result) -> str:

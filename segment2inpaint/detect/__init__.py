@@ -175,7 +175,7 @@ def _located(name: str) -> tuple[str, Path | None]:
         return card.backend, catalogue.resolve(card.name, card.backend)
     if not path.exists() and "/" not in name and path.suffix not in catalogue.WEIGHTS:
         known = [c.name for c in catalogue.cards() if c.kind == "detector"]
-        listed = ", ".join(["auto", *DETECTORS, *known])
+        listed = ", ".join(dict.fromkeys(["auto", *DETECTORS, *known]))
         raise BadOption(f"unknown detector {name!r}; known: {listed}, or a file, folder or hub id")
     model = catalogue.resolve(name)
     return _kind(model), model

@@ -25,7 +25,7 @@ class MaskDetector:
         for mask in own:
             _check_size(mask, image)
         found = (limit(mask.bits, prompts) for mask in own)
-        return [Mask(np.array(bits)) for bits in found if bits.any()]
+        return [Mask(np.array(bits), own=True) for bits in found if bits.any()]
 
 
 def _check_size(mask: OwnMask, image: Image) -> None:

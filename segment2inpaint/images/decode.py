@@ -119,8 +119,8 @@ def _check_kind(picture: Pillow.Image, data: bytes, name: str, max_pixels: int) 
     width, height = picture.size
     if width * height > max_pixels:
         raise BadImage(
-            f"{name}: {width}x{height} is {width * height / 1e6:.1f} million pixels, expected at "
-            f"most {max_pixels / 1e6:.1f} million; raise the limit with --max-pixels"
+            f"{name}: {width}x{height} is {width * height:,} pixels, expected at most "
+            f"{max_pixels:,}; raise the limit with --max-pixels"
         )
     kind, refused = picture.format, ""
     if kind != "MPO" and getattr(picture, "is_animated", False):

@@ -36,9 +36,14 @@ def write_bytes(
 def check_target(
     target: str | Path, *, source: Path | None = None, overwrite: bool = False
 ) -> None:
-    """Raise ``BadImage`` if ``target`` is a folder, or is ``source`` and may not be."""
+    """Raise ``BadImage`` for a folder, a name that cannot be, or ``source`` if it may not be."""
     path = Path(target)
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # such as a name that is too long
+        why = error.strerror or type(error).__name__
+        raise BadImage(f"{target}: cannot be written: {why}; choose another name") from error
+    if folder:
         raise BadImage(f"{target}: expected a file to write, got a folder; add a file name")
     if source is None or overwrite:
         return

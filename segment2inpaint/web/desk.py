@@ -42,12 +42,14 @@ class Kept:
     size: tuple[int, int]
     score: float
     slack: float
+    own: bool
 
     @classmethod
     def of(cls, mask: Mask) -> Kept:
         box = box_of(mask.bits)
         size = (mask.bits.shape[0], mask.bits.shape[1])
-        return cls(box, np.packbits(mask.bits[box.slices]), size, mask.score, mask.slack)
+        packed = np.packbits(mask.bits[box.slices])
+        return cls(box, packed, size, mask.score, mask.slack, mask.own)
 
     def inside(self) -> Bits:
         """The bits in the box."""
@@ -62,7 +64,7 @@ class Kept:
         return whole
 
     def mask(self) -> Mask:
-        return Mask(self.bits(), self.score, self.slack)
+        return Mask(self.bits(), self.score, self.slack, self.own)
 
 
 @dataclass(frozen=True, eq=False)

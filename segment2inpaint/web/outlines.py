@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -65,7 +66,7 @@ def changed(
     size = image.shape[:2]
     whole = Box(0, 0, size[1], size[0])
     around = whole if refine.invert or refine.shadow else _window(found, refine, size)
-    near = [Mask(m.bits[around.slices], m.score, m.slack) for m in found]
+    near = [replace(m, bits=m.bits[around.slices]) for m in found]
     alpha, dilate, feather = refined(near, _moved(prompts, around), refine, factor=factor)
     if refine.shadow and not refine.invert:
         alpha = _shadowed(image, found, alpha, max(dilate + feather, 1.0))

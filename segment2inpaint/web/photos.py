@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from .. import images, pipeline
+from .. import images, masks, pipeline
 from ..images.encode import Notes, encoders
 from ..request import dump
 from ..types import (
     Alpha,
+    Bits,
     Length,
     Mask,
     NothingFound,
@@ -24,7 +25,7 @@ from ..types import (
 from . import outlines, rough, schema, tiles
 from .answers import CommandOut, FileOut, FoundOut, ObjectOut, OutlineOut, PhotoOut
 from .asked import build, plain_name, portable
-from .desk import Desk, Gone, Patch
+from .desk import Desk, Gone, Kept, Patch
 from .served import KEEP, SUFFIX, Served, file_of, kind_of, result_stem, stem
 from .words import command, replay
 
@@ -153,7 +154,7 @@ def tile_of(desk: Desk, patch: Patch | None, level: int, column: int, row: int) 
 def _filed(served: Served, desk: Desk, kind: str, data: bytes, name: str, resize: bool) -> FileOut:
     if kind == "mask":
         served.read(data, name)  # within the limits
-        mask = Mask(images.read_mask(data, desk.photo.size, resize=resize))
+        mask = Mask(images.read_mask(data, desk.photo.size, resize=resize), own=True)
         if not mask.bits.any():
             raise NothingFound(f"{name}: the mask is empty, nothing is above half")
         given = desk.keep_mask(mask)
@@ -214,12 +215,17 @@ def refinement(how: schema.RefineIn) -> Refine:
 
 
 def _drawn(desk: Desk, what: schema.StrokesIn) -> ObjectOut:
-    bits = desk.mask(what.mask).bits() if what.mask else np.zeros(desk.photo.size, np.bool_)
+    bits = _solid(desk.mask(what.mask)) if what.mask else np.zeros(desk.photo.size, np.bool_)
     strokes = [([(x, y) for x, y in s.points], s.radius, s.erase) for s in what.strokes]
     drawn = outlines.stroked(bits, strokes)
     if not drawn.any():
         raise NothingFound("nothing is left of the mask")
-    return _object(desk, Mask(drawn))
+    return _object(desk, Mask(drawn, own=True))
+
+
+def _solid(kept: Kept) -> Bits:
+    """The bits to draw on: holes that nobody made are filled."""
+    return kept.bits() if kept.own else masks.fill_holes(kept.bits())
 
 
 def _masked(served: Served, desk: Desk, data: dict[str, Any]) -> bytes:
