@@ -271,6 +271,9 @@ def test_a_request_is_replayed(photos: Path, tmp_path: Path) -> None:
     result = batch(photos, out, "--request", tmp_path / "r.json", *IN_PLACE)
     assert result.exit_code == 0, result.output
     assert (out / "a.png").read_bytes() == (tmp_path / "o.png").read_bytes()
+    source = rows(photos / "r.jsonl", {"photo": "a.png", "request": json.loads(report.stdout)})
+    assert batch(source, tmp_path / "one", *IN_PLACE).exit_code == 0
+    assert (tmp_path / "one/a.png").read_bytes() == (tmp_path / "o.png").read_bytes()
     both = batch(photos, out, "--request", tmp_path / "r.json", "--seed", "1", *IN_PLACE)
     assert both.exit_code == 2
     assert "leave out --seed" in both.stderr
@@ -318,6 +321,9 @@ def test_a_picture_instead(photos: Path, tmp_path: Path) -> None:
         ({"photo": "a.png", "points": [26, 22], "output": "ok.png"}, "asks the same"),
         ({"photo": "a.png", "mask": "none.png"}, "none.png: no such file"),
         ({"photo": "a.png", "points": [1, 2], "output": "a.heic"}, "cannot write .heic"),
+        ({"photo": "a.png", "points": [1, 2], "output": 5}, "output must be a name, got 5"),
+        ({"photo": "a.png", "request": 5}, "'int' object"),
+        ({"photo": "a.png", "request": {"prompts": [{"box": [1, 2]}]}}, "a box is x0, y0, x1, y1"),
     ],
 )
 def test_a_bad_row_is_told_with_file_and_line(
@@ -333,6 +339,37 @@ def test_a_bad_row_is_told_with_file_and_line(
     assert "rows.jsonl:" in error
     assert told in error
     assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b'photo,points\na.png,"26,22"\nb\xe9.png,"1,2"\n', "expected UTF-8, got b'\\xe9' at byte"),
+        (b"photo;points\na.png;26,22\n", "expected a column photo, got photo;points"),
+        (b"photo,points\na.png,26,22\n", "rows.csv:2: more cells than columns, ['22']"),
+    ],
+)
+def test_a_bad_table_is_told_in_a_line(
+    photos: Path, tmp_path: Path, data: bytes, told: str
+) -> None:
+    (photos / "rows.csv").write_bytes(data)
+    result = batch(photos / "rows.csv", tmp_path / "out", *QUICK, *IN_PLACE)
+    assert result.exit_code == 1, result.output
+    (error,) = [text for text in result.stderr.splitlines() if text.startswith("error: ")]
+    assert told in error
+
+
+def test_what_a_run_has_made_is_no_source(photos: Path, tmp_path: Path) -> None:
+    """Neither an output folder inside of the photos, nor the masks of one that is the source."""
+    red(photos, photos / "old")
+    out = tmp_path / "new"
+    assert red(photos, out).exit_code == 0
+    assert not any(name.startswith("old") for name in tree(out))
+    again = batch(out, tmp_path / "third", "-p", "5,5", *QUICK, *IN_PLACE)
+    assert again.exit_code == 0, again.output
+    assert {row["output"] for row in manifest(tmp_path / "third")} == {
+        row["output"] for row in manifest(out)
+    }
 
 
 def test_no_output_is_an_input(photos: Path) -> None:
@@ -362,7 +399,9 @@ def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path) -> None:
         (["in", "out"], 1, "need a prompt that holds for all"),
         (["in", "out", "--color", RED, "--category", "dog"], 1, "no annotations to pick from"),
         (["in/a.png", "out", "--color", RED], 1, "expected a folder"),
-        (["in", "out", "--color", RED, "--glob", "*.gif"], 1, "no photos found (there are: "),
+        (["in", "out", "--color", RED, "--glob", "*.gif"], 1, "found by *.gif (there are: "),
+        (["in", "out", "--color", RED, "--estimate"], 2, "--estimate goes with --dry-run"),
+        (["rows.jsonl", "out", "--color", RED, "--glob", "*.gif"], 1, "--glob chooses in a folder"),
         (["in", "out", "--color", RED, "--min-area", "x"], 2, "area must be"),
         (["in", "out", "--color", RED, "--engine", "slurm"], 2, "slurm"),
         (["in", "in/a.png", "--color", RED], 1, "choose another OUTDIR"),
@@ -374,6 +413,7 @@ def test_what_makes_no_sense_is_a_line(
     photos: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, told: str
 ) -> None:
     monkeypatch.chdir(photos.parent)
+    rows(photos.parent / "rows.jsonl", {"photo": "in/a.png"})
     result = batch(*words)
     assert result.exit_code == status, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -151,11 +151,18 @@ def test_a_failed_photo_keeps_its_annotations(coco: Path, tmp_path: Path) -> Non
         (lambda d: d["annotations"][0].pop("id"), "not COCO annotations"),
         (lambda d: d["images"][0].update(file_name="none.png"), "not beside it; give --root"),
         (lambda d: d["images"][2].update(file_name="none.png"), "annotation 12: "),
+        (lambda d: d["images"][1].pop("file_name"), "not COCO annotations"),
+        (lambda d: d["categories"][1].pop("name"), "not COCO annotations"),
+        (lambda d: d["annotations"][1].update(id=10), "two annotations have the id 10"),
+        (lambda d: d["images"][1].update(id=0), "two images have the id 0"),
+        (lambda d: d["annotations"][2].update(bbox=[1, 2]), "annotation 12: expected a bbox"),
+        (lambda d: d["images"][1].update(file_name="../../a.png"), "../a.png must stay below"),
     ],
 )
 def test_damaged_coco(
     coco: Path, tmp_path: Path, change: Callable[[Any], object], told: str
 ) -> None:
+    save(tmp_path / "a.png")
     data = json.loads(coco.read_text())
     change(data)
     coco.write_text(json.dumps(data))
@@ -170,7 +177,20 @@ def test_a_category_that_is_not_there(coco: Path, tmp_path: Path) -> None:
     assert "no category 'zebra'; known: cat, dog" in result.stderr
 
 
+def test_an_id_that_is_not_there(coco: Path, tmp_path: Path) -> None:
+    result = batch(coco, tmp_path / "out", "--id", "10", "--id", "99", *QUICK)
+    assert result.exit_code == 1
+    assert "no annotation has the id '99'" in result.stderr
+
+
+def test_photos_that_were_only_copied_are_counted(coco: Path, tmp_path: Path) -> None:
+    result = batch(coco, tmp_path / "out", "--id", "10", *QUICK)
+    assert "3 of 3 photos done (2 of them as they were), 0 failed" in result.stderr
+
+
 def test_masks_that_do_not_fit() -> None:
+    with pytest.raises(BadDataset, match="come to 11 pixels, expected those of 10x10, 100"):
+        bits_of({"rle": {"size": [10, 10], "counts": [5, 6]}}, (10, 10))
     with pytest.raises(BadDataset, match="64x48, expected the photo's 10x10"):
         bits_of({"rle": run_lengths()}, (10, 10))
     with pytest.raises(BadDataset, match="damaged"):
@@ -275,6 +295,8 @@ def test_a_bad_yolo_line(yolo: Path, tmp_path: Path) -> None:
     result = batch(yolo, tmp_path / "out", *QUICK)
     assert result.exit_code == 1
     assert "labels/train/p1.txt:2: expected class x y w h" in result.stderr
+    (yolo / "labels/train/p1.txt").write_text("0 nan 0.1 0.2 0.2\n")
+    assert "p1.txt:1: expected" in batch(yolo, tmp_path / "out", *QUICK).stderr
     px = batch(yolo, tmp_path / "out", "--min-area", "100", "--skip-invalid", *QUICK)
     assert px.exit_code == 1
     assert "per cent of the photo" in px.stderr
@@ -474,6 +496,14 @@ def test_webdataset(tmp_path: Path) -> None:
     assert told["one"]["request"]["fill"]["seed"] == 5
     assert told["two"]["detector"] == "mask"
     assert told["three"]["detector"] == "grabcut"
+
+
+def test_a_damaged_table(tmp_path: Path) -> None:
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h/x.parquet").write_bytes(b"nope")
+    result = batch(tmp_path / "h", tmp_path / "out", "-p", "26,22", *QUICK)
+    assert result.exit_code == 1
+    assert "x.parquet: not a readable table: " in result.stderr
 
 
 def test_a_damaged_tar(tmp_path: Path) -> None:

@@ -313,9 +313,11 @@ def _lines(total: int, before: int) -> Callable[[str, int], None]:
 
 
 def _summary(outdir: str, plan_counts: Any) -> str:
-    left = plan_counts.photos - plan_counts.done
+    left, copies = plan_counts.photos - plan_counts.done, plan_counts.copies
+    as_is = f" ({copies} of them as they were)" if copies else ""
     return (
-        f"{outdir}: {plan_counts.done - plan_counts.failed} of {plan_counts.photos} photos done, "
+        f"{outdir}: {plan_counts.done - plan_counts.failed} of {plan_counts.photos} photos done"
+        f"{as_is}, "
         f"{plan_counts.failed} failed{f', {left} not tried' if left else ''}; "
         f"see {outdir.rstrip('/')}/report.html"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import Literal
@@ -49,6 +49,12 @@ class Pick:
             if name not in known:
                 listed = ", ".join(sorted(set(known))) or "none"
                 raise BadDataset(f"{where}: no category {name!r}; known: {listed}")
+
+    def check_ids(self, known: Collection[str], where: str) -> None:
+        """Raise ``BadDataset`` for an id that no object has."""
+        for name in self.ids:
+            if name not in known:
+                raise BadDataset(f"{where}: no annotation has the id {name!r}")
 
     def takes(self, found: Found) -> bool:
         """Raises ``BadDataset`` if the area is not known in the unit asked for."""

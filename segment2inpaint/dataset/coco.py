@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,6 +45,7 @@ class Coco:
             if is_panoptic(data)
             else _instances(data, labels, self.path)
         )
+        self.pick.check_ids({one.id for several in found.values() for one in several}, self.path)
         for photo in sorted(data["images"], key=lambda one: str(one["file_name"])):
             where = f"{self.path}: image {photo['id']}"
             name = store.join(root, photo["file_name"])
@@ -85,8 +87,12 @@ def loaded(path: str) -> Json:
         for key in ("images", "annotations", "categories"):
             if not isinstance(data[key], list):
                 raise TypeError(f"{key} is not a list")
+        for key, name in (("images", "file_name"), ("categories", "name")):
+            for one in data[key]:
+                one[name]
         if not is_panoptic(data):
             _index(data)
+            _check_numbers(data, path)
     except (ValueError, KeyError, TypeError) as error:
         raise BadDataset(
             f"{path}: not COCO annotations with images, annotations, categories ({error!r:.80})"
@@ -94,11 +100,27 @@ def loaded(path: str) -> Json:
     return data
 
 
+def _check_numbers(data: Json, path: str) -> None:
+    """Ids say what is gone: two things of one id would go together. Raises ``BadDataset``."""
+    for key in ("images", "annotations"):
+        seen = set()
+        for one in data[key]:
+            if one["id"] in seen:
+                raise BadDataset(f"{path}: two {key} have the id {one['id']}; give each its own")
+            seen.add(one["id"])
+
+
 def bits_of(shape: Json, size: tuple[int, int]) -> Bits:
     """Polygons or run lengths as pixels. Raises ``BadDataset`` if they do not fit the photo."""
     from pycocotools import mask as runs
 
     height, width = size
+    counts = shape.get("rle", {}).get("counts")
+    if isinstance(counts, list) and sum(counts) != height * width:
+        raise BadDataset(
+            f"the annotated run lengths come to {sum(counts)} pixels, expected those of "
+            f"{width}x{height}, {height * width}"
+        )
     try:
         if "polygons" in shape:
             coded = runs.merge(runs.frPyObjects(shape["polygons"], height, width))
@@ -133,18 +155,29 @@ def segment(file: str, number: int, size: tuple[int, int]) -> Bits:
 def _instances(data: Json, labels: dict[int, str], path: str) -> dict[int, list[Found]]:
     found: dict[int, list[Found]] = {}
     for one in data["annotations"]:
-        x, y, w, h = one.get("bbox") or (0, 0, 0, 0)
+        where = f"{path}: annotation {one['id']}"
+        x, y, w, h = _corners(one.get("bbox") or (0, 0, 0, 0), where)
         found.setdefault(one["image_id"], []).append(
             Found(
                 id=str(one["id"]),
                 label=labels.get(one["category_id"], str(one["category_id"])),
-                where=f"{path}: annotation {one['id']}",
+                where=where,
                 box=(x, y, x + w, y + h) if w and h else None,
                 shape=_shape(one.get("segmentation")),
                 area=one.get("area"),
             )
         )
     return found
+
+
+def _corners(bbox: Any, where: str) -> list[float]:
+    try:
+        numbers = [float(value) for value in bbox]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 4 or not all(map(isfinite, numbers)):
+        raise BadDataset(f"{where}: expected a bbox x, y, width, height, got {bbox!r:.60}")
+    return numbers
 
 
 def _shape(segmentation: Any) -> Json | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from .. import images
 from ..types import BadDataset, BadImage
 from . import store
 from .jobs import Item, Json, Problem
+from .ledger import STATE
 
 PER_PHOTO = ("mask", "plate")  # prompts whose file may be a folder: one file for each photo
 
@@ -21,8 +23,9 @@ class Folder:
     """The photos below ``root`` whose relative name matches one of ``globs``, sorted.
 
     In a glob ``*`` takes in ``/`` too: ``*.jpg`` is of all folders, ``2024/*`` all below one.
-    A mask or plate in ``base`` that is a folder holds one for each photo: of the same
-    relative name, with any suffix.
+    What earlier runs have made below ``root`` is left out: their output folders, and of one that
+    is ``root`` itself its masks. A mask or plate in ``base`` that is a folder holds one for each
+    photo: of the same relative name, with any suffix.
     """
 
     root: str
@@ -34,8 +37,11 @@ class Folder:
     def items(self) -> Iterator[Item | Problem]:
         """The photos as items. Raises ``BadDataset`` if there are none."""
         names = [n for n in store.walk(self.root) if is_photo(n) and self._wanted(n)]
+        made = _made(self.root, names)
+        names = [n for n in names if n not in made]
         if not names:
-            raise BadDataset(f"{self.root}: no photos found{self._others()}")
+            asked = f" by {', '.join(self.globs)}" if self.globs else ""
+            raise BadDataset(f"{self.root}: no photos found{asked}{self._others()}")
         beside = _Beside(self.base)
         for name in names:
             try:
@@ -60,6 +66,24 @@ class Folder:
         ends = Counter(PurePosixPath(name).suffix.lower() for name in store.walk(self.root))
         listed = ", ".join(f"{count} {end or 'without suffix'}" for end, count in ends.items())
         return f" (there are: {listed})" if listed else "; the folder is empty"
+
+
+def _made(root: str, names: Sequence[str]) -> set[str]:
+    """Those of the names that earlier runs have made; not looked for on a remote store."""
+    if store.remote(root):
+        return set()
+    folders = {str(above) for name in names for above in PurePosixPath(name).parents}
+    outputs = {f for f in folders if store.is_folder(store.join(root, f"{f}/{STATE}"))}
+    inner = outputs - {"."}
+    made = {n for n in names if inner & {str(above) for above in PurePosixPath(n).parents}}
+    return made | (_masks(root) if "." in outputs else set())
+
+
+def _masks(out: str) -> set[str]:
+    """The masks of the run that has made an output folder."""
+    file = store.join(out, "manifest.jsonl")
+    lines = store.lines(file) if store.size(file) >= 0 else ()
+    return {str(json.loads(line).get("mask")) for line in lines}
 
 
 def is_photo(name: str) -> bool:

@@ -42,7 +42,11 @@ class Tables:
         annotated = False
         for name in names:
             file = store.join(self.path, name)
-            column, labels, has_objects = _schema(file)
+            try:
+                column, labels, has_objects = _schema(file)
+            except (ValueError, OSError) as error:
+                why = str(error).splitlines()[0]
+                raise BadDataset(f"{file}: not a readable table: {why}") from error
             annotated |= has_objects
             if has_objects and labels:
                 self.pick.check(labels, file)

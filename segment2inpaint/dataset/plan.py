@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
@@ -101,6 +101,8 @@ class Plan:
         for name in _inputs(item):
             if name in lost:
                 return Problem(item.where, f"{store.file_of(name)}: no such file; check the path")
+        if item.output.startswith("/") or ".." in PurePosixPath(item.output).parts:
+            return Problem(item.where, f"output {item.output} must stay below the output folder")
         if item.request is None:
             return item
         try:

@@ -20,10 +20,10 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from ..types import BadOption, Fill, Refine
+from ..types import BadDataset, BadOption, Fill, Refine
 from . import store
 from .folder import writable
 from .jobs import Item, Json, Problem
@@ -53,7 +53,7 @@ class Rows:
                 if isinstance(row, Exception):
                     raise row
                 yield self._item(row, where)
-            except (ValueError, TypeError, BadOption) as error:
+            except (ValueError, TypeError, AttributeError, BadOption) as error:
                 yield Problem(where, str(error).splitlines()[0])
 
     def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
@@ -62,8 +62,10 @@ class Rows:
 
     def _rows(self) -> Iterator[tuple[int, Any]]:
         if self.path.lower().endswith(".csv"):
-            text = store.read(self.path).decode("utf-8-sig")
-            reader = csv.DictReader(io.StringIO(text, newline=""))
+            reader = csv.DictReader(io.StringIO(_text(self.path), newline=""))
+            if reader.fieldnames and "photo" not in reader.fieldnames:
+                there = ", ".join(map(str, reader.fieldnames))
+                raise BadDataset(f"{self.path}: expected a column photo, got {there:.80}")
             for row in reader:
                 yield reader.line_num, _without_blanks(row)
             return
@@ -82,11 +84,11 @@ class Rows:
         if not isinstance(name, str) or not name:
             raise ValueError("no photo; every row names one")
         photo = self._file(name)
-        output = writable(row.get("output") or self._relative(photo))
-        if output.startswith("/") or ".." in PurePosixPath(output).parts:
-            raise ValueError(f"output {output} must stay below the output folder")
-        request = self._request(row)
-        return Item(photo, output, request, where, str(row.get("id", "")), row.get("label", ""))
+        output = row.get("output") or self._relative(photo)
+        if not isinstance(output, str):
+            raise ValueError(f"output must be a name, got {output!r:.40}")
+        request, label = self._request(row), str(row.get("label", ""))
+        return Item(photo, writable(output), request, where, str(row.get("id", "")), label)
 
     def _relative(self, photo: str) -> str:
         root = self.root.rstrip("/")
@@ -122,7 +124,8 @@ def request_of(row: Mapping[str, Any], base: Json) -> Json:
     """The request of a row, completed from ``base``. Raises ``ValueError``, ``TypeError``."""
     if "request" in row:
         given = row["request"]
-        base = {**base, **(json.loads(given) if isinstance(given, str) else given)}
+        given = json.loads(given) if isinstance(given, str) else given
+        base = {**base, **given.get("request", given)}  # of all that --json prints, its request
     prompts = [prompt for key in PROMPTS if key in row for prompt in PROMPTS[key](row[key])]
     return {
         **base,
@@ -145,10 +148,20 @@ def _parsed(line: bytes) -> Any:
         return ValueError(f"not JSON: {error}")
 
 
-def _without_blanks(row: Mapping[str, str]) -> Json:
+def _text(path: str) -> str:
+    try:
+        return store.read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadDataset(
+            f"{path}: expected UTF-8, got {error.object[error.start : error.end]!r} at byte "
+            f"{error.start}; save it as UTF-8"
+        ) from error
+
+
+def _without_blanks(row: Mapping[str, str]) -> Json | ValueError:
     """A CSV row's cells that say something, numbers and truth values as such."""
-    if row.get(None):  # type: ignore[call-overload]
-        return {"more cells than columns": row[None]}  # type: ignore[index]
+    if more := row.get(None):  # type: ignore[call-overload]
+        return ValueError(f"more cells than columns, {more!r:.60}; quote what holds a comma")
     return {key: _value(key, cell) for key, cell in row.items() if cell}
 
 

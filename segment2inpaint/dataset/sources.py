@@ -54,6 +54,8 @@ def open_source(
         raise BadDataset(f"{path}: no such file or folder, expected photos or annotations")
     path = path if store.remote(path) else os.path.abspath(path)
     kind = kind_of(path, base) if format == "auto" else format
+    if globs and kind != "folder":
+        raise BadDataset(f"{path}: is read as {kind}, --glob chooses in a folder of photos")
     if pick != ALL and kind not in ANNOTATED:
         raise BadDataset(f"{path}: is read as {kind}, which has no annotations to pick from")
     if base["prompts"] and kind in ANNOTATED and kind != "hf":

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -137,9 +138,10 @@ class Yolo:
 def _parsed(words: list[str], names: list[str], where: str) -> Found:
     try:
         kind, values = int(float(words[0])), [float(word) for word in words[1:]]
-    except ValueError:
+    except (ValueError, OverflowError):
         kind, values = -1, []
-    if kind < 0 or (len(values) not in (4, 5) and (len(values) < 6 or len(values) % 2)):
+    sound = kind >= 0 and all(map(isfinite, values))
+    if not sound or (len(values) not in (4, 5) and (len(values) < 6 or len(values) % 2)):
         got = " ".join(words)[:40]
         raise BadDataset(
             f"{where}: expected class x y w h or class x1 y1 x2 y2 x3 y3 ..., got {got}"
