@@ -20,6 +20,7 @@ from .types import BadModel, ModelMissing, Progress, Segment2InpaintError, quiet
 
 ANSWER = 15.0  # seconds that the hub has for its first answer
 STALL = 120.0  # seconds without a new byte; its client writes up to 64 MB at a time
+TEXTS = {".json", ".txt", ".model", ".jinja"}  # configurations, vocabularies, chat templates
 UNWRITABLE = (PermissionError, NotADirectoryError, FileExistsError)
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ def _wanted(names: list[str]) -> tuple[str, ...]:
     half = [p for p in weights if ".fp16" in p.name]
     if {p.parent for p in half} != {p.parent for p in weights}:
         half = [p for p in weights if p.name.count(".") == 1]
-    texts = [p for p in paths if p.suffix in {".json", ".txt", ".model"} and len(p.parts) <= depth]
+    texts = [p for p in paths if p.suffix in TEXTS and len(p.parts) <= depth]
     return tuple(map(str, [*texts, *half])) if half else ()
 
 

@@ -171,6 +171,19 @@ def test_cards_of_files_exist() -> None:
     assert all(getattr(diffusers, kind) for kind in diffusion_contents.NETWORKS.values())
 
 
+def test_numbers_of_eight_bits_are_read_as_what_they_are(tmp_path: Path) -> None:
+    """Without scales they are common in large files."""
+    pipe = tiny_flows.flux("FluxFillPipeline")
+    pipe.save_pretrained(tmp_path / "x")
+    file = tiny_files.save(pipe, tmp_path / "x.safetensors")
+    small = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in load_file(file).items()}
+    save_file(small, file)
+    rounded = small[f"{NETWORK}double_blocks.0.img_mod.lin.weight"].float()
+    opened = Diffusion(file, "cpu")._pipe
+    assert torch.equal(opened.transformer.transformer_blocks[0].norm1.linear.weight, rounded)
+    assert {weight.dtype for weight in opened.text_encoder_2.parameters()} == {torch.float32}
+
+
 # --- who lends what a file lacks ----------------------------------------------------------------
 
 
@@ -286,7 +299,8 @@ def test_a_whole_file_needs_no_weights(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_a_base_after_the_file_is_fetched_from(hub: Hub, tmp_path: Path) -> None:
-    pipe = tiny_flows.qwen_image()
+    """And paints, which takes the template of its tokenizer, too."""
+    pipe = tiny_flows.z_image()
     pipe.save_pretrained(tmp_path / "whole")
     file = tiny_files.save(pipe, tmp_path / "tuned.safetensors", ["transformer"])
     hub.files = files_of(tmp_path / "whole")
