@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,18 +75,18 @@ def test_a_job_is_started_once_and_followed_again(server: str, browser: Any) -> 
         page.on("request", lambda r: started.append(r.url) if r.url.endswith("/jobs") else None)
         opened(page)
         by_color(page)
-        runs = {"state": "running", "place": 0, "stage": "inpaint", "share": 0.5, "sketches": 0}
-
-        def still(route: Any) -> None:
-            route.fulfill(body=json.dumps(runs), content_type="application/json")
-
-        page.route("**/jobs/*", still)
-        page.keyboard.press("Enter")
-        page.keyboard.press("r")
-        expect(page.locator("#busy-what")).to_have_text("Painting")
+        held: list[Any] = []
+        page.route("**/jobs/*", lambda route: held.append(route))
+        with page.expect_request("**/jobs/*"):
+            page.keyboard.press("Enter")
+            page.keyboard.press("r")
+        expect(page.locator("#busy")).to_be_visible()
         assert len(started) == 1
-        opened(page, file_of(scene(1)), "other.png")  # until nothing is asked any more
+        opened(page, file_of(scene(1)), "other.png")
         expect(page.locator("#busy")).to_be_hidden()
+        runs = {"state": "running", "place": 0, "stage": "inpaint", "share": 0.5, "sketches": 0}
+        with page.expect_response("**/jobs/*"):
+            held.pop().fulfill(json=runs)  # the last that is heard of it
         page.unroute("**/jobs/*")
         page.keyboard.press("Control+z")
         page.wait_for_selector("#facts:has-text('repainted')")
