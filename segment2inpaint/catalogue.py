@@ -129,9 +129,19 @@ def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> P
         raise BadOption(f"{name} is a model for {model.backend!r}, not for {backend!r}")
     found = find(name, hub_cache=hub_cache)
     if found is None:
+        _check_pipeline(model, hub_cache)
         how = command(name)
         raise ModelMissing(f"{name} is not on this machine{_about(model)}; get it with: {how}")
     return found
+
+
+def _check_pipeline(model: Card, hub_cache: Path | None) -> None:
+    """Raises ``ModelMissing`` for a repository that is here and has models in one file each."""
+    for here in places(model, hub_cache):
+        files = sorted(here.glob("*.safetensors"))
+        if files and not model.files and not (here / "model_index.json").exists():
+            what = "no pipeline, but files; name one by its path"
+            raise ModelMissing(f"{model.repo} has {what}, such as {files[0]}")
 
 
 def folder() -> Path:

@@ -132,6 +132,14 @@ def test_resolve_names_downloads_nothing(tmp_path: Path) -> None:
     assert resolve("sam-vit-b", "sam", hub_cache=tmp_path) == here
 
 
+def test_resolve_a_repository_of_single_files(tmp_path: Path) -> None:
+    here = lay(tmp_path, "org/name")
+    (here / "model_index.json").unlink()
+    (here / "tuned.safetensors").touch()
+    with pytest.raises(ModelMissing, match=r"name one by its path, such as .*tuned\.safetensors"):
+        resolve("org/name", "diffusion", hub_cache=tmp_path)
+
+
 def test_resolve_names_of_another_backend() -> None:
     with pytest.raises(BadOption, match="'sam', not for 'diffusion'"):
         resolve("sam-vit-b", "diffusion")
