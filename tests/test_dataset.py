@@ -323,6 +323,9 @@ def test_a_picture_instead(photos: Path, tmp_path: Path) -> None:
         ({"photo": "a.png", "points": [1, 2], "output": "a.heic"}, "cannot write .heic"),
         ({"photo": "a.png", "points": [1, 2], "output": 5}, "output must be a name, got 5"),
         ({"photo": "a.png", "request": 5}, "'int' object"),
+        ({"photo": "a.png", "points": [1, 2], "inpainter": "tella"}, "unknown inpainter 'tella'"),
+        ({"photo": "a.png", "points": [1, 2], "detector": "grab"}, "unknown detector 'grab'"),
+        ({"photo": "a.png", "text": "dog"}, "rows.jsonl:3: a text prompt needs a model"),
         ({"photo": "a.png", "request": {"prompts": [{"box": [1, 2]}]}}, "a box is x0, y0, x1, y1"),
     ],
 )

@@ -62,7 +62,8 @@ def test_what_it_holds(out: Path) -> None:
     assert data["statuses"] == {"copied": 1, "done": 4, "failed": 1}
     assert sum(data["verdicts"].values()) == 5
     assert len(data["cards"]) == 5
-    assert data["cards"][0]["verdict"] == "failed"  # the worst first
+    assert data["cards"][0]["verdict"] == "error"  # the worst first
+    assert data["verdicts"]["error"] == 1
     shown = [card for card in data["cards"] if card["picture"]]
     assert len(shown) == 4
     strip = base64.b64decode(shown[0]["picture"].partition(",")[2])
@@ -97,11 +98,12 @@ def test_filters_and_search(page: Any) -> None:
     cards = page.locator("article")
     assert cards.count() == 5
     assert "6 of 6 photos: 1 copied, 4 done, 1 failed" in page.locator("#summary").inner_text()
-    failed = page.locator("article[data-verdict=failed]").count()
-    page.click("button[data-verdict=failed]")
-    assert page.get_attribute("button[data-verdict=failed]", "aria-pressed") == "false"
-    assert cards.count() == 5 - failed
-    page.click("button[data-verdict=failed]")
+    assert page.locator("article[data-verdict=error]").count() == 1
+    assert page.locator("button[data-verdict=error]").inner_text() == "not done 1"
+    page.click("button[data-verdict=error]")
+    assert page.get_attribute("button[data-verdict=error]", "aria-pressed") == "false"
+    assert cards.count() == 4
+    page.click("button[data-verdict=error]")
     page.fill("#search", "broken")
     assert cards.count() == 1
     assert "not a picture" in cards.inner_text()
@@ -121,6 +123,8 @@ def test_pictures_and_histograms(page: Any) -> None:
     labels = page.eval_on_selector_all("svg", "all => all.map(s => s.getAttribute('aria-label'))")
     assert any(label.startswith("seconds a photo") for label in labels)
     assert any(label.startswith("ghost") for label in labels)
+    told = page.eval_on_selector_all("figcaption", "all => all.map(c => c.textContent)")
+    assert "ghost  (0 to 1)" in told
     heights = page.eval_on_selector_all(
         "svg rect", "all => all.map(r => +r.getAttribute('height'))"
     )

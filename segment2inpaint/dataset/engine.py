@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+from .. import detect, inpaint
 from ..editor import Editor, untold
 from ..types import BadDataset, Request
 from . import ledger, manifest, report, store, work
@@ -201,6 +202,8 @@ class _Pinned:
         key = (request.detector, request.inpainter, generates, kinds)
         if key not in self.known:
             named = self.editor.resolved(request)
+            detect.check_name(named.detector)
+            inpaint.check_name(named.inpainter)
             # without a text, auto is two inpainters, the second for what the first fails at
             inpainter = named.inpainter if generates else request.inpainter
             self.known[key] = {"detector": named.detector, "inpainter": inpainter}

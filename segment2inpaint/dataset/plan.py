@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from .. import images
-from ..types import Request, Segment2InpaintError
+from ..types import ModelMissing, Request, Segment2InpaintError
 from . import requests, store
 from .jobs import FAILURES, Item, Job, Json, Problem, Settings
 from .sources import Source
@@ -108,9 +108,12 @@ class Plan:
         try:
             request = requests.checked(item.request)
             images.format_of(item.output)
+            pinned = self._pinned(request)
+        except ModelMissing as error:  # so it will be for all
+            raise ModelMissing(f"{item.where}: {error}") from error
         except Segment2InpaintError as error:
             return Problem(item.where, str(error))
-        return replace(item, request={**item.request, **self._pinned(request)})
+        return replace(item, request={**item.request, **pinned})
 
     def _add(self, item: Item, number: int) -> None:
         known = self._base.execute(

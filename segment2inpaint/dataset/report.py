@@ -15,7 +15,8 @@ from .plan import SHOWN, Plan
 from .work import thumb_name
 
 BINS = 20
-ORDER = {"quarantined": 0, "failed": 1, "partial": 2, "doubtful": 3, "clean": 4}
+ERROR = "error"  # of a photo with the status failed: a verdict may be failed too
+ORDER = {"quarantined": 0, ERROR: 1, "partial": 2, "failed": 3, "doubtful": 4, "clean": 5}
 
 
 def write(plan: Plan) -> None:
@@ -50,15 +51,15 @@ class _Tally:
         self.statuses[record["status"]] += 1
         if record["status"] == "copied" and not record["error"]:
             return
-        verdict = record["status"] if record["status"] in FAILURES else record["verdict"]
-        self.verdicts[verdict or record["status"]] += 1
+        verdict = _verdict(record)
+        self.verdicts[verdict] += 1
         if record["seconds"]:
             self.times[_decade(record["seconds"])] += 1
         for row in record["rows"]:
             for name, score in (row.get("checks") or {}).items():
                 bins = self.scores.setdefault(name, [0] * BINS)
                 bins[min(BINS - 1, int(score * BINS))] += 1
-        self.shown.append(_short(record, verdict or record["status"]))
+        self.shown.append(_short(record, verdict))
         if len(self.shown) > 4 * SHOWN:
             self.shown.sort(key=lambda one: (ORDER.get(one["verdict"], len(ORDER)), one["output"]))
             del self.shown[SHOWN:]
@@ -70,6 +71,14 @@ class _Tally:
             "scores": dict(sorted(self.scores.items())),
             "times": sorted(self.times.items()),
         }
+
+
+def _verdict(record: Json) -> str:
+    """The verdict on what was done, or else why there is none."""
+    status: str = record["status"]
+    if status in FAILURES:
+        return ERROR if status == "failed" else status
+    return record["verdict"] or status
 
 
 def _short(record: Json, verdict: str) -> Json:

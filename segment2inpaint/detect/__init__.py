@@ -157,11 +157,27 @@ def load(name: str, device: str = "auto", *, cache: bool = True) -> Detector:
     return detector
 
 
+def check_name(name: str) -> None:
+    """Raise ``BadOption`` for a name that no detector has; nothing is loaded."""
+    if not Path(name).exists():
+        for part in name.replace("+", ",").split(","):
+            _check_known(part)
+
+
+def _check_known(name: str) -> None:
+    cards = [c for c in catalogue.cards() if c.kind == "detector"]
+    path = Path(name).expanduser()
+    if name in (*DETECTORS, *(c.name for c in cards)) or path.exists() or "/" in name:
+        return
+    if path.suffix not in catalogue.WEIGHTS:
+        listed = ", ".join(dict.fromkeys(["auto", *DETECTORS, *(c.name for c in cards)]))
+        raise BadOption(f"unknown detector {name!r}; known: {listed}, or a file, folder or hub id")
+
+
 def _located(name: str) -> tuple[str, Path | None]:
     """The name in the table, and the model's file or folder, None if it has none."""
     if name in DETECTORS and not any(c.backend == name for c in catalogue.cards()):
         return name, None
-    path = Path(name).expanduser()
     if name in DETECTORS:
         ranked = sorted(
             (c.name for c in catalogue.cards() if c.backend == name), key=(*QUICK, WORDS).index
@@ -173,10 +189,7 @@ def _located(name: str) -> tuple[str, Path | None]:
         raise BadOption(f"{name} is an {card.kind}, not a detector")
     if card:
         return card.backend, catalogue.resolve(card.name, card.backend)
-    if not path.exists() and "/" not in name and path.suffix not in catalogue.WEIGHTS:
-        known = [c.name for c in catalogue.cards() if c.kind == "detector"]
-        listed = ", ".join(dict.fromkeys(["auto", *DETECTORS, *known]))
-        raise BadOption(f"unknown detector {name!r}; known: {listed}, or a file, folder or hub id")
+    _check_known(name)
     model = catalogue.resolve(name)
     return _kind(model), model
 

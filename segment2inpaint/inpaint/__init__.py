@@ -61,11 +61,8 @@ def load(
     if name in INPAINTERS and name not in ("diffusion", "lama"):
         made: Inpainter = _backend(name)()
         return made
-    known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
+    check_name(name)
     name, base, lora = split(name)
-    if name != "diffusion" and name not in known and not Path(name).exists() and "/" not in name:
-        listed = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *known]))
-        raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
     wanted = choose(generate=True, device=device) if name == "diffusion" else name
     path = catalogue.resolve(wanted)
     if wanted == "lama" or (path.suffix == ".safetensors" and _backend("lama.is_lama")(path)):
@@ -76,6 +73,17 @@ def load(
     card = f"{wanted}+{lora}" if lora else wanted
     made = _backend("diffusion")(path, device, dtype, tuning, exemplar, card, look, base)
     return made
+
+
+def check_name(name: str) -> None:
+    """Raise ``BadOption`` for a name that no inpainter has; nothing is loaded."""
+    from .. import catalogue
+
+    name = split(name)[0]
+    known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
+    if name not in (*INPAINTERS, *known) and not Path(name).exists() and "/" not in name:
+        listed = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *known]))
+        raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
 
 
 def split(name: str) -> tuple[str, str, str]:
