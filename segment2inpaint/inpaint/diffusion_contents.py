@@ -25,13 +25,15 @@ NETWORKS = {
 PREFIX = "model.diffusion_model."  # of the network, where other parts are in the file too
 UNET = "UNet2DConditionModel"
 
-# Text encoders by the names of their tensors; T5 has a number of its own in each family.
+# Text encoders by the names that diffusers reads (a file with others is lent one); T5 has a
+# number of its own in each family.
 TEXTS = {
-    "cond_stage_model.": "text_encoder",
-    "conditioner.embedders.0.": "text_encoder",
-    "conditioner.embedders.1.": "text_encoder_2",
-    "text_encoders.clip_l.": "text_encoder",
-    "text_encoders.clip_g.": "text_encoder_2",
+    "cond_stage_model.transformer.text_model.": "text_encoder",
+    "cond_stage_model.model.": "text_encoder",
+    "conditioner.embedders.0.transformer.text_model.": "text_encoder",
+    "conditioner.embedders.1.model.": "text_encoder_2",
+    "text_encoders.clip_l.transformer.text_model.": "text_encoder",
+    "text_encoders.clip_g.transformer.text_model.": "text_encoder_2",
 }
 T5 = {
     "SD3Transformer2DModel": "text_encoder_3",
@@ -173,7 +175,7 @@ def _held(network: str, shapes: Shapes) -> frozenset[str]:
     """The parts of a pipeline that the file has."""
     texts = {} if network in CODER_UNREAD else dict(TEXTS)
     if network in T5:
-        texts["text_encoders.t5xxl."] = T5[network]
+        texts["text_encoders.t5xxl.transformer."] = T5[network]
     held = {part for prefix, part in texts.items() if _any(shapes, prefix)}
     if network not in CODER_UNREAD and any(_any(shapes, prefix) for prefix in CODER):
         held.add("vae")
