@@ -17,7 +17,7 @@ SIZE = (48, 64)  # height, width
 SQUARE = (20, 16, 32, 28)  # x0, y0, x1, y1
 BLUE = (42, 32, 54, 42)
 RED = "#dc1e1e"
-QUICK = ("--inpainter", "telea", "--no-verify", "--tolerance", "30")
+QUICK = ("--inpainter", "telea", "--no-verify")
 IN_PLACE = ("--workers", "0")
 
 
@@ -54,7 +54,7 @@ def batch(*words: object) -> Result:
 
 def red(source: Path, out: Path, *more: object) -> Result:
     """Remove what is red, in this process."""
-    return batch(source, out, "--color", RED, *QUICK, *IN_PLACE, *more)
+    return batch(source, out, "--color", RED, "--tolerance", "30", *QUICK, *IN_PLACE, *more)
 
 
 def manifest(out: Path) -> list[dict[str, Any]]:

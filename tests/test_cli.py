@@ -297,6 +297,11 @@ def test_box_with_nothing_in_it(photo: Path, tmp_path: Path, box: str) -> None:
         (["-p", "1,1", "--strength", "nan"], "'nan' is not a number"),
         (["--color", "1,1", "--tolerance", "nan"], "'nan' is not a number"),
         (["-p", "1,1", "--guidance-scale", "inf"], "--guidance-scale"),
+        (["-p", "1,1", "--tolerance", "3"], "--tolerance goes with --color"),
+        (["-p", "1,1", "--global"], "--global goes with --color"),
+        (["-p", "1,1", "--threshold", "0.2"], "--threshold goes with --text"),
+        (["--color", "1,1", "--granularity", "part"], "--granularity goes with --point"),
+        (["-b", "1,1,9,9", "--each"], "--each goes with --point"),
     ],
 )
 def test_usage_errors(photo: Path, words: list[str], part: str) -> None:
@@ -342,12 +347,22 @@ def test_unknown_names_list_the_known(photo: Path, tmp_path: Path, word: str) ->
     told(result, 1, "magic", "auto", "sam-vit-b" if word == "detector" else "exemplar")
 
 
-@pytest.mark.parametrize("word", ["detector", "inpainter"])
-def test_a_checkpoint_that_is_none(photo: Path, tmp_path: Path, word: str) -> None:
-    fake = tmp_path / "fake.safetensors"
-    fake.write_bytes(b"not weights")
+@pytest.mark.parametrize(
+    ("word", "name", "data"),
+    [
+        ("detector", "fake.safetensors", b"not weights"),
+        ("inpainter", "fake.safetensors", b"not weights"),
+        ("detector", "fake.pth", b"hello, not weights\n"),  # opcodes of a pickle, by chance
+        ("detector", "fake.txt", b""),
+    ],
+)
+def test_a_checkpoint_that_is_none(
+    photo: Path, tmp_path: Path, word: str, name: str, data: bytes
+) -> None:
+    fake = tmp_path / name
+    fake.write_bytes(data)
     result = run("remove", photo, "-p", "80,60", f"--{word}", fake, "-o", tmp_path / "x.png")
-    told(result, 1, "fake.safetensors")
+    told(result, 1, name)
 
 
 def test_a_model_that_is_not_here(

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 
+# What would else be passed over in silence: an option's name in ``Options``, its own, its prompt's
+ASIDE = (
+    ("tolerance", "tolerance", "colors"), ("everywhere", "global", "colors"),
+    ("threshold", "threshold", "texts"), ("granularity", "granularity", "points"),
+    ("each", "each", "points"),
+)  # fmt: skip
+
 
 def asked(given: Options) -> tuple[Request, Photo]:
     """The photo, and the request that the options come to."""
@@ -123,6 +130,9 @@ def wanted(given: Options) -> dict[str, Any]:
 
 
 def _prompts(given: Options) -> Iterator[dict[str, Any]]:
+    for name, option, prompt in ASIDE:
+        if given[name] not in (None, False, "auto") and not given[prompt]:
+            raise click.UsageError(f"--{option} goes with --{prompt.removesuffix('s')}")
     points, beside, size = given["points"], given["not_points"], given["granularity"]
     if given["each"]:
         for point in points:
