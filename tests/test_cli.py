@@ -473,6 +473,18 @@ def test_two_outputs_in_one_file(photo: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
+def test_a_format_that_cannot_hold_the_photo_is_refused_before_the_work(tmp_path: Path) -> None:
+    clear = np.dstack([scene(), np.full(SIZE, 99, np.uint8)])
+    Pillow.fromarray(clear).save(tmp_path / "clear.png")
+    Pillow.new("RGB", (16_384, 1)).save(tmp_path / "long.png")
+    for name, out, part in (
+        ("clear.png", "x.jpg", "JPEG cannot hold the photo's transparency; write .png"),
+        ("long.png", "x.webp", "WEBP holds at most 16383 px a side, the photo has 16384x1"),
+    ):
+        words = ["remove", tmp_path / name, "-p", "0,0", "--detector", "none", "-o"]
+        told(run(*words, tmp_path / out), 1, out, part)
+
+
 def test_unknown_output_format(photo: Path, tmp_path: Path) -> None:
     told(run("remove", photo, "-p", "80,60", "-o", tmp_path / "x.gif"), 1, "x.gif", ".png")
 

@@ -49,7 +49,10 @@ def check_outputs(given: Options, photo: Photo, request: Request) -> None:
         raise click.UsageError("--json and -o - would both write to standard output")
     targets = [Path(given[name]) for name in OUTPUTS if given.get(name)]
     if given["output"] != "-":
-        targets += [Path(named(given["output"], number, kept)) for number in kept]
+        results = [Path(named(given["output"], number, kept)) for number in kept]
+        targets += results
+        if "candidates" in given:  # else it is a mask, which any format holds
+            images.check_format(results[0], photo)
     if (given.get("candidates") or 1) > 1 and given["output"] != "-":
         targets.append(_sheet(given))
     if len({target.absolute() for target in targets}) < len(targets):

@@ -29,7 +29,16 @@ from .decode import DAMAGE, decode, formats, line
 from .encode import Notes, encoders
 from .files import check_target, write_bytes
 
-__all__ = ["MAX_PIXELS", "Photo", "check_target", "encode", "encode_mask", "format_of", "formats"]
+__all__ = [
+    "MAX_PIXELS",
+    "Photo",
+    "check_format",
+    "check_target",
+    "encode",
+    "encode_mask",
+    "format_of",
+    "formats",
+]
 __all__ += ["photo_of", "read", "read_mask", "touched_blocks", "write", "write_bytes", "write_mask"]
 
 Array = NDArray[Any]
@@ -41,6 +50,8 @@ _SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
     ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF",
 }  # fmt: skip
+OPAQUE = ("JPEG", "BMP")
+SIDES = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536}  # px, of the libraries
 _FLIPS = {  # of an EXIF orientation, up-down and left-right, after the transpose of 5 to 8
     2: (False, True), 3: (True, True), 4: (True, False),
     6: (False, True), 7: (True, True), 8: (True, False),
@@ -187,6 +198,21 @@ def format_of(target: str | Path) -> str:
     return kind
 
 
+def check_format(target: str | Path, photo: Photo) -> None:
+    """Raise ``BadImage`` if the format of this name cannot hold the photo, whatever is changed."""
+    kind, (height, width) = format_of(target), photo.size
+    clear = photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max
+    if clear and kind in OPAQUE:
+        raise BadImage(
+            f"{target}: {kind} cannot hold the photo's transparency; write .png, .webp or .tif"
+        )
+    if max(photo.size) > SIDES.get(kind, max(photo.size)):
+        raise BadImage(
+            f"{target}: {kind} holds at most {SIDES[kind]} px a side, the photo has "
+            f"{width}x{height}; write .png or .tif"
+        )
+
+
 def write(
     target: str | Path,
     photo: Photo,
@@ -198,6 +224,7 @@ def write(
 ) -> None:
     """Write ``image`` where ``alpha`` is above 0, and else the photo, to ``target``.
 
+    ``image`` is ``(H, W, 3)`` uint8 RGB and ``alpha`` ``(H, W)`` in [0, 1], of the photo's size.
     The suffix says the format, see ``encode``. The folder is made, the file appears whole or
     not at all. Raises ``BadImage``, also if ``target`` is the photo's own file without
     ``overwrite``.
