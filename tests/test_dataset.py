@@ -30,7 +30,7 @@ from PIL import Image
 
 from segment2inpaint import Color, Points, Request, dataset
 from segment2inpaint.dataset import Effort, ledger
-from segment2inpaint.types import BadDataset, Refine
+from segment2inpaint.types import BadDataset, Refine, Segment2InpaintError
 
 
 @pytest.fixture
@@ -407,6 +407,7 @@ def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path) -> None:
         (["rows.jsonl", "out", "--color", RED, "--glob", "*.gif"], 1, "--glob chooses in a folder"),
         (["in", "out", "--color", RED, "--min-area", "x"], 2, "area must be"),
         (["in", "out", "--color", RED, "--engine", "slurm"], 2, "slurm"),
+        (["in", "out", "--color", RED, "--masks", "../m"], 1, "below the output folder, got '../m"),
         (["in", "in/a.png", "--color", RED], 1, "choose another OUTDIR"),
         (["in", "out", "--text", "dog"], 1, "models download"),
         (["in", "out", "--everything"], 2, "--pick N"),
@@ -547,6 +548,25 @@ def test_python_refuses_before_any_work(tmp_path: Path) -> None:
     request = Request((Points(((1, 1),)),), Refine())
     with pytest.raises(BadDataset, match="no such file or folder"):
         next(dataset.run(tmp_path / "none", request, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "settings", "told"),
+    [
+        ({}, {}, "a request has a list of prompts, got None"),
+        ({"prompts": [5]}, {}, "a request has a list of prompts, got .5."),
+        (Request((Points(((1.5, 2),)),)), {}, "points must be tuples"),
+        (Request((Points(((1, 2),)),)), {"if_nothing": "cry"}, "if_nothing must be one of fail"),
+        (Request((Points(((1, 2),)),)), {"masks": "/m"}, "masks must be a folder below"),
+        (Request((Points(((1, 2),)),)), {"quality": 0}, "quality must be 1 to 100, got 0"),
+    ],
+)
+def test_python_is_told_of_what_makes_no_sense(
+    photos: Path, tmp_path: Path, request_: object, settings: dict[str, object], told: str
+) -> None:
+    with pytest.raises(Segment2InpaintError, match=told):
+        list(dataset.run(photos, request_, tmp_path / "out", **settings))  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
 
 
 def test_to_hf(photos: Path, tmp_path: Path) -> None:

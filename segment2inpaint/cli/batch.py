@@ -173,7 +173,7 @@ def _settings(given: Options) -> Settings:
     names = ("quality", "if_nothing", "strict", "resize_mask", "max_pixels", "device", "dtype")
     return Settings(
         out=out if store.remote(out) else str(Path(out).absolute()),
-        masks="" if given["no_masks"] else given["masks"].strip("/"),
+        masks="" if given["no_masks"] else given["masks"].rstrip("/"),
         cache=given["cache"],
         tuning=tuning(given),
         **{name: given[name] for name in names},

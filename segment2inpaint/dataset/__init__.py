@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import request as json_of
-from ..types import Request
+from ..types import BadOption, Request
 from .annotated import Area, Pick
 from .engine import Effort, execute, planned
 from .jobs import Json, Outcome, Settings
@@ -47,7 +47,8 @@ def run(
 
     What an earlier run has done is not done again. It uses processes: a script that calls this
     needs ``if __name__ == "__main__":``, or ``effort=Effort(workers=0)``. Raises ``BadDataset``
-    before any work if the source has faults, and when the disk is full.
+    before any work if the source has faults, and when the disk is full, ``BadOption`` for a
+    request or a setting that makes no sense.
     """
     how = Settings(out if remote(str(out)) else str(Path(out).absolute()), **settings)  # type: ignore[arg-type]
     base = base_of(request)
@@ -60,7 +61,13 @@ def run(
 
 
 def base_of(request: Request | Mapping[str, Any] | None) -> Json:
-    """The JSON of a request, or of one that asks for nothing yet."""
+    """The JSON of a request, or of one that asks for nothing yet. Raises ``BadOption``."""
     if request is None:
         request = Request(())
-    return json_of.dump(request) if isinstance(request, Request) else dict(request)
+    if isinstance(request, Request):
+        json_of.check(request)
+        return json_of.dump(request)
+    prompts = request.get("prompts")
+    if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):
+        raise BadOption(f"a request has a list of prompts, got {prompts!r:.60}")
+    return dict(request)

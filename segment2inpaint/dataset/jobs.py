@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePosixPath
 from typing import Any
 
-from ..types import Tuning
+from ..types import BadOption, Tuning
 
 Json = dict[str, Any]
+IF_NOTHING = ("fail", "copy", "skip")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,16 @@ class Settings:
     cache: bool = True
     tuning: Tuning = Tuning()
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ``BadOption``."""
+        if self.masks.startswith("/") or ".." in PurePosixPath(self.masks).parts:
+            raise BadOption(f"masks must be a folder below the output folder, got {self.masks!r}")
+        if self.if_nothing not in IF_NOTHING:
+            listed = ", ".join(IF_NOTHING)
+            raise BadOption(f"if_nothing must be one of {listed}, got {self.if_nothing!r}")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise BadOption(f"quality must be 1 to 100, got {self.quality!r}")
 
 
 @dataclass(frozen=True)
