@@ -57,7 +57,8 @@ def untold(line: str) -> None:
 class Editor:
     """Edits photos, and keeps the models that it has loaded.
 
-    ``device`` and ``dtype`` say where and in which numbers models compute; ``cache`` keeps
+    ``device`` (``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``) and ``dtype`` (``auto``,
+    ``float32``, ``bfloat16``) say where and in which numbers models compute; ``cache`` keeps
     what a network makes of a photo on disk for the next run; ``tell`` is given a line wherever
     ``auto`` has chosen; ``tuning`` makes diffusion models fit and hurry,
     ``look`` is shown their work step by step.

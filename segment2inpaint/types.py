@@ -136,7 +136,7 @@ class Points:
 class Color:
     """Everything of one colour.
 
-    ``at`` is a pixel (x, y) whose neighbourhood gives the colour; else ``rgb`` gives it.
+    ``at`` is a pixel (x, y) whose neighbourhood gives the colour; else ``rgb``, 0 to 255 each.
     ``tolerance`` is a CIE76 difference (0 to about 100), None chooses it from the photo.
     Connected to ``at`` unless ``everywhere``; a colour given by ``rgb`` is taken everywhere.
     """
@@ -149,7 +149,10 @@ class Color:
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """A photo of the same scene without the object; ``source`` is its file, for the request."""
+    """A photo of the same scene without the object, ``(H, W, 3)`` uint8 RGB as large as the photo.
+
+    ``source`` is its file, for the request.
+    """
 
     image: Image = field(repr=False)
     source: str = ""
@@ -177,7 +180,10 @@ class Everything:
 
 @dataclass(frozen=True, eq=False)
 class OwnMask:
-    """A mask made elsewhere, True = the object; ``source`` is its file, for the request."""
+    """A mask made elsewhere, ``(H, W)`` bool as large as the photo, True = the object.
+
+    ``source`` is its file, for the request. Its holes stay, whatever ``Refine.fill_holes`` says.
+    """
 
     bits: Bits = field(repr=False)
     source: str = ""
@@ -209,7 +215,10 @@ class Mask:
 
 
 class Length(NamedTuple):
-    """A radius: ``auto``, a number of photo pixels, or per cent of the mask's box diagonal."""
+    """A radius: ``auto``, a number of photo pixels, or per cent of the mask's box diagonal.
+
+    ``Length()`` is auto, ``Length(12, "px")`` is ``Length.parse("12px")``.
+    """
 
     value: float = 0.0
     unit: Literal["auto", "px", "%"] = "auto"
@@ -237,7 +246,9 @@ class Length(NamedTuple):
 class Refine:
     """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``).
 
-    ``shadow``: the object's shadow goes too; None: if the result shows that it was left behind.
+    ``fill_holes``: small holes in a mask that was found are of the object. ``invert``: everything
+    but the objects is repainted. ``shadow``: the object's shadow goes too; None: if the result
+    shows that it was left behind.
     ``edge_refine``: a mask whose edge is known roughly is brought to the edge in the photo.
     """
 
@@ -251,7 +262,10 @@ class Refine:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture to put where the object was: its pixels and, as alpha, its outline."""
+    """A picture to put where the object was, of any size.
+
+    ``image`` is ``(h, w, 3)`` uint8 RGB, ``alpha`` its outline, ``(h, w)`` float32 in [0, 1].
+    """
 
     image: Image = field(repr=False)
     alpha: Alpha = field(repr=False)
@@ -265,8 +279,9 @@ class Fill:
     ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
     encoder ignore them. ``padding_mask_crop`` is the context round the mask in photo px,
     None the automatic one. ``picture`` is laid over the filled hole, as large as the old
-    object's box allows and standing on its lower edge. ``candidates`` is how many results to
-    make, ranked by what their verification says.
+    object's box allows and standing on its lower edge. ``candidates``, 1 to 64, is how many
+    results to make, ranked by what their verification says. ``strength`` is above 0 and at most
+    1, a ``seed`` from 0.
     """
 
     prompt: str | None = None
@@ -459,7 +474,8 @@ class Candidate:
 class Result:
     """What came of a request.
 
-    ``image`` has the photo's size; ``alpha`` says where it is new. ``changed_outside`` counts
+    ``image``, ``(H, W, 3)`` uint8 RGB, has the photo's size; ``alpha``, ``(H, W)`` float32 in
+    [0, 1], says where it is new. ``changed_outside`` counts
     pixels that differ from the photo's where alpha is 0: always 0, or something is broken.
     ``seconds`` is wall time by stage, ``settings`` what ``auto`` resolved to.
     ``checks`` and ``verdict`` tell whether it worked: none and None if nothing was verified.
