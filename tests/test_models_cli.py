@@ -22,6 +22,9 @@ def test_models_are_listed_and_shown() -> None:
     shown = run("models", "show", "sam-vit-b").stdout
     assert "Apache-2.0" in shown
     assert "facebook/sam-vit-base" in shown
+    other = run("models", "show", "somebody/something").stdout
+    assert "of unknown size" in other
+    assert "kind" not in other
     unknown = run("models", "show", "magic")
     assert unknown.exit_code == 1
     assert unknown.stderr.startswith("error: no model 'magic'; known: ")

@@ -46,10 +46,10 @@ def show(name: str) -> None:
     rows = {
         "name": card.name,
         "what": card.title,
-        "kind": card.kind,
+        **({"kind": card.kind} if card.kind else {}),
         "licence": card.licence + (", to be accepted on its page first" if card.gated else ""),
         "page": card.page,
-        "download": f"{catalogue.megabytes(card.size)}, checked by {card.verified}",
+        "download": f"{_size(card)}, checked by {card.verified}",
         **({"memory": f"about {catalogue.megabytes(card.memory)}"} if card.memory else {}),
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
@@ -59,6 +59,12 @@ def show(name: str) -> None:
     }
     for key, value in rows.items():
         click.echo(f"{key:<26}{value}")
+
+
+def _size(card: Card) -> str:
+    from .. import catalogue
+
+    return catalogue.megabytes(card.size) if card.size else "of unknown size"
 
 
 def _values(fill: Fill, when: str) -> dict[str, object]:
@@ -86,7 +92,7 @@ def download(name: str, cache_dir: Path | None) -> None:
 
     card, without = _wanted(name)
     for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
-        size = catalogue.megabytes(part.size) if part.size else "of unknown size"
+        size = _size(part)
         memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
         what = "" if without else f"{size}{memory}, "
         click.echo(f"{part.title}: {what}licence {part.licence}, from {part.repo}", err=True)

@@ -64,9 +64,9 @@ class Photo:
 
     ``image`` is ``(H, W, 3)`` uint8 RGB, read-only. ``alpha`` is the file's own alpha channel,
     ``(H, W)`` uint8, or uint16 in a photo of 16 bits. ``deep`` are the 16-bit pixels, ``(H, W, 1
-    or 3)`` uint16, where ``image`` is ``deep / 257`` rounded. ``orientation`` is how the file turns its pixels
-    (EXIF, 1 to 8); ``exif`` begins with ``Exif\\0\\0`` and holds no picture. ``jpeg`` is the
-    whole file of a JPEG, ``chunks`` the colour and text chunks of a PNG.
+    or 3)`` uint16, where ``image`` is ``deep / 257`` rounded. ``orientation`` is how the file
+    turns its pixels (EXIF, 1 to 8); ``exif`` begins with ``Exif\\0\\0`` and holds no picture.
+    ``jpeg`` is the whole file of a JPEG, ``chunks`` the colour and text chunks of a PNG.
     """
 
     image: Image = field(repr=False)
