@@ -241,7 +241,10 @@ def stranger(seen: View) -> Evidence:
 
 
 def seam(seen: View) -> Evidence:
-    """Edges along the edge of alpha, stronger than along parallels to it on both sides."""
+    """Edges along the edge of alpha, stronger than along parallels to it on both sides.
+
+    And another colour on one side of it than on the other.
+    """
     signed = np.where(seen.hole, 0.5 - seen.inn, seen.out - 0.5)
     profile = np.array(_profile(seen.edges, signed))
     at = STEPS.index(0)
@@ -250,13 +253,23 @@ def seam(seen: View) -> Evidence:
     beside = beside[~np.isnan(beside)]
     where = np.clip(seen.edges / 6, 0, 1) * (np.abs(signed) < 2)
     if np.isnan(here).all() or not beside.size:
-        return Evidence((0.0, 0.0), where.astype(np.float32))
+        return Evidence((0.0, 0.0, 0.0), where.astype(np.float32))
     top, usual = float(np.nanmax(here)), float(np.median(beside))
     rise = (top - usual) / (float(beside.std()) + 0.3)
     return Evidence(
-        (float(np.log((top + 0.3) / (usual + 0.3))), float(np.arcsinh(rise))),
+        (float(np.log((top + 0.3) / (usual + 0.3))), float(np.arcsinh(rise)), _step(seen)),
         where.astype(np.float32),
     )
+
+
+def _step(seen: View) -> float:
+    """How far colours on both sides of the hole's edge are apart, as a logarithm."""
+    inner, outer = seen.hole & (seen.inn <= 6), (seen.out > 0) & (seen.out <= 6)
+    apart = np.array(
+        [spread(one, inner, 3) - spread(one, outer, 3) for one in cv2.split(seen.after)]
+    )
+    edge = seen.hole & (seen.inn <= 1.5)
+    return float(np.log(np.sqrt((apart[:, edge] ** 2).sum(0)).mean() + 0.5))
 
 
 def _profile(edges: Floats, signed: Floats) -> list[float]:

@@ -27,7 +27,7 @@ from segment2inpaint.types import (
 )
 
 SIZE = (160, 200)
-PICTURE = np.zeros((4, 4, 3), np.uint8)
+PICTURE, NOWHERE = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)
 
 
 def ground(seed: int = 0) -> Image:
@@ -148,7 +148,7 @@ def test_what_was_painted_in_its_place_is_there() -> None:
 
 
 def check(name: str, score: float, threshold: float = 0.8) -> Check:
-    return Check(name, score, threshold, "", PICTURE, np.zeros((4, 4), np.float32))
+    return Check(name, score, threshold, "", PICTURE, NOWHERE)
 
 
 class Remembers(FakeDetector):
@@ -219,6 +219,16 @@ def test_failures_rank_before_scores() -> None:
     failed, dull, good = (check("seam", 0.9),), (check("seam", 0.7),), (check("seam", 0.1),)
     assert verify.rank([failed, dull, good]) == [2, 1, 0]
     assert verify.rank([dull, dull]) == [0, 1]
+
+
+def test_candidates_rank_by_what_the_others_have() -> None:
+    """Alike in their scores, the odd one out comes last; of unlike sizes nothing is compared."""
+    odd = np.full((4, 4, 3), 90, np.uint8)
+    lot = [(Check("stranger", 0.3, 0.8, "", p, NOWHERE),) for p in (PICTURE, odd, PICTURE)]
+    assert verify.rank(lot) == [0, 2, 1]
+    assert verify.rank([*lot, (check("stranger", 0.1),)])[0] == 3
+    smaller = (Check("stranger", 0.3, 0.8, "", odd[:2], NOWHERE[:2]),)
+    assert verify.rank([smaller, *lot]) == [0, 1, 2, 3]
 
 
 def test_a_failure_suggests_what_to_change() -> None:
