@@ -47,6 +47,7 @@ from .types import (
 
 SECOND = "lama", "telea"  # what auto tries when its removal has failed, the first that is here
 WEIGHTLESS = ("exemplar", "telea", "ns")  # candidates beside an inpainter whose seed is idle
+WORDLESS = (*WEIGHTLESS, "lama")
 
 
 def untold(line: str) -> None:
@@ -94,6 +95,11 @@ class Editor:
         if paint and request.inpainter == "auto":
             request = changed(
                 request, inpainter=inpaint.choose(generate=_generates(request), device=self.device)
+            )
+        if paint and _generates(request) and request.inpainter in WORDLESS:
+            raise BadOption(
+                f"{request.inpainter} cannot read a prompt; name a diffusion model, or give a "
+                "picture: --with"
             )
         return request
 

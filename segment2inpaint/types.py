@@ -277,11 +277,11 @@ class Fill:
     """What to paint. None leaves a value to the model's card.
 
     ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
-    encoder ignore them. ``padding_mask_crop`` is the context round the mask in photo px,
-    None the automatic one. ``picture`` is laid over the filled hole, as large as the old
-    object's box allows and standing on its lower edge. ``candidates``, 1 to 64, is how many
-    results to make, ranked by what their verification says. ``strength`` is above 0 and at most
-    1, a ``seed`` from 0.
+    encoder ignore all but the prompt, which they refuse. ``strength`` is above 0 and at most 1, a
+    ``seed`` from 0. ``padding_mask_crop`` is the context round the mask in photo px, None the
+    automatic one. ``picture`` is laid over the filled hole, as large as the old object's box
+    allows and standing on its lower edge. ``candidates``, 1 to 64, is how many results to make,
+    ranked by what their verification says.
     """
 
     prompt: str | None = None

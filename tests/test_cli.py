@@ -485,6 +485,16 @@ def test_a_format_that_cannot_hold_the_photo_is_refused_before_the_work(tmp_path
         told(run(*words, tmp_path / out), 1, out, part)
 
 
+def test_names_are_told_in_one_line(photo: Path, tmp_path: Path) -> None:
+    """A name may hold a line break, and what commands a terminal."""
+    out = tmp_path / "a\nb\x1b[31m.png"
+    result = run("remove", photo, "--color", "80,60", "--inpainter", "telea", "-o", out)
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert "a\\nb\\x1b[31m.png: 1 object" in line
+    told(run("remove", tmp_path / "c\nd.png", "-o", out), 1, "c\\nd.png: no such file")
+
+
 def test_unknown_output_format(photo: Path, tmp_path: Path) -> None:
     told(run("remove", photo, "-p", "80,60", "-o", tmp_path / "x.gif"), 1, "x.gif", ".png")
 

@@ -145,6 +145,13 @@ def test_replace_by_a_picture(photo: Photo, tmp_path: Path) -> None:
         assert result.changed_outside == 0
 
 
+@pytest.mark.parametrize("inpainter", ["exemplar", "telea", "ns", "lama"])
+def test_who_cannot_read_a_prompt_says_so(photo: Photo, inpainter: str) -> None:
+    """Else something would be painted, and not what was asked for."""
+    with pytest.raises(BadOption, match=f"{inpainter} cannot read a prompt"):
+        replace(photo, BLOCK, prompt="a red rose", inpainter=inpainter)
+
+
 def test_what_can_go_wrong_is_one_line(photo: Photo, tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="what should stand there"):
         replace(photo, BLOCK)

@@ -35,7 +35,7 @@ class Group(click.Group):
             with terminal.warnings_in_a_line():
                 return super().invoke(ctx)
         except Segment2InpaintError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {terminal.line(str(error))}", err=True)
             ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
         except ImportError as error:
             if ".so" not in str(error):

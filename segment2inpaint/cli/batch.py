@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import terminal
 from .options import (
     Number,
     device_option,
@@ -26,7 +26,6 @@ from .options import (
     verify_options,
 )
 from .request import Options, saved, tuning, wanted
-from .terminal import SOME_FAILED
 
 if TYPE_CHECKING:
     from ..dataset.annotated import Area
@@ -148,7 +147,7 @@ def batch(**given: Any) -> None:
     )  # fmt: skip
     planned = engine.planned(
         source, settings, retry_failed=given["retry_failed"], skip_invalid=given["skip_invalid"],
-        dry=given["dry_run"], tell=partial(click.echo, err=True), problem=_problems(),
+        dry=given["dry_run"], tell=_once(), problem=_problems(),
     )  # fmt: skip
     effort = _effort(given)
     with planned as plan:
@@ -160,7 +159,7 @@ def batch(**given: Any) -> None:
         wrong = counts.failed + counts.photos - counts.done + len(list(plan.problems()))
     click.echo(_summary(given["outdir"], plan_counts=counts), err=True)
     if wrong:
-        click.get_current_context().exit(SOME_FAILED)
+        click.get_current_context().exit(terminal.SOME_FAILED)
 
 
 # --- from options ---------------------------------------------------------------------------
@@ -213,6 +212,18 @@ def _named(name: Any) -> Any:
 # --- telling --------------------------------------------------------------------------------
 
 
+def _once() -> Callable[[str], None]:
+    """Tells a line on standard error, but none twice."""
+    told: set[str] = set()
+
+    def tell(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            click.echo(line, err=True)
+
+    return tell
+
+
 def _problems() -> Callable[[object], None]:
     """Tells the first problems on standard error."""
     told = 0
@@ -221,7 +232,7 @@ def _problems() -> Callable[[object], None]:
         nonlocal told
         told += 1
         if told <= LINES:
-            click.echo(str(problem), err=True)
+            click.echo(terminal.line(str(problem)), err=True)
 
     return tell
 
@@ -235,7 +246,7 @@ def _show(plan: Plan, source: Source, effort: Effort, *, estimate: bool) -> None
         if number == LINES:
             click.echo(f"... and {counts.photos - counts.done - LINES} more")
             break
-        click.echo(_line(job))
+        click.echo(terminal.line(_line(job)))
     click.echo(
         f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
         f"copy as they are; {counts.done} finished, {counts.failed} of them failed"
@@ -261,7 +272,7 @@ def _execute(plan: Plan, source: Source, effort: Effort, *, as_json: bool) -> No
     with _progress(counts.photos, counts.done) as step:
         for outcome in engine.execute(plan, source, effort):
             failed += not outcome.ok
-            told = f"failed: {outcome.photo}: {outcome.error}"
+            told = terminal.line(f"failed: {outcome.photo}: {outcome.error}")
             step("" if outcome.ok or failed > LINES else told, failed)
             if as_json:
                 click.echo(json.dumps(_plain(outcome)))

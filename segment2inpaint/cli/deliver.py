@@ -91,9 +91,9 @@ def deliver(given: Options, photo: Photo, request: Request, result: Result) -> N
     if given["as_json"]:
         report = terminal.report(photo, given["output"], request, result)
         print_json({**report, "candidates": terminal.candidates(result, files)})
-    for line in terminal.ranking(result, files):
-        click.echo(line, err=True)
-    click.echo(terminal.summary(next(iter(files.values()), given["output"]), result), err=True)
+    summary = terminal.summary(next(iter(files.values()), given["output"]), result)
+    for told in (*terminal.ranking(result, files), summary):
+        click.echo(terminal.line(told), err=True)
 
 
 def to_stdout(data: bytes) -> None:

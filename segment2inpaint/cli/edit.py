@@ -127,7 +127,8 @@ def mask(**given: Any) -> None:
         images.write(given["overlay"], sheet, sheet.image, np.zeros(sheet.size, np.float32))
     if given["as_json"]:
         print_json(terminal.mask_report(photo, given["output"], request, found))
-    click.echo(terminal.mask_summary(given["output"], found, alpha, request.detector), err=True)
+    told = terminal.mask_summary(given["output"], found, alpha, request.detector)
+    click.echo(terminal.line(told), err=True)
 
 
 def _edit(given: Options) -> None:

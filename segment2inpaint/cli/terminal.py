@@ -76,6 +76,11 @@ def warnings_in_a_line() -> Iterator[None]:
         yield
 
 
+def line(text: str) -> str:
+    """A text in one line: names may hold line breaks and a terminal's commands, here escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def forget_output() -> None:
     """What standard output still holds goes nowhere: where it is full, Python would complain."""
     with suppress(OSError, ValueError):
