@@ -123,6 +123,23 @@ def test_no_permission(tmp_path: Path) -> None:
         write_bytes(tmp_path / "out.bin", b"abc")
 
 
+def test_a_place_without_permission_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the work, not after it; a device needs no folder that can be written to."""
+    asked: list[Path] = []
+
+    def refused(path: Path, mode: int) -> bool:
+        asked.append(path)
+        return False
+
+    monkeypatch.setattr("segment2inpaint.images.files.os.access", refused)
+    with pytest.raises(BadImage, match="Permission denied"):
+        check_target(tmp_path / "new/deep/x.png")
+    assert asked == [tmp_path]
+    check_target(os.devnull)
+
+
 def test_interrupt_leaves_no_part(tmp_path: Path) -> None:
     """Ctrl-C while the part is flushed: the process ends, the folder is as it was."""
     (tmp_path / "out.bin").write_bytes(b"old")

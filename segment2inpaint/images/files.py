@@ -36,7 +36,10 @@ def write_bytes(
 def check_target(
     target: str | Path, *, source: Path | None = None, overwrite: bool = False
 ) -> None:
-    """Raise ``BadImage`` for a folder, a name that cannot be, or ``source`` if it may not be."""
+    """Raise ``BadImage`` for what could not be written, and ``source`` if it may not be.
+
+    So for a folder, a name that cannot be, or a place without permission.
+    """
     path = Path(target)
     try:
         folder = path.is_dir()
@@ -45,6 +48,10 @@ def check_target(
         raise BadImage(f"{target}: cannot be written: {why}; choose another name") from error
     if folder:
         raise BadImage(f"{target}: expected a file to write, got a folder; add a file name")
+    real = Path(os.path.realpath(target))
+    above = next((folder for folder in real.parents if folder.exists()), real)
+    if (not real.exists() or real.is_file()) and not os.access(above, os.W_OK):
+        raise BadImage(f"{target}: cannot be written: Permission denied; choose another place")
     if source is None or overwrite:
         return
     with contextlib.suppress(OSError):
