@@ -107,13 +107,14 @@ def slic(image: Image, number: int) -> Ints:
 def _nearest(points: Floats, means: Floats, near: list[Ints]) -> Ints:
     """For each point the nearest of its nine candidate means."""
     best = np.full(len(points), np.inf, np.float32)
-    labels = near[0].copy()
+    labels, away = near[0].copy(), np.empty_like(points)
     for candidate in near:
-        away = points - means[candidate]
+        means.take(candidate, axis=0, out=away, mode="clip")  # other modes make a copy first
+        np.subtract(points, away, out=away)
         distance = np.einsum("ij,ij->i", away, away)
         closer = distance < best
-        best[closer] = distance[closer]
-        labels[closer] = candidate[closer]
+        np.copyto(best, distance, where=closer)
+        np.copyto(labels, candidate, where=closer)
     return labels
 
 

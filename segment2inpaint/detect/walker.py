@@ -33,18 +33,24 @@ CLICK = 2  # px round a click that are what it says
 
 @dataclass(frozen=True, eq=False)
 class _Links:
-    """How strongly each pixel hangs together with the next: ``x`` (h, w-1), ``y`` (h-1, w)."""
+    """How strongly each pixel hangs together with the next of its row and of its column.
 
-    x: Floats
-    y: Floats
+    Pixels are in one line, (h*w,), which is half again as quick as in rows: ``right`` (h*w - 1,)
+    is 0 from the end of a row to the next, ``down`` is (h*w - w,).
+    """
 
-    def sum(self, values: Floats) -> Floats:
-        """Of each pixel's neighbours, weighted by the links."""
-        total = np.zeros_like(values)
-        total[:, 1:] += self.x * values[:, :-1]
-        total[:, :-1] += self.x * values[:, 1:]
-        total[1:] += self.y * values[:-1]
-        total[:-1] += self.y * values[1:]
+    right: Floats
+    down: Floats
+
+    def sum(self, values: Floats, total: Floats, spare: Floats) -> Floats:
+        """Into ``total``: of each pixel's neighbours, weighted by the links."""
+        right, down = self.right, self.down
+        w = len(values) - len(down)
+        total[0] = 0
+        np.multiply(right, values[:-1], out=total[1:])
+        total[:-1] += np.multiply(right, values[1:], out=spare[1:])
+        total[w:] += np.multiply(down, values[:-w], out=spare[w:])
+        total[:-w] += np.multiply(down, values[w:], out=spare[w:])
         return total
 
 
@@ -91,7 +97,9 @@ def _links(lab: Floats) -> _Links:
     x = ((lab[:, 1:] - lab[:, :-1]) ** 2).sum(axis=2)
     y = ((lab[1:] - lab[:-1]) ** 2).sum(axis=2)
     usual = (x.mean() + y.mean()) / 2 + 1e-6
-    return _Links(np.exp(-x / usual) + WEAKEST, np.exp(-y / usual) + WEAKEST)
+    right = np.zeros(lab.shape[:2], np.float32)
+    right[:, :-1] = np.exp(-x / usual) + WEAKEST
+    return _Links(right.ravel()[:-1], (np.exp(-y / usual) + WEAKEST).ravel())
 
 
 def _evidence(
@@ -112,20 +120,23 @@ def _evidence(
 
 def _solved(links: _Links, on: Floats, off: Floats, start: Floats) -> Floats:
     """The chance that a walker from each pixel is caught inside (preconditioned CG)."""
-    diagonal = links.sum(np.ones_like(start)) + on + off + 1e-6
-    x = start
-    rest = on - (diagonal * x - links.sum(x))
+    x, on = start.flatten(), on.ravel()
+    total, spare = np.empty_like(x), np.empty_like(x)
+    diagonal = links.sum(np.ones_like(x), total, spare) + on + off.ravel() + 1e-6
+    rest = on - (diagonal * x - links.sum(x, total, spare))
     way = rest / diagonal
     energy = float((rest * way).sum())
     for _ in range(STEPS):
-        image = diagonal * way - links.sum(way)
-        step = energy / max(float((way * image).sum()), 1e-20)
-        x = x + step * way
-        rest = rest - step * image
-        scaled = rest / diagonal
-        before, energy = energy, float((rest * scaled).sum())
-        way = scaled + energy / max(before, 1e-20) * way
-    return x
+        image = diagonal * way
+        image -= links.sum(way, total, spare)
+        step = energy / max(float(np.multiply(way, image, out=spare).sum()), 1e-20)
+        x += np.multiply(step, way, out=spare)
+        rest -= np.multiply(step, image, out=image)
+        scaled = np.divide(rest, diagonal, out=total)
+        before, energy = energy, float(np.multiply(rest, scaled, out=spare).sum())
+        way *= energy / max(before, 1e-20)
+        way += scaled
+    return x.reshape(start.shape)
 
 
 def box_odds(size: tuple[int, int], box: Box) -> Floats:
