@@ -93,6 +93,19 @@ def test_a_job_is_started_once_and_followed_again(server: str, browser: Any) -> 
         expect(page.locator("#busy")).to_be_hidden()
 
 
+def test_what_takes_a_while_is_not_done_twice(server: str, browser: Any) -> None:
+    with tab(browser, server) as page:
+        went_on: list[str] = []
+        page.on("request", lambda r: went_on.append(r.url) if "/continue" in r.url else None)
+        opened(page)
+        by_color(page)
+        run(page)
+        page.dblclick("#continue")
+        expect(page.locator("#about-photo")).to_contain_text("photo_out.png")
+        expect(page.locator("#continue")).to_have_attribute("aria-busy", "false")
+        assert len(went_on) == 1
+
+
 def test_what_to_do_next_is_said(server: str, browser: Any) -> None:
     """And why the button is not to be pressed yet."""
     with tab(browser, server) as page:
@@ -102,6 +115,16 @@ def test_what_to_do_next_is_said(server: str, browser: Any) -> None:
         assert button.get_attribute("title") == hint.inner_text()
         by_color(page)
         expect(hint).to_contain_text("Then press Remove")
+        page.keyboard.press("n")
+        page.keyboard.press("p")
+        page.mouse.click(*place(page, 20, 20))
+        found(page, 2)
+        expect(hint).to_contain_text("with the Eraser")
+        page.keyboard.press("x")
+        page.mouse.click(*place(page, 20, 20))
+        page.wait_for_selector("#toasts p:has-text('Eraser')")
+        page.keyboard.press("Control+z")
+        found(page, 1)
         page.click("[data-mode=replace]")
         expect(hint).to_contain_text("what should stand there")
         page.click("[data-mode=remove]")

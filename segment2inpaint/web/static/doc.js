@@ -83,6 +83,9 @@ export function without(doc, id) {
 /** @param {Doc} doc */
 export const activeThing = (doc) => doc.things.find((thing) => thing.id === doc.active);
 
+/** Whether clicks beside a thing are part of what finds it. @param {Thing} thing */
+export const excludes = (thing) => !["brush", "text", "everything"].includes(thing.kind);
+
 /**
  * The prompts that find a thing, in the order in which the command line gives them.
  * @param {Thing} thing @returns {Record<string, unknown>[]}

@@ -1,7 +1,7 @@
 // @ts-check
 /** Pointers, wheel and keys over the photo, as changes of the document. */
 import { at } from "./app.js";
-import { activeThing, withChanged, withThing } from "./doc.js";
+import { activeThing, excludes, withChanged, withThing } from "./doc.js";
 import { shapeOf } from "./draw.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -31,8 +31,8 @@ export function clickAt(app, p, { beside = false, another = false } = {}) {
   const taken = active && [...active.include, ...active.exclude].some((q) => q[0] === p[0] && q[1] === p[1]);
   if (taken && !another) return;
   if (beside || app.tool === "exclude") {
-    if (!active || active.kind === "brush" || active.kind === "text")
-      return app.toast("Click the object first, then what is not of it.");
+    if (!active) return app.toast("Click the object first, then what is not of it.");
+    if (!excludes(active)) return app.toast("Clicks cannot take from this one: rub with the Eraser.");
     return app.commit(withChanged(doc, active.id, (t) => ({ ...t, exclude: [...t.exclude, p], strokes: [] })));
   }
   if (active && !another && (active.kind === "click" || active.kind === "box"))

@@ -72,6 +72,7 @@ function setUpFrame() {
   const redraw = view.redraw.bind(view);
   view.redraw = () => {
     at("zoom-actual").textContent = `${Math.round(view.scale * devicePixelRatio * 100)}%`;
+    at("radius-out").textContent = `${Math.round(app.radius / view.scale) || 1} px`;
     redraw();
   };
   at("show-help").addEventListener("click", () => /** @type {HTMLDialogElement} */ (at("help")).showModal());
@@ -139,7 +140,6 @@ function render() {
   const brushes = app.tool === "brush" || app.tool === "erase";
   at("brush-size").hidden = !app.editing || !brushes;
   /** @type {HTMLInputElement} */ (at("radius")).value = String(Math.round(app.radius));
-  at("radius-out").textContent = `${Math.round(app.radius / view.scale) || 1} px`;
   view.canvas.classList.toggle("moves", app.tool === "hand" || !app.editing);
   view.canvas.classList.toggle("brushes", app.editing && brushes);
   sayState();

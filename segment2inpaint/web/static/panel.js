@@ -2,7 +2,7 @@
 /** The settings beside the photo: objects, mask, fill. */
 import { get, post, save, saveAs, send } from "./api.js";
 import { at, make } from "./app.js";
-import { activeThing, requestOf, without, withChanged, withThing } from "./doc.js";
+import { activeThing, excludes, requestOf, without, withChanged, withThing } from "./doc.js";
 import { hue } from "./draw.js";
 import { sizeOf } from "./input.js";
 
@@ -283,8 +283,9 @@ function nextStep(app) {
   if (pending) return "Looking…";
   if (failed && !ready) return failed.again ? failed.message : "Nothing to take there. Undo, and click elsewhere, drag a box, or paint over it.";
   if (!wants(app.doc)) return "Say below what should stand there, or choose a picture.";
-  const beside = matchMedia("(pointer: coarse)").matches ? "tap it with Not this" : "right-click it";
-  return `Too little? Click the rest. Too much? ${beside[0].toUpperCase()}${beside.slice(1)}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
+  const active = activeThing(app.doc);
+  const beside = active && !excludes(active) ? "Rub it out with the Eraser" : matchMedia("(pointer: coarse)").matches ? "Tap it with Not this" : "Right-click it";
+  return `Too little? Click the rest. Too much? ${beside}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
 }
 
 /** @param {App} app */

@@ -26,16 +26,29 @@ export function setUpResults(app, view) {
     at("busy-what").textContent = "Stopping…";
     if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
   }));
-  at("download").addEventListener("click", () => void app.trying(() => save(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`)));
+  once(app, "download", "Writing the file…", () => save(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`));
   at("save-changed").addEventListener("click", () => void app.trying(() => save(`/results/${app.doc.result}/mask?candidate=${app.doc.candidate}`)));
   at("back").addEventListener("click", () => app.commit({ ...app.doc, result: null, candidate: 0 }));
-  at("continue").addEventListener("click", () => void app.trying(async () => {
+  once(app, "continue", "Taking it up…", async () => {
     const { result, candidate, detector, inpainter, verify } = app.doc;
     const photo = await post(`/results/${result}/continue?candidate=${candidate}`, {});
     app.commit({ ...EMPTY, detector, inpainter, verify, photo });
-  }));
+  });
   setUpCompare(app, view);
   app.listeners.add(() => render(app, view));
+}
+
+/** A button for what takes seconds with a large photo: says so, and is not to be pressed twice. @param {App} app @param {string} id @param {string} saying @param {() => Promise<void>} work */
+function once(app, id, saying, work) {
+  const button = at(id);
+  button.addEventListener("click", async () => {
+    if (button.ariaBusy === "true") return;
+    button.ariaBusy = "true";
+    app.say(saying);
+    await app.trying(work);
+    app.say("");
+    button.ariaBusy = "false";
+  });
 }
 
 /** @param {App} app */

@@ -132,6 +132,8 @@ export class View {
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     if (!this.photo) return;
+    context.fillStyle = "#8882"; // where its tiles are still to come
+    context.fillRect(this.x, this.y, this.photo.width * this.scale, this.photo.height * this.scale);
     const before = { path: `/photos/${this.photo.id}`, query: "" };
     const split = this.after ? this.divide * this.width : this.width;
     /** @type {import("./tiles.js").Wanted[]} */
