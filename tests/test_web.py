@@ -375,7 +375,7 @@ def test_sketches_of_what_a_diffusion_model_paints(tmp_path: Path) -> None:
     ):
         patch.setattr(inpaint, "choose", lambda **_: str(tmp_path / "sd"))
         fill = {"prompt": "a rose", "num_inference_steps": 3}
-        job = finished(client, opened(client), prompts=[ON_DISC], fill=fill)
+        job = finished(client, opened(client), prompts=[ON_DISC], fill=fill, attempts=1)
         assert (job["state"], job["sketches"]) == ("done", 3)
         sketch = client.get(f"{API}/jobs/{job['id']}/sketch")
         assert sketch.headers["content-type"] == "image/jpeg"

@@ -330,16 +330,21 @@ def _grey(image: Image) -> NDArray[np.uint8]:
 
 
 def read_mask(
-    source: str | Path | bytes | BinaryIO, size: tuple[int, int], *, resize: bool = False
+    source: str | Path | bytes | BinaryIO,
+    size: tuple[int, int],
+    *,
+    name: str = "",
+    resize: bool = False,
 ) -> Bits:
     """Read a mask for a photo of ``size`` (h, w): True where it is above half, 127 of 255.
 
+    ``name`` is what errors call it, by default the path.
     What counts is the alpha channel if it varies, else the brightness. The file's EXIF
     orientation is applied. A mask of another size is ``BadImage``, or with ``resize`` brought
     to the photo's by bilinear interpolation and then cut at half. A mask that is not black and
     nowhere above half (labels 0 and 1, say) is ``BadImage`` too.
     """
-    photo = read(source)
+    photo = read(source, name=name)
     values = _grey(photo.image)
     if photo.alpha is not None and photo.alpha.min() < photo.alpha.max():
         values = _eight(photo.alpha)
@@ -353,7 +358,7 @@ def read_mask(
             (height, width), (h, w) = photo.size, size
             raise BadImage(
                 f"{photo.name}: the mask must have the photo's size {w}x{h}, "
-                f"got {width}x{height}; give --resize-mask to scale it"
+                f"got {width}x{height}; scale it, or let it be scaled with --resize-mask"
             )
         scaled = Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR)
         values = np.asarray(scaled)

@@ -154,7 +154,7 @@ def tile_of(desk: Desk, patch: Patch | None, level: int, column: int, row: int) 
 def _filed(served: Served, desk: Desk, kind: str, data: bytes, name: str, resize: bool) -> FileOut:
     if kind == "mask":
         served.read(data, name)  # within the limits
-        mask = Mask(images.read_mask(data, desk.photo.size, resize=resize), own=True)
+        mask = Mask(images.read_mask(data, desk.photo.size, name=name, resize=resize), own=True)
         if not mask.bits.any():
             raise NothingFound(f"{name}: the mask is empty, nothing is above half")
         given = desk.keep_mask(mask)

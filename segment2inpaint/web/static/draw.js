@@ -61,7 +61,7 @@ function masks(app, view, context) {
     const answer = app.finder.shown(doc, thing);
     const waiting = app.finder.of(doc, thing).state === "pending";
     for (const { paths } of answer.objects) {
-      context.fillStyle = `hsl(${hue(thing.id)} 95% 50% / ${waiting ? 0.25 : 0.42})`;
+      context.fillStyle = doc.refine.invert ? "transparent" : `hsl(${hue(thing.id)} 95% 50% / ${waiting ? 0.25 : 0.42})`;
       context.fill(shapeOf(paths), "evenodd");
       context.strokeStyle = `hsl(${hue(thing.id)} 95% ${thing.id === doc.active ? 62 : 50}%)`;
       context.lineWidth = (thing.id === doc.active ? 2 : 1.25) * px;
@@ -74,7 +74,12 @@ function masks(app, view, context) {
 /** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
 function outline(app, view, context) {
   const known = app.doc.things.length ? app.finder.outline(app.doc) : null;
-  if (known?.paths.length) ants(view, context, shapeOf(known.paths), 1 / view.scale);
+  if (!known?.paths.length) return;
+  if (app.doc.refine.invert) {
+    context.fillStyle = `hsl(${hue(app.doc.things[0].id)} 95% 50% / 0.42)`; // all but the objects
+    context.fill(shapeOf(known.paths), "evenodd");
+  }
+  ants(view, context, shapeOf(known.paths), 1 / view.scale);
 }
 
 /** @param {App} app @param {CanvasRenderingContext2D} context @param {import("./found.js").Found} found @param {number} px */

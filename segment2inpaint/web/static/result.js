@@ -9,6 +9,7 @@ import { request } from "./panel.js";
 /** @typedef {import("./view.js").View} View */
 
 const DOUBT = 0.5;
+const NO_MODEL = "This needs a model, and there is none here yet: press Models for one. A picture can be put there without.";
 const PICTURES = 80; // thumbnails kept
 const STAGES = { ending: "Waiting for the cancelled one to let go", detect: "Finding the object", refine: "Refining the mask", inpaint: "Painting", verify: "Looking again", check: "Counting pixels" };
 
@@ -116,7 +117,7 @@ async function followed(app, id) {
     const settled = { ...app.doc, job: null };
     app.amend(settled);
     if (job.state === "done") app.commit({ ...settled, result: job.result, candidate: 0 });
-    if (job.state === "failed") app.toast(job.error.message);
+    if (job.state === "failed") app.toast(job.error.kind === "ModelMissing" ? NO_MODEL : job.error.message);
     app.say(job.state === "done" ? "Done." : job.state === "cancelled" ? "Cancelled." : "");
     setTimeout(() => ["Done.", "Cancelled."].includes(at("status").textContent ?? "") && app.say(""), 5000);
     return;
