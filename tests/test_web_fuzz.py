@@ -32,7 +32,7 @@ def _probed(operation: Any, photo: str) -> set[int]:
     def probe(case: Any) -> None:
         if "photo" in (case.path_parameters or {}) and case.method != "DELETE":
             case.path_parameters["photo"] = photo
-        answer = case.call(headers=LOCAL)
+        answer = case.call(headers=LOCAL, timeout=120)
         statuses.add(answer.status_code)
         assert answer.status_code < 500, (case.path, case.body, answer.text)
 
