@@ -350,6 +350,8 @@ def test_a_bad_row_is_told_with_file_and_line(
         (b'photo,points\na.png,"26,22"\nb\xe9.png,"1,2"\n', "expected UTF-8, got b'\\xe9' at byte"),
         (b"photo;points\na.png;26,22\n", "expected a column photo, got photo;points"),
         (b"photo,points\na.png,26,22\n", "rows.csv:2: more cells than columns, ['22']"),
+        (b"photo,points\n", "rows.csv: no rows in it"),
+        (b"", "rows.csv: no rows in it"),
     ],
 )
 def test_a_bad_table_is_told_in_a_line(

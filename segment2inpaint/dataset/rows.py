@@ -46,7 +46,8 @@ class Rows:
     kind = "rows"
 
     def items(self) -> Iterator[Item | Problem]:
-        """Each row as an item, or what is wrong with it."""
+        """Each row as an item, or what is wrong with it. Raises ``BadDataset`` for no rows."""
+        number = 0
         for number, row in self._rows():
             where = f"{self.path}:{number}"
             try:
@@ -55,6 +56,8 @@ class Rows:
                 yield self._item(row, where)
             except (ValueError, TypeError, AttributeError, BadOption) as error:
                 yield Problem(where, str(error).splitlines()[0])
+        if not number:
+            raise BadDataset(f"{self.path}: no rows in it, expected one for each object")
 
     def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
         """Rows are requests, not annotations."""
