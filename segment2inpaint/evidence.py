@@ -335,8 +335,8 @@ def _selfsame(grey: Floats, bits: Bits) -> float:
     both, count, one, two = (p[half] for p in (both, count, one, two))
     like = both / np.sqrt(np.maximum(one * two, 0) + (0.5 * count) ** 2 + 1)
     like[count < 0.25 * np.float32(mask.sum())] = 0
-    y, x = np.nonzero(np.hypot(*np.mgrid[0:7, -6:7]) < SHIFT)
-    like[y, x - 6] = 0
+    y, x = np.nonzero(np.hypot(*np.mgrid[: min(7, len(like)), -6:7]) < SHIFT)
+    like[y, (x - 6) % like.shape[1]] = 0
     return float(like.max())
 
 

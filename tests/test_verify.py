@@ -110,6 +110,12 @@ def test_a_pattern_that_repeats_is_more_so_than_grain() -> None:
     assert checks(tiles, disc())["repeats"].score > checks(ground(), disc())["repeats"].score
 
 
+@pytest.mark.parametrize("shape", [(3, 300), (300, 1)])
+def test_a_bar_may_be_thinner_than_the_least_shift(shape: tuple[int, int]) -> None:
+    grey = np.random.default_rng(0).random(shape, np.float32)
+    assert 0 <= evidence._selfsame(grey, np.ones(shape, np.bool_)) <= 1
+
+
 @settings(max_examples=15)
 @given(masks())
 def test_any_mask_can_be_checked(bits: Bits) -> None:
