@@ -25,11 +25,11 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from faults import Bits, Case, Scene, alpha_of, bits, cases, scenes
+from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, scenes
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
-from segment2inpaint import Editor, evidence, images, inpaint, shadow, verify
+from segment2inpaint import Editor, evidence, images, inpaint, outline, shadow, verify
 from segment2inpaint.attempts import SEEDS
 from segment2inpaint.images import photo_of
 from segment2inpaint.masks import innermost
@@ -99,6 +99,7 @@ def main() -> None:
     results = [judged(c, i % 2 == 0) for i, s in enumerate(all_) for c in cases(s, all_, i)]
     for name in FAULTS:
         fit(name, results)
+    fit_shadow(all_)
     report(results)
     shadows(all_)
     if asked.fills:
@@ -161,6 +162,22 @@ def report(results: list[Judged]) -> None:
 
 def scores(those: list[Judged], name: str) -> list[float]:
     return [j.scores[name] for j in those]
+
+
+def fit_shadow(all_: list[Scene]) -> None:
+    """Print what the tuning half asks for as ``shadow.MIX``."""
+    tuning = [s for i, s in enumerate(all_) if s.made and i % 2 == 0]
+    faulty = np.array([logits(s.shadowed[0], s.bits) for s in tuning if s.shadowed])
+    sound = np.array([logits(s.before, s.bits) for s in tuning])
+    weights = logistic(faulty, sound)
+    least = float((sound @ weights).max())  # none without a shadow is found to have one
+    constant = float(np.log(shadow.SURE / (1 - shadow.SURE))) - least
+    print(f"shadow.MIX ({weights[0]:.2f}, {weights[1]:.2f}, {constant:.2f})")
+
+
+def logits(image: Array, mask: Bits) -> tuple[float, float]:
+    cast = shadow.network(shadow.view(image, mask).planes, shadow.weights())[1]
+    return shadow.logits(cast, outline.laid(image, mask)[1])
 
 
 def shadows(all_: list[Scene]) -> None:

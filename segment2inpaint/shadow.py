@@ -1,31 +1,37 @@
-"""The shadow that an object casts, which should go with it.
+"""The shadow that an object casts, and its mirror image, which should go with it.
 
-From one photo, without weights: the object's outline is laid on the ground by every likely sun,
-and taken where the picture is darker there than places of the same chromaticity are, and darker
-than just beside it. Mirror images are found only where they are dark. Sure only on calm ground;
-in a cluttered place it finds nothing rather than something.
+Two look for it. A small network of our own, trained on made scenes (``models/shadow``) and shipped
+with the package, says of each pixel whether the object darkens it or is mirrored there; it runs
+in numpy. ``outline`` lays the object's outline on the ground. The two are right at different
+places, and together more often than either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from dataclasses import dataclass
-from math import hypot
+from math import exp, hypot, log
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
+from . import outline
 from .types import Alpha, Bits, Box, Image, box_of
 
 Floats = NDArray[np.float32]
 
-LONG = 144  # px of the view's long side, at most
-FLAT = (-0.5, -0.3, -0.15, 0.05, 0.2, 0.4, 0.7)  # height of a shadow, of the object's; up is < 0
-SHEAR = (-2.4, -1.4, -0.8, -0.4, 0.0, 0.4, 0.8, 1.4, 2.4)  # sideways, per height
+WEIGHTS = Path(__file__).parent / "shadow.safetensors"
+SIDE = 160  # px of the square that the network sees
+PLANES = 10  # of what it sees
+AROUND = (5, 16)  # px there: the surroundings that light is compared with, near and far
+DEEP = 4  # times that the network halves its maps after the first layer
 ASKED, SURE = 0.1, 0.7  # certainty from which a shadow is taken: on demand, unasked
-CONTRAST = (4.0, -6.0)  # certainty: the logistic of slope x contrast + constant
-SMALLEST = 0.06  # a shadow's area, of its object's
+FITS = 0.05  # certainty of the outline from which it belongs to the shadow
+LIKELY = (0.25, 0.6)  # chance from which a pixel does: without an outline, beside it
+MIX = (0.47, 0.54, -0.24)  # certainty: the logistic of the network's and the outline's logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,117 +43,130 @@ class Shadow:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
-    """Round an object: log light and chromaticity without it, its outline, the same a little
-    larger, and how far everything else is away from that.
+class View:
+    """What the network sees: ``planes`` (PLANES, SIDE, SIDE), the photo's ``box`` in its top left
+    corner, ``size`` (h, w) px large there.
+
+    The planes: log light and two log chromaticities, less their medians beside the object; log
+    light less what surrounds it, near and far; the object; the photo (0 beyond it); how far right
+    of the object's middle and below its lowest line, in diagonals of its box; nearness to it.
     """
 
+    planes: Floats
     box: Box
-    light: Floats
-    chroma: Floats
-    solid: Bits
-    taken: Bits
-    away: Floats
-    size: float
+    size: tuple[int, int]
 
 
 def find(image: Image, bits: Bits) -> Shadow:
     """The likeliest place of the shadow that the object at ``bits`` casts in ``image``."""
-    if not bits.any():
-        return Shadow(np.zeros_like(bits), 0.0)
-    seen = _view(image, bits)
-    best, certainty = np.zeros_like(seen.solid), 0.0
-    if np.count_nonzero(~seen.taken & (seen.away > 0.08 * seen.size)) >= 50:
-        for part, sure in _cast(seen):
-            if sure > certainty:
-                best, certainty = part, sure
-    return Shadow(_full(best, seen.box, bits), certainty)
+    nothing = Shadow(np.zeros_like(bits), 0.0)
+    if not bits.any() or bits.all():
+        return nothing
+    seen = view(image, bits)
+    likely, cast = network(seen.planes, weights())
+    laid, fits = outline.laid(image, bits)
+    height, width = seen.size
+    whole = laid & (fits >= FITS)
+    likely = cv2.resize(likely[:height, :width], (seen.box.width, seen.box.height))
+    whole[seen.box.slices] |= likely > LIKELY[fits >= FITS]
+    whole &= ~bits
+    return Shadow(whole, _certainty(cast, fits)) if whole.any() else nothing
 
 
-def _view(image: Image, bits: Bits) -> _View:
-    object_box = box_of(bits)
-    diagonal = hypot(object_box.width, object_box.height)
-    box = object_box.grown(max(24, round(diagonal)), (bits.shape[0], bits.shape[1]))
-    scale = min(1.0, LONG / max(box.width, box.height))
-    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-    crop = cv2.resize(image[box.slices], size, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(bits[box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    taken = cv2.dilate((share > 0.02).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    free = (~taken).astype(np.float32)
-    sigma = max(0.8, 0.012 * diagonal * scale)
-    logs = np.log((crop.astype(np.float32) / 255) ** 2.2 + 0.004)  # of linear light, nearly
-    logs = _blur(logs * free[..., None], sigma) / (_blur(free, sigma) + 1e-4)[..., None]
-    chroma = np.dstack([logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]])
-    away = cv2.distanceTransform((~taken).astype(np.uint8), cv2.DIST_L2, 5)
-    return _View(box, logs.mean(2), chroma, share > 0.5, taken, away, diagonal * scale)
+def _certainty(cast: float, fits: float) -> float:
+    one, other = logits(cast, fits)
+    return 1 / (1 + exp(-(MIX[0] * one + MIX[1] * other + MIX[2])))
 
 
-def _blur(a: Floats, sigma: float) -> Floats:
-    return np.asarray(cv2.GaussianBlur(np.asarray(a, np.float32), (0, 0), sigma))
+def logits(cast: float, fits: float) -> tuple[float, float]:
+    """Of how sure network and outline are."""
+    one, other = (log((p + 1e-3) / (1 - p + 1e-3)) for p in (cast, fits))
+    return one, other
 
 
-def _full(part: Bits, box: Box, bits: Bits) -> Bits:
-    """A mask of the view at its place in the photo, the object left out."""
-    whole = np.zeros_like(bits)
-    smooth = cv2.resize(part.astype(np.float32), (box.width, box.height))
-    whole[box.slices] = smooth > 0.5
-    return whole & ~bits
+def view(image: Image, bits: Bits) -> View:
+    """The object at ``bits`` and as much round it as its box is long from corner to corner."""
+    own = box_of(bits)
+    diagonal = hypot(own.width, own.height)
+    box = own.grown(max(24, round(diagonal)), (bits.shape[0], bits.shape[1]))
+    scale = SIDE / max(box.width, box.height)
+    width, height = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    crop = cv2.resize(image[box.slices], (width, height), interpolation=way)
+    share = cv2.resize(bits[box.slices].astype(np.float32), (width, height), interpolation=way)
+    away = cv2.distanceTransform((share < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    planes = np.zeros((PLANES, SIDE, SIDE), np.float32)
+    planes[:5, :height, :width] = _light(crop, share)
+    planes[5, :height, :width] = share
+    planes[6, :height, :width] = 1
+    planes[7, :height, :width] = (x / scale - ((own.x0 + own.x1) / 2 - box.x0)) / diagonal
+    planes[8, :height, :width] = (y / scale - (own.y1 - box.y0)) / diagonal
+    planes[9, :height, :width] = np.exp(-away / (0.15 * diagonal * scale))
+    return View(planes, box, (height, width))
 
 
-def _cast(seen: _View) -> Iterator[tuple[Bits, float]]:
-    """The object's outline laid on the ground, with how sure each place is its shadow's."""
-    ratio = np.clip(_against_its_like(seen), -1.2, 0.3)
-    edge = max(2, round(0.05 * seen.size))
-    wide = np.ones((2 * edge + 1, 2 * edge + 1), np.uint8)
-    area = np.count_nonzero(seen.solid)
-    for laid in _laid(seen):
-        part = laid & ~seen.taken
-        inner = cv2.dilate(laid.astype(np.uint8), np.ones((3, 3), np.uint8))
-        beside = (cv2.dilate(laid.astype(np.uint8), wide) > inner) & ~seen.taken
-        if np.count_nonzero(part) < max(20, SMALLEST * area) or np.count_nonzero(beside) < 15:
-            continue
-        dark, lit = ratio[part], ratio[beside]
-        fall = float(lit.mean() - dark.mean())
-        contrast = fall / float(np.sqrt((dark.var() + lit.var()) / 2 + 0.0025))
-        yield _grown(laid, ratio < -fall / 2, wide) & ~seen.taken, _certainty(contrast)
+def _light(crop: Image, share: Floats) -> Floats:
+    """The first planes (5, h, w), of the crop and the object's share of each pixel."""
+    free = np.where(share < 0.1, np.float32(1), np.float32(0))
+    logs = np.log((crop.astype(np.float32) / 255) ** 2.2 + np.float32(0.01))
+    red, green, blue = cv2.split(logs)
+    light = (red + green + blue) / 3
+    maps = [light, red - green, blue - green]
+    if free.any():
+        maps = [m - np.median(m[free > 0]) for m in maps]
+    for sigma in AROUND:
+        weight = cv2.GaussianBlur(free, (0, 0), sigma) + 1e-4
+        maps.append(maps[0] - cv2.GaussianBlur(maps[0] * free, (0, 0), sigma) / weight)
+    return np.asarray(np.clip(np.stack(maps), -3, 3), np.float32)
 
 
-def _laid(seen: _View) -> Iterator[Bits]:
-    """The outline laid down from its lowest line, in each direction and at each height of sun."""
-    box, size = box_of(seen.solid), seen.solid.shape[::-1]
-    ground = box.y1 - 1 - 0.02 * box.height
-    for flat in FLAT:
-        for shear in SHEAR:
-            down = np.array([[1, -shear, shear * ground], [0, -flat, ground * (1 + flat)]])
-            yield cv2.warpAffine(seen.solid.astype(np.float32), down, size) > 0.5
+@functools.cache
+def weights() -> dict[str, Floats]:
+    return {name: w.astype(np.float32) for name, w in load_file(WEIGHTS).items()}
 
 
-def _grown(laid: Bits, dark: Bits, wide: NDArray[np.uint8]) -> Bits:
-    """The outline, and what is dark and joined to it nearby: no shadow is as straight as a cut."""
-    near = cv2.dilate(laid.astype(np.uint8), wide) > 0
-    both = (near & (dark | laid)).astype(np.uint8)
-    return np.asarray(cv2.morphologyEx(both, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0)
+def network(planes: Floats, weights: dict[str, Floats]) -> tuple[Floats, float]:
+    """How likely each pixel (SIDE, SIDE) is of the shadow or mirror image, and that there is one.
+
+    A U-Net (Ronneberger et al. 2015) of 3 x 3 convolutions.
+    """
+
+    def conv(maps: Floats, name: str, step: int = 1, bend: bool = True) -> Floats:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        made = _convolved(maps, weight, step) + bias[:, None, None]
+        return np.maximum(made, 0) if bend else made
+
+    maps = conv(conv(planes, "stem", 2), "first")
+    levels = [maps]
+    for depth in range(DEEP):
+        maps = conv(conv(maps, f"down.{depth}.0", 2), f"down.{depth}.1")
+        levels.append(maps)
+    pooled = maps.mean((1, 2))
+    logit = float((weights["cast.weight"] @ pooled + weights["cast.bias"])[0])
+    for depth in reversed(range(DEEP)):
+        wide = maps.repeat(2, 1).repeat(2, 2)
+        maps = conv(np.concatenate([wide, levels[depth]]), f"up.{depth}")
+    quarters = conv(maps, "last", bend=False)  # (4, SIDE / 2, SIDE / 2): pixels of each 2 x 2
+    half = SIDE // 2
+    logits = quarters.reshape(2, 2, half, half).transpose(2, 0, 3, 1).reshape(SIDE, SIDE)
+    return _share(logits), float(_share(np.array(logit, np.float32)))
 
 
-def _certainty(contrast: float) -> float:
-    return float(1 / (1 + np.exp(-(CONTRAST[0] * contrast + CONTRAST[1]))))
+def _convolved(maps: Floats, weight: Floats, step: int) -> Floats:
+    """(c, h, w) maps by (o, c, 3, 3) weights, zeros beyond the edge."""
+    count, height, width = maps.shape
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
+    shifts = [
+        padded[:, y : y + height : step, x : x + width : step] for y in range(3) for x in range(3)
+    ]
+    rows = np.stack(shifts, 1).reshape(9 * count, -1)
+    made = weight.reshape(len(weight), -1) @ rows
+    return made.reshape(len(weight), height // step, width // step)
 
 
-def _against_its_like(seen: _View) -> Floats:
-    """Each pixel's log light less that of lit places of its chromaticity and height."""
-    height, width = seen.light.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width)
-    rows = np.dstack([3 * seen.chroma, 1.5 * x, 3 * y]).reshape(height * width, -1)
-    free = np.flatnonzero(~seen.taken)
-    around = np.flatnonzero(~seen.taken & (seen.away > 0.08 * seen.size))
-    around = np.random.default_rng(0).permutation(around)[:400]
-    squares = (rows[free] ** 2).sum(1)[:, None] + (rows[around] ** 2).sum(1)
-    squares = squares - 2 * rows[free] @ rows[around].T
-    alike = np.argpartition(squares, 20, axis=1)[:, :20]
-    lights = seen.light.ravel()[around][alike]
-    ratio = np.zeros(height * width, np.float32)
-    ratio[free] = seen.light.ravel()[free] - np.quantile(lights, 0.65, axis=1)
-    return ratio.reshape(height, width)
+def _share(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
 
 
 def alpha(shadow: Shadow, softness: float) -> Alpha:

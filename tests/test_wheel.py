@@ -58,6 +58,11 @@ def test_the_page_travels(site: Path) -> None:
         assert (there / file.name).read_bytes() == file.read_bytes()
 
 
+def test_the_weights_travel(site: Path) -> None:
+    name = Path("segment2inpaint", "shadow.safetensors")
+    assert (site / name).read_bytes() == (ROOT / name).read_bytes()
+
+
 def test_the_main_job_runs(site: Path, tmp_path: Path) -> None:
     photo = np.full((60, 80, 3), 120, np.uint8)
     photo[20:40, 30:50] = (200, 30, 30)

@@ -143,7 +143,8 @@ request_option = click.option("--request", type=file, metavar="JSON",
 
 verify_options = options(
     click.option("--shadow/--no-shadow", default=None,
-                 help="The object's shadow goes too.  [default: if one is left behind]"),
+                 help="The object's shadow and mirror image go too.  "
+                      "[default: if one is left behind]"),
     click.option("--verify/--no-verify", default=True, show_default=True,
                  help="Look again whether it worked."),
     click.option("--attempts", type=click.IntRange(1), default=2, show_default=True,
