@@ -56,6 +56,19 @@ class Case:
     bits: Bits
 
 
+def cluttered(folder: Path) -> Iterator[Case]:
+    """Photos as they are, for what is told from them alone: the mask, and parts of it."""
+    for number, place in enumerate(sorted(p for s in OF_PLACE for p in (folder / s).glob("*"))):
+        photo, mask = one(place, "image"), bits(place / "mask.png")
+        dice = np.random.default_rng(number)
+        if 0.005 < mask.mean() < 0.4:
+            masks_ = {
+                "whole": mask, "part": parted(mask, dice), "most": parted(mask, dice, 0.25, 0.55)
+            }  # fmt: skip
+            for name, known in masks_.items():
+                yield Case(place.name, name, photo, photo, alpha_of(known), known)
+
+
 def picture(path: Path) -> Array:
     read = cv2.imread(str(path))
     if read is None:
@@ -235,6 +248,8 @@ def cases(scene: Scene, others: list[Scene], seed: int) -> Iterator[Case]:
     if tiles is not None:
         yield case("repeats", tiles, alpha)
     yield from orphan(scene, alpha)
+    foot = parted(mask, np.random.default_rng(seed), 0.25, 0.55)
+    yield case("leftover most", clean, alpha_of(foot), foot)
 
 
 def alpha_of(mask: Bits, radius: float | None = None) -> NDArray[np.float32]:
@@ -248,12 +263,12 @@ def blended(before: Array, fill: Array, alpha: NDArray[np.float32]) -> Array:
     return made
 
 
-def parted(mask: Bits, dice: np.random.Generator) -> Bits:
-    """The mask without a third or so, cut off by a straight line."""
+def parted(mask: Bits, dice: np.random.Generator, low: float = 0.65, high: float = 0.85) -> Bits:
+    """A share of the mask between ``low`` and ``high``, cut off by a straight line."""
     y, x = np.nonzero(mask)
     turn = dice.uniform(0, 2 * np.pi)
     along = x * np.cos(turn) + y * np.sin(turn)
-    keep = along < np.quantile(along, dice.uniform(0.65, 0.85))
+    keep = along < np.quantile(along, dice.uniform(low, high))
     part = np.zeros_like(mask)
     part[y[keep], x[keep]] = True
     return part

@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, scenes
+from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, cluttered, scenes
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ from segment2inpaint.types import Fill, Mask, OwnMask, Points, Prompt, Request, 
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {
-    "leftover": ("leftover rim", "leftover part"),
+    "leftover": ("leftover rim", "leftover part", "leftover most"),
     "ghost": ("ghost",),
     "stranger": ("pasted",),
     "seam": ("seam hard", "seam soft"),
@@ -101,6 +101,7 @@ def main() -> None:
         fit(name, results)
     fit_shadow(all_)
     report(results)
+    leftovers(list(cluttered(Path(os.environ["S2I_EVAL"]))))
     shadows(all_)
     if asked.fills:
         told = all_[1::2]
@@ -178,6 +179,21 @@ def fit_shadow(all_: list[Scene]) -> None:
 def logits(image: Array, mask: Bits) -> tuple[float, float]:
     cast = shadow.network(shadow.view(image, mask).planes, shadow.weights())[1]
     return shadow.logits(cast, outline.laid(image, mask)[1])
+
+
+def leftovers(photos: list[Case]) -> None:
+    """What is left at the edge, where there is more about: nothing was fitted on these."""
+    rule, found = verify.RULES["leftover"], dict[str, list[float]]()
+    for case in photos:
+        window = box_of(case.alpha > 0)
+        seen = evidence.view(case.before, case.after, case.alpha, case.bits, window)
+        total = np.dot(rule.weights, rule.look(seen).numbers) + rule.constant
+        found.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
+    print("\nleftover, in photos as they are")
+    for fault, those in found.items():
+        area = "" if fault == "whole" else f"AUC {auc(those, found['whole']):.3f}, "
+        failed = mean(score >= rule.threshold for score in those)
+        print(f"  {fault:<6}{len(those):>5} cases, {area}failed {failed:.0%}")
 
 
 def shadows(all_: list[Scene]) -> None:

@@ -148,15 +148,17 @@ def spread(values: Floats, bits: Bits, sigma: float) -> Floats:
 
 
 def leftover(seen: View) -> Evidence:
-    """Pixels just outside the hole that look like the object, not like what lies further out.
+    """Pixels outside the hole that look like the object, not like what lies further out.
 
-    Compared with sampled colours and places: the 4th nearest of the object, and the 6th of the
-    rest, as some of the object may lie there too.
+    Just outside, compared with sampled colours and places: the 4th nearest of the object, and
+    the 6th of the rest, as some of the object may lie there too. And in a wider band, by colour
+    alone, as more of the object may lie there than was taken: the object's against those that
+    at least a 20th of the rest has.
     """
     near, far = (seen.out > 0) & (seen.out <= 3), (seen.out > 8) & (seen.out < 64)
     where = np.zeros(seen.hole.shape, np.float32)
     if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
-        return Evidence((0.0,), where)
+        return Evidence((0.0, 0.0), where)
     ask, soft = sample(near, FEW), blur(seen.before, 0.7)
     rows, own, rest = (
         described(places, 0.15, soft)
@@ -168,7 +170,20 @@ def leftover(seen: View) -> Evidence:
     asked.flat[ask] = True
     odds = spread(odds, asked, 3)
     where[near] = np.clip(odds[near], 0, 1)
-    return Evidence((float(np.quantile(odds[asked], 0.98)),), where)
+    return Evidence((float(np.quantile(odds[asked], 0.98)), _more(seen)), where)
+
+
+def _more(seen: View) -> float:
+    """How much likelier than by the surroundings' colours a few pixels are by the object's."""
+    soft, near, far = blur(seen.before, 1), (seen.out > 1) & (seen.out <= 24), seen.out > 8
+    ask, own, rest = (
+        described(sample(bits, MANY), 0, soft) for bits in (near, seen.bits, far & (seen.out < 128))
+    )
+    to_object, to_rest = (
+        nearest(ask, own, min(7, len(own) - 1)),
+        nearest(ask, rest, len(rest) // 20),
+    )
+    return float(np.quantile(np.log((to_rest + 4) / (to_object + 4)), 0.98))
 
 
 def ghost(seen: View) -> Evidence:

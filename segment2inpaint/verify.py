@@ -52,7 +52,7 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (5.51,), -2.99, 0.81,
+        evidence.leftover, (5.09, 2.05), -3.95, 0.82,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),

@@ -261,3 +261,19 @@ def test_views_are_small_and_the_same_every_time() -> None:
     assert max(one.hole.shape) <= evidence.LONG
     for look in (evidence.leftover, evidence.stranger, evidence.smear, evidence.repeats):
         assert look(one).numbers == look(two).numbers
+
+
+def test_more_of_the_object_than_was_taken_is_found_beyond_another_colour() -> None:
+    """A red post with a pale belt, of which only the foot was taken."""
+    post, foot = np.zeros(SIZE, np.bool_), np.zeros(SIZE, np.bool_)
+    post[50:102, 94:106] = foot[82:102, 94:106] = True
+    photo = with_disc(ground(), post)
+    photo[70:82, 94:106] = (225, 220, 210)
+
+    def more(bits: Bits) -> float:
+        alpha = feathered(bits, 6, 4)
+        seen = evidence.view(photo, photo, alpha, bits, box_of(alpha > 0))
+        return evidence.leftover(seen).numbers[1]
+
+    assert more(foot) > 1
+    assert more(post) < 0
