@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "models" / "shadow"))
 
 import casts
 import learn
+import looks
 import unet
 
 SIZE = (200, 260)
@@ -137,7 +138,7 @@ def drawn_source() -> casts.Source:
         light, cover, np.zeros((96, 128), np.float32), flat, np.zeros((96, 128), np.bool_)
     )
     place = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    texture = np.full((casts.TILE, casts.TILE), 0.5, np.float32)
+    texture = np.full((looks.TILE, looks.TILE), 0.5, np.float32)
     return casts.Source([render], [(place, np.ones((60, 80), np.uint8))], [texture])
 
 

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from looks import TILE, Dice, Floats, coded, developed, shot, surface, texture
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.sam_weights import MEAN
 from segment2inpaint.shadow import SIDE, view
 from segment2inpaint.types import box_of
 
-Floats = NDArray[np.float32]
-Dice = np.random.Generator
-TILE = 256  # px of a texture
 LEAST = 120  # px of an object, of the picture it is in
 GAMMA = 2.2
 SEEN = (4.0, 10.0)  # levels of 255 by which a shadow is not seen, and is seen
@@ -79,7 +77,7 @@ def source(renders: Path, places: Path) -> Source:
     made = np.load(places)
     grounds = [_framed(*pair) for pair in zip(made["images"], made["labels"], strict=True)]
     dice = np.random.default_rng(0)
-    return Source(read, grounds, [_texture(dice, kind % 6) for kind in range(60)])
+    return Source(read, grounds, [texture(dice, kind % 6) for kind in range(60)])
 
 
 def _framed(
@@ -112,9 +110,7 @@ def _asked(source: Source, taken: Taken, dice: Dice) -> Lesson:
     kind = dice.random()
     if kind < 0.13:  # cut out and laid elsewhere: no shadow
         photo = clean + share[..., None] * (photo - clean)
-    red, green, blue = cv2.split(255 * np.abs(photo - clean))
-    apart = np.maximum(np.maximum(red, green), blue)
-    seen = np.clip((cv2.medianBlur(apart, 3) - SEEN[0]) / (SEEN[1] - SEEN[0]), 0, 1)
+    seen = _seen(photo, clean)
     bits = share > 0.5
     if 0.13 < kind < 0.2:
         bits |= cv2.dilate((seen > 0.2).astype(np.uint8), np.ones((3, 3))) > 0
@@ -123,20 +119,34 @@ def _asked(source: Source, taken: Taken, dice: Dice) -> Lesson:
     photo, seen, share, bits = _nearer(photo, seen, share, bits, dice)
     photo, seen = _covered(source, photo, seen, share, dice)
     photo = _weathered(source, photo, share, dice)
-    image = np.rint(255 * _shot(photo, dice)).clip(0, 255).astype(np.uint8)
+    image = np.rint(255 * shot(photo, dice)).clip(0, 255).astype(np.uint8)
     if dice.random() < 0.6:
-        quality = int(dice.integers(40, 98))
-        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        image = coded(image, dice)
+    return _viewed(image, bits, seen, share)
+
+
+def _seen(photo: Floats, clean: Floats) -> Floats:
+    """How plainly the two differ, in [0, 1]."""
+    red, green, blue = cv2.split(255 * np.abs(photo - clean))
+    apart = cv2.medianBlur(np.maximum(np.maximum(red, green), blue), 3)
+    return np.asarray(np.clip((apart - SEEN[0]) / (SEEN[1] - SEEN[0]), 0, 1))
+
+
+def _viewed(
+    image: NDArray[np.uint8], bits: NDArray[np.bool_], seen: Floats, share: Floats
+) -> Lesson:
+    """What the network gets and what it should say."""
     shown = view(image, bits)
     height, width = shown.size
-    inner = cv2.resize(seen[shown.box.slices], (width, height), interpolation=cv2.INTER_AREA)
+    inner, solid = (
+        cv2.resize(a[shown.box.slices], (width, height), interpolation=cv2.INTER_AREA)
+        for a in (seen, share)
+    )
     shadow, asked = np.zeros((2, SIDE, SIDE), np.float32)
-    shadow[:height, :width] = inner
     # not on the object, nor on its rim, where its own colour shows
     body = cv2.dilate(shown.planes[5], np.ones((3, 3), np.uint8))
-    solid = cv2.resize(share[shown.box.slices], (width, height), interpolation=cv2.INTER_AREA)
     asked[:height, :width] = (body[:height, :width] < 0.3) & (solid < 0.1)
+    shadow[:height, :width] = inner
     shadow *= asked
     area = shadow.sum() / max(1.0, shown.planes[5].sum())
     cast = 1.0 if area > 0.06 else 0.0 if area < 0.01 else float("nan")
@@ -208,7 +218,7 @@ def rendered(source: Source, dice: Dice) -> Taken | None:
     if scene.beyond.any() and dice.random() < 0.8:
         lit[:, scene.beyond] = _backdrop(source, dice, share.shape)[scene.beyond]
     bright = float(np.quantile(lit[0, ::2, ::2, 1], 0.9)) + 1e-4
-    photo, clean = _developed(lit * dice.uniform(0.35, 1.1) / bright, dice)
+    photo, clean = developed(lit * dice.uniform(0.35, 1.1) / bright, dice)
     if dice.random() < 0.5:
         photo, clean, share = (np.ascontiguousarray(a[:, ::-1]) for a in (photo, clean, share))
     return Taken(photo, clean, np.ascontiguousarray(share))
@@ -249,70 +259,8 @@ def _painted(source: Source, scene: Render, dice: Dice) -> Floats:
     places = (flat, flat, flat, scene.ground, flat)
     for part, where in zip((scene.rest, *scene.cover), places, strict=True):
         if part.any():
-            made += part[..., None] * _look(source, where, dice)
+            made += part[..., None] * surface(source.textures, where, dice)
     return made
-
-
-def _look(source: Source, where: Floats, dice: Dice) -> Floats:
-    """Two colours and a texture between, perhaps with stains, at places (h, w, 2)."""
-    turn = dice.uniform(0, 6.3)
-    spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]], np.float32)
-    where = where @ spin
-    one = (dice.uniform(0.1, 1.3) * dice.uniform(0.6, 1, 3)).astype(np.float32)
-    other = one * (1 + dice.normal(0, 0.15, 3)) * 2 ** dice.normal(0, 0.6)
-    other = other.astype(np.float32)
-    mixed = one + (other - one) * _sampled(source, where, dice)[..., None]
-    if dice.random() < 0.3:
-        stain = _sampled(source, where, dice) - np.float32(dice.uniform(0.4, 0.8))
-        sharp = np.clip(stain * np.float32(dice.uniform(3, 30)), 0, 1)
-        mixed = mixed * (1 - np.float32(dice.uniform(0.1, 0.8)) * sharp)[..., None]
-    return np.asarray(mixed.clip(0.02, 2), np.float32)
-
-
-def _sampled(source: Source, where: Floats, dice: Dice) -> Floats:
-    tile = source.textures[dice.integers(len(source.textures))]
-    scale = np.float32(TILE / 8 * 2 ** dice.uniform(-1.5, 2.5))
-    at = where * scale + dice.uniform(0, TILE, 2).astype(np.float32)
-    made = cv2.remap(tile, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    step = np.abs(np.diff(at, axis=0, append=at[-1:]))
-    step = step[..., 0] + step[..., 1]
-    return np.asarray(0.5 + (made - 0.5) / (1 + (0.2 * step) ** 2), np.float32)  # far: no detail
-
-
-def _texture(dice: Dice, kind: int) -> Floats:
-    """(TILE, TILE) in [0, 1], the same at opposite edges: noise, tiles, planks, spots, grain."""
-    y, x = np.mgrid[:TILE, :TILE] / TILE
-    noise = _noise(dice, dice.uniform(0.8, 2.2))
-    if kind < 2:
-        return noise
-    count = int(dice.integers(3, 12))
-    if kind == 2:
-        row = np.floor(y * count)
-        across = np.abs((x * count / 2 + row / 2) % 1 - 0.5)
-        lines = np.minimum(across, np.abs((y * count) % 1 - 0.5)) > 0.47 - 0.1 * dice.random()
-        shade = dice.random((count, count))[row.astype(int), (x * count).astype(int)]
-        made = np.where(lines, dice.random(), 0.5 + 0.4 * (shade - 0.5))
-    elif kind == 3:
-        row = np.floor(x * count).astype(int)
-        grain = cv2.resize(noise, (TILE, 16))
-        made = 0.3 * dice.random(count)[row] + 0.7 * cv2.resize(grain, (TILE, TILE))
-        made[(x * count) % 1 < 0.05] = 0
-    elif kind == 4:
-        made = np.sin(x * 6.2832 * count) * np.sin(y * 6.2832 * count) * 0.5 + 0.5
-        made = np.clip((made - dice.uniform(0.3, 0.7)) * 8, 0, 1)
-    else:
-        made = (_noise(dice, 0.3) - 0.5) * 0.7 + 0.5
-    return np.asarray(0.75 * made + 0.25 * noise, np.float32)
-
-
-def _noise(dice: Dice, steep: float) -> Floats:
-    """Gaussian noise whose amplitude falls with frequency to that power, about 0 to 1."""
-    waves = np.fft.rfft2(dice.normal(size=(TILE, TILE)))
-    often = np.hypot(np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE))
-    often[0, 0] = 1
-    made = np.fft.irfft2(waves / often**steep)
-    low, high = np.quantile(made, [0.02, 0.98])
-    return np.asarray(((made - low) / (high - low)).clip(0, 1), np.float32)
 
 
 def _backdrop(source: Source, dice: Dice, size: tuple[int, int]) -> Floats:
@@ -367,7 +315,7 @@ def _place(source: Source, dice: Dice) -> Floats:
         if dice.random() < 0.6:
             away = 4 / (y + dice.uniform(0.5, 6))
             x, y = (x - 2.6) * away, 2 * away
-        made = _look(source, np.dstack([x, y]), dice)
+        made = surface(source.textures, np.dstack([x, y]), dice)
         slope = 1 + dice.normal(0, 0.2) * (np.mgrid[:176, :208][0][..., None] / 88 - 1)
         return np.asarray((made * slope).clip(0, 1) ** (1 / GAMMA), np.float32)
     scene = source.renders[dice.integers(len(source.renders))]
@@ -384,7 +332,7 @@ def _thing(source: Source, dice: Dice, size: tuple[int, int]) -> tuple[Floats, F
         lit = _lit(scene.light[0], _lamps(dice))
         if dice.random() < 0.7:
             y, x = np.mgrid[: share.shape[0], : share.shape[1]].astype(np.float32) / 64
-            lit = lit * _look(source, np.dstack([x, y]), dice)
+            lit = lit * surface(source.textures, np.dstack([x, y]), dice)
         bright = float(np.quantile(lit[share > 0.5], 0.9)) if (share > 0.5).any() else 1.0
         look = (lit * (dice.uniform(0.1, 1) / (bright + 1e-4))).clip(0, 1) ** (1 / GAMMA)
     else:
@@ -449,27 +397,3 @@ def _mirrored(cast: Floats, share: Floats, look: Floats, dice: Dice) -> Floats:
     fade = np.exp(-np.clip(rows - base, 0, None) / (dice.uniform(0.3, 3) * (height - base)))
     part = down * (dice.uniform(0.1, 0.6) * fade * (rows > base))[:, None]
     return np.asarray(cast + part[..., None] * (colours - cast))
-
-
-# --- the camera -------------------------------------------------------------------------------
-
-
-def _developed(lit: Floats, dice: Dice) -> Floats:
-    """Linear light as displayed in [0, 1]: a tone curve of some gamma and contrast."""
-    shown = lit.clip(0, None)
-    shown = np.where(shown > 0.8, 0.8 + 0.2 * np.tanh((shown - 0.8) / 0.2), shown)
-    shown = shown ** (1 / dice.uniform(1.8, 2.6))
-    bend = dice.uniform(0, 0.6)
-    return np.asarray(shown + bend * (shown * shown * (3 - 2 * shown) - shown), np.float32)
-
-
-def _shot(photo: Floats, dice: Dice) -> Floats:
-    """Dark corners, a cast of colour, blur and grain."""
-    height, width = photo.shape[:2]
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    made = photo * (1 - dice.uniform(0, 0.15) * (x**2 + y**2))[..., None]
-    made = made * (1 + dice.normal(0, 0.05, 3)).astype(np.float32)
-    if dice.random() < 0.4:
-        made = cv2.GaussianBlur(made, (0, 0), dice.uniform(0.3, 1.0))
-    noise = dice.standard_normal(made.shape, np.float32)
-    return np.asarray(made + noise * np.float32(0.03 * dice.random() ** 2), np.float32)
