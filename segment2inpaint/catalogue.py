@@ -39,7 +39,8 @@ class Card:
     listing decides. For inpainters: ``pipeline`` is the class in diffusers, ``fill`` what is
     used where a request leaves it open, ``remove`` what is used in a removal before that,
     ``guidance`` the pipeline's argument that a guidance scale is, ``batchable`` whether its
-    crops may share a call, ``memory`` the bytes that it takes in 16 bits with one crop, about;
+    crops may share a call, ``edits`` whether it takes instructions for a whole crop,
+    ``memory`` the bytes that it takes in 16 bits with one crop, about;
     ``needs`` a card that it cannot do without. A ``lora`` makes a model of the same ``pipeline``
     need few steps, with the ``scheduler``, a class in diffusers, that goes with it.
     """
@@ -61,6 +62,7 @@ class Card:
     remove: Fill = Fill()
     guidance: str = "guidance_scale"
     batchable: bool = True
+    edits: bool = False
     memory: int = 0
     needs: str = ""
     scheduler: str = ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from . import attempts, edges, masks, shadow, verify, window
+from . import attempts, edges, effect, masks, shadow, verify, window
 from .attempts import Plan, Try
 from .images import Photo
 from .together import Ask, Painted, Run, only, together
@@ -202,17 +202,39 @@ def _ask(job: _Job, plan: Plan, hole: _Hole) -> Ask:
         window.cut(job.photo, hole.alpha, w, canvas, seed + STEP * i)
         for i, w in enumerate(hole.windows)
     ]
+    if _edited(plan):
+        crops = [replace(crop, bits=np.ones_like(crop.bits)) for crop in crops]
     return Ask(plan.inpainter, plan.fill, crops)
+
+
+def _edited(plan: Plan) -> bool:
+    """Whether whole crops are repainted, to see what goes with the object."""
+    refine = plan.refine
+    return bool(plan.inpainter.canvas.edits and refine.shadow and not refine.invert)
 
 
 def _stitched(job: _Job, plan: Plan, hole: _Hole, crops: Sequence[Image]) -> tuple[Image, Alpha]:
     """A copy of the photo with every window in it, and the alpha with that of a picture."""
     image, alpha = job.photo.copy(), hole.alpha
     for place, crop in zip(hole.windows, crops, strict=True):
+        if _edited(plan):
+            alpha = _with_effect(job, plan, hole, place, crop, alpha)
         window.stitch(image, alpha, place, crop)
     if plan.fill.picture:
         alpha = _placed(image, alpha, plan.fill.picture, box_of(masks.union(job.found)))
     return image, alpha
+
+
+def _with_effect(
+    job: _Job, plan: Plan, hole: _Hole, place: window.Window, crop: Image, alpha: Alpha
+) -> Alpha:
+    """The alpha with what an editor changed besides the hole of a window."""
+    given = window.cut(job.photo, hole.alpha, place, plan.inpainter.canvas)
+    bits = window.uncut(effect.found(given.image, crop, given.bits), place)
+    soft = shadow.alpha(shadow.Shadow(bits, 1.0), max(hole.dilate + hole.feather, 1.0))
+    both = alpha.copy()
+    np.maximum(both[place.box.slices], soft, out=both[place.box.slices])
+    return both
 
 
 def _settings(plan: Plan, hole: _Hole) -> dict[str, Any]:

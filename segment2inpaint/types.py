@@ -304,7 +304,8 @@ class Canvas:
     to which the mask is max-pooled. ``padding``: context each side, as a share of the mean
     side of the mask's box. ``side``: the least side of a window in photo px, where the photo
     has it. ``batch``: how many crops of one size it paints faster together than one by one.
-    ``seeded``: whether another seed is another result.
+    ``seeded``: whether another seed is another result. ``edits``: whether it may be given a
+    whole crop to repaint, to take an object away with its shadow and mirror image.
     """
 
     area: int | None = None
@@ -314,6 +315,7 @@ class Canvas:
     side: int = 64
     batch: int = 1
     seeded: bool = True
+    edits: bool = False
 
 
 @dataclass(frozen=True, eq=False)

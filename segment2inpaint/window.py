@@ -219,6 +219,14 @@ def stitch(image: Image, alpha: Alpha, window: Window, filled: Image) -> None:
     blend(image[window.box.slices], new, alpha[window.box.slices])
 
 
+def uncut(bits: Bits, window: Window) -> Bits:
+    """Bits of the window's padded size, as they lie in its box in the photo."""
+    (y, x), (height, width) = window.at, window.size
+    part = bits[y : y + height, x : x + width].astype(np.float32)
+    back: Bits = cv2.resize(part, (window.box.width, window.box.height)) > 0.5
+    return back
+
+
 def blend(image: Image, new: Image, alpha: Alpha) -> None:
     """``image`` becomes image + alpha (new - image), in place; all of one size.
 

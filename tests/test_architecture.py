@@ -23,6 +23,7 @@ LAYERS = [
         "request",
         "edges",
         "outline",
+        "effect",
         "evidence",
         "libraries",
     },

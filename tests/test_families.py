@@ -101,6 +101,18 @@ def apart(a: list[Image], b: list[Image]) -> int:
     return max(int(abs(x.astype(int) - y).max()) for x, y in zip(a, b, strict=True))
 
 
+def test_a_whole_crop_may_be_given(family: Diffusion) -> None:
+    """As to an editor: in a removal too it sees the object, no guess in its place."""
+    asked = [replace(crop, bits=np.ones_like(crop.bits)) for crop in crops(family, 1)]
+    fill = Fill(num_inference_steps=2, strength=0.9)
+    [seen] = family._prefilled(asked, fill, family.settled(fill))
+    assert (seen.image == asked[0].image).all()
+    [painted] = family.inpaint(asked, fill)
+    assert painted.shape == asked[0].image.shape
+    kind = type(family._pipe).__name__
+    assert family.canvas.edits == any(word in kind for word in ("Kontext", "Edit", "Klein"))
+
+
 def test_a_crop_comes_back_repainted_in_its_size(family: Diffusion) -> None:
     told: list[float] = []
     asked = crops(family, 1)

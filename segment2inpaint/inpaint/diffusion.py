@@ -101,7 +101,8 @@ class Diffusion:
         self._prefill, self._look, self._lock = prefill, look, Lock()
         canvas = canvas_of(pipe)
         batch = tuning.batch_size or fitting(canvas, pipe.dtype, place)
-        self.canvas = replace(canvas, batch=batch if self._card.batchable else 1)
+        batch = batch if self._card.batchable else 1
+        self.canvas = replace(canvas, batch=batch, edits=self._card.edits)
 
     def settled(self, fill: Fill) -> dict[str, Any]:
         """What it paints with where ``fill`` leaves it to the model. Raises ``BadOption``."""
@@ -161,8 +162,9 @@ class Diffusion:
         from the old pixels does not bring the object back."""
         if fill.prompt is not None:
             return list(crops)
-        filled = self._guess(settings.get("strength", 1.0)).inpaint(crops, fill)
-        return [replace(c, image=new) for c, new in zip(crops, filled, strict=True)]
+        holes = [c for c in crops if not c.bits.all()]  # else it sees the object itself
+        filled = iter(self._guess(settings.get("strength", 1.0)).inpaint(holes, fill))
+        return [c if c.bits.all() else replace(c, image=next(filled)) for c in crops]
 
     def _guess(self, strength: float) -> Inpainter:
         """What fills the hole beforehand: nearly nothing of it is left at a high strength."""
