@@ -21,6 +21,7 @@ from .options import (
     find_options,
     options,
     refine_options,
+    replacement_options,
     request_option,
     tuning_options,
     verify_options,
@@ -106,9 +107,7 @@ run_options = options(
 @source_options
 @find_options
 @refine_options
-@click.option("--prompt", metavar="TEXT", help="What should stand there (needs a model).")
-@click.option("--with", "picture", type=file, metavar="PICTURE.png",
-              help="A picture to put there; its transparency is its outline.")  # fmt: skip
+@replacement_options
 @fill_options
 @tuning_options
 @verify_options

@@ -17,6 +17,7 @@ from .options import (
     output_options,
     prompt_options,
     refine_options,
+    replacement_options,
     request_option,
     target_options,
     tuning_options,
@@ -56,9 +57,7 @@ def remove(**given: Any) -> None:
 @prompt_options
 @request_option
 @refine_options
-@click.option("--prompt", metavar="TEXT", help="What should stand there (needs a model).")
-@click.option("--with", "picture", type=file, metavar="PICTURE.png",
-              help="A picture to put there; its transparency is its outline.")  # fmt: skip
+@replacement_options
 @fill_options
 @verify_options
 @device_option

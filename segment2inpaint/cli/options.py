@@ -137,6 +137,12 @@ refine_options = options(
                  help="Follow the object's edge where a detector found it only roughly."),
 )  # fmt: skip
 
+replacement_options = options(
+    click.option("--prompt", metavar="TEXT", help="What should stand there (needs a model)."),
+    click.option("--with", "picture", type=file, metavar="PICTURE.png",
+                 help="A picture to put there; its transparency is its outline."),
+)  # fmt: skip
+
 request_option = click.option("--request", type=file, metavar="JSON",
                               help="A request as --json prints it and the page saves it, "
                                    "instead of the options for one.")  # fmt: skip
