@@ -1,0 +1,324 @@
+"""Train the click network on made scenes, from nothing, for a given time.
+
+    python models/click/teach.py --out out/click --minutes 9                              # a GPU
+    python models/click/teach.py --out out/click --plan small --minutes 60 --scenes DIR   # a CPU
+
+Scenes are made as it goes (``models/stage`` and ``models/train``), or read from DIR, where
+``models/stage/farm.py`` makes them. The learning rate falls to zero with the time. OUT gets
+checkpoint.pt every minute, from which a run that was killed goes on, log.csv, and at the end
+click.pt: the mean of the last weights, for ``export.py``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+sys.path.append(str(Path(__file__).parents[1] / "train"))
+
+import farm
+import questions
+import scenes as leaves
+import stage
+from clicknet import SIZES, ClickNetwork
+from plan import Description, describe
+from questions import Lessons, Pool
+
+LEAVES = 0.2  # of the scenes are flat ones
+AGAIN = 0.45  # of a batch are questions that go on
+MOST = 6  # rounds
+CLIP = 1.0
+SAVE = 60.0  # seconds between checkpoints
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``batch`` questions a step, ``fresh`` scenes of ``side`` px a step for a pool of ``pool``."""
+
+    size: str
+    batch: int
+    side: int
+    fresh: int
+    pool: int
+    rate: float
+    decay: float = 0.03
+    warmup: int = 150
+
+
+PLANS = {
+    "full": Plan("full", 320, 320, 24, 4096, 1e-3),
+    "small": Plan("small", 32, farm.SIDE, 8, 12000, 1e-3),
+}
+KEEP = 0.9985  # of the mean weights, a step
+
+
+class _Descriptions(IterableDataset):  # type: ignore[type-arg]
+    """Lists of descriptions, made by processes of their own."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+
+    def __iter__(self) -> Iterator[list[Description]]:
+        info = torch.utils.data.get_worker_info()
+        dice = np.random.default_rng([self.seed, info.id if info else 0])
+        while True:
+            yield [describe(dice) for _ in range(self.count)]
+
+
+class Training:
+    """Network, optimiser and pool, at some step; it ends after ``seconds``."""
+
+    def __init__(
+        self, plan: Plan, device: torch.device, seconds: float, scenes: Path | None = None,
+        workers: int = 0, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.plan, self.device, self.seconds, self.scenes = plan, device, seconds, scenes
+        torch.manual_seed(seed)
+        self.dice = torch.Generator(device).manual_seed(seed)
+        size = SIZES[plan.size]
+        self.side = size.side
+        self.network = ClickNetwork(size).to(device, memory_format=torch.channels_last)
+        self.mean = ClickNetwork(size).to(device, memory_format=torch.channels_last)
+        self.mean.load_state_dict(self.network.state_dict())
+        weights = [p for p in self.network.parameters() if p.ndim > 1]
+        rest = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": weights, "weight_decay": plan.decay},
+            {"params": rest, "weight_decay": 0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+        self.pool = Pool.empty(plan.pool, plan.side, device)
+        self.queue: Lessons | None = None
+        self.step, self.spent, self.made = 0, 0.0, 0
+        self.known: set[str] = set()
+        self.run = self.network
+        if scenes is None:
+            source = _Descriptions(plan.fresh, seed + int(time.time()) % 1000003)
+            ahead = 4 if workers else None
+            self.source = iter(
+                DataLoader(source, batch_size=None, num_workers=workers, prefetch_factor=ahead)
+            )
+
+    def renew(self) -> None:
+        """Fresh scenes into the pool."""
+        self.made += 1
+        if self.scenes is not None:
+            if self.made % 100 == 1:
+                self._reread(self.scenes)
+            return
+        many = next(self.source)
+        if self.made % round(1 / LEAVES) == 0:
+            self._flat(self.plan.fresh)
+            return
+        staged = stage.render(many, self.plan.side, self.device, seed=self.made)
+        sharp = staged.blurred < 3
+        self.pool.put(staged.photo * 255, staged.thing * sharp, staged.part * sharp, staged.inside)
+
+    def _reread(self, folder: Path) -> None:
+        """What has come into the folder since, and a share of flat scenes."""
+        count = 0
+        for held in farm.read(folder, self.known):
+            photo, thing, part, inside = (
+                torch.from_numpy(held[n]).to(self.device)
+                for n in ("photo", "thing", "part", "inside")
+            )
+            self.pool.put(photo, thing, part, inside.bool())
+            count += len(photo)
+        if count and len(self.known) % 4 == 0:  # they take long on a CPU
+            self._flat(32)
+
+    def _flat(self, count: int) -> None:
+        made = leaves.make(self.pool.next + self.made, count, self.plan.side, self.device)
+        inside = (made.images == made.images.round()).all(1)
+        self.pool.put(made.images, made.whole, made.part, inside)
+
+    def rate(self) -> float:
+        done = min(1.0, self.spent / self.seconds)
+        return (
+            self.plan.rate
+            * min(1.0, (self.step + 1) / self.plan.warmup)
+            * 0.5
+            * (1 + math.cos(math.pi * done))
+        )
+
+    def advance(self) -> dict[str, Tensor]:
+        plan, again = self.plan, round(AGAIN * self.plan.batch)
+        asked: list[Lessons] = []
+        if self.queue is not None and len(self.queue.round) >= again:
+            asked.append(self.queue[torch.arange(again, device=self.device)])
+            self.queue = self.queue[torch.arange(again, len(self.queue.round), device=self.device)]
+        fresh = plan.batch - sum(len(a.round) for a in asked)
+        lot = Lessons.together([*asked, questions.first(self.pool, self.side, fresh, self.dice)])
+        rate = self.rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        planes = lot.planes.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits = self.run(planes)
+        logits = logits.float()
+        loss, overlap = judged(logits, lot)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self.optimiser.step()
+        self._average()
+        self._keep(lot, logits.detach())
+        self.step += 1
+        first = (lot.round == 0).float() * lot.asked[:, 1]
+        later = (lot.round == 1).float() * lot.asked[:, 0]
+        boxed = (lot.round == 0).float() * lot.asked[:, 0] * (1 - lot.asked[:, 1])
+        return {"loss": loss.detach(), **{
+            name: (overlap * w).sum() / w.sum().clamp(min=1)
+            for name, w in (("click", first), ("second", later), ("box", boxed))
+        }}  # fmt: skip
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(KEEP, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(
+            list(self.mean.parameters()), list(self.network.parameters()), 1 - keep
+        )
+
+    @torch.no_grad()
+    def _keep(self, lot: Lessons, logits: Tensor) -> None:
+        """Some are asked again in a later step."""
+        stay = (torch.rand(len(lot.round), generator=self.dice, device=self.device) < 0.62) & (
+            lot.round < MOST
+        )
+        rows = (stay & (lot.asked[:, 0] > 0)).nonzero()[:, 0]
+        new = questions.further(lot[rows], logits[rows], self.dice)
+        waiting = [new] if self.queue is None else [self.queue, new]
+        self.queue = Lessons.together(waiting)
+        most = self.plan.batch
+        if len(self.queue.round) > most:
+            order = torch.randperm(len(self.queue.round), generator=self.dice, device=self.device)
+            self.queue = self.queue[order[:most]]
+
+    def save(self, path: Path) -> None:
+        held = {
+            "network": self.network.state_dict(), "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(), "step": self.step, "spent": self.spent,
+        }  # fmt: skip
+        part = path.with_suffix(".part")
+        torch.save(held, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        held = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(held["network"])
+        self.mean.load_state_dict(held["mean"])
+        self.optimiser.load_state_dict(held["optimiser"])
+        self.step, self.spent = held["step"], held["spent"]
+
+
+def judged(logits: Tensor, lot: Lessons) -> tuple[Tensor, Tensor]:
+    """The loss, and IoU (n,) of the first answers: cross entropy and Dice coefficient."""
+    wanted = torch.stack([lot.meant, lot.part], 1)
+    inside = functional.avg_pool2d(lot.planes[:, 3:4], 2)
+    plain = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    chance = logits.sigmoid() * inside
+    # small things count too: the entropy is weighed by how much there is to be told
+    size = (wanted.mean((2, 3)) * 4).clamp(0.08, 1)
+    entropy = (plain * inside).mean((2, 3)) / (inside.mean((2, 3)).clamp(min=0.05) * size)
+    both, sums = (chance * wanted).sum((2, 3)), (chance + wanted).sum((2, 3))
+    dice = 1 - (2 * both + 8) / (sums + 8)
+    weight = lot.asked * torch.tensor([1.0, 0.35], device=logits.device)
+    loss = ((entropy + dice) * weight).sum() / weight.sum().clamp(min=1)
+    found, there = (chance[:, 0] > 0.5), wanted[:, 0] > 0.5
+    overlap = (found & there).sum((1, 2)) / (found | there).sum((1, 2)).clamp(min=1)
+    return loss, overlap.detach()
+
+
+def run(training: Training, out: Path, compiled: bool) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / "checkpoint.pt").exists():
+        training.load(out / "checkpoint.pt")
+    if compiled:
+        stage.fast()
+        training.run = torch.compile(training.network)  # type: ignore[assignment]
+    start = time.monotonic() - training.spent
+    while training.pool.filled < min(4 * training.plan.batch, training.plan.pool):
+        training.renew()
+    saved, rows, mark = time.monotonic(), list[dict[str, Tensor]](), time.monotonic()
+    while training.spent < training.seconds:
+        training.renew()
+        rows.append(training.advance())
+        training.spent = time.monotonic() - start
+        if training.step in (1, 5, 20) or training.step % 50 == 0:
+            told = {k: float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
+            rate = len(rows) * training.plan.batch / (time.monotonic() - mark)
+            _log(
+                out / "log.csv",
+                {"step": training.step, "seconds": training.spent, **told, "per_second": rate},
+            )
+            rows, mark = [], time.monotonic()
+        if time.monotonic() - saved > SAVE:
+            training.save(out / "checkpoint.pt")
+            saved = time.monotonic()
+    training.save(out / "checkpoint.pt")
+    finish(training, out)
+
+
+@torch.no_grad()
+def finish(training: Training, out: Path) -> None:
+    """The mean weights, with their own statistics in the normalisations."""
+    norms = [m for m in training.mean.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean
+    training.mean.train()
+    for _ in range(30):
+        lot = questions.first(
+            training.pool, training.side, min(128, 2 * training.plan.batch), training.dice
+        )
+        with torch.autocast(training.device.type, torch.bfloat16):
+            logits = training.mean(lot.planes)
+            training.mean(questions.further(lot, logits, training.dice).planes)
+    torch.save(
+        {k: v.float().cpu() for k, v in training.mean.state_dict().items()}, out / "click.pt"
+    )
+
+
+def _log(path: Path, row: dict[str, float]) -> None:
+    click.echo("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+@click.command(help=__doc__)
+@click.option("--out", required=True, type=click.Path(path_type=Path))
+@click.option("--plan", default="full", type=click.Choice(list(PLANS)), show_default=True)
+@click.option("--minutes", default=9.0, show_default=True)
+@click.option("--scenes", type=click.Path(path_type=Path, exists=True), help="Made by farm.py.")
+@click.option("--workers", default=7, show_default=True, help="Processes that think of scenes.")
+@click.option("--compile/--plain", "compiled", default=False, help="A minute first, then quicker.")
+def main(
+    out: Path, plan: str, minutes: float, scenes: Path | None, workers: int, compiled: bool
+) -> None:
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    training = Training(PLANS[plan], device, 60 * minutes, scenes, workers)
+    run(training, out, compiled)
+    click.echo(f"{training.step} steps, {out / 'click.pt'} written")
+
+
+if __name__ == "__main__":
+    main()
