@@ -28,10 +28,11 @@ SIDE = 160  # px of the square that the network sees
 PLANES = 10  # of what it sees
 AROUND = (5, 16)  # px there: the surroundings that light is compared with, near and far
 DEEP = 4  # times that the network halves its maps after the first layer
+AREA = 8.0  # the network hears of an area by its logarithm, over this
 ASKED, SURE = 0.1, 0.7  # certainty from which a shadow is taken: on demand, unasked
-FITS = 0.05  # certainty of the outline from which it belongs to the shadow
-LIKELY = (0.25, 0.6)  # chance from which a pixel does: without an outline, beside it
-MIX = (0.47, 0.54, -0.24)  # certainty: the logistic of the network's and the outline's logits
+FITS = 0.1  # certainty of the outline from which it belongs to the shadow
+LIKELY = (0.35, 0.85)  # chance from which a pixel does: without an outline, beside a certain one
+MIX = (0.67, 0.57, -0.16)  # certainty: the logistic of the network's and the outline's logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def find(image: Image, bits: Bits) -> Shadow:
     height, width = seen.size
     whole = laid & (fits >= FITS)
     likely = cv2.resize(likely[:height, :width], (seen.box.width, seen.box.height))
-    whole[seen.box.slices] |= likely > LIKELY[fits >= FITS]
+    whole[seen.box.slices] |= likely > LIKELY[0] + fits * (LIKELY[1] - LIKELY[0])
     whole &= ~bits
     return Shadow(whole, _certainty(cast, fits)) if whole.any() else nothing
 
@@ -116,9 +117,14 @@ def _light(crop: Image, share: Floats) -> Floats:
     if free.any():
         maps = [m - np.median(m[free > 0]) for m in maps]
     for sigma in AROUND:
-        weight = cv2.GaussianBlur(free, (0, 0), sigma) + 1e-4
-        maps.append(maps[0] - cv2.GaussianBlur(maps[0] * free, (0, 0), sigma) / weight)
+        weight, total = (_blurred(m, sigma) for m in (free, maps[0] * free))
+        maps.append(maps[0] - total / (weight + 1e-4))
     return np.asarray(np.clip(np.stack(maps), -3, 3), np.float32)
+
+
+def _blurred(map_: Floats, sigma: float) -> Floats:
+    blurred = cv2.GaussianBlur(map_, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(blurred, np.float32)
 
 
 @functools.cache
@@ -143,14 +149,18 @@ def network(planes: Floats, weights: dict[str, Floats]) -> tuple[Floats, float]:
         maps = conv(conv(maps, f"down.{depth}.0", 2), f"down.{depth}.1")
         levels.append(maps)
     pooled = maps.mean((1, 2))
-    logit = float((weights["cast.weight"] @ pooled + weights["cast.bias"])[0])
     for depth in reversed(range(DEEP)):
         wide = maps.repeat(2, 1).repeat(2, 2)
         maps = conv(np.concatenate([wide, levels[depth]]), f"up.{depth}")
-    quarters = conv(maps, "last", bend=False)  # (4, SIDE / 2, SIDE / 2): pixels of each 2 x 2
+    shares = _share(conv(maps, "last", bend=False))  # (4, SIDE / 2, SIDE / 2): each 2 x 2 pixels
+    likely = shares.mean(0)
+    area = likely.sum()
+    there = (maps * likely).sum((1, 2)) / (area + 1)
+    told = np.concatenate([pooled, there, np.log(area + 1).reshape(1) / AREA])
+    cast = _share(weights["cast.weight"] @ told + weights["cast.bias"])
     half = SIDE // 2
-    logits = quarters.reshape(2, 2, half, half).transpose(2, 0, 3, 1).reshape(SIDE, SIDE)
-    return _share(logits), float(_share(np.array(logit, np.float32)))
+    pixels = shares.reshape(2, 2, half, half).transpose(2, 0, 3, 1).reshape(SIDE, SIDE)
+    return pixels, float(cast[0])
 
 
 def _convolved(maps: Floats, weight: Floats, step: int) -> Floats:

@@ -76,7 +76,8 @@ def test_parts_lie_in_the_whole(pool: Pool) -> None:
     assert (made.part[told].sum((1, 2)) < made.meant[told].sum((1, 2))).all()
 
 
-def test_a_further_click_says_what_is_wrong(pool: Pool) -> None:
+def test_a_further_click_says_what_is_wrong(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "AGAIN", -1)
     made = questions.first(pool, SIDE, 48, dice(2))
     nothing = torch.full((48, 2, SIDE // 2, SIDE // 2), -5.0)
     missing = questions.further(made, nothing, dice(3))
@@ -91,6 +92,15 @@ def test_a_further_click_says_what_is_wrong(pool: Pool) -> None:
     assert shown.min() > 0.98
     assert (everything.round == 1).all()
     assert not everything.asked[:, 1].any()
+
+
+def test_now_and_then_it_only_looks_again(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "AGAIN", 1.1)
+    made = questions.first(pool, SIDE, 16, dice(4))
+    again = questions.further(made, torch.zeros(16, 2, SIDE // 2, SIDE // 2), dice(5))
+    torch.testing.assert_close(again.planes[:, :7], made.planes[:, :7])
+    assert (again.planes[:, 7][again.planes[:, 3] > 0] == 0.5).all()
+    torch.testing.assert_close(again.meant, made.meant)
 
 
 def test_depth_is_greatest_in_the_middle() -> None:

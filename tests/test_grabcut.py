@@ -1,6 +1,8 @@
-"""Objects at clicks and in boxes, without weights."""
+"""Objects at clicks and in boxes, guessed without the click network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -8,8 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segment2inpaint.detect import grabcut
 from segment2inpaint.detect.grabcut import GrabCutDetector, _first, _pieces
 from segment2inpaint.types import BadPrompt, Bits, Box, Image, Points, box_of
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_the_network() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grabcut, "shipped", lambda: None)
+        yield
 
 
 def photo(height: int = 200, width: int = 260) -> tuple[Image, Bits, Bits]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import masks
 from hypothesis import given, settings
+from safetensors.numpy import load_file
 
 from segment2inpaint import shadow
 from segment2inpaint.types import Bits, Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "models" / "shadow"))
 
-import casts
+import casting
+import chance
 import learn
-import looks
+import lots
+import pool
 import unet
+import views
 
 SIZE = (200, 260)
 
@@ -104,6 +109,19 @@ def test_the_view_holds_the_object_and_its_surroundings() -> None:
     assert -0.02 < seen.planes[8, y, x].max() < 0.01
 
 
+def test_training_sees_photos_as_the_package_does() -> None:
+    photo, bits = cv2.GaussianBlur(scene(shaded=True)[:, :200], (0, 0), 2), post()[:, :200]
+    seen = shadow.view(photo, bits)
+    edges = views.Edges(*(torch.full((1, 1, 1), float(n)) for n in (0, 0, 200, 200)))
+    share = torch.from_numpy(bits).float()[None]
+    frame = views.framed(share, edges)
+    shown = torch.from_numpy(photo.transpose(2, 0, 1) / 255).float()[None]
+    crop, own = views.cropped(torch.cat([shown, share[:, None]], 1), frame).split([3, 1], 1)
+    planes = views.planes(crop, own[:, 0], frame)[0].numpy()
+    assert np.abs(planes - seen.planes).mean((1, 2)).max() < 0.02
+    np.testing.assert_allclose(planes[6:9], seen.planes[6:9], atol=1e-3)
+
+
 def test_numpy_runs_the_network_as_torch_does() -> None:
     torch.manual_seed(0)
     network = unet.Network().train()
@@ -121,74 +139,88 @@ def test_the_shipped_weights_are_those_of_the_network() -> None:
     made = unet.folded(unet.Network())
     shipped = shadow.weights()
     assert {n: w.shape for n, w in shipped.items()} == {n: tuple(w.shape) for n, w in made.items()}
-    assert shadow.WEIGHTS.stat().st_size < 1_100_000
+    assert shadow.WEIGHTS.stat().st_size < 4_000_000
+
+
+def test_weights_are_given_back_to_a_network() -> None:
+    torch.manual_seed(0)
+    network, again = unet.Network(), unet.Network()
+    planes = torch.randn(2, shadow.PLANES, shadow.SIDE, shadow.SIDE)
+    unet.unfold(again, unet.folded(network), planes)
+    for one, same in zip(network.eval()(planes), again.eval()(planes), strict=True):
+        np.testing.assert_allclose(same.detach(), one.detach(), atol=0.02)
 
 
 @pytest.fixture(scope="module")
-def drawn_source() -> casts.Source:
-    """A square thing, lit by the first lamp, on ground that it shades to the right."""
-    cover = np.zeros((4, 96, 128), np.float32)
-    cover[0, 40:60, 50:60], cover[2] = 1, 1
-    cover[2, 40:60, 50:60] = 0
-    light = np.full((3, 3, 96, 128, 3), 2000, np.uint16)
-    light[::2, 1, 55:60, 60:90] = 0  # gone where the first thing is
-    light[[0, 2], :, 40:60, 50:60] = 300
-    flat = np.dstack(np.meshgrid(np.arange(128.0), np.arange(96.0))).astype(np.float32)
-    render = casts.Render(
-        light, cover, np.zeros((96, 128), np.float32), flat, np.zeros((96, 128), np.bool_)
-    )
-    place = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    texture = np.full((looks.TILE, looks.TILE), 0.5, np.float32)
-    return casts.Source([render], [(place, np.ones((60, 80), np.uint8))], [texture])
+def pictures() -> pool.Pool:
+    made = pool.Pool(4, 4, 48, "cpu")
+    made.flatten(0, 4)
+    made.add(next(pool.described(0, 3, 0)))
+    return made
 
 
-def test_a_lesson_shows_the_shadow_where_it_is(drawn_source: casts.Source) -> None:
-    made = [casts.lesson(drawn_source, np.random.default_rng(i)) for i in range(12)]
-    for one in made:
-        assert one.planes.shape == (shadow.PLANES, shadow.SIDE, shadow.SIDE)
-        assert not one.shadow[one.asked == 0].any()
-        assert not one.asked[one.planes[5] > 0.5].any()
-        assert not one.asked[one.planes[6] == 0].any()
-    assert {0.0, 1.0} <= {one.cast for one in made}
+def lessons(pictures: pool.Pool, count: int, seed: int) -> lots.Lot:
+    return lots.lot(pictures, count, torch.Generator().manual_seed(seed))
 
 
-def test_a_thing_darkens_only_what_it_shades(drawn_source: casts.Source) -> None:
-    """In any light and paint; under an even sky alone it shades nothing here."""
-    shaded = np.zeros((96, 128), np.bool_)
-    shaded[55:60, 60:90] = True
-    darker = []
-    for seed in range(20):
-        taken = casts.rendered(drawn_source, np.random.default_rng(seed))
-        if taken is None:  # the second thing, which is nowhere
-            continue
-        at = shaded if taken.share[50, 55] else shaded[:, ::-1]
-        free = (taken.share == 0) & ~at
-        assert (taken.photo[free] == taken.clean[free]).all()
-        darker.append(float((taken.clean - taken.photo)[at].mean()))
-    assert min(darker) == 0
-    assert max(darker) > 0.05
+def test_a_staged_picture_is_known_with_and_without_its_thing(pictures: pool.Pool) -> None:
+    assert pictures.filled == 3
+    own = pictures.thing[:3] == pictures.gone[:3, None, None]
+    apart = (pictures.photo[:3].float() - pictures.clean[:3].float()).abs().amax(1)
+    assert apart[own].mean() > 3 * apart[~own].mean()
 
 
-def test_lessons_hang_on_their_seed_alone(drawn_source: casts.Source) -> None:
-    one, same, other = (
-        casts.lesson(drawn_source, np.random.default_rng(seed)).planes for seed in (3, 3, 4)
-    )
+def test_a_lesson_asks_beside_the_object_and_inside_the_photo(pictures: pool.Pool) -> None:
+    made = lessons(pictures, 40, 0)
+    assert made.planes.shape == (40, unet.PLANES, unet.SIDE, unet.SIDE)
+    assert torch.isfinite(made.planes).all()
+    assert not made.effect[made.asked == 0].any()
+    assert not made.asked[made.planes[:, 5] > 0.5].any()
+    assert not made.asked[made.planes[:, 6] == 0].any()
+    assert {0.0, 1.0} <= set(made.cast[made.sure > 0].tolist())
+
+
+def test_pictures_made_ahead_are_read_once(pictures: pool.Pool, tmp_path: Path) -> None:
+    made = pictures.photo[:3].numpy(), pictures.clean[:3].numpy(), pictures.thing[:3].numpy()
+    named = dict(zip(("photo", "clean", "thing"), made, strict=True))
+    np.savez(tmp_path / "0-00000.npz", **named, part=made[2], inside=made[2])
+    held, known = pool.Pool(4, 1, 48, "cpu"), set[str]()
+    for _ in range(2):
+        held.read(tmp_path, known)
+        assert held.filled == 3
+    assert (held.clean[:3] == pictures.clean[:3]).all()
+
+
+def test_lessons_hang_on_their_seed_alone(pictures: pool.Pool) -> None:
+    one, same, other = (lessons(pictures, 2, seed).planes for seed in (3, 3, 4))
     assert (one == same).all()
     assert (one != other).any()
 
 
-def test_training_goes_on_where_it_stopped(
-    drawn_source: casts.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(learn, "BLOCK", 2)
-    monkeypatch.setattr(learn, "LESSONS", 4)
-    monkeypatch.setattr(learn, "BATCH", 2)
-    for folder, stops in (("whole", (4,)), ("halves", (2, 4))):
-        (tmp_path / folder).mkdir()
-        for stop in stops:
-            torch.manual_seed(0)
-            learn.train(drawn_source, tmp_path / folder, 4, stop)
-    whole, halves = (
-        (tmp_path / folder / "shadow.safetensors").read_bytes() for folder in ("whole", "halves")
-    )
-    assert whole == halves
+def test_a_laid_shadow_darkens_the_ground_it_falls_on() -> None:
+    mask = torch.zeros(40, 1, 64, 64)
+    mask[:, :, 20:40, 24:40] = 1
+    dice = chance.Chance(40, torch.Generator().manual_seed(0))
+    grey = torch.full((40, 3, 64, 64), 0.7)
+    photo, clean, share = casting.composed(grey, grey, mask, dice)
+    assert photo.shape == clean.shape == (40, 3, casting.SIDE, casting.SIDE)
+    beside = (share.amax(1) == 0) & ((photo - clean).abs().amax(1) > 0.02)
+    assert 0.4 < (beside.sum((1, 2)) > 10).float().mean() < 1
+    assert not torch.isnan(photo).any()
+
+
+def test_the_rate_falls_to_nothing_as_time_goes_by() -> None:
+    assert learn.rated(0, 0.0) < learn.rated(10_000, 0.0) == learn.RATE
+    assert learn.rated(10_000, 1.0) == pytest.approx(0)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(learn.PLANS, "toy", learn.Plan(2, 48, 4, 4, 1, 1, 5))
+    first = learn.Run(learn.PLANS["toy"], tmp_path, 0, "cpu", 0)
+    first.learn(first.spent() + 1e-3)
+    again = learn.Run(learn.PLANS["toy"], tmp_path, 0, "cpu", 0)
+    assert again.step == first.step == 1
+    assert again.before > 0
+    kept = load_file(tmp_path / "shadow.safetensors")
+    made = unet.folded(again.mean)
+    assert all((kept[name] == w.numpy()).all() for name, w in made.items())

@@ -59,8 +59,9 @@ def test_the_page_travels(site: Path) -> None:
 
 
 def test_the_weights_travel(site: Path) -> None:
-    name = Path("segment2inpaint", "shadow.safetensors")
-    assert (site / name).read_bytes() == (ROOT / name).read_bytes()
+    package = Path("segment2inpaint")
+    for name in (package / "shadow.safetensors", package / "detect" / "click.onnx"):
+        assert (site / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_the_main_job_runs(site: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ MOST = 0.75  # of the photo
 MEAN, SPREAD = 0.45, 0.25  # of colours
 BOXED = 0.25  # of the lessons begin with a box
 CLOSEST = 0.3  # of the pool's frame that a window is at least
+AGAIN = 0.3  # of the lessons that go on have no further click: it looks again
 LOOSE = 0.06  # of a box's sides, the deviation of its corners
 
 
@@ -116,13 +117,14 @@ def first(pool: Pool, side: int, count: int, generator: torch.Generator) -> Less
 
 
 def further(lessons: Lessons, logits: Tensor, generator: torch.Generator) -> Lessons:
-    """The same with the answer so far and a click in the middle of what is wrong with it.
+    """The same with the answer so far, and for most a click in the middle of what is wrong.
 
     Now and then it turns out that the part was meant.
     """
     n, half = len(logits), logits.shape[-1]
     turn = (lessons.round == 0) & (lessons.asked[:, 1] > 0)
-    turn &= torch.rand(n, generator=generator, device=logits.device) < 0.2
+    clicks = torch.rand(n, generator=generator, device=logits.device) > AGAIN
+    turn &= clicks & (torch.rand(n, generator=generator, device=logits.device) < 0.2)
     turn &= _large(lessons.part)
     meant = torch.where(turn[:, None, None], lessons.part, lessons.meant)
     chance = logits[:, 0].float().sigmoid()
@@ -136,8 +138,8 @@ def further(lessons: Lessons, logits: Tensor, generator: torch.Generator) -> Les
     at = 2 * torch.stack([place % half, place // half], 1)
     disc = _disc(at, 2 * half)
     planes = lessons.planes.clone()
-    planes[:, 4] = planes[:, 4].maximum(disc * on[:, None, None])
-    planes[:, 5] = planes[:, 5].maximum(disc * ~on[:, None, None])
+    planes[:, 4] = planes[:, 4].maximum(disc * (on & clicks)[:, None, None])
+    planes[:, 5] = planes[:, 5].maximum(disc * (~on & clicks)[:, None, None])
     planes[:, 7] = _twice(chance) * planes[:, 3]
     asked = torch.stack([lessons.asked[:, 0], torch.zeros_like(lessons.asked[:, 1])], 1)
     return Lessons(planes, meant, lessons.part, asked, lessons.round + 1)

@@ -1,139 +1,244 @@
 """Train the network that finds shadows; run it again to go on where it stopped.
 
-    python models/shadow/render.py renders --count 500      # needs bpy, an hour on one core
-    python models/shadow/places.py places.npz
-    python models/shadow/learn.py renders places.npz --out run --steps 6000
+    python models/shadow/learn.py --out run --minutes 9  # on one GPU
+    python models/shadow/learn.py --out run --minutes 60 --plan small --scenes scenes  # on a CPU
 
-The weights for the package are ``run/shadow.safetensors``. One thread, fixed seeds.
+With ``--scenes`` staged pictures are those that ``models/stage/farm.py`` leaves there.
+The weights for the package are ``run/shadow.safetensors``.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import cv2
 import numpy as np
 import torch
-from casts import Lesson, Source, lesson, source
-from safetensors.torch import save_file
+from lots import Lot, lot
+from numpy.typing import NDArray
+from pool import STAGED, Pool, described
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
-from unet import Network, folded
+from unet import Network, folded, unfold
 
-BATCH = 16
-RATE = 2.5e-3
-BLOCK = 250  # steps that share their lessons, and from checkpoint to checkpoint
-LESSONS = 1000  # of a block: to make one takes as long as to learn from it thrice
-KEPT = 0.998  # of the mean weights, a step
+RATE, WARM = 1.2e-3, 100  # the highest rate, and steps up to it
+KEPT = 0.9985  # of the mean weights, a step
+SAVED = 60.0  # seconds from checkpoint to checkpoint
+SHOWN = 25  # steps to a line
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``batch`` lessons a step, of ``most`` staged pictures and ``flat`` flat ones of ``side`` px;
+    ``first`` staged ones before the first step, and new ones at each ``every``-th: ``fresh``, or
+    those that were made ahead meanwhile.
+    """
+
+    batch: int
+    side: int
+    most: int
+    flat: int
+    first: int
+    fresh: int
+    every: int
+
+
+PLANS = {
+    "full": Plan(96, 256, 12_000, 1024, 512, 16, 2),
+    "small": Plan(24, 256, 6000, 128, 64, 8, 25),
+    "toy": Plan(4, 64, 32, 8, 4, 1, 3),
+}
 
 
 @click.command(help=__doc__)
-@click.argument("renders", type=click.Path(exists=True, path_type=Path))
-@click.argument("places", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", default="run", type=click.Path(path_type=Path), show_default=True)
-@click.option("--steps", default=6000, show_default=True)
-def main(renders: Path, places: Path, out: Path, steps: int) -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    torch.manual_seed(0)
+@click.option("--minutes", default=9.0, show_default=True, help="From the first run's start.")
+@click.option("--plan", "name", default="full", type=click.Choice(list(PLANS)), show_default=True)
+@click.option("--workers", default=5, show_default=True, help="Processes that think of scenes.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--scenes", type=click.Path(exists=True, path_type=Path), help="Staged ahead.")
+@click.option(
+    "--start", type=click.Path(exists=True, path_type=Path), help="Weights to begin with."
+)
+@click.option("--pause", default=0.0, help="Leave the GPU to others so many times a step's length.")
+@click.option("--sheet", default=0, help="Make no run but OUT/lessons.png, with so many lessons.")
+def main(
+    out: Path, minutes: float, name: str, workers: int, seed: int, scenes: Path | None,
+    start: Path | None, pause: float, sheet: int,
+) -> None:  # fmt: skip
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = True
     out.mkdir(parents=True, exist_ok=True)
-    train(source(renders, places), out, steps, steps)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    run = Run(PLANS[name], out, seed, device, workers, scenes, start)
+    if sheet:
+        cv2.imwrite(str(out / "lessons.png"), pictured(run.lessons(sheet)))
+    else:
+        run.learn(60 * minutes, pause)
 
 
-def train(source: Source, out: Path, steps: int, stop: int) -> None:
-    """The steps up to ``stop`` of a run of ``steps``, a multiple of ``BLOCK``."""
-    network, mean = Network().to(memory_format=torch.channels_last), Network()
-    mean.load_state_dict(network.state_dict())
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1)
-    parts = {"network": network, "mean": mean, "optimizer": optimizer, "schedule": schedule}
-    first = resumed(out / "checkpoint.pt", parts)
-    for number in range(first // BLOCK, stop // BLOCK):
-        start, losses = time.time(), []
-        lessons = block(source, number)
-        for step in range(number * BLOCK, (number + 1) * BLOCK):
-            loss = asked(network, drawn(lessons, np.random.default_rng(step)))
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            follow(mean, network, min(KEPT, step / (step + 20)))
-            losses.append(loss.item())
-        keep(out, step + 1, parts)
-        click.echo(f"{step + 1} loss {np.mean(losses):.4f} {time.time() - start:.0f} s")
+class Run:
+    """Network, mean of its weights and optimiser, ``spent`` seconds from the start."""
+
+    def __init__(
+        self, plan: Plan, out: Path, seed: int, device: str, workers: int,
+        scenes: Path | None = None, start: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._start = time.monotonic()
+        self.plan, self.out, self.device = plan, out, device
+        self.step, self.before = 0, 0.0
+        self.network = Network().to(device).to(memory_format=torch.channels_last)
+        self.mean = Network().to(device)
+        self.mean.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), RATE, weight_decay=0.03, fused=device == "cuda"
+        )
+        self._resume()
+        seed = seed * 1_000_003 + self.step
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self._scenes, self._known = scenes, set[str]()
+        self._ahead = None if scenes else described(seed, plan.fresh, workers)
+        self.pool = Pool(plan.most, plan.flat, STAGED if scenes else plan.side, device)
+        self.pool.flatten(seed, 32)
+        while self.pool.filled < plan.first:
+            before = self.pool.filled
+            self._stage()
+            if self.pool.filled == before:
+                time.sleep(1)  # for the farm
+        if start and not self.step:
+            self._begin(start)
+        click.echo(f"{self.pool.filled} pictures staged after {self.spent():.0f} s")
+
+    def spent(self) -> float:
+        return self.before + time.monotonic() - self._start
+
+    def lessons(self, count: int) -> Lot:
+        return lot(self.pool, count, self.generator)
+
+    def learn(self, seconds: float, pause: float = 0.0) -> None:
+        losses: list[Tensor] = []
+        saved = self.spent()
+        while self.spent() < seconds:
+            start = time.monotonic()
+            if self.step % self.plan.every == 0:
+                self._stage()
+            losses.append(self._advance(rated(self.step, self.spent() / seconds)))
+            if pause:
+                losses[-1].sum().item()  # waits for the device
+                time.sleep(pause * (time.monotonic() - start))
+            if len(losses) == SHOWN:
+                self._tell(losses)
+                losses = []
+            if self.spent() - saved > SAVED:
+                self.keep()
+                saved = self.spent()
+        self.keep()
+
+    def _stage(self) -> None:
+        """Newer pictures for the pool."""
+        if self._ahead:
+            self.pool.add(next(self._ahead))
+        elif self._scenes:
+            self.pool.read(self._scenes, self._known)
+
+    def _advance(self, rate: float) -> Tensor:
+        """One step; the parts of its loss, (4,)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        parts = asked(self.network, self.lessons(self.plan.batch))
+        self.optimizer.zero_grad()
+        parts[0].backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        follow(self.mean, self.network, min(KEPT, self.step / (self.step + 20)))
+        self.step += 1
+        return parts.detach()
+
+    def _tell(self, losses: list[Tensor]) -> None:
+        names = ("loss", "pixels", "overlap", "whole")
+        means = torch.stack(losses).mean(0).tolist()
+        told = "  ".join(f"{name} {value:.4f}" for name, value in zip(names, means, strict=True))
+        click.echo(f"step {self.step}  {self.spent():.0f} s  {self.pool.filled} pictures  {told}")
+
+    def _resume(self) -> None:
+        path = self.out / "checkpoint.pt"
+        if path.exists():
+            kept = torch.load(path, weights_only=True, map_location=self.device)
+            self.step, self.before = kept.pop("step"), kept.pop("spent")
+            for name, state in kept.items():
+                getattr(self, name).load_state_dict(state)
+
+    def _begin(self, path: Path) -> None:
+        """Start from weights that ``keep`` left."""
+        weights = {name: w.to(self.device) for name, w in load_file(path).items()}
+        unfold(self.network, weights, self.lessons(64).planes)
+        self.mean.load_state_dict(self.network.state_dict())
+
+    def keep(self) -> None:
+        """Checkpoint and weights for the package, whole or not at all."""
+        states = {n: getattr(self, n).state_dict() for n in ("network", "mean", "optimizer")}
+        torch.save({"step": self.step, "spent": self.spent(), **states}, self.out / "part")
+        (self.out / "part").replace(self.out / "checkpoint.pt")
+        save_file({n: w.cpu() for n, w in folded(self.mean).items()}, self.out / "part")
+        (self.out / "part").replace(self.out / "shadow.safetensors")
 
 
-def block(source: Source, number: int) -> list[Lesson]:
-    """The lessons of a block of steps, at half precision."""
-    made = []
-    for i in range(LESSONS):
-        one = lesson(source, np.random.default_rng((number, i)))
-        planes, shadow, asked = (a.astype(np.float16) for a in (one.planes, one.shadow, one.asked))
-        made.append(Lesson(planes, shadow, asked, one.cast))
-    return made
+def rated(step: int, share: float) -> float:
+    """The rate at a step, when that share of the time is over: it falls to 0 as a cosine."""
+    return RATE * min(1, (step + 1) / WARM) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
-def drawn(lessons: list[Lesson], dice: np.random.Generator) -> list[Lesson]:
-    """Some of them, of other contrast, every second one mirrored."""
-    made = []
-    for one in (lessons[dice.integers(len(lessons))] for _ in range(BATCH)):
-        planes, shadow, asked = (a.astype(np.float32) for a in (one.planes, one.shadow, one.asked))
-        planes[[0, 3, 4]] *= np.float32(dice.uniform(0.8, 1.2))
-        planes[1:3] *= np.float32(dice.uniform(0.6, 1.3))
-        if dice.random() < 0.5:
-            planes, shadow, asked = (np.flip(a, -1).copy() for a in (planes, shadow, asked))
-            planes[7] *= -1
-        made.append(Lesson(planes, shadow, asked, one.cast))
-    return made
-
-
-def asked(network: Network, lessons: list[Lesson]) -> Tensor:
-    """Four times the cross entropy of the pixels, one less their Dice coefficient, and a little
-    of the cross entropy of there being a shadow.
+def asked(network: Network, lessons: Lot) -> Tensor:
+    """Four times the cross entropy of the pixels, one less their Dice coefficient, and half the
+    cross entropy of there being a shadow: together, then each.
     """
-    planes, shadow, weight = (
-        torch.from_numpy(np.stack([getattr(one, name) for one in lessons]))
-        for name in ("planes", "shadow", "asked")
-    )
-    cast = torch.tensor([one.cast for one in lessons])
-    with torch.autocast("cpu", torch.bfloat16):
-        logits, there = network(planes.contiguous(memory_format=torch.channels_last))
+    shown = lessons.planes.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(lessons.planes.device.type, torch.bfloat16):
+        logits, there = network(shown)
     logits, there = logits.float(), there.float()
-    cross = functional.binary_cross_entropy_with_logits(logits, shadow, reduction="none")
-    cross = (cross * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)
+    cross = functional.binary_cross_entropy_with_logits(logits, lessons.effect, reduction="none")
+    weight = lessons.asked
+    pixels = ((cross * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)).mean()
     likely = logits.sigmoid() * weight
-    both, either = (likely * shadow).sum((1, 2)), (likely + shadow).sum((1, 2))
-    dice = (1 - (2 * both + 20) / (either + 20)) * (shadow.sum((1, 2)) > 10)
-    known = ~cast.isnan()
-    sure = functional.binary_cross_entropy_with_logits(there[known], cast[known])
-    return 4 * cross.mean() + dice.mean() + 0.5 * sure
+    both = (likely * lessons.effect).sum((1, 2))
+    either = (likely + lessons.effect).sum((1, 2))
+    some = (lessons.effect.sum((1, 2)) > 15).float()
+    overlap = ((1 - (2 * both + 20) / (either + 20)) * some).sum() / some.sum().clamp(min=1)
+    whole = functional.binary_cross_entropy_with_logits(there, lessons.cast, reduction="none")
+    whole = (whole * lessons.sure).sum() / lessons.sure.sum().clamp(min=1)
+    return torch.stack([4 * pixels + overlap + 0.5 * whole, pixels, overlap, whole])
 
 
 @torch.no_grad()
 def follow(mean: Network, network: Network, kept: float) -> None:
-    for old, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
-        old.copy_(torch.lerp(new, old, kept) if old.is_floating_point() else new)
+    old, new = mean.state_dict(), network.state_dict()
+    floats = [name for name, value in old.items() if value.is_floating_point()]
+    torch._foreach_lerp_([old[n] for n in floats], [new[n] for n in floats], 1 - kept)
 
 
-def resumed(path: Path, parts: dict[str, object]) -> int:
-    """The step to go on with."""
-    if not path.exists():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(kept[name])
-    return int(kept["step"])
-
-
-def keep(out: Path, step: int, parts: dict[str, object]) -> None:
-    states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"step": step, **states}, out / "checkpoint.part")
-    (out / "checkpoint.part").replace(out / "checkpoint.pt")
-    save_file(folded(parts["mean"]), out / "shadow.part")
-    (out / "shadow.part").replace(out / "shadow.safetensors")
+def pictured(lessons: Lot) -> NDArray[np.uint8]:
+    """Photo, mask and truth of each, and what was not asked, (h, w, 3) BGR."""
+    light, red, blue = lessons.planes[:, :3].unbind(1)
+    green = light - (red + blue) / 3
+    colour = torch.stack([blue + green, green, red + green], -1)
+    warm = (colour - 1.2).exp().clamp(0, 1) ** (1 / 2.2)
+    share, within = lessons.planes[:, 5, ..., None], lessons.planes[:, 6]
+    warm = warm * within[..., None]
+    marked = warm * (1 - 0.5 * share)
+    marked[..., 1] += 0.5 * share[..., 0]
+    truth = torch.stack([lessons.asked * 0.2, within * 0.1, lessons.effect], -1)
+    rows = torch.cat([warm, marked, truth], 2)
+    said = (rows.clamp(0, 1) * 255).byte().cpu().numpy()
+    for one, cast, sure in zip(said, lessons.cast.tolist(), lessons.sure.tolist(), strict=True):
+        cv2.putText(one, f"{cast:.0f}" if sure else "?", (4, 20), 0, 0.6, (0, 255, 255), 1)
+    said = said[: len(said) // 3 * 3]
+    return np.vstack([np.hstack(list(said[i : i + 3])) for i in range(0, len(said), 3)])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Objects at clicks and in boxes, without weights.
+"""Objects at clicks and in boxes, without downloads.
 
-At a click, many guesses on superpixels are judged by their boundary and by how the click lies
-in them (``regions``); in a box, the first guess is its ellipse. The guess is then cut out pixel
-by pixel in a window round it (``walker``), and its edge is followed at full resolution.
+A small network says about what is meant (``clicked``). At a click, many guesses on superpixels are
+judged by that, by their boundary and by how the click lies in them (``regions``); in a box, the
+first guess is its ellipse. The guess is then cut out pixel by pixel in a window round it
+(``walker``), and its edge is followed at full resolution.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import cv2
 import numpy as np
 
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
+from . import clicked
+from .click_network import Floats, shipped
+from .clicked import Answer
 from .enlarge import enlarged
 from .hierarchy import trees
 from .prompts import Target, accept, components, targets
-from .proposals import Regions, Seed
-from .regions import best, corrected
+from .proposals import Seed
+from .regions import Candidates, candidates, corrected, likeliest
 from .superpixels import Graph, graph
 from .walker import box_odds, shape_odds, walk
 
@@ -28,6 +32,8 @@ ROOM = 0.4  # round a guess, on each side, of its longer side
 SMALL = 0.2  # a guess below this share of the photo is made again, closer
 MARGIN = 0.25  # round a box
 FAR = -4.0  # log odds by place from which a pixel is not of the object
+NEAR = 2.0  # the network's log odds count up to so much
+TOLD, TOLD_BOX = 0.5, 1.0  # times them, beside those by place
 BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
 
 
@@ -54,33 +60,37 @@ class GrabCutDetector:
 
 def _find(image: Image, target: Target) -> Bits:
     """The object: guessed round the box or in the whole photo, then cut out in a window."""
-    size = image.shape[:2]
+    size = image.shape[0], image.shape[1]
+    network = shipped()
+    answer = clicked.find(image, target, network) if network else None
     if target.box:
         view = _View(image, _round(target.box, MARGIN, size), CLOSE)
-        cut = _in_box(view, target)
+        cut = _in_box(view, target, answer)
     else:
-        wide, guess = _searched(image, target, Box(0, 0, size[1], size[0]))
+        wide, guess = _searched(image, target, answer, Box(0, 0, size[1], size[0]))
         view = _View(image, _round(wide.around(guess), ROOM, size), CLOSE)
-        cut = _shaped(view, view.seen(wide, guess), target)
+        cut = _shaped(view, view.seen(wide, guess), target, answer)
     bits = np.zeros(size, np.bool_)
     bits[view.window.slices] = enlarged(image[view.window.slices], cut)
     return _true_to(bits, target)
 
 
-def _searched(image: Image, target: Target, window: Box, looks: int = 3) -> tuple[_View, Bits]:
+def _searched(
+    image: Image, target: Target, answer: Answer | None, window: Box, looks: int = 3
+) -> tuple[_View, Bits]:
     """A guess at the object, and the view that it was made in: closer and closer, if small."""
     view = _View(image, window, WIDE)
-    guess = _clicked(view, target)
+    guess = _clicked(view, target, answer)
     found = view.around(guess)
     closer = _round(found, 2 * ROOM, image.shape[:2])
     small = max(found.width, found.height) < SMALL * max(window.width, window.height)
     if looks > 1 and small and all(map(closer.holds, target.include)):
-        return _searched(image, target, closer, looks - 1)
+        return _searched(image, target, answer, closer, looks - 1)
     return view, guess
 
 
-def _round(box: Box, share: float, size: tuple[int, int]) -> Box:
-    return box.grown(8 + round(share * max(box.width, box.height)), size)
+def _round(box: Box, share: float, size: tuple[int, ...]) -> Box:
+    return box.grown(8 + round(share * max(box.width, box.height)), (size[0], size[1]))
 
 
 class _View:
@@ -130,7 +140,7 @@ class _View:
     def _at(self, point: Point) -> Point:
         x = int((point[0] - self.window.x0) / self.step[0])
         y = int((point[1] - self.window.y0) / self.step[1])
-        return min(x, self.size[0] - 1), min(y, self.size[1] - 1)
+        return min(max(x, 0), self.size[0] - 1), min(max(y, 0), self.size[1] - 1)
 
     def _box(self, box: Box) -> Box:
         x0, y0 = self._at((box.x0, box.y0))
@@ -138,12 +148,22 @@ class _View:
         return Box(x0, y0, x1 + 1, y1 + 1)
 
 
-def _clicked(view: _View, target: Target) -> Bits:
+def _clicked(view: _View, target: Target, answer: Answer | None) -> Bits:
     """The most likely object at the first click, then corrected by the other clicks, in turn."""
     local = view.local(target)
     picture = view.small.tobytes(), view.small.shape[:2]
-    region = _first(*picture, local.include[0], BIAS[target.granularity])
-    return _corrected(_pieces(*picture), region, local)
+    pieces, found = _pieces(*picture), _first(*picture, local.include[0])
+    region = likeliest(pieces, found, BIAS[target.granularity], _known(pieces, view, answer))
+    return _corrected(pieces, region, local)
+
+
+def _known(pieces: Graph, view: _View, answer: Answer | None) -> Floats | None:
+    """How many pixels of each superpixel the network takes for the object, (K,)."""
+    if answer is None:
+        return None
+    share = answer.likely(view.window, view.small.shape[:2])
+    mass = np.bincount(pieces.labels.ravel(), share.ravel(), len(pieces.area))
+    return mass.astype(np.float32)
 
 
 # The last few are kept: the next click on a photo needs the same ones.
@@ -153,10 +173,10 @@ def _pieces(data: bytes, size: tuple[int, int]) -> Graph:
 
 
 @lru_cache(maxsize=16)
-def _first(data: bytes, size: tuple[int, int], point: Point, bias: float) -> Regions:
+def _first(data: bytes, size: tuple[int, int], point: Point) -> Candidates:
     pieces = _pieces(data, size)
     x, y = point
-    return best(pieces, Seed(int(pieces.labels[y, x]), point), bias)
+    return candidates(pieces, Seed(int(pieces.labels[y, x]), point))
 
 
 def _corrected(pieces: Graph, region: Bits, local: Target) -> Bits:
@@ -169,21 +189,22 @@ def _corrected(pieces: Graph, region: Bits, local: Target) -> Bits:
     return bits
 
 
-def _in_box(view: _View, target: Target) -> Bits:
+def _in_box(view: _View, target: Target, answer: Answer | None) -> Bits:
     """The object that fills the box, then corrected by clicks."""
     local = view.local(target)
     box = local.box or Box(0, 0, *view.size)
     outside = np.ones(view.small.shape[:2], np.bool_)
     outside[box.slices] = False
-    cut = walk(view.small, box_odds(outside.shape, box), outside, local.include, local.exclude)
+    odds = box_odds(outside.shape, box) + TOLD_BOX * _odds(view, answer)
+    cut = walk(view.small, odds, outside, local.include, local.exclude)
     if not (local.include or local.exclude):
         return cut
     pieces = _pieces(view.small.tobytes(), outside.shape)
     share = np.bincount(pieces.labels.ravel(), cut.ravel(), len(pieces.area)) / pieces.area
-    return _shaped(view, _corrected(pieces, share > 0.5, local) & ~outside, target)
+    return _shaped(view, _corrected(pieces, share > 0.5, local) & ~outside, target, answer)
 
 
-def _shaped(view: _View, guess: Bits, target: Target) -> Bits:
+def _shaped(view: _View, guess: Bits, target: Target, answer: Answer | None) -> Bits:
     """The object that a guess is about."""
     local, odds = view.local(target), shape_odds(guess)
     outside = odds <= FAR
@@ -191,7 +212,18 @@ def _shaped(view: _View, guess: Bits, target: Target) -> Bits:
         inside = np.zeros_like(outside)
         inside[local.box.slices] = True
         outside |= ~inside
+    odds = odds + TOLD * _odds(view, answer)
     return walk(view.small, odds, outside, local.include, local.exclude)
+
+
+def _odds(view: _View, answer: Answer | None) -> Floats | float:
+    """What the network says of each pixel of a view, in log odds; nothing where it did not look."""
+    if answer is None:
+        return 0.0
+    size = view.small.shape[:2]
+    odds = np.clip(answer.odds(view.window, size), -NEAR, NEAR)
+    odds[answer.unseen(view.window, size)] = 0
+    return odds
 
 
 def _true_to(bits: Bits, target: Target) -> Bits:

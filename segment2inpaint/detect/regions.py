@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -13,22 +15,42 @@ from .superpixels import Graph
 ALIKE = 0.95  # regions that overlap more are one
 RASTER = 4  # px: shapes are judged on a raster this coarse
 CENTRAL, MODEST = 3.0, 0.3  # a correction is central at its click, and rather small
+KNOWN = 1.0  # weight of the overlap with what is known already
 LEAST, MOST = 0.001, 0.6  # of the picture: other regions are not looked at
 
 
-def best(graph: Graph, seed: Seed, bias: float = 0.0) -> Regions:
-    """The (K,) region that is most likely the object.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Regions (N, K) that hold a click, and how much each looks like an object, (N,)."""
 
-    ``bias`` prefers large regions (above 0) or small ones.
-    """
+    regions: Regions
+    quality: Floats
+
+
+def candidates(graph: Graph, seed: Seed) -> Candidates:
+    """All that may be the object at a click."""
     found = [*(cuts(graph, seed, weight) for weight in (0.3, 1.0)), nested(graph, seed.start)]
     guesses = distinct(graph, _valid(graph, seed, np.concatenate(found)))
     settled = _valid(graph, seed, polish(graph, seed, guesses, rounds=1), drop=False)
     fixed = np.tile(overlap(graph, guesses, settled), 2)
     every = np.concatenate([guesses, settled])
-    score = quality(graph, seed, every, fixed)
-    score += bias * np.log(every @ graph.area / graph.area.sum() + 1e-9)
-    chosen: Regions = every[int(np.argmax(score))]
+    return Candidates(every, quality(graph, seed, every, fixed))
+
+
+def likeliest(
+    graph: Graph, found: Candidates, bias: float = 0.0, known: Floats | None = None
+) -> Regions:
+    """The (K,) region that is most likely the object.
+
+    ``bias`` prefers large regions (above 0) or small ones. ``known`` (K,): pixels of each
+    superpixel that are taken for the object already.
+    """
+    area = found.regions @ graph.area
+    score = found.quality + bias * np.log(area / graph.area.sum() + 1e-9)
+    if known is not None:
+        both = found.regions @ known
+        score = score + KNOWN * both / (area + known.sum() - both)
+    chosen: Regions = found.regions[int(np.argmax(score))]
     return chosen
 
 

@@ -80,6 +80,7 @@ def walk(
         off[outside] = SURE
         for x, y in include:
             _round(on, (x, y))
+            _round(off, (x, y), 0)
         for x, y in exclude:
             _round(off, (x, y))
             _round(on, (x, y), 0)

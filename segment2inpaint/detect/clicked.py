@@ -1,0 +1,220 @@
+"""What the click network is shown and asked, and where it answers.
+
+It looks at the whole photo, or round the box, and then again closer at what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..types import Bits, Box, Image, Point, box_of
+from .click_network import PLANES, SIDE, Floats
+from .prompts import Target, components
+
+Network = Callable[[Floats], Floats]
+
+MEAN, DEVIATION = 0.45, 0.25  # of the colours, as the network learnt them
+DISC = 3  # px of the frame: radius of the disc round a click
+LOOKS = 2  # at most, at a click: the second closer at what was found
+AROUND, AROUND_BOX = 0.6, 0.25  # what is shown beside it, and beside a box: of its longer side
+SAME = 0.95  # a window that overlaps the last one so much (IoU) is not looked at
+LEAST = 48  # px: long side of the closest window
+OBJECT, PART = 0, 1  # channels of an answer
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A window of the photo, ``size`` (h, w) px large in the top left corner of the frame."""
+
+    window: Box
+    size: tuple[int, int]
+
+    def at(self, point: Point) -> Point:
+        """The pixel of the frame that shows a pixel of the photo in the window."""
+        x = int((point[0] - self.window.x0 + 0.5) * self.size[1] / self.window.width)
+        y = int((point[1] - self.window.y0 + 0.5) * self.size[0] / self.window.height)
+        return min(x, self.size[1] - 1), min(y, self.size[0] - 1)
+
+    def box(self, box: Box) -> Box:
+        """At least a pixel of the frame, for what of the box lies in the window."""
+        x0, x1 = self._span(box.x0 - self.window.x0, box.x1 - self.window.x0, 1)
+        y0, y1 = self._span(box.y0 - self.window.y0, box.y1 - self.window.y0, 0)
+        return Box(x0, y0, x1, y1)
+
+    def _span(self, low: int, high: int, axis: int) -> tuple[int, int]:
+        length = self.size[axis]
+        scale = length / (self.window.height, self.window.width)[axis]
+        start = min(max(round(low * scale), 0), length - 1)
+        return start, min(max(round(high * scale), start + 1), length)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Logits (2, SIDE / 2, SIDE / 2) that each place in a frame is of the object, of the part.
+
+    ``channel`` is the one that was asked for.
+    """
+
+    frame: Frame
+    logits: Floats
+    channel: int = OBJECT
+
+    def shown(self, values: Floats, window: Box, size: tuple[int, int]) -> Floats:
+        """Values (SIDE / 2, SIDE / 2) of this frame, as (h, w) over a window of the photo."""
+        rows = []
+        for axis in (1, 0):
+            own, other = (_spans(box)[axis] for box in (self.frame.window, window))
+            scale = self.frame.size[axis] / (own[1] * 2)  # of the answer, to a px of the photo
+            step = scale * other[1] / size[axis]
+            rows.append((step, scale * (other[0] - own[0]) + 0.5 * step - 0.5))
+        back = np.array([[rows[0][0], 0, rows[0][1]], [0, rows[1][0], rows[1][1]]], np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        shown: Floats = cv2.warpAffine(
+            values, back, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return shown
+
+    def odds(self, window: Box, size: tuple[int, int]) -> Floats:
+        """Log odds of what was asked for, as (h, w) over a window of the photo."""
+        return self.shown(self.logits[self.channel], window, size)
+
+    def likely(self, window: Box, size: tuple[int, int]) -> Floats:
+        """The chance of each place, likewise; 0 where it did not look."""
+        share = 1 / (1 + np.exp(-np.clip(self.logits[self.channel], -40, 40)))
+        likely = self.shown(share, window, size)
+        likely[self.unseen(window, size)] = 0
+        return likely
+
+    def unseen(self, window: Box, size: tuple[int, int]) -> Bits:
+        """Which places of a window it did not look at, (h, w)."""
+        unseen = np.ones(size, np.bool_)
+        if self.frame.window.overlaps(window):
+            unseen[Frame(window, size).box(self.frame.window).slices] = False
+        return unseen
+
+    def found(self, target: Target) -> Box | None:
+        """The box in the photo round what is likely, with the clicks on it."""
+        own = self.frame
+        likely = self.odds(own.window, own.size) > 0
+        clicks = [own.at(p) for p in target.include if own.window.holds(p)]
+        held = components(likely, [(x, y) for x, y in clicks if likely[y, x]])
+        if not held.any():
+            return None
+        box = _unscaled(box_of(held), own)
+        for x, y in target.include:
+            box = box.union(Box(x, y, x + 1, y + 1))
+        return box
+
+
+def _spans(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Start and length, down and across."""
+    return (box.y0, box.height), (box.x0, box.width)
+
+
+def _unscaled(box: Box, frame: Frame) -> Box:
+    """A box in a frame, in the photo."""
+    across, down = frame.window.width / frame.size[1], frame.window.height / frame.size[0]
+    x0, y0 = frame.window.x0 + int(box.x0 * across), frame.window.y0 + int(box.y0 * down)
+    return Box(
+        x0,
+        y0,
+        max(x0 + 1, frame.window.x0 + round(box.x1 * across)),
+        max(y0 + 1, frame.window.y0 + round(box.y1 * down)),
+    )
+
+
+def framed(window: Box) -> Frame:
+    scale = SIDE / max(window.width, window.height)
+    height, width = (max(1, round(side * scale)) for side in (window.height, window.width))
+    return Frame(window, (height, width))
+
+
+def planes(image: Image, frame: Frame, target: Target, before: Answer | None = None) -> Floats:
+    """What the network sees of a window, (PLANES, SIDE, SIDE).
+
+    Red, green, blue; the photo (0 beyond it); discs round clicks on the object, and beside it;
+    the box; how likely the answer ``before`` held each pixel. Clicks elsewhere are left out.
+    """
+    height, width = frame.size
+    seen = np.zeros((PLANES, SIDE, SIDE), np.float32)
+    part = image[frame.window.slices]
+    way = cv2.INTER_AREA if max(part.shape[:2]) > SIDE else cv2.INTER_LINEAR
+    small = cv2.resize(part, (width, height), interpolation=way).astype(np.float32)
+    seen[:3, :height, :width] = ((small / 255 - MEAN) / DEVIATION).transpose(2, 0, 1)
+    seen[3, :height, :width] = 1
+    for plane, points in (4, target.include), (5, target.exclude):
+        for point in filter(frame.window.holds, points):
+            _disc(seen[plane], frame.at(point))
+    if target.box is not None:
+        seen[6][frame.box(target.box).slices] = 1
+    if before is not None:
+        seen[7, :height, :width] = before.likely(frame.window, frame.size)
+    return seen
+
+
+def _disc(plane: Floats, at: Point) -> None:
+    """A filled disc, cut off at the frame."""
+    x, y = at
+    across, down = np.arange(SIDE) - x, np.arange(SIDE) - y
+    plane[across**2 + down[:, None] ** 2 <= DISC**2] = 1
+
+
+def find(image: Image, target: Target, network: Network) -> Answer:
+    """The answer in the last window that was looked at: round the box; or in the whole photo,
+    then closer.
+    """
+    size = image.shape[0], image.shape[1]
+    if target.box:
+        return _looked(image, framed(around(target.box, AROUND_BOX, size)), target, network)
+    window = Box(0, 0, size[1], size[0])
+    answer = _looked(image, framed(window), target, network)
+    for _ in range(1, LOOKS):
+        found = answer.found(target)
+        closer = around(found, AROUND, size) if found else window
+        if _alike(closer, window) > SAME:
+            break
+        window = closer
+        answer = _looked(image, framed(window), target, network, answer)
+    return answer
+
+
+def _looked(
+    image: Image, frame: Frame, target: Target, network: Network, before: Answer | None = None
+) -> Answer:
+    """The answer in one window: the mean of what the network says of it and of its mirror image."""
+    seen = planes(image, frame, target, before)
+    width = frame.size[1]
+    turned = np.zeros_like(seen)
+    turned[:, :, :width] = seen[:, :, :width][:, :, ::-1]
+    back = np.array([[-1, 0, width / 2 - 1], [0, 1, 0]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    mirrored = [
+        cv2.warpAffine(p, back, p.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        for p in network(turned)
+    ]
+    mean: Floats = (network(seen) + np.stack(mirrored)) / 2
+    return Answer(frame, mean, PART if _means_part(target) else OBJECT)
+
+
+def _means_part(target: Target) -> bool:
+    alone = len(target.include) == 1 and not target.exclude and target.box is None
+    return alone and target.granularity == "part"
+
+
+def around(box: Box, share: float, size: tuple[int, int]) -> Box:
+    """A window round a box, with a share of its longer side on each side."""
+    longer = max(box.width, box.height)
+    room = max(8 + round(share * longer), (LEAST - longer + 1) // 2)
+    return box.grown(room, size)
+
+
+def _alike(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    both = max(width, 0) * max(height, 0)
+    return both / (one.width * one.height + other.width * other.height - both)

@@ -1,0 +1,415 @@
+"""What the click network is shown, where it looks, and that OpenCV runs it as torch does."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from segment2inpaint.detect import click_network, clicked, grabcut
+from segment2inpaint.detect.click_network import PLANES, SIDE, ClickNetwork, Floats
+from segment2inpaint.detect.clicked import Answer, Frame, framed, planes
+from segment2inpaint.detect.grabcut import GrabCutDetector
+from segment2inpaint.detect.prompts import Target
+from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
+
+torch.set_num_threads(1)  # cores are shared
+
+HALF = SIDE // 2
+
+
+def script(name: str, patch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of models/click, which is not on the path otherwise."""
+    path = Path(__file__).parent.parent / "models" / "click" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    patch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stirred(network: nn.Module) -> nn.Module:
+    """The network with all that begins as 0 or 1 made random."""
+    torch.manual_seed(0)
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean = torch.randn(part.num_features) / 5
+            part.running_var = torch.rand(part.num_features) + 0.5
+        if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
+            nn.init.uniform_(part.weight, 0.5, 1)
+            nn.init.normal_(part.bias, 0, 0.2)
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0, part.in_features**-0.5)
+    nn.init.normal_(network.get_parameter("place"))
+    return network.eval()
+
+
+def red(seen: Floats) -> Floats:
+    """A network that knows red things, and that their upper halves are parts."""
+    some = seen[:, ::2, ::2]
+    likely = np.where((some[0] - some[1] > 1) & (some[3] > 0), 6, -6)
+    rows = np.nonzero(likely > 0)[0]
+    part = np.where(np.arange(HALF)[:, None] < (rows.mean() if len(rows) else 0), likely, -6)
+    return np.stack([likely, part]).astype(np.float32)
+
+
+def blind(seen: Floats) -> Floats:
+    return np.full((2, HALF, HALF), -9, np.float32)
+
+
+def noise(seen: Floats) -> Floats:
+    return np.random.default_rng(int(seen[4:6].sum())).normal(0, 3, (2, HALF, HALF))
+
+
+def photo(height: int, width: int, *things: Box) -> tuple[Image, Bits]:
+    """Red things on green, and where they are."""
+    image = np.full((height, width, 3), (60, 130, 70), np.uint8)
+    bits = np.zeros((height, width), np.bool_)
+    for thing in things:
+        image[thing.slices], bits[thing.slices] = (220, 40, 30), True
+    return image, bits
+
+
+def score(found: Bits, truth: Bits) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+@pytest.fixture
+def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grabcut, "shipped", lambda: red)
+
+
+# --- the network ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
+    """A network of random weights, and its file."""
+    folder = tmp_path_factory.mktemp("click")
+    with pytest.MonkeyPatch.context() as patch:
+        module = script("clicknet", patch)
+        network = stirred(module.ClickNetwork(module.SIZES["small"]))
+        torch.save({"network": network.state_dict()}, folder / "run.pt")
+        words = [str(folder / "run.pt"), str(folder / "click.onnx")]
+        script("export", patch).main(words, standalone_mode=False)
+    return network, folder / "click.onnx"
+
+
+def test_opencv_runs_the_network_as_torch_does(made: tuple[nn.Module, Path]) -> None:
+    seen = torch.randn(1, PLANES, SIDE, SIDE)
+    seen[:, 4:] = (seen[:, 4:] > 1.5).float()
+    with torch.no_grad():
+        wanted = made[0](seen)[0].numpy()
+    found = ClickNetwork(made[1])(seen[0].numpy())
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=0.01 * float(wanted.std()))
+
+
+def test_threads_share_the_network(made: tuple[nn.Module, Path]) -> None:
+    network = ClickNetwork(made[1])
+    rng = np.random.default_rng(0)
+    seen = [rng.normal(0, 1, (PLANES, SIDE, SIDE)).astype(np.float32) for _ in range(3)]
+    wanted = [network(planes) for planes in seen]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(network, seen * 2))
+    assert all((a == b).all() for a, b in zip(found, wanted * 2, strict=True))
+
+
+def test_the_file_is_small_and_tells_nothing_of_its_maker(made: tuple[nn.Module, Path]) -> None:
+    data = made[1].read_bytes()
+    assert len(data) < 16_000_000
+    assert not [word for word in (b".py", b"site-packages", b"forward") if word in data]
+
+
+def test_the_shipped_file_is_that_of_the_network(made: tuple[nn.Module, Path]) -> None:
+    def weights(path: Path) -> dict[str, tuple[int, ...]]:
+        held = onnx.load(path).graph.initializer
+        return {w.name: tuple(w.dims) for w in held if w.name.endswith(".half")}
+
+    assert weights(click_network.WEIGHTS) == weights(made[1]) != {}
+
+
+def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person of several colours: no part of him alone."""
+    image = np.full((240, 320, 3), (120, 150, 90), np.uint8)
+    image = np.clip(image + np.random.default_rng(0).normal(0, 12, image.shape), 0, 255)
+    image = image.astype(np.uint8)
+    bits = np.zeros((240, 320), np.uint8)
+    for plane, colours in (
+        (image, ((40, 40, 160), (30, 30, 35), (200, 150, 120))), (bits, (1, 1, 1))
+    ):  # fmt: skip
+        cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
+        cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
+        cv2.circle(plane, (160, 72), 19, colours[2], -1)
+    network = click_network.shipped()
+    assert network is not None
+    answer = clicked.find(image, Target(((160, 120),)), network)
+    assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
+    (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
+    assert score(mask.bits, bits > 0) > 0.7
+
+
+def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("clicknet", monkeypatch)
+    network = module.ClickNetwork(module.SIZES["small"])
+    nn.init.constant_(network.said.weight, 1e6)
+    with pytest.raises(ValueError, match="half precision"):
+        script("export", monkeypatch).exported(network)
+
+
+def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
+    code = (
+        "import pathlib, sys, numpy as np;"
+        "from segment2inpaint.detect import click_network, grabcut;"
+        "from segment2inpaint.types import Points;"
+        f"click_network.WEIGHTS = pathlib.Path({str(made[1])!r});"
+        "assert click_network.shipped() is not None;"
+        "image = np.zeros((40, 60, 3), np.uint8);"
+        "grabcut.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_weights_there_is_no_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(click_network, "WEIGHTS", tmp_path / "none.onnx")
+    assert click_network.shipped.__wrapped__() is None
+
+
+# --- what it is shown -----------------------------------------------------------------------
+
+
+def test_the_planes_of_a_photo() -> None:
+    image = np.full((SIDE, 4 * SIDE, 3), (255, 51, 0), np.uint8)
+    target = Target(((600, 100),), ((0, 0), (639, 159)), Box(40, 80, 240, 120))
+    seen = planes(image, framed(Box(0, 0, 640, 160)), target)
+    assert seen.shape == (PLANES, SIDE, SIDE)
+    assert seen[:3, 39, 159] == pytest.approx([2.2, -1, -1.8])
+    assert not seen[:4, 40:].any()
+    assert (seen[3, :40] == 1).all()
+    assert seen[4].sum() == 29  # pixels in a disc of radius 3
+    y, x = np.nonzero(seen[4])
+    assert (x.mean(), y.mean()) == (150, 25)
+    assert seen[5, 0, 3] == seen[5, 39, 156] == 1
+    assert seen[5, 3, 3] == 0
+    assert box_of(seen[6] > 0) == (10, 20, 60, 30)
+    assert not seen[7].any()
+
+
+def test_clicks_outside_the_window_are_left_out() -> None:
+    frame = framed(Box(100, 100, 420, 180))
+    seen = planes(photo(400, 500)[0], frame, Target(((99, 120), (100, 100)), ((420, 120),)))
+    assert seen[4, 0, 0] == 1
+    assert seen[4].sum() == 11  # a quarter of a disc with its axes
+    assert not seen[5].any()
+
+
+def test_the_mask_so_far_is_bilinear() -> None:
+    logits = np.random.default_rng(0).normal(0, 2, (2, HALF, HALF)).astype(np.float32)
+    frame = framed(Box(0, 0, 500, 400))
+    seen = planes(photo(400, 500)[0], frame, Target(((9, 9),)), Answer(frame, logits))
+    likely = cv2.resize(1 / (1 + np.exp(-logits[0])), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    high = SIDE * 4 // 5
+    np.testing.assert_allclose(seen[7, :high], likely[:high], atol=1e-5)
+    assert not seen[7, high:].any()
+
+
+def test_the_mask_so_far_moves_with_the_window() -> None:
+    image, bits = photo(300, 400, Box(210, 120, 250, 150))
+    whole = framed(Box(0, 0, 400, 300))
+    answer = Answer(whole, red(planes(image, whole, Target())))
+    for window in (Box(190, 100, 270, 170), Box(0, 50, 330, 300)):
+        near = framed(window)
+        carried = planes(image, near, Target(), answer)[7, : near.size[0], : near.size[1]]
+        truth = cv2.resize(bits[window.slices].astype(np.float32), near.size[::-1])
+        assert score(carried > 0.5, truth > 0.5) > 0.85
+
+
+def test_nothing_is_known_where_it_did_not_look() -> None:
+    answer = Answer(framed(Box(0, 0, 100, 100)), np.full((2, HALF, HALF), 9, np.float32))
+    seen = planes(photo(100, 200)[0], framed(Box(0, 0, 200, 100)), Target(), answer)[7]
+    assert seen[:HALF, :HALF].min() > 0.99
+    assert not seen[:, HALF:].any()
+    apart = planes(photo(100, 200)[0], framed(Box(120, 0, 200, 100)), Target(), answer)[7]
+    assert not apart.any()
+
+
+# --- where it looks -------------------------------------------------------------------------
+
+
+def watching(network: clicked.Network) -> tuple[clicked.Network, list[Floats]]:
+    """The network, and what it is shown."""
+    looks: list[Floats] = []
+
+    def watched(seen: Floats) -> Floats:
+        looks.append(seen)
+        return network(seen)
+
+    return watched, looks
+
+
+def test_it_looks_closer_at_a_small_thing() -> None:
+    thing = Box(900, 700, 960, 730)
+    image, bits = photo(1500, 2000, thing)
+    watched, looks = watching(red)
+    answer = clicked.find(image, Target(((930, 715),)), watched)
+    assert [look[7].any() for look in looks] == [
+        False,
+        False,
+        True,
+        True,
+    ]  # each with its mirror image
+    assert answer.frame.window.width < 200
+    odds = answer.odds(Box(0, 0, 2000, 1500), (1500, 2000))
+    assert score(odds > 0, bits) > 0.9
+
+
+def test_it_looks_once_at_a_thing_that_fills_the_photo() -> None:
+    watched, looks = watching(red)
+    image = photo(300, 400, Box(40, 30, 360, 270))[0]
+    clicked.find(image, Target(((200, 150),)), watched)
+    assert len(looks) == 2
+
+
+def test_it_looks_once_where_it_finds_nothing() -> None:
+    watched, looks = watching(blind)
+    clicked.find(photo(300, 400)[0], Target(((200, 150),)), watched)
+    assert len(looks) == 2
+
+
+def test_the_window_of_a_box_is_round_it() -> None:
+    box = Box(100, 100, 200, 150)
+    answer = clicked.find(photo(400, 600, box)[0], Target(box=box), red)
+    assert answer.frame.window == (67, 67, 233, 183)
+
+
+def test_a_photo_and_its_mirror_image_get_the_same_answer() -> None:
+    ramp = np.linspace(-3, 3, HALF, dtype=np.float32)
+
+    def lopsided(seen: Floats) -> Floats:
+        return np.stack([seen[0, ::2, ::2] * ramp + ramp[::-1]] * 2)
+
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 9)
+    frame, target = framed(Box(0, 0, SIDE, SIDE)), Target(((60, 60),))
+    turned = np.ascontiguousarray(image[:, ::-1])
+    one, other = (clicked._looked(i, frame, target, lopsided).logits for i in (image, turned))
+    assert np.abs(one - other[:, :, ::-1]).mean() < 0.05 * one.std()
+
+
+def test_a_single_click_may_mean_a_part() -> None:
+    image = photo(100, 100, Box(20, 20, 80, 80))[0]
+    for target, channel in (
+        (Target(((50, 30),), granularity="part"), clicked.PART),
+        (Target(((50, 30),)), clicked.OBJECT),
+        (Target(((50, 30),), ((5, 5),), granularity="part"), clicked.OBJECT),
+        (Target(((50, 30),), box=Box(9, 9, 90, 90), granularity="part"), clicked.OBJECT),
+    ):
+        assert clicked.find(image, target, red).channel == channel
+
+
+@settings(max_examples=40)
+@given(
+    size=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    share=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+)
+def test_frames_hold_their_windows(
+    size: tuple[int, int], share: tuple[float, float, float, float]
+) -> None:
+    (y0, y1), (x0, x1) = (
+        sorted((int(a * (side - 1)), int(b * (side - 1))))
+        for side, a, b in zip(size, share[::2], share[1::2], strict=True)
+    )
+    window = Box(x0, y0, x1 + 1, y1 + 1)
+    frame = framed(window)
+    assert max(frame.size) == SIDE
+    for point in ((x0, y0), (x1, y1), (x0, y1)):
+        x, y = frame.at(point)
+        assert 0 <= x < frame.size[1]
+        assert 0 <= y < frame.size[0]
+    inner = frame.box(Box(x1, y1, x1 + 9, y1 + 9))
+    assert inner.width > 0
+    assert inner.height > 0
+    assert Box(0, 0, frame.size[1], frame.size[0]).union(inner) == (0, 0, *frame.size[::-1])
+    grown = clicked.around(window, 0.4, size)
+    assert grown.union(window) == grown
+
+
+# --- in the detector ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("knows_red")
+def test_a_click_and_a_box() -> None:
+    thing = Box(300, 200, 420, 290)
+    image, bits = photo(480, 640, thing)
+    before = image.copy()
+    for prompt in (Points(((360, 240),)), thing.grown(4, bits.shape)):
+        (mask,) = GrabCutDetector().detect(image, [prompt])
+        assert score(mask.bits, bits) > 0.95
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.usefixtures("knows_red")
+def test_only_the_thing_that_is_clicked() -> None:
+    image, _ = photo(300, 500, Box(50, 50, 150, 150), Box(300, 100, 400, 200))
+    (mask,) = GrabCutDetector().detect(image, [Points(((340, 150),))])
+    assert score(mask.bits, photo(300, 500, Box(300, 100, 400, 200))[1]) > 0.95
+
+
+def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grabcut, "shipped", lambda: blind)
+    thing = Box(100, 60, 160, 120)
+    image, bits = photo(200, 260, thing)
+    for prompt in (Points(((130, 90),)), thing.grown(4, bits.shape)):
+        (mask,) = GrabCutDetector().detect(image, [prompt])
+        assert score(mask.bits, bits) > 0.9
+
+
+@pytest.mark.parametrize("known", [red, blind, noise])
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 2000), (2000, 5), (37, 41)])
+@pytest.mark.filterwarnings("error::RuntimeWarning:segment2inpaint")
+def test_odd_photos_and_clicks_on_the_border(
+    size: tuple[int, int], known: clicked.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grabcut, "shipped", lambda: known)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    corner = size[1] - 1, size[0] - 1
+    for point in ((0, 0), corner):
+        (mask,) = GrabCutDetector().detect(image, [Points((point,))])
+        assert mask.bits.shape == size
+        assert mask.bits[point[1], point[0]]
+    for box in (Box(0, 0, size[1], size[0]), Box(-50, -50, 5000, 5000), Box(0, 0, 1, 1)):
+        for mask in GrabCutDetector().detect(image, [box]):
+            assert mask.bits.shape == size
+
+
+def test_two_hundred_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grabcut, "shipped", lambda: noise)
+    rng = np.random.default_rng(0)
+    places = rng.permutation(60 * 80)[:200]
+    points: list[Point] = [(int(p % 80), int(p // 80)) for p in places]
+    image = rng.integers(0, 256, (60, 80, 3), np.uint8)
+    prompt = Points(tuple(points[:100]), tuple(points[100:]))
+    (mask,) = GrabCutDetector().detect(image, [prompt])
+    assert all(mask.bits[y, x] for x, y in prompt.include)
+    assert not any(mask.bits[y, x] for x, y in prompt.exclude)
+
+
+def test_a_frame_is_a_value() -> None:
+    assert framed(Box(0, 0, 640, 480)) == Frame(Box(0, 0, 640, 480), (SIDE * 3 // 4, SIDE))
