@@ -93,7 +93,10 @@ def networks(pipe: Any) -> dict[str, torch.nn.Module]:
 
 
 def same(one: Diffusion, other: Diffusion) -> bool:
-    """Of one class, with the same weights, and painting the same pixels."""
+    """Of one class, with the same weights, and painting the same pixels.
+
+    One level apart counts as the same: some processors round by where in memory a weight lies.
+    """
     ours, theirs = networks(one._pipe), networks(other._pipe)
     assert type(one._pipe) is type(other._pipe)
     assert ours.keys() == theirs.keys()
@@ -101,7 +104,8 @@ def same(one: Diffusion, other: Diffusion) -> bool:
         weights, own = network.state_dict(), ours[name].state_dict()
         assert weights.keys() == own.keys()
         assert [n for n in weights if not torch.equal(weights[n], own[n])] == []
-    return np.array_equal(one.inpaint([crop()], FILL)[0], other.inpaint([crop()], FILL)[0])
+    painted = [d.inpaint([crop()], FILL)[0].astype(int) for d in (one, other)]
+    return int(np.abs(painted[0] - painted[1]).max()) <= 1
 
 
 def largest(pipe: Any) -> str:

@@ -154,5 +154,6 @@ def shape_odds(region: Bits) -> Floats:
     guess = region.astype(np.uint8)
     inside = cv2.distanceTransform(guess, cv2.DIST_L2, 3)
     depth = inside - cv2.distanceTransform(1 - guess, cv2.DIST_L2, 3)
+    depth = np.clip(depth, -1e6, 1e6)  # OpenCV's distance from nothing is as large as floats go
     odds: Floats = np.clip(8 * depth / np.sqrt(max(int(region.sum()), 1)), -4, 2)
     return odds
