@@ -184,7 +184,8 @@ def test_cancel_and_reload(server: str, browser: Any) -> None:
         found(page)
         page.reload()
         found(page)
-        page.click("#run")
+        with page.expect_request("**/jobs/*"):  # the page knows of its job
+            page.click("#run")
         page.wait_for_selector("#busy:not([hidden])")
         page.reload()
         page.wait_for_selector("#facts:has-text('repainted')")
