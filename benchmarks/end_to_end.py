@@ -44,6 +44,12 @@ def ours(photo: Path, prompt: list[str], inpainter: str, out: Path) -> list[str]
     return [sys.executable, "-m", "segment2inpaint", "remove", str(photo), *prompt, *target]
 
 
+def found(photo: Path, prompt: list[str], out: Path) -> list[str]:
+    """The mask alone: two of them apart tell what a click costs."""
+    program = [sys.executable, "-m", "segment2inpaint", "mask"]
+    return [*program, str(photo), *prompt, "-o", str(out / "mask.png")]
+
+
 def iopaint(python: str, photo: Path, mask: Path, out: Path) -> list[str]:
     program = str(Path(python).with_name("iopaint"))
     files = ["--image", str(photo), "--mask", str(mask), "--output", str(out)]
@@ -72,6 +78,8 @@ def report(photo: Path, mask: Path, rival: str | None, out: Path) -> None:
         "mask + exemplar": typical(ours(photo, by_mask, "exemplar", out)),
         "… not verified": typical([*ours(photo, by_mask, "exemplar", out), "--no-verify"]),
         "click + exemplar": typical(ours(photo, click, "exemplar", out)),
+        "mask, found again": typical(found(photo, by_mask, out)),
+        "click, found": typical(found(photo, click, out)),
     }
     if rival:
         rows["iopaint cv2"] = typical(iopaint(rival, photo, mask, out))

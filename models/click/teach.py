@@ -38,6 +38,7 @@ from plan import Description, describe
 from questions import Lessons, Pool
 
 LEAVES = 0.2  # of the scenes are flat ones
+FLAT = 0.03  # so many, for each that is read: on a CPU they take long
 AGAIN = 0.45  # of a batch are questions that go on
 MOST = 6  # rounds
 CLIP = 1.0
@@ -137,8 +138,8 @@ class Training:
             )
             self.pool.put(photo, thing, part, inside.bool())
             count += len(photo)
-        if count and len(self.known) % 4 == 0:  # they take long on a CPU
-            self._flat(32)
+        if flat := round(count * FLAT):
+            self._flat(flat)
 
     def _flat(self, count: int) -> None:
         made = leaves.make(self.pool.next + self.made, count, self.plan.side, self.device)
