@@ -2,33 +2,36 @@
 
     python models/click/teach.py --out out/click --minutes 9                              # a GPU
     python models/click/teach.py --out out/click --plan small --minutes 60 --scenes DIR   # a CPU
+    torchrun --nproc-per-node 2 models/click/teach.py ...              # as many processes as cores
 
 Scenes are made as it goes (``models/stage`` and ``models/train``), or read from DIR, where
-``models/stage/farm.py`` makes them. The learning rate falls to zero with the time. OUT gets
-checkpoint.pt every minute, from which a run that was killed goes on, log.csv, and at the end
-click.pt: the mean of the last weights, for ``export.py``.
+``models/stage/farm.py`` makes them, and with ``--cutouts`` laid over each other. The learning rate
+falls to zero with the time. OUT gets checkpoint.pt every minute, from which a run that was killed
+goes on, log.csv, and at the end click.pt: the mean of the last weights, for ``export.py``.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 sys.path.append(str(Path(__file__).parents[1] / "train"))
 
+import cutouts
 import farm
 import questions
 import scenes as leaves
@@ -39,6 +42,8 @@ from questions import Lessons, Pool
 
 LEAVES = 0.2  # of the scenes are flat ones
 FLAT = 0.03  # so many, for each that is read: on a CPU they take long
+LAID = 0.55  # of the first questions are about cutouts, where there are any
+KEPT = 1500  # of such scenes
 AGAIN = 0.45  # of a batch are questions that go on
 MOST = 6  # rounds
 CLIP = 1.0
@@ -47,7 +52,9 @@ SAVE = 60.0  # seconds between checkpoints
 
 @dataclass(frozen=True)
 class Plan:
-    """``batch`` questions a step, ``fresh`` scenes of ``side`` px a step for a pool of ``pool``."""
+    """``batch`` questions a step, ``fresh`` scenes of ``side`` px a step for a pool of ``pool``,
+    and ``laid`` of cutouts.
+    """
 
     size: str
     batch: int
@@ -55,12 +62,13 @@ class Plan:
     fresh: int
     pool: int
     rate: float
+    laid: int = 4
     decay: float = 0.03
     warmup: int = 150
 
 
 PLANS = {
-    "full": Plan("full", 320, 320, 24, 4096, 1e-3),
+    "full": Plan("full", 320, 320, 24, 4096, 1e-3, 40),
     "small": Plan("small", 32, farm.SIDE, 8, 12000, 1e-3),
 }
 KEEP = 0.9985  # of the mean weights, a step
@@ -84,11 +92,16 @@ class Training:
 
     def __init__(
         self, plan: Plan, device: torch.device, seconds: float, scenes: Path | None = None,
-        workers: int = 0, seed: int = 0,
+        workers: int = 0, seed: int = 0, store: cutouts.Store | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.device, self.seconds, self.scenes = plan, device, seconds, scenes
+        self.rank, self.world = 0, 1
+        if distributed.is_initialized():
+            self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
         torch.manual_seed(seed)
+        seed += 1000 * self.rank
         self.dice = torch.Generator(device).manual_seed(seed)
+        self.store, self.chance = store, np.random.default_rng(seed)
         size = SIZES[plan.size]
         self.side = size.side
         self.network = ClickNetwork(size).to(device, memory_format=torch.channels_last)
@@ -102,8 +115,10 @@ class Training:
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
         self.pool = Pool.empty(plan.pool, plan.side, device)
+        self.laid = Pool.empty(KEPT if store else 1, plan.side, device)
         self.queue: Lessons | None = None
         self.step, self.spent, self.made = 0, 0.0, 0
+        self.start = time.monotonic()
         self.known: set[str] = set()
         self.run = self.network
         if scenes is None:
@@ -114,7 +129,30 @@ class Training:
             )
 
     def renew(self) -> None:
-        """Fresh scenes into the pool."""
+        """Fresh scenes into the pools."""
+        self._renew()
+        if self.store:
+            self._lay(self.store)
+
+    def _lay(self, store: cutouts.Store) -> None:
+        """Cutouts over some scenes of the pool."""
+        rows = torch.from_numpy(self.chance.integers(self.pool.filled, size=self.plan.laid))
+        scenes = [
+            cutouts.compose(store, cutouts.Scene(photo, thing, part), self.chance)
+            for photo, thing, part in zip(
+                self.pool.photo[rows].movedim(1, 3).float().cpu().numpy(),
+                self.pool.thing[rows].cpu().numpy(),
+                self.pool.part[rows].cpu().numpy(),
+                strict=True,
+            )
+        ]
+        photo, thing, part = (
+            torch.from_numpy(np.stack([getattr(s, name) for s in scenes])).to(self.device)
+            for name in ("photo", "thing", "part")
+        )
+        self.laid.put(photo.movedim(3, 1), thing, part, torch.ones_like(thing, dtype=torch.bool))
+
+    def _renew(self) -> None:
         self.made += 1
         if self.scenes is not None:
             if self.made % 100 == 1:
@@ -131,7 +169,7 @@ class Training:
     def _reread(self, folder: Path) -> None:
         """What has come into the folder since, and a share of flat scenes."""
         count = 0
-        for held in farm.read(folder, self.known):
+        for held in farm.read(folder, self.known, self.rank, self.world):
             photo, thing, part, inside = (
                 torch.from_numpy(held[n]).to(self.device)
                 for n in ("photo", "thing", "part", "inside")
@@ -162,7 +200,11 @@ class Training:
             asked.append(self.queue[torch.arange(again, device=self.device)])
             self.queue = self.queue[torch.arange(again, len(self.queue.round), device=self.device)]
         fresh = plan.batch - sum(len(a.round) for a in asked)
-        lot = Lessons.together([*asked, questions.first(self.pool, self.side, fresh, self.dice)])
+        laid = round(LAID * fresh) if self.store else 0
+        for pool, count in (self.laid, laid), (self.pool, fresh - laid):
+            if count:
+                asked.append(questions.first(pool, self.side, count, self.dice))
+        lot = Lessons.together(asked)
         rate = self.rate()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -173,6 +215,9 @@ class Training:
         loss, overlap = judged(logits, lot)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.spent = time.monotonic() - self.start
+        if self.world > 1:
+            self._share()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimiser.step()
         self._average()
@@ -185,6 +230,17 @@ class Training:
             name: (overlap * w).sum() / w.sum().clamp(min=1)
             for name, w in (("click", first), ("second", later), ("box", boxed))
         }}  # fmt: skip
+
+    @torch.no_grad()
+    def _share(self) -> None:
+        """Gradients and time, as the means over all processes, so that these stay the same."""
+        grads = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in grads] + [torch.tensor([self.spent])])
+        distributed.all_reduce(flat)
+        flat /= self.world
+        self.spent = float(flat[-1])
+        for grad, mean in zip(grads, flat[:-1].split([g.numel() for g in grads]), strict=True):
+            grad.copy_(mean.view_as(grad))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -224,6 +280,12 @@ class Training:
         self.optimiser.load_state_dict(held["optimiser"])
         self.step, self.spent = held["step"], held["spent"]
 
+    def begin(self, path: Path) -> None:
+        """With weights that another run left."""
+        held = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(held)
+        self.mean.load_state_dict(held)
+
 
 def judged(logits: Tensor, lot: Lessons) -> tuple[Tensor, Tensor]:
     """The loss, and IoU (n,) of the first answers: cross entropy and Dice coefficient."""
@@ -243,34 +305,35 @@ def judged(logits: Tensor, lot: Lessons) -> tuple[Tensor, Tensor]:
     return loss, overlap.detach()
 
 
-def run(training: Training, out: Path, compiled: bool) -> None:
+def run(training: Training, out: Path, compiled: bool, first: Path | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if (out / "checkpoint.pt").exists():
         training.load(out / "checkpoint.pt")
+    elif first:
+        training.begin(first)
     if compiled:
         stage.fast()
         training.run = torch.compile(training.network)  # type: ignore[assignment]
-    start = time.monotonic() - training.spent
+    training.start = time.monotonic() - training.spent
     while training.pool.filled < min(4 * training.plan.batch, training.plan.pool):
         training.renew()
     saved, rows, mark = time.monotonic(), list[dict[str, Tensor]](), time.monotonic()
     while training.spent < training.seconds:
         training.renew()
         rows.append(training.advance())
-        training.spent = time.monotonic() - start
         if training.step in (1, 5, 20) or training.step % 50 == 0:
             told = {k: float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
-            rate = len(rows) * training.plan.batch / (time.monotonic() - mark)
-            _log(
-                out / "log.csv",
-                {"step": training.step, "seconds": training.spent, **told, "per_second": rate},
-            )
+            rate = len(rows) * training.plan.batch * training.world / (time.monotonic() - mark)
+            row = {"step": training.step, "seconds": training.spent, **told, "per_second": rate}
+            if training.rank == 0:
+                _log(out / "log.csv", row)
             rows, mark = [], time.monotonic()
-        if time.monotonic() - saved > SAVE:
+        if training.rank == 0 and time.monotonic() - saved > SAVE:
             training.save(out / "checkpoint.pt")
             saved = time.monotonic()
-    training.save(out / "checkpoint.pt")
-    finish(training, out)
+    if training.rank == 0:
+        training.save(out / "checkpoint.pt")
+        finish(training, out)
 
 
 @torch.no_grad()
@@ -281,10 +344,10 @@ def finish(training: Training, out: Path) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean
     training.mean.train()
-    for _ in range(30):
-        lot = questions.first(
-            training.pool, training.side, min(128, 2 * training.plan.batch), training.dice
-        )
+    for number in range(30):
+        pool = training.laid if training.store and number % 2 else training.pool
+        count = min(128, 2 * training.plan.batch)
+        lot = questions.first(pool, training.side, count, training.dice)
         with torch.autocast(training.device.type, torch.bfloat16):
             logits = training.mean(lot.planes)
             training.mean(questions.further(lot, logits, training.dice).planes)
@@ -308,16 +371,31 @@ def _log(path: Path, row: dict[str, float]) -> None:
 @click.option("--plan", default="full", type=click.Choice(list(PLANS)), show_default=True)
 @click.option("--minutes", default=9.0, show_default=True)
 @click.option("--scenes", type=click.Path(path_type=Path, exists=True), help="Made by farm.py.")
+@click.option(
+    "--cutouts",
+    "drawn",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folders of pictures on a transparent ground, each drawn from as often.",
+)
+@click.option("--photos", type=click.Path(path_type=Path, exists=True), help="To lay them over.")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), help="To begin with.")
+@click.option("--rate", type=float, help="The highest learning rate, if not the plan's.")
 @click.option("--workers", default=7, show_default=True, help="Processes that think of scenes.")
 @click.option("--compile/--plain", "compiled", default=False, help="A minute first, then quicker.")
 def main(
-    out: Path, plan: str, minutes: float, scenes: Path | None, workers: int, compiled: bool
-) -> None:
+    out: Path, plan: str, minutes: float, scenes: Path | None, drawn: Path | None,
+    photos: Path | None, weights: Path | None, rate: float | None, workers: int, compiled: bool,
+) -> None:  # fmt: skip
+    if "WORLD_SIZE" in os.environ:
+        distributed.init_process_group("gloo")
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    training = Training(PLANS[plan], device, 60 * minutes, scenes, workers)
-    run(training, out, compiled)
+    chosen = PLANS[plan]
+    store = cutouts.read(drawn, photos, chosen.side) if drawn else None
+    chosen = replace(chosen, rate=rate or chosen.rate)
+    training = Training(chosen, device, 60 * minutes, scenes, workers, store=store)
+    run(training, out, compiled, weights)
     click.echo(f"{training.step} steps, {out / 'click.pt'} written")
 
 

@@ -8,6 +8,7 @@ Each file holds ``LOT`` scenes, with and without a thing; ``read`` gives them.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,10 +44,12 @@ def lot(dice: np.random.Generator) -> Arrays:
     return {name: np.stack(arrays) for name, arrays in made.items()}
 
 
-def read(folder: Path, known: set[str]) -> Iterator[Arrays]:
-    """Files that are not among the ``known`` names, which they are added to."""
+def read(folder: Path, known: set[str], rank: int = 0, world: int = 1) -> Iterator[Arrays]:
+    """Files that are not among the ``known`` names, which they are added to: those that are for
+    one of several processes.
+    """
     for path in sorted(folder.glob("*.npz")):
-        if path.name not in known:
+        if path.name not in known and zlib.crc32(path.name.encode()) % world == rank:
             known.add(path.name)
             with np.load(path) as held:
                 yield {name: held[name] for name in NAMES}
