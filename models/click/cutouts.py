@@ -240,8 +240,8 @@ def _texture(store: Store, made: Scene, dice: np.random.Generator) -> Floats:
     wide = int(side / 2 ** dice.uniform(2, 5))
     fine = grain - cv2.blur(grain, (wide, wide))
     fine = fine / (fine.std() + 1e-3)
-    made = np.clip(1 + dice.uniform(0.05, 0.4) * fine, 0.1, 2)
-    return np.asarray(made[..., None], np.float32)
+    factors = np.clip(1 + dice.uniform(0.05, 0.4) * fine, 0.1, 2)
+    return np.asarray(factors[..., None], np.float32)
 
 
 def _shading(there: NDArray[np.bool_], light: Floats) -> Floats:
