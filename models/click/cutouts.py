@@ -28,6 +28,8 @@ SKIPPED = re.compile(
     r"/(shapes|signs_and_symbols|special|icons|buttons|geography|cards|aiga-symbols|roadsigns)/"
 )
 MOST = 4  # cutouts in a scene
+PHOTOS = 0.4  # of the scenes are photos
+TOLD = 0.6  # of these, with an object in them that is known
 SMALLEST, LARGEST = 0.14, 1.2  # long side, of the frame
 
 
@@ -40,12 +42,36 @@ class Cutout:
     part: Bytes
 
 
+@dataclass(eq=False)
+class Scene:
+    """``photo`` (h, w, 3) in [0, 255]; ``thing`` and ``part`` (h, w), 0 where nothing is."""
+
+    photo: Floats
+    thing: Bytes
+    part: Bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A photo (h, w, 3) RGB; ``part`` (h, w) from 1 on an object in it, 0 elsewhere."""
+
+    colours: Bytes
+    part: Bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Cutouts, by folder and the variants of a drawing together, and photos as (h, w, 3) RGB."""
+    """Cutouts, by folder and the variants of a drawing together, and photos: with an object that
+    is known, and others.
+    """
 
     drawings: list[list[list[Cutout]]]
-    photos: list[Bytes]
+    told: list[Shot]
+    others: list[Shot]
+
+    def photo(self, dice: np.random.Generator) -> Shot:
+        photos = self.told if self.told and dice.random() < TOLD else self.others
+        return photos[dice.integers(len(photos))]
 
     def any(self, dice: np.random.Generator) -> Cutout:
         folder = self.drawings[dice.integers(len(self.drawings))]
@@ -53,34 +79,43 @@ class Store:
         return variants[dice.integers(len(variants))]
 
 
-def read(cutouts: Path, photos: Path | None, side: int) -> Store:
-    """All pictures below the folders in ``cutouts``, and the ``photos``; what is no cutout is left
-    out.
+def read(pictures: Path, side: int) -> Store:
+    """What ``gather.py`` made: pictures below the folders in ``cutouts``, and ``photos``, some with
+    masks ``NAME.mask.png``. What is no cutout is left out.
     """
     drawings = []
-    for folder in sorted(f for f in cutouts.iterdir() if f.is_dir()):
+    for folder in sorted(f for f in (pictures / "cutouts").iterdir() if f.is_dir()):
         found: dict[str, list[Cutout]] = defaultdict(list)
         for path in _pictures(folder):
             if not SKIPPED.search(path.as_posix()) and (made := cutout(path)):
                 found[str(path.parent / VARIANT.sub("", path.stem))].append(made)
         if found:
             drawings.append(list(found.values()))
-    shots = [_shrunk(p, 2 * side) for p in _pictures(photos)] if photos else []
-    return Store(drawings, [s for s in shots if s is not None])
+    found_ = (shot(p, 2 * side) for p in _pictures(pictures / "photos") if ".mask" not in p.name)
+    shots = [s for s in found_ if s is not None]
+    told = [s for s in shots if s.part.any()]
+    return Store(drawings, told, [s for s in shots if not s.part.any()])
 
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".webp", ".jpg"))
 
 
-def _shrunk(path: Path, side: int) -> Bytes | None:
-    """A photo whose short side is ``side`` px."""
+def shot(path: Path, side: int) -> Shot | None:
+    """A photo whose short side is ``side`` px; None if it cannot be read."""
     read_ = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if read_ is None:
         return None
     scale = side / min(read_.shape[:2])
     size = [max(side, round(s * scale)) for s in read_.shape[1::-1]]
-    return np.asarray(cv2.resize(read_, size, interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
+    small = cv2.resize(read_, size, interpolation=cv2.INTER_AREA)
+    colours = np.ascontiguousarray(small[..., ::-1])
+    told = path.with_suffix(".mask.png")
+    mask = cv2.imread(str(told), cv2.IMREAD_GRAYSCALE) if told.exists() else None
+    if mask is None:
+        return Shot(colours, np.zeros(colours.shape[:2], np.uint8))
+    there = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) > 127
+    return Shot(colours, np.where(there, parts(colours, there), 0).astype(np.uint8))
 
 
 def cutout(path: Path) -> Cutout | None:
@@ -123,44 +158,56 @@ def parts(colours: Bytes, there: NDArray[np.bool_]) -> Bytes:
     return np.asarray(cv2.medianBlur(np.where(there, part, beyond), 5), np.uint8)
 
 
-@dataclass(eq=False)
-class Scene:
-    """``photo`` (s, s, 3) in [0, 255]; ``thing`` and ``part`` (s, s), 0 where nothing is."""
-
-    photo: Floats
-    thing: Bytes
-    part: Bytes
-
-
 def compose(store: Store, ground: Scene, dice: np.random.Generator) -> Scene:
-    """One to ``MOST`` cutouts laid over ``ground``, or over a photo."""
-    side = len(ground.thing)
-    if store.photos and dice.random() < 0.3:
-        nothing = np.zeros_like(ground.thing)
-        ground = Scene(_view(store, side, dice), nothing, nothing.copy())
+    """Some cutouts laid over ``ground``, or over a photo."""
+    count = min(MOST, int(dice.geometric(0.45)))
+    if store.others and dice.random() < PHOTOS:
+        ground = view(store, len(ground.thing), dice)
+        count -= bool(ground.thing.any())
     made = Scene(ground.photo.copy(), ground.thing.copy(), ground.part.copy())
     if dice.random() < 0.25:
         sigma = dice.uniform(1, 5)
         made.photo = np.asarray(cv2.GaussianBlur(made.photo, (0, 0), sigma), np.float32)
         made.thing[:], made.part[:] = 0, 0  # what is out of focus is no thing
     light = dice.normal(0, 1, 2).astype(np.float32)
-    for _ in range(min(MOST, int(dice.geometric(0.45)))):
+    for _ in range(count):
         if (number := int(made.thing.max()) + 1) < 250:
             _lay(made, store, number, light, dice)
     return made
 
 
-def _view(store: Store, side: int, dice: np.random.Generator) -> Floats:
-    """A window of a photo, in other colours."""
-    photo = store.photos[dice.integers(len(store.photos))]
-    height, width = photo.shape[:2]
-    size = int(dice.uniform(0.4, 1) * min(height, width))
-    y, x = (int(dice.integers(n - size + 1)) for n in (height, width))
-    part = photo[y : y + size, x : x + size]
+def view(store: Store, side: int, dice: np.random.Generator) -> Scene:
+    """A window of a photo, in other colours; with its object in it, as far as it fits."""
+    photo = store.photo(dice)
+    spans = [_span(np.asarray(photo.part.any(axis))) for axis in (1, 0)]
+    short = min(photo.part.shape)
+    least = max(0.4 * short, 1.05 * max(length for _, length in spans))
+    size = int(dice.uniform(min(least, short), short))
+    y, x = (
+        _start(*span, size, whole, dice)
+        for span, whole in zip(spans, photo.part.shape, strict=True)
+    )
+    place = np.s_[y : y + size, x : x + size]
+    seen = cv2.resize(photo.colours[place], (side, side), interpolation=cv2.INTER_AREA)
+    part = cv2.resize(photo.part[place], (side, side), interpolation=cv2.INTER_NEAREST)
     if dice.random() < 0.5:
-        part = part[:, ::-1]
-    view = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return _coloured(view, dice, 0.3)
+        seen, part = seen[:, ::-1], part[:, ::-1]
+    colours = _coloured(seen.astype(np.float32), dice, 0.3)
+    return Scene(colours, (part > 0).astype(np.uint8), part.astype(np.uint8))
+
+
+def _span(line: NDArray[np.bool_]) -> tuple[int, int]:
+    """Where the set ones begin, and how far they reach."""
+    at = np.nonzero(line)[0]
+    return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)
+
+
+def _start(first: int, length: int, size: int, whole: int, dice: np.random.Generator) -> int:
+    """Where a window of ``size`` begins: with all or nothing but what begins at ``first``."""
+    if length == 0:
+        length = whole
+    low, high = sorted((max(0, first + length - size), min(first, whole - size)))
+    return int(dice.integers(low, high + 1))
 
 
 def _lay(made: Scene, store: Store, number: int, light: Floats, dice: np.random.Generator) -> None:
@@ -232,8 +279,8 @@ def _texture(store: Store, made: Scene, dice: np.random.Generator) -> Floats:
     side = len(made.thing)
     if dice.random() < 0.35:
         return np.ones((side, side, 1), np.float32)
-    if store.photos and dice.random() < 0.6:
-        grain = _view(store, side, dice).mean(2)
+    if store.others and dice.random() < 0.6:
+        grain = view(store, side, dice).photo.mean(2)
     else:
         small = max(2, int(side / 2 ** dice.uniform(0, 4)))
         grain = cv2.resize(dice.normal(0, 1, (small, small)).astype(np.float32), (side, side))

@@ -4,7 +4,7 @@
 
 makes OUT/cutouts and OUT/photos for ``teach.py``. README.md says which packages, and how.
 ``shots.json`` tells objects in some of the photos: masks that the click detector found in a box
-and a person took for right. These become cutouts too, and OUT/scenes: photos with their truth.
+and that were taken for right by eye. These become cutouts too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
-from cutouts import parts
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
@@ -40,7 +39,6 @@ NO_THINGS = re.compile(r"/symbols/|roadsigns|/flags|_mirror")
 TOLD = re.compile(r"explore_(monuments|world_animals|farm_animals)|categorization|erase|clickgame")
 LEAST = 6000, 100_000  # bytes of a photo among lessons, among wallpapers
 LONG = 360  # px, long side of the photos with masks
-SIDE, LOT, TIMES = 256, 8, 8  # of the scenes: px, in a file, of each photo
 SHOTS = Path(__file__).parent / "shots.json"
 
 
@@ -56,7 +54,8 @@ def main(packages: Path, out: Path) -> None:
     large = sorted(p for p in walls if p.is_file() and p.stat().st_size > LEAST[1])
     _copied(large, packages, out / "photos")
     count = _taken(packages, out)
-    click.echo(f"photos: {len(list((out / 'photos').iterdir()))}, {count} of them with an object")
+    total = len(list((out / "photos").iterdir())) - count
+    click.echo(f"photos: {total}, {count} of them with a mask")
 
 
 def _copied(paths: list[Path], root: Path, folder: Path) -> int:
@@ -92,23 +91,23 @@ def carved(data: bytes) -> Iterator[bytes]:
 
 
 def _taken(root: Path, out: Path) -> int:
-    """Photos from the lessons; those that ``SHOTS`` tells of also as cutouts and scenes."""
+    """Photos from the lessons; those that ``SHOTS`` tells of with masks, and as cutouts."""
     told = json.loads(SHOTS.read_text())
-    shots: list[tuple[Bytes, Bits]] = []
+    count, photos = 0, out / "photos"
     folder = out / "cutouts" / "shots"
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(p for p in root.glob(LESSONS) if TOLD.search(p.name)):
         for data in carved(path.read_bytes()):
             key = hashlib.sha256(data).hexdigest()[:16]
             if len(data) > LEAST[0]:
-                (out / "photos" / f"{key}.webp").write_bytes(data)
+                (photos / f"{key}.webp").write_bytes(data)
             if key in told:
                 photo = reduced(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
                 bits = coco.decode({"size": photo.shape[:2], "counts": told[key]}).astype(np.bool_)
                 cv2.imwrite(str(folder / f"{key}.png"), cut_out(photo, bits))
-                shots.append((np.ascontiguousarray(photo[..., ::-1]), bits))
-    _scenes(shots, out / "scenes")
-    return len(shots)
+                cv2.imwrite(str(photos / f"{key}.mask.png"), bits * np.uint8(255))
+                count += 1
+    return count
 
 
 def reduced(photo: NDArray[np.generic] | None) -> Bytes:
@@ -122,50 +121,6 @@ def cut_out(photo: Bytes, bits: Bits) -> Bytes:
     """(h, w, 4): the object without its outermost pixels, softly."""
     inner = cv2.erode(bits.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
     return np.dstack([photo, cv2.GaussianBlur(inner, (0, 0), 0.8)])
-
-
-def _scenes(shots: list[tuple[Bytes, Bits]], folder: Path) -> None:
-    """Windows of the photos, with their truth, in files as ``farm.py`` writes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    dice = np.random.default_rng(5)
-    order = [int(i) for _ in range(TIMES) for i in dice.permutation(len(shots))]
-    drawn = [scene(photo, bits, dice) for photo, bits in map(shots.__getitem__, order)]
-    for first in range(0, len(drawn) - LOT + 1, LOT):
-        photo, thing, part, inside = (
-            np.stack(a) for a in zip(*drawn[first : first + LOT], strict=True)
-        )
-        path = folder / f"photos-{first // LOT:05d}.npz"
-        np.savez(path, photo=photo, clean=photo, thing=thing, part=part, inside=inside)
-
-
-def scene(photo: Bytes, bits: Bits, dice: np.random.Generator) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """A window with the object in it: (3, s, s), then thing, part and inside (s, s)."""
-    top, low, left, right = _window(bits, dice)
-    seen, mask = photo[top:low, left:right], bits[top:low, left:right].astype(np.float32)
-    scale = SIDE / max(mask.shape)
-    height, width = (max(1, round(n * scale)) for n in mask.shape)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    made = np.full((SIDE, SIDE, 3), 127, np.uint8)
-    thing, part, inside = np.zeros((3, SIDE, SIDE), np.uint8)
-    made[:height, :width] = cv2.resize(seen, (width, height), interpolation=way)
-    thing[:height, :width] = cv2.resize(mask, (width, height), interpolation=way) > 0.5
-    inside[:height, :width] = 1
-    part[:] = np.where(thing > 0, parts(made, thing > 0), 0)
-    return made.transpose(2, 0, 1), thing, part, inside
-
-
-def _window(bits: Bits, dice: np.random.Generator) -> tuple[int, int, int, int]:
-    """All of the photo, or some of what surrounds the object."""
-    height, width = bits.shape
-    if dice.random() < 0.45:
-        return 0, height, 0, width
-    rows, columns = np.nonzero(bits)
-    longer = max(np.ptp(rows), np.ptp(columns))
-    top, low, left, right = longer * dice.uniform(0.03, 1.0) * dice.uniform(0.3, 1.2, 4)
-    return (
-        max(0, int(rows.min() - top)), min(height, int(rows.max() + 1 + low)),
-        max(0, int(columns.min() - left)), min(width, int(columns.max() + 1 + right)),
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@
     torchrun --nproc-per-node 2 models/click/teach.py ...              # as many processes as cores
 
 Scenes are made as it goes (``models/stage`` and ``models/train``), or read from DIR, where
-``models/stage/farm.py`` makes them, and with ``--cutouts`` laid over each other. The learning rate
-falls to zero with the time. OUT gets checkpoint.pt every minute, from which a run that was killed
-goes on, log.csv, and at the end click.pt: the mean of the last weights, for ``export.py``.
+``models/stage/farm.py`` makes them; with ``--pictures`` cutouts are laid over them and over photos.
+The learning rate falls to zero with the time. OUT gets checkpoint.pt every minute, from which a run
+that was killed goes on, log.csv, and at the end click.pt: the mean of the last weights, for
+``export.py``.
 """
 
 from __future__ import annotations
@@ -371,20 +372,14 @@ def _log(path: Path, row: dict[str, float]) -> None:
 @click.option("--plan", default="full", type=click.Choice(list(PLANS)), show_default=True)
 @click.option("--minutes", default=9.0, show_default=True)
 @click.option("--scenes", type=click.Path(path_type=Path, exists=True), help="Made by farm.py.")
-@click.option(
-    "--cutouts",
-    "drawn",
-    type=click.Path(path_type=Path, exists=True),
-    help="Folders of pictures on a transparent ground, each drawn from as often.",
-)
-@click.option("--photos", type=click.Path(path_type=Path, exists=True), help="To lay them over.")
+@click.option("--pictures", type=click.Path(path_type=Path, exists=True), help="Made by gather.py.")
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), help="To begin with.")
 @click.option("--rate", type=float, help="The highest learning rate, if not the plan's.")
 @click.option("--workers", default=7, show_default=True, help="Processes that think of scenes.")
 @click.option("--compile/--plain", "compiled", default=False, help="A minute first, then quicker.")
 def main(
-    out: Path, plan: str, minutes: float, scenes: Path | None, drawn: Path | None,
-    photos: Path | None, weights: Path | None, rate: float | None, workers: int, compiled: bool,
+    out: Path, plan: str, minutes: float, scenes: Path | None, pictures: Path | None,
+    weights: Path | None, rate: float | None, workers: int, compiled: bool,
 ) -> None:  # fmt: skip
     if "WORLD_SIZE" in os.environ:
         distributed.init_process_group("gloo")
@@ -392,7 +387,7 @@ def main(
     torch.backends.cudnn.benchmark = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     chosen = PLANS[plan]
-    store = cutouts.read(drawn, photos, chosen.side) if drawn else None
+    store = cutouts.read(pictures, chosen.side) if pictures else None
     chosen = replace(chosen, rate=rate or chosen.rate)
     training = Training(chosen, device, 60 * minutes, scenes, workers, store=store)
     run(training, out, compiled, weights)
