@@ -52,22 +52,18 @@ def main(packages: Path, out: Path) -> None:
     click.echo(f"furniture: {_furniture(packages, out / 'cutouts' / 'furniture')} pictures")
     walls = [p for pattern in PHOTOS for p in packages.glob(pattern)]
     large = sorted(p for p in walls if p.is_file() and p.stat().st_size > LEAST[1])
-    _copied(large, packages, out / "photos")
+    click.echo(f"wallpapers: {_copied(large, packages, out / 'photos')} pictures")
     count = _taken(packages, out)
-    total = len(list((out / "photos").iterdir())) - count
-    click.echo(f"photos: {total}, {count} of them with a mask")
+    click.echo(f"photos: {count} with a mask")
 
 
 def _copied(paths: list[Path], root: Path, folder: Path) -> int:
-    """Into one folder, but for variants of a drawing, whose names tell; folders become names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The pictures among them, in folders of the same names."""
     kept = [p for p in paths if p.suffix in (".png", ".webp", ".jpg")]
     for path in kept:
-        place = folder / path.relative_to(root).parent if "openclipart" in str(path) else folder
-        place.mkdir(parents=True, exist_ok=True)
-        mark = hashlib.sha256(str(path.relative_to(root).parent).encode()).hexdigest()[:6]
-        plain = path.parent.name == "assets"
-        shutil.copyfile(path, place / (path.name if plain else f"{mark}-{path.name}"))
+        place = folder / path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
     return len(kept)
 
 
@@ -95,7 +91,8 @@ def _taken(root: Path, out: Path) -> int:
     told = json.loads(SHOTS.read_text())
     count, photos = 0, out / "photos"
     folder = out / "cutouts" / "shots"
-    folder.mkdir(parents=True, exist_ok=True)
+    for place in (folder, photos):
+        place.mkdir(parents=True, exist_ok=True)
     for path in sorted(p for p in root.glob(LESSONS) if TOLD.search(p.name)):
         for data in carved(path.read_bytes()):
             key = hashlib.sha256(data).hexdigest()[:16]
