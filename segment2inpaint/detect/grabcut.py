@@ -22,7 +22,7 @@ from .enlarge import enlarged
 from .hierarchy import trees
 from .prompts import Target, accept, components, targets
 from .proposals import Seed
-from .regions import Candidates, candidates, corrected, likeliest
+from .regions import Candidates, candidates, corrected, likeliest, told
 from .superpixels import Graph, graph
 from .walker import box_odds, shape_odds, walk
 
@@ -153,7 +153,10 @@ def _clicked(view: _View, target: Target, answer: Answer | None) -> Bits:
     local = view.local(target)
     picture = view.small.tobytes(), view.small.shape[:2]
     pieces, found = _pieces(*picture), _first(*picture, local.include[0])
-    region = likeliest(pieces, found, BIAS[target.granularity], _known(pieces, view, answer))
+    known = _known(pieces, view, answer)
+    if known is not None:
+        found = found.and_(told(pieces, _seed(pieces, local.include[0]), known))
+    region = likeliest(pieces, found, BIAS[target.granularity], known)
     return _corrected(pieces, region, local)
 
 
@@ -175,8 +178,12 @@ def _pieces(data: bytes, size: tuple[int, int]) -> Graph:
 @lru_cache(maxsize=16)
 def _first(data: bytes, size: tuple[int, int], point: Point) -> Candidates:
     pieces = _pieces(data, size)
+    return candidates(pieces, _seed(pieces, point))
+
+
+def _seed(pieces: Graph, point: Point) -> Seed:
     x, y = point
-    return candidates(pieces, Seed(int(pieces.labels[y, x]), point))
+    return Seed(int(pieces.labels[y, x]), point)
 
 
 def _corrected(pieces: Graph, region: Bits, local: Target) -> Bits:

@@ -15,7 +15,8 @@ from .superpixels import Graph
 ALIKE = 0.95  # regions that overlap more are one
 RASTER = 4  # px: shapes are judged on a raster this coarse
 CENTRAL, MODEST = 3.0, 0.3  # a correction is central at its click, and rather small
-KNOWN = 1.0  # weight of the overlap with what is known already
+KNOWN = 1.5  # weight of the overlap with what is known already
+SHARES = (0.3, 0.5, 0.7)  # of a superpixel, from which it is taken for known
 LEAST, MOST = 0.001, 0.6  # of the picture: other regions are not looked at
 
 
@@ -25,6 +26,10 @@ class Candidates:
 
     regions: Regions
     quality: Floats
+
+    def and_(self, other: Candidates) -> Candidates:
+        regions = np.concatenate([self.regions, other.regions])
+        return Candidates(regions, np.concatenate([self.quality, other.quality]))
 
 
 def candidates(graph: Graph, seed: Seed) -> Candidates:
@@ -37,13 +42,22 @@ def candidates(graph: Graph, seed: Seed) -> Candidates:
     return Candidates(every, quality(graph, seed, every, fixed))
 
 
+def told(graph: Graph, seed: Seed, known: Floats) -> Candidates:
+    """What is known already, from wide to narrow. ``known`` (K,): pixels of each superpixel that
+    are taken for the object.
+    """
+    own = np.array([known > share * graph.area for share in SHARES])
+    own = _valid(graph, seed, own, drop=False)
+    settled = _valid(graph, seed, polish(graph, seed, own, rounds=1), drop=False)
+    return Candidates(own, quality(graph, seed, own, overlap(graph, own, settled)))
+
+
 def likeliest(
     graph: Graph, found: Candidates, bias: float = 0.0, known: Floats | None = None
 ) -> Regions:
     """The (K,) region that is most likely the object.
 
-    ``bias`` prefers large regions (above 0) or small ones. ``known`` (K,): pixels of each
-    superpixel that are taken for the object already.
+    ``bias`` prefers large regions (above 0) or small ones. ``known`` as in ``told``.
     """
     area = found.regions @ graph.area
     score = found.quality + bias * np.log(area / graph.area.sum() + 1e-9)
