@@ -391,7 +391,8 @@ def main(
     chosen = replace(chosen, rate=rate or chosen.rate)
     training = Training(chosen, device, 60 * minutes, scenes, workers, store=store)
     run(training, out, compiled, weights)
-    click.echo(f"{training.step} steps, {out / 'click.pt'} written")
+    if training.rank == 0:
+        click.echo(f"{training.step} steps, {out / 'click.pt'} written")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ Network = Callable[[Floats], Floats]
 
 MEAN, DEVIATION = 0.45, 0.25  # of the colours, as the network learnt them
 DISC = 3  # px of the frame: radius of the disc round a click
-LOOKS = 3  # at most, at a click: each further one closer at what was found
+LOOKS = 2  # at most, at a click: the second closer at what was found
 AROUND, AROUND_BOX = 0.6, 0.25  # what is shown beside it, and beside a box: of its longer side
 SAME = 0.95  # a window that overlaps the last one so much (IoU) is not looked at
 LEAST = 48  # px: long side of the closest window
