@@ -3,8 +3,7 @@
     python models/shadow/learn.py --out run --minutes 9  # on one GPU
     python models/shadow/learn.py --out run --minutes 60 --plan small --scenes scenes  # on a CPU
 
-With ``--scenes`` staged pictures are those that ``models/stage/farm.py`` leaves there;
-``--pictures`` are what ``models/click/gather.py`` makes, to lay over each other.
+With ``--scenes`` staged pictures are those that ``models/stage/farm.py`` leaves there.
 The weights for the package are ``run/shadow.safetensors``.
 """
 
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from lots import Lot, lot
 from numpy.typing import NDArray
-from pool import STAGED, Pool, cutouts, described
+from pool import STAGED, Pool, described
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
@@ -51,7 +50,7 @@ class Plan:
 
 PLANS = {
     "full": Plan(96, 256, 12_000, 1024, 512, 16, 2),
-    "small": Plan(24, 256, 6000, 768, 64, 8, 25),
+    "small": Plan(24, 256, 6000, 128, 64, 8, 25),
     "toy": Plan(4, 64, 32, 8, 4, 1, 3),
 }
 
@@ -66,20 +65,17 @@ PLANS = {
 @click.option(
     "--start", type=click.Path(exists=True, path_type=Path), help="Weights to begin with."
 )
-@click.option("--pictures", type=click.Path(exists=True, path_type=Path), help="Of packages.")
 @click.option("--pause", default=0.0, help="Leave the GPU to others so many times a step's length.")
 @click.option("--sheet", default=0, help="Make no run but OUT/lessons.png, with so many lessons.")
 def main(
     out: Path, minutes: float, name: str, workers: int, seed: int, scenes: Path | None,
-    start: Path | None, pictures: Path | None, pause: float, sheet: int,
+    start: Path | None, pause: float, sheet: int,
 ) -> None:  # fmt: skip
     torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = True
     out.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    plan = PLANS[name]
-    store = cutouts.read(pictures, plan.side) if pictures else None
-    run = Run(plan, out, seed, device, workers, scenes, start, store)
+    run = Run(PLANS[name], out, seed, device, workers, scenes, start)
     if sheet:
         cv2.imwrite(str(out / "lessons.png"), pictured(run.lessons(sheet)))
     else:
@@ -92,7 +88,6 @@ class Run:
     def __init__(
         self, plan: Plan, out: Path, seed: int, device: str, workers: int,
         scenes: Path | None = None, start: Path | None = None,
-        store: cutouts.Store | None = None,
     ) -> None:  # fmt: skip
         self._start = time.monotonic()
         self.plan, self.out, self.device = plan, out, device
@@ -109,7 +104,7 @@ class Run:
         self._scenes, self._known = scenes, set[str]()
         self._ahead = None if scenes else described(seed, plan.fresh, workers)
         self.pool = Pool(plan.most, plan.flat, STAGED if scenes else plan.side, device)
-        self.pool.flatten(seed, 32, store)
+        self.pool.flatten(seed, 32)
         while self.pool.filled < plan.first:
             before = self.pool.filled
             self._stage()

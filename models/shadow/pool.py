@@ -1,6 +1,4 @@
-"""Pictures to make lessons of, on the device: staged ones, ever newer, and flat ones: made scenes,
-and cutouts over photos, where there are any.
-"""
+"""Pictures to make lessons of, on the device: staged ones, ever newer, and flat made scenes."""
 
 from __future__ import annotations
 
@@ -18,15 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "stage"))
-sys.path.append(str(Path(__file__).parents[1] / "click"))
 
-import cutouts
 import farm
 import scenes
 import stage
 
 STAGED = farm.SIDE  # px of pictures made ahead
-LAID = 0.75  # of the flat pictures, where there are cutouts
 AHEAD = 4  # lots of descriptions that wait for each worker
 
 
@@ -67,23 +62,13 @@ class Pool:
         if device != "cpu":
             stage.fast()
 
-    def flatten(self, seed: int, lot: int, store: cutouts.Store | None = None) -> None:
-        """Make the flat scenes; with cutouts, some of them are laid over photos instead."""
-        drawn = round(LAID * len(self.flat)) if store else 0
-        for first in range(drawn, len(self.flat), lot):
+    def flatten(self, seed: int, lot: int) -> None:
+        """Make the flat scenes."""
+        for first in range(0, len(self.flat), lot):
             count = min(lot, len(self.flat) - first)
             made = scenes.make(seed + first, count, self.side, self.device)
-            self.flat[first : first + count] = made.images.round().byte()
-            self.leaf[first : first + count] = made.whole
-        if store:
-            self._lay(store, drawn, np.random.default_rng(seed))
-
-    def _lay(self, store: cutouts.Store, count: int, dice: np.random.Generator) -> None:
-        for row in range(count):
-            ground = cutouts.view(store, self.side, dice)
-            made = cutouts.compose(store, ground, dice)
-            photo = torch.from_numpy(made.photo.clip(0, 255).round().astype(np.uint8))
-            self.flat[row], self.leaf[row] = photo.movedim(2, 0), torch.from_numpy(made.thing)
+            self.flat[first : first + lot] = made.images.round().byte()
+            self.leaf[first : first + lot] = made.whole
 
     @torch.no_grad()
     def add(self, descriptions: list[stage.Description]) -> None:
