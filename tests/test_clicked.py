@@ -1,25 +1,16 @@
-"""What the click network is shown, where it looks, and that OpenCV runs it as torch does."""
+"""What the click network is shown, where it looks, and what becomes of its answer."""
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import ModuleType
-
 import cv2
 import numpy as np
-import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from segment2inpaint.detect import click_network, clicked, grabcut, regions, superpixels
-from segment2inpaint.detect.click_network import PLANES, SIDE, ClickNetwork, Floats
+from segment2inpaint.detect.click_network import PLANES, SIDE, Floats
 from segment2inpaint.detect.clicked import Answer, Frame, framed, planes
 from segment2inpaint.detect.grabcut import GrabCutDetector
 from segment2inpaint.detect.prompts import Target
@@ -29,34 +20,6 @@ from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
 torch.set_num_threads(1)  # cores are shared
 
 HALF = SIDE // 2
-
-
-def script(name: str, patch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of models/click, which is not on the path otherwise."""
-    path = Path(__file__).parent.parent / "models" / "click" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    patch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module
-
-
-def stirred(network: nn.Module) -> nn.Module:
-    """The network with all that begins as 0 or 1 made random."""
-    torch.manual_seed(0)
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.running_mean = torch.randn(part.num_features) / 5
-            part.running_var = torch.rand(part.num_features) + 0.5
-        if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
-            nn.init.uniform_(part.weight, 0.5, 1)
-            nn.init.normal_(part.bias, 0, 0.2)
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, 0, part.in_features**-0.5)
-    nn.init.normal_(network.get_parameter("place"))
-    return network.eval()
 
 
 def red(seen: Floats) -> Floats:
@@ -92,105 +55,6 @@ def score(found: Bits, truth: Bits) -> float:
 @pytest.fixture
 def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grabcut, "shipped", lambda: red)
-
-
-# --- the network ----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
-    """A network of random weights, and its file."""
-    folder = tmp_path_factory.mktemp("click")
-    with pytest.MonkeyPatch.context() as patch:
-        module = script("clicknet", patch)
-        network = stirred(module.ClickNetwork(module.SIZES["small"]))
-        torch.save({"network": network.state_dict()}, folder / "run.pt")
-        words = [str(folder / "run.pt"), str(folder / "click.onnx")]
-        script("export", patch).main(words, standalone_mode=False)
-    return network, folder / "click.onnx"
-
-
-def test_opencv_runs_the_network_as_torch_does(made: tuple[nn.Module, Path]) -> None:
-    seen = torch.randn(1, PLANES, SIDE, SIDE)
-    seen[:, 4:] = (seen[:, 4:] > 1.5).float()
-    with torch.no_grad():
-        wanted = made[0](seen)[0].numpy()
-    found = ClickNetwork(made[1])(seen[0].numpy())
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, wanted, atol=0.01 * float(wanted.std()))
-
-
-def test_threads_share_the_network(made: tuple[nn.Module, Path]) -> None:
-    network = ClickNetwork(made[1])
-    rng = np.random.default_rng(0)
-    seen = [rng.normal(0, 1, (PLANES, SIDE, SIDE)).astype(np.float32) for _ in range(3)]
-    wanted = [network(planes) for planes in seen]
-    with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(network, seen * 2))
-    assert all((a == b).all() for a, b in zip(found, wanted * 2, strict=True))
-
-
-def test_the_file_is_small_and_tells_nothing_of_its_maker(made: tuple[nn.Module, Path]) -> None:
-    data = made[1].read_bytes()
-    assert len(data) < 16_000_000
-    assert not [word for word in (b".py", b"site-packages", b"forward") if word in data]
-
-
-def test_the_shipped_file_is_that_of_the_network(made: tuple[nn.Module, Path]) -> None:
-    def weights(path: Path) -> dict[str, tuple[int, ...]]:
-        held = onnx.load(path).graph.initializer
-        return {w.name: tuple(w.dims) for w in held if w.name.endswith(".half")}
-
-    assert weights(click_network.WEIGHTS) == weights(made[1]) != {}
-
-
-def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person of several colours: no part of him alone."""
-    image = np.full((240, 320, 3), (120, 150, 90), np.uint8)
-    image = np.clip(image + np.random.default_rng(0).normal(0, 12, image.shape), 0, 255)
-    image = image.astype(np.uint8)
-    bits = np.zeros((240, 320), np.uint8)
-    for plane, colours in (
-        (image, ((40, 40, 160), (30, 30, 35), (200, 150, 120))), (bits, (1, 1, 1))
-    ):  # fmt: skip
-        cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
-        cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
-        cv2.circle(plane, (160, 72), 19, colours[2], -1)
-    network = click_network.shipped()
-    assert network is not None
-    answer = clicked.find(image, Target(((160, 120),)), network)
-    assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
-    (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
-    assert score(mask.bits, bits > 0) > 0.7
-
-
-def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script("clicknet", monkeypatch)
-    network = module.ClickNetwork(module.SIZES["small"])
-    nn.init.constant_(network.said.weight, 1e6)
-    with pytest.raises(ValueError, match="half precision"):
-        script("export", monkeypatch).exported(network)
-
-
-def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
-    code = (
-        "import pathlib, sys, numpy as np;"
-        "from segment2inpaint.detect import click_network, grabcut;"
-        "from segment2inpaint.types import Points;"
-        f"click_network.WEIGHTS = pathlib.Path({str(made[1])!r});"
-        "assert click_network.shipped() is not None;"
-        "image = np.zeros((40, 60, 3), np.uint8);"
-        "grabcut.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_without_weights_there_is_no_network(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(click_network, "WEIGHTS", tmp_path / "none.onnx")
-    assert click_network.shipped.__wrapped__() is None
 
 
 # --- what it is shown -----------------------------------------------------------------------
@@ -431,3 +295,23 @@ def test_what_is_known_is_among_the_regions() -> None:
     nothing = regions.told(pieces, seed, np.zeros_like(share))
     assert (nothing.regions[:, seed.start]).all()  # the click at least
     assert np.isfinite(nothing.quality).all()
+
+
+def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person of several colours: no part of him alone."""
+    image = np.full((240, 320, 3), (120, 150, 90), np.uint8)
+    image = np.clip(image + np.random.default_rng(0).normal(0, 12, image.shape), 0, 255)
+    image = image.astype(np.uint8)
+    bits = np.zeros((240, 320), np.uint8)
+    for plane, colours in (
+        (image, ((40, 40, 160), (30, 30, 35), (200, 150, 120))), (bits, (1, 1, 1))
+    ):  # fmt: skip
+        cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
+        cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
+        cv2.circle(plane, (160, 72), 19, colours[2], -1)
+    network = click_network.shipped()
+    assert network is not None
+    answer = clicked.find(image, Target(((160, 120),)), network)
+    assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
+    (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
+    assert score(mask.bits, bits > 0) > 0.7
