@@ -19,7 +19,6 @@ from . import clicked
 from .click_network import Floats, shipped
 from .clicked import Answer
 from .enlarge import enlarged
-from .hierarchy import trees
 from .prompts import Target, accept, components, targets
 from .proposals import Seed
 from .regions import Candidates, candidates, corrected, likeliest, told
@@ -47,7 +46,7 @@ class GrabCutDetector:
         """Do what the first click on each photo needs, and keep it for the last few of them."""
         for image in images:
             small = _View(image, Box(0, 0, image.shape[1], image.shape[0]), WIDE).small
-            trees(_pieces(small.tobytes(), small.shape[:2]))
+            _pieces(small.tobytes(), small.shape[:2])
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
         """A mask for each object. Raises ``BadPrompt``."""

@@ -1,4 +1,4 @@
-"""Regions of a superpixel graph that may be the object: three ways to make many."""
+"""Regions of a superpixel graph that may be the object: two ways to make many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..types import Point
 from .features import Floats
-from .hierarchy import trees
 from .superpixels import Graph
 
 Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
@@ -19,7 +18,7 @@ Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
 RADII = 0.05, 0.08, 0.12, 0.18, 0.26, 0.36  # first discs, share of the picture's scale
 LEVELS = 24  # thresholds on a distance
 REACH = 0.6  # of the picture: the farthest of them
-PLACES = (0.02, 0.0), (0.02, 0.3), (0.1, 0.6)  # costs of way and colour beside the boundary's 1
+WAY = 0.02  # cost of a unit of way, beside the boundary's strength
 DATA = 0.15  # weight of the colour models against the boundary
 STEPS = 10  # of conjugate gradients
 SURE = 1e3
@@ -31,13 +30,6 @@ class Seed:
 
     start: int
     point: Point
-
-
-@lru_cache(maxsize=16)  # a correction is made again with every click after it
-def nested(graph: Graph, start: int) -> Regions:
-    """Regions that hold a superpixel: within a distance of it, and of a hierarchy of merges."""
-    reached = [within_reach(graph, start, *costs) for costs in PLACES]
-    return np.concatenate([*reached, *(tree.holding(start) for tree in trees(graph))])
 
 
 def cuts(graph: Graph, seed: Seed, weight: float) -> Regions:
@@ -112,17 +104,13 @@ def _solve(links: Floats, diagonal: Floats, right: Floats, start: Floats) -> Flo
     return x
 
 
-def within_reach(graph: Graph, start: int, place: float, color: float) -> Regions:
-    """Regions within a distance of the click.
+@lru_cache(maxsize=16)  # a correction is made again with every click after it
+def within_reach(graph: Graph, start: int) -> Regions:
+    """(LEVELS, K): regions within a distance of a superpixel.
 
-    A step costs its boundary's strength, ``place`` a unit of way, ``color`` of the difference
-    from the clicked colour.
+    A step costs its boundary's strength, and a little for the way.
     """
-    a, b = graph.ends
-    way = _ways(graph)
-    away = np.linalg.norm(graph.features - graph.features[start], axis=1)
-    cost = graph.edge + place * way + color * np.hypot(away[a], away[b]) / 20
-    distance = _distance(graph, cost, start)
+    distance = _distance(graph, graph.edge + WAY * _ways(graph), start)
     order = np.argsort(distance)
     share = np.cumsum(graph.area[order]) / graph.area.sum()
     last = np.minimum(np.searchsorted(share, np.geomspace(0.003, REACH, LEVELS)), len(order) - 1)

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..types import Point
 from .features import Floats, Ints
-from .proposals import Regions, Seed, cuts, nested, polish
+from .proposals import Regions, Seed, cuts, polish, within_reach
 from .superpixels import Graph
 
 ALIKE = 0.95  # regions that overlap more are one
+PRIORS = 0.3, 1.0  # weights of the disc that a cut starts from
 RASTER = 4  # px: shapes are judged on a raster this coarse
 CENTRAL, MODEST = 3.0, 0.3  # a correction is central at its click, and rather small
 KNOWN = 1.5  # weight of the overlap with what is known already
@@ -34,7 +35,7 @@ class Candidates:
 
 def candidates(graph: Graph, seed: Seed) -> Candidates:
     """All that may be the object at a click."""
-    found = [*(cuts(graph, seed, weight) for weight in (0.3, 1.0)), nested(graph, seed.start)]
+    found = [*(cuts(graph, seed, weight) for weight in PRIORS), within_reach(graph, seed.start)]
     guesses = distinct(graph, _valid(graph, seed, np.concatenate(found)))
     settled = _valid(graph, seed, polish(graph, seed, guesses, rounds=1), drop=False)
     fixed = np.tile(overlap(graph, guesses, settled), 2)
@@ -79,7 +80,7 @@ def corrected(graph: Graph, region: Regions, point: Point, on: bool, clicked: In
         return region
     free = region != on
     free[np.setdiff1d(clicked, start)] = False
-    parts = np.array([connected(graph, start, p) for p in nested(graph, start) & free])
+    parts = np.array([connected(graph, start, p) for p in within_reach(graph, start) & free])
     parts = distinct(graph, np.unique(parts, axis=0))
     after = region | parts if on else region & ~parts
     depth, offset = _centrality(graph, point, parts)
