@@ -29,7 +29,7 @@ from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, cluttered, s
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
-from segment2inpaint import Editor, evidence, images, inpaint, outline, shadow, verify
+from segment2inpaint import Editor, images, inpaint, outline, shadow, verify
 from segment2inpaint.attempts import SEEDS
 from segment2inpaint.images import photo_of
 from segment2inpaint.masks import innermost
@@ -77,7 +77,7 @@ class Judged:
 def judged(case: Case, tuning: bool) -> Judged:
     box = box_of(case.alpha > 0)
     checks = verify.removal(case.before, case.after, case.alpha, case.bits, [box])
-    view = evidence.view(case.before, case.after, case.alpha, case.bits, box)
+    view = verify.view(case.before, case.after, case.alpha, case.bits, box)
     return Judged(
         case.scene, case.fault, tuning,
         {name: rule.look(view).numbers for name, rule in verify.RULES.items()},
@@ -186,7 +186,7 @@ def leftovers(photos: list[Case]) -> None:
     rule, found = verify.RULES["leftover"], dict[str, list[float]]()
     for case in photos:
         window = box_of(case.alpha > 0)
-        seen = evidence.view(case.before, case.after, case.alpha, case.bits, window)
+        seen = verify.view(case.before, case.after, case.alpha, case.bits, window)
         total = np.dot(rule.weights, rule.look(seen).numbers) + rule.constant
         found.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
     print("\nleftover, in photos as they are")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import hypot, sqrt
+from math import hypot, log1p, sqrt
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ LONG = 256  # px of a view's long side, at most
 CONTEXT = 0.5  # of the hole's diagonal, each side
 LEAST = 24  # photo px of context
 STEPS = range(-12, 20)  # px from the edge of alpha, where gradients are compared
+BEYOND = 2  # px from the hole from which more of the object counts
+LITTLE = 0.02  # of the object's area: hardly more than nothing
 REPEATED = 0.3  # correlation below which nothing repeats, whatever there is around it
 FEW, MANY = 200, 500  # pixels that are asked, and that they are compared with
 SHIFT = 7.0  # px: a texture is like itself over less
@@ -34,7 +36,8 @@ class View:
     """``before`` and ``after`` (h, w, 3) L*a*b*, ``hole`` where alpha > 0, ``bits`` the object.
 
     ``out`` and ``inn`` are the distances in px from the hole, and from what surrounds it.
-    ``box`` is the view's place in the photo, ``shown`` the crop after the removal in RGB.
+    ``box`` is the view's place in the photo, ``shown`` the crop after the removal in RGB. ``more``
+    (h, w) in [0, 1] is how likely each place belongs to the object, as far as anybody knows.
     """
 
     before: Floats
@@ -45,6 +48,7 @@ class View:
     inn: Floats
     box: Box
     shown: Image
+    more: Floats
 
     @cached_property
     def soft(self) -> Floats:
@@ -94,6 +98,7 @@ def view(before: Image, after: Image, alpha: Alpha, bits: Bits, window: Box) -> 
     return View(
         lab(seen(before[box.slices]).astype(np.uint8)), lab(shown), inside,
         laid(bits[hole.slices] & painted) > 0.5, distance(~inside), distance(inside), box, shown,
+        np.zeros(inside.shape, np.float32),
     )  # fmt: skip
 
 
@@ -153,12 +158,12 @@ def leftover(seen: View) -> Evidence:
     Just outside, compared with sampled colours and places: the 4th nearest of the object, and
     the 6th of the rest, as some of the object may lie there too. And in a wider band, by colour
     alone, as more of the object may lie there than was taken: the object's against those that
-    at least a 20th of the rest has.
+    at least a 20th of the rest has. And how much there belongs to the object by ``more``.
     """
     near, far = (seen.out > 0) & (seen.out <= 3), (seen.out > 8) & (seen.out < 64)
     where = np.zeros(seen.hole.shape, np.float32)
     if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
-        return Evidence((0.0, 0.0), where)
+        return Evidence((0.0, 0.0, 0.0), where)
     ask, soft = sample(near, FEW), blur(seen.before, 0.7)
     rows, own, rest = (
         described(places, 0.15, soft)
@@ -170,10 +175,13 @@ def leftover(seen: View) -> Evidence:
     asked.flat[ask] = True
     odds = spread(odds, asked, 3)
     where[near] = np.clip(odds[near], 0, 1)
-    return Evidence((float(np.quantile(odds[asked], 0.98)), _more(seen)), where)
+    beyond = np.where(seen.out > BEYOND, seen.more, 0).astype(np.float32)
+    share = float(beyond.sum()) / np.count_nonzero(seen.bits)
+    numbers = float(np.quantile(odds[asked], 0.98)), _alike(seen), log1p(share / LITTLE)
+    return Evidence(numbers, np.maximum(where, beyond))
 
 
-def _more(seen: View) -> float:
+def _alike(seen: View) -> float:
     """How much likelier than by the surroundings' colours a few pixels are by the object's."""
     soft, near, far = blur(seen.before, 1), (seen.out > 1) & (seen.out <= 24), seen.out > 8
     ask, own, rest = (

@@ -48,6 +48,18 @@ def innermost(bits: Bits) -> Point:
     return int(x), int(y)
 
 
+def components(bits: Bits, include: Sequence[Point], exclude: Sequence[Point] = ()) -> Bits:
+    """The 8-connected components that hold an include point (all, if none is given) and no
+    exclude point."""
+    count, labels = cv2.connectedComponents(bits.astype(np.uint8), connectivity=8)
+    keep = np.full(count, not include)
+    keep[[labels[y, x] for x, y in include]] = True
+    keep[[labels[y, x] for x, y in exclude]] = False
+    keep[0] = False
+    kept: Bits = keep[labels]
+    return kept
+
+
 def fill_holes(bits: Bits, keep: Sequence[Point] = ()) -> Bits:
     """Fill background that the mask encloses, up to a tenth of the mask's area.
 

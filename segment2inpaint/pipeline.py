@@ -156,8 +156,8 @@ class Pipeline:
         bits = masks.union(job.found)
         if fill.prompt or fill.picture:
             return verify.replacement(job.photo, image, alpha, bits, boxes)
-        checks = verify.removal(job.photo, image, alpha, bits, boxes, job.cast)
         prompts = job.request.prompts
+        checks = verify.removal(job.photo, image, alpha, bits, boxes, job.cast, prompts)
         return verify.again(checks, self.detector, image, prompts, alpha, bits, boxes[0])
 
 

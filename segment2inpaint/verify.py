@@ -14,7 +14,8 @@ from math import exp, log, sqrt
 import cv2
 import numpy as np
 
-from . import evidence, shadow
+from . import clicked, evidence, shadow
+from .click_network import shipped
 from .evidence import Evidence, View
 from .shadow import Shadow
 from .types import (
@@ -22,10 +23,13 @@ from .types import (
     Bits,
     Box,
     Check,
+    Color,
     Detector,
     Image,
     Length,
     Mask,
+    OwnMask,
+    Plate,
     Points,
     Prompt,
     Refine,
@@ -52,7 +56,7 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (5.09, 2.05), -3.95, 0.82,
+        evidence.leftover, (4.96, 1.26, 1.17), -5.02, 0.78,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),
@@ -101,13 +105,16 @@ def removal(
     bits: Bits,
     windows: Sequence[Box],
     cast: Shadow | None = None,
+    prompts: Sequence[Prompt] = (),
 ) -> tuple[Check, ...]:
     """The checks of a removal: the object at ``bits`` taken away by repainting ``alpha`` > 0.
 
     ``windows`` are boxes round the holes; the worst hole counts. ``cast`` is the object's
-    shadow, if it was looked for already.
+    shadow, if it was looked for already. The click network is asked what else belongs to the
+    object, unless the ``prompts`` drew a line themselves.
     """
-    seen = _views(before, after, alpha, bits, windows)
+    look = view if _whole(prompts) else evidence.view
+    seen = [look(before, after, alpha, bits, box) for box in _largest(windows)]
     checks = [_checked(name, seen) for name in RULES]
     return (*checks, _orphan(cast or shadow.find(before, bits), alpha, seen[0]))
 
@@ -116,7 +123,7 @@ def replacement(
     before: Image, after: Image, alpha: Alpha, bits: Bits, windows: Sequence[Box]
 ) -> tuple[Check, ...]:
     """The checks after something was painted in the object's place: is it there, does it join."""
-    seen = _views(before, after, alpha, bits, windows)
+    seen = [evidence.view(before, after, alpha, bits, box) for box in _largest(windows)]
     strange = _checked("stranger", seen)
     score = 1 - strange.score
     said = _said(ABSENT, score, 0.95)
@@ -124,12 +131,28 @@ def replacement(
     return there, _checked("seam", seen)
 
 
-def _views(
-    before: Image, after: Image, alpha: Alpha, bits: Bits, windows: Sequence[Box]
-) -> list[View]:
-    """A view of each window, the ``MOST`` largest of them."""
-    largest = sorted(windows, key=lambda box: -box.width * box.height)[:MOST]
-    return [evidence.view(before, after, alpha, bits, box) for box in largest]
+def _largest(windows: Sequence[Box]) -> list[Box]:
+    return sorted(windows, key=lambda box: -box.width * box.height)[:MOST]
+
+
+def _whole(prompts: Sequence[Prompt]) -> bool:
+    """Whether a whole object was meant: no part, nor what a mask or a colour says."""
+    return not any(
+        isinstance(p, OwnMask | Color | Plate)
+        or (isinstance(p, Points) and p.granularity == "part")
+        for p in prompts
+    )
+
+
+def view(before: Image, after: Image, alpha: Alpha, bits: Bits, window: Box) -> View:
+    """As ``evidence.view``, with what the click network takes for more of the object."""
+    seen, own = evidence.view(before, after, alpha, bits, window), np.zeros_like(bits)
+    own[window.slices] = bits[window.slices]
+    network = shipped()
+    if network is None or not own.any():
+        return seen
+    answer = clicked.belonging(before, own, network)
+    return replace(seen, more=answer.likely(seen.box, seen.hole.shape))
 
 
 def _checked(name: str, seen: Sequence[View]) -> Check:

@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from segment2inpaint.detect import click_network
-from segment2inpaint.detect.click_network import PLANES, SIDE, ClickNetwork
+from segment2inpaint import click_network
+from segment2inpaint.click_network import PLANES, SIDE, ClickNetwork
 
 torch.set_num_threads(1)  # cores are shared
 
@@ -109,7 +109,8 @@ def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch
 def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
     code = (
         "import pathlib, sys, numpy as np;"
-        "from segment2inpaint.detect import click_network, grabcut;"
+        "from segment2inpaint import click_network;"
+        "from segment2inpaint.detect import grabcut;"
         "from segment2inpaint.types import Points;"
         f"click_network.WEIGHTS = pathlib.Path({str(made[1])!r});"
         "assert click_network.shipped() is not None;"

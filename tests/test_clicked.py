@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint.detect import click_network, clicked, grabcut, regions, superpixels
-from segment2inpaint.detect.click_network import PLANES, SIDE, Floats
-from segment2inpaint.detect.clicked import Answer, Frame, framed, planes
+from segment2inpaint import click_network, clicked
+from segment2inpaint.click_network import PLANES, SIDE, Floats
+from segment2inpaint.clicked import Answer, Frame, Target, framed, planes
+from segment2inpaint.detect import grabcut, regions, superpixels
 from segment2inpaint.detect.grabcut import GrabCutDetector
-from segment2inpaint.detect.prompts import Target
 from segment2inpaint.detect.proposals import Seed
 from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
 

@@ -15,6 +15,7 @@ import tiny_detectors
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
+from segment2inpaint.clicked import Target
 from segment2inpaint.detect import everything
 from segment2inpaint.detect.promptable import (
     PromptableDetector,
@@ -24,7 +25,6 @@ from segment2inpaint.detect.promptable import (
     _objects,
     _refines,
 )
-from segment2inpaint.detect.prompts import Target
 from segment2inpaint.detect.sam import SamDetector
 from segment2inpaint.detect.sam_transformers import TransformersSam
 from segment2inpaint.types import (

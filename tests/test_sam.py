@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 from segment_anything import SamPredictor, sam_model_registry
 
+from segment2inpaint.clicked import Target
 from segment2inpaint.detect import sam_weights
 from segment2inpaint.detect.choice import choose, clean
 from segment2inpaint.detect.promptable import _Object
-from segment2inpaint.detect.prompts import Target
 from segment2inpaint.detect.sam import SamDetector
 from segment2inpaint.detect.sam_weights import build, read
 from segment2inpaint.types import (

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from segment_anything import SamPredictor
 
 from segment2inpaint import catalogue, detect
+from segment2inpaint.clicked import Target
 from segment2inpaint.detect.promptable import _Object
-from segment2inpaint.detect.prompts import Target
 from segment2inpaint.detect.sam_weights import build, read
 from segment2inpaint.types import BadModel, Box, Image, Points
 

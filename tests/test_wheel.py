@@ -60,7 +60,7 @@ def test_the_page_travels(site: Path) -> None:
 
 def test_the_weights_travel(site: Path) -> None:
     package = Path("segment2inpaint")
-    for name in (package / "shadow.safetensors", package / "detect" / "click.onnx"):
+    for name in (package / "shadow.safetensors", package / "click.onnx"):
         assert (site / name).read_bytes() == (ROOT / name).read_bytes()
 
 

@@ -1,6 +1,6 @@
 """The file that ships: the network as ONNX, its weights at half precision.
 
-    python models/click/export.py CHECKPOINT segment2inpaint/detect/click.onnx
+    python models/click/export.py CHECKPOINT segment2inpaint/click.onnx
 
 The checkpoint is a state dict of ``ClickNetwork``, as ``teach.py`` leaves in click.pt, or holds one
 under "network", as its checkpoint.pt does.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.prompts import Target
+from segment2inpaint.clicked import Target
 from segment2inpaint.types import Bits, Point, box_of
 
 LARGEST = 0.6  # of the photo, for a mask that no box asked for

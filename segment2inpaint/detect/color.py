@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.prompts import accept, components, limit
+from segment2inpaint.detect.prompts import accept, limit
+from segment2inpaint.masks import components
 from segment2inpaint.types import BadPrompt, Bits, Box, Color, Image, Mask, Point, Points, Prompt
 
 Lab = NDArray[np.float32]

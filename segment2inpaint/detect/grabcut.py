@@ -14,12 +14,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from .. import clicked
+from ..click_network import Floats, shipped
+from ..clicked import Answer, Target
+from ..masks import components
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
-from . import clicked
-from .click_network import Floats, shipped
-from .clicked import Answer
 from .enlarge import enlarged
-from .prompts import Target, accept, components, targets
+from .prompts import accept, targets
 from .proposals import Seed
 from .regions import Candidates, candidates, corrected, likeliest, told
 from .superpixels import Graph, graph

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from segment2inpaint.clicked import Target
 from segment2inpaint.detect import everything
 from segment2inpaint.detect.choice import choose, clean
 from segment2inpaint.detect.embeddings import Embedding, Embeddings
-from segment2inpaint.detect.prompts import Target, accept, picked, targets
+from segment2inpaint.detect.prompts import accept, picked, targets
 from segment2inpaint.masks import innermost
 from segment2inpaint.types import (
     BadImage,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
-import cv2
 import numpy as np
 
+from segment2inpaint.clicked import Target
+from segment2inpaint.masks import components
 from segment2inpaint.types import (
     BadPrompt,
     Bits,
     Box,
     Color,
     Everything,
-    Granularity,
     OwnMask,
     Plate,
     Point,
@@ -35,16 +34,6 @@ KINDS: dict[type, str] = {
     Everything: "everything",
     OwnMask: "masks",
 }
-
-
-@dataclass(frozen=True)
-class Target:
-    """All that is known of one object: clicks on it, clicks beside it, its box, how much of it."""
-
-    include: tuple[Point, ...] = ()
-    exclude: tuple[Point, ...] = ()
-    box: Box | None = None
-    granularity: Granularity = "auto"
 
 
 def accept(
@@ -133,18 +122,6 @@ def limit(bits: Bits, prompts: Sequence[Prompt]) -> Bits:
             inside[box.slices] = bits[box.slices]
         bits = inside
     return components(bits, include, exclude) if include or exclude else bits
-
-
-def components(bits: Bits, include: Sequence[Point], exclude: Sequence[Point] = ()) -> Bits:
-    """The 8-connected components that hold an include point (all, if none is given) and no
-    exclude point."""
-    count, labels = cv2.connectedComponents(bits.astype(np.uint8), connectivity=8)
-    keep = np.full(count, not include)
-    keep[[labels[y, x] for x, y in include]] = True
-    keep[[labels[y, x] for x, y in exclude]] = False
-    keep[0] = False
-    kept: Bits = keep[labels]
-    return kept
 
 
 def _target(points: Sequence[Points], box: Box | None) -> Target:

@@ -17,7 +17,7 @@ Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
 
 RADII = 0.05, 0.08, 0.12, 0.18, 0.26, 0.36  # first discs, share of the picture's scale
 LEVELS = 24  # thresholds on a distance
-REACH = 0.6  # of the picture: the farthest of them
+NEAREST, REACH = 0.0015, 0.6  # of the picture: the first of them and the last
 WAY = 0.02  # cost of a unit of way, beside the boundary's strength
 DATA = 0.15  # weight of the colour models against the boundary
 STEPS = 10  # of conjugate gradients
@@ -113,7 +113,7 @@ def within_reach(graph: Graph, start: int) -> Regions:
     distance = _distance(graph, graph.edge + WAY * _ways(graph), start)
     order = np.argsort(distance)
     share = np.cumsum(graph.area[order]) / graph.area.sum()
-    last = np.minimum(np.searchsorted(share, np.geomspace(0.003, REACH, LEVELS)), len(order) - 1)
+    last = np.minimum(np.searchsorted(share, np.geomspace(NEAREST, REACH, LEVELS)), len(order) - 1)
     levels: Regions = distance[None] <= distance[order[last]][:, None]
     return levels
 

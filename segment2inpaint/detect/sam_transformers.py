@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from segment2inpaint.clicked import Target
 from segment2inpaint.detect.choice import clean
 from segment2inpaint.detect.embeddings import Embedding, Embeddings
 from segment2inpaint.detect.promptable import SLACK, PromptableDetector, Prompted, Size
-from segment2inpaint.detect.prompts import Target, accept
+from segment2inpaint.detect.prompts import accept
 from segment2inpaint.detect.transformers_model import load, model_type
 from segment2inpaint.detect.words import instances, select
 from segment2inpaint.device import choose as choose_device

@@ -1,6 +1,7 @@
 """What the click network is shown and asked, and where it answers.
 
-It looks at the whole photo, or round the box, and then again, closer, at what it found.
+To find an object it looks at the whole photo, or round the box, and then again, closer, at what it
+found; to tell whether more belongs to an object that is known, round that.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..types import Bits, Box, Image, Point, box_of
 from .click_network import PLANES, SIDE, Floats
-from .prompts import Target, components
+from .masks import components, innermost
+from .types import Bits, Box, Granularity, Image, Point, box_of
 
 Network = Callable[[Floats], Floats]
 
@@ -24,6 +25,16 @@ AROUND, AROUND_BOX = 0.6, 0.25  # what is shown beside it, and beside a box: of 
 SAME = 0.95  # a window that overlaps the last one so much (IoU) is not looked at
 LEAST = 48  # px: long side of the closest window
 OBJECT, PART = 0, 1  # channels of an answer
+
+
+@dataclass(frozen=True)
+class Target:
+    """All that is known of one object: clicks on it, clicks beside it, its box, how much of it."""
+
+    include: tuple[Point, ...] = ()
+    exclude: tuple[Point, ...] = ()
+    box: Box | None = None
+    granularity: Granularity = "auto"
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,18 @@ class Answer:
         return box
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """An object that is known to be at ``bits`` (H, W), as if the network had said so."""
+
+    bits: Bits
+
+    def likely(self, window: Box, size: tuple[int, int]) -> Floats:
+        """The share of each place that is the object's, as (h, w) over a window of the photo."""
+        part = self.bits[window.slices].astype(np.float32)
+        return np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA))
+
+
 def _spans(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
     """Start and length, down and across."""
     return (box.y0, box.height), (box.x0, box.width)
@@ -133,7 +156,9 @@ def framed(window: Box) -> Frame:
     return Frame(window, (height, width))
 
 
-def planes(image: Image, frame: Frame, target: Target, before: Answer | None = None) -> Floats:
+def planes(
+    image: Image, frame: Frame, target: Target, before: Answer | Known | None = None
+) -> Floats:
     """What the network sees of a window, (PLANES, SIDE, SIDE).
 
     Red, green, blue; the photo (0 beyond it); discs round clicks on the object, and beside it;
@@ -182,8 +207,20 @@ def find(image: Image, target: Target, network: Network) -> Answer:
     return answer
 
 
+def belonging(image: Image, bits: Bits, network: Network) -> Answer:
+    """What belongs to the object that is known to be at ``bits`` (H, W), there and round it."""
+    own = box_of(bits)
+    x, y = innermost(bits[own.slices])
+    frame = framed(around(own, AROUND, (bits.shape[0], bits.shape[1])))
+    return _looked(image, frame, Target(((own.x0 + x, own.y0 + y),)), network, Known(bits))
+
+
 def _looked(
-    image: Image, frame: Frame, target: Target, network: Network, before: Answer | None = None
+    image: Image,
+    frame: Frame,
+    target: Target,
+    network: Network,
+    before: Answer | Known | None = None,
 ) -> Answer:
     """The answer in one window: the mean of what the network says of it and of its mirror image."""
     seen = planes(image, frame, target, before)
