@@ -6,7 +6,8 @@ centre of the largest error (the NoC protocol of Xu et al. 2016, at most 20 clic
 
     S2I_EVAL=FOLDER python benchmarks/detect.py --detector grabcut --set berkeley100 --limit 20
 
-``--detector plain`` is OpenCV's grabCut as a script would call it, for comparison.
+``--detector plain`` is OpenCV's grabCut as a script would call it, for comparison. ``--shrink 30``
+lays each object, 30 px long, over another photo of the set, ``LARGE`` px long: small things.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint import detect, images
-from segment2inpaint.types import Bits, Box, Detector, Image, Mask, Point, Points, Prompt
+from segment2inpaint.masks import innermost
+from segment2inpaint.types import Bits, Box, Detector, Image, Mask, Point, Points, Prompt, box_of
 
 PLAIN = 400, 0.2, 3  # long side in px, radius of the disc round the first click, iterations
 SETS = "berkeley100", "davis16_val", "coco_mval_b"
+LARGE = 1600  # px, long side of a photo with a small thing in it
 TILE = 240  # px, height of a picture in the sheets
 
 
@@ -65,6 +68,27 @@ def items(folder: Path, part: str) -> Iterator[Item]:
         truth = images.read(place / "mask.png").image[..., 0] > 127
         x, y = meta["click_xy"]
         yield Item(place.name, images.read(photo).image, truth, (x, y), Box(*meta["box_xyxy"]))
+
+
+def shrunk(some: Sequence[Item], side: int) -> Iterator[Item]:
+    """Each object, ``side`` px long, somewhere in the next one's photo."""
+    for number, (one, other) in enumerate(zip(some, [*some[1:], *some[:1]], strict=True)):
+        dice = np.random.default_rng(number)
+        scale = LARGE / max(other.image.shape[:2])
+        image = cv2.resize(other.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        scale = side / max(one.box.width, one.box.height)
+        size = max(1, round(one.box.width * scale)), max(1, round(one.box.height * scale))
+        colours, share = (
+            cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            for part in (one.image[one.box.slices], one.truth[one.box.slices].astype(np.float32))
+        )
+        x, y = (int(dice.integers(0, image.shape[1 - i] - size[i])) for i in (0, 1))
+        part = image[y : y + size[1], x : x + size[0]]
+        part[:] = (part + (colours - part) * share[..., None]).round()
+        truth = np.zeros(image.shape[:2], np.bool_)
+        truth[y : y + size[1], x : x + size[0]] = share > 0.5
+        if truth.any():
+            yield Item(one.name, image, truth, innermost(truth), Box(*box_of(truth)))
 
 
 class PlainGrabCut:
@@ -219,10 +243,17 @@ def _tile(picture: Image) -> Image:
 @click.option("--set", "sets", multiple=True, default=SETS, show_default=True)
 @click.option("--limit", default=None, type=int, help="Items of each set.")
 @click.option("--part", default="all", type=click.Choice(["all", "even", "odd"]))
+@click.option("--shrink", default=None, type=int, help="Px that each object is made long.")
 @click.option("--clicks", default=20, show_default=True, help="At most, for the number of clicks.")
 @click.option("--sheets", type=click.Path(path_type=Path), help="Folder for the worst ten.")
 def main(
-    detector: str, sets: Sequence[str], limit: int | None, part: str, clicks: int, sheets: Path
+    detector: str,
+    sets: Sequence[str],
+    limit: int | None,
+    part: str,
+    shrink: int | None,
+    clicks: int,
+    sheets: Path,
 ) -> None:
     root = os.environ.get("S2I_EVAL")
     if not root:
@@ -234,6 +265,8 @@ def main(
     click.echo("|---|---|---|---|---|---|---|---|---|---|")
     for name in sets:
         chosen = list(items(Path(root) / name, part))[:limit]
+        if shrink:
+            chosen = list(shrunk(chosen, shrink))
         scores = [run(tool, item, clicks) for item in chosen]
         click.echo(row(name, scores, clicks))
         if sheets:

@@ -175,10 +175,17 @@ def leftover(seen: View) -> Evidence:
     asked.flat[ask] = True
     odds = spread(odds, asked, 3)
     where[near] = np.clip(odds[near], 0, 1)
-    beyond = np.where(seen.out > BEYOND, seen.more, 0).astype(np.float32)
+    beyond = seen.more * (distance(~_filled(seen.hole)) > BEYOND)
     share = float(beyond.sum()) / np.count_nonzero(seen.bits)
     numbers = float(np.quantile(odds[asked], 0.98)), _alike(seen), log1p(share / LITTLE)
     return Evidence(numbers, np.maximum(where, beyond))
+
+
+def _filled(bits: Bits) -> Bits:
+    """The mask with all that it encloses: between spokes a network sees the wheel."""
+    outer, _ = cv2.findContours(bits.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = cv2.drawContours(np.zeros(bits.shape, np.uint8), outer, -1, 1, cv2.FILLED)
+    return np.asarray(whole > 0)
 
 
 def _alike(seen: View) -> float:

@@ -56,7 +56,7 @@ class _Rule:
 
 RULES = {
     "leftover": _Rule(
-        evidence.leftover, (4.96, 1.26, 1.17), -5.02, 0.78,
+        evidence.leftover, (4.96, 1.25, 1.18), -5.03, 0.78,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),

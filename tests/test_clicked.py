@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,17 +11,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint import click_network, clicked
+from segment2inpaint import click_network, clicked, images
 from segment2inpaint.click_network import PLANES, SIDE, Floats
 from segment2inpaint.clicked import Answer, Frame, Target, framed, planes
 from segment2inpaint.detect import grabcut, regions, superpixels
 from segment2inpaint.detect.grabcut import GrabCutDetector
 from segment2inpaint.detect.proposals import Seed
+from segment2inpaint.masks import innermost
 from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
 
 torch.set_num_threads(1)  # cores are shared
 
 HALF = SIDE // 2
+SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 def red(seen: Floats) -> Floats:
@@ -134,9 +138,9 @@ def test_it_looks_closer_at_a_small_thing() -> None:
     image, bits = photo(1500, 2000, thing)
     watched, looks = watching(red)
     answer = clicked.find(image, Target(((930, 715),)), watched)
-    seen = [bool(look[7].any()) for look in looks]  # each with its mirror image
-    assert seen == [False, False, *[True] * (len(looks) - 2)]
-    assert len(looks) in (4, 6)
+    told = [bool(look[7].any()) for look in looks]  # each with its mirror image
+    assert told == [*[False] * (len(looks) - 2), True, True]
+    assert len(looks) in (4, 6, 8, 10)
     assert answer.frame.window.width < 200
     odds = answer.odds(Box(0, 0, 2000, 1500), (1500, 2000))
     assert score(odds > 0, bits) > 0.9
@@ -149,10 +153,37 @@ def test_it_looks_once_at_a_thing_that_fills_the_photo() -> None:
     assert len(looks) == 2
 
 
-def test_it_looks_once_where_it_finds_nothing() -> None:
+def test_it_looks_closer_where_it_finds_nothing() -> None:
     watched, looks = watching(blind)
-    clicked.find(photo(300, 400)[0], Target(((200, 150),)), watched)
-    assert len(looks) == 2
+    answer = clicked.find(photo(300, 400)[0], Target(((200, 150),)), watched)
+    assert len(looks) == 6  # 400, 160 and 64 px, each with its mirror image
+    assert answer.frame.window == (0, 0, 400, 300)
+
+
+def test_what_it_is_sure_of_ends_within_the_window() -> None:
+    image = photo(300, 400, Box(120, 90, 200, 170))[0]
+    for window, sure in (
+        (Box(0, 0, 400, 300), True),
+        (Box(90, 60, 230, 200), True),
+        (Box(130, 60, 230, 200), False),  # it goes on to the left
+        (Box(90, 60, 230, 150), False),
+    ):
+        answer = Answer(framed(window), red(planes(image, framed(window), Target())))
+        assert clicked._sure(answer, image.shape) == sure
+
+
+def test_at_the_edge_of_the_photo_nothing_goes_on() -> None:
+    image = photo(300, 400, Box(0, 90, 90, 300))[0]
+    answer = Answer(
+        framed(Box(0, 0, 400, 300)), red(planes(image, framed(Box(0, 0, 400, 300)), Target()))
+    )
+    assert clicked._sure(answer, image.shape)
+
+
+def test_half_chances_are_not_sure() -> None:
+    faint = np.full((2, HALF, HALF), -1.0, np.float32)
+    faint[:, 30:50, 30:50] = 1
+    assert not clicked._sure(Answer(framed(Box(0, 0, 400, 400)), faint), (400, 400, 3))
 
 
 def test_the_window_of_a_box_is_round_it() -> None:
@@ -315,3 +346,23 @@ def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) ->
     assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
     (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
     assert score(mask.bits, bits > 0) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("thing", "ground"), [("cone", "boat"), ("lamp", "chair"), ("ball", "cone")]
+)
+def test_a_small_thing_of_several_colours_in_a_large_photo(thing: str, ground: str) -> None:
+    """24 px of a photo: in the whole, the network sees 3 of them."""
+    source, whole = (images.read(SAMPLES / f"{thing}{end}").image for end in (".jpg", "_mask.png"))
+    box = Box(*box_of(whole[..., 0] > 127))
+    scale = 24 / max(box.width, box.height)
+    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+    colours = cv2.resize(source[box.slices], size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(whole[box.slices], size, interpolation=cv2.INTER_AREA) / 255
+    photo = images.read(SAMPLES / f"{ground}_clean.jpg").image.copy()
+    place = np.s_[300 : 300 + size[1], 400 : 400 + size[0]]
+    photo[place] = photo[place] + (colours.astype(np.float32) - photo[place]) * share
+    truth = np.zeros(photo.shape[:2], np.bool_)
+    truth[place] = share[..., 0] > 0.5
+    (mask,) = GrabCutDetector().detect(photo, [Points((innermost(truth),))])
+    assert score(mask.bits, truth) > 0.75

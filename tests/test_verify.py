@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from conftest import FakeDetector, masks
 from hypothesis import given, settings
 
-from segment2inpaint import evidence, shadow, verify
+from segment2inpaint import evidence, images, shadow, verify
 from segment2inpaint.masks import feathered
 from segment2inpaint.types import (
     Bits,
@@ -20,6 +21,7 @@ from segment2inpaint.types import (
     Image,
     Length,
     Mask,
+    OwnMask,
     Points,
     Prompt,
     Refine,
@@ -27,6 +29,7 @@ from segment2inpaint.types import (
 )
 
 SIZE = (160, 200)
+SAMPLES = Path(__file__).parent.parent / "samples"
 PICTURE, NOWHERE = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)
 
 
@@ -277,3 +280,31 @@ def test_more_of_the_object_than_was_taken_is_found_beyond_another_colour() -> N
 
     assert more(foot) > 1
     assert more(post) < 0
+
+
+def test_what_belongs_to_the_object_by_the_network_is_a_leftover() -> None:
+    """Of a chair the legs were found: of another colour than the floor, as is much about it."""
+    photo, clean, mask = (
+        images.read(SAMPLES / f"chair{end}").image for end in (".jpg", "_clean.jpg", "_mask.png")
+    )
+    whole = mask[..., 0] > 127
+    box, legs = box_of(whole), whole.copy()
+    legs[: box.y0 + int(0.7 * box.height)] = False
+
+    def left(bits: Bits, *prompts: Prompt) -> Check:
+        alpha = feathered(bits, 12, 8)
+        after = np.where(alpha[..., None] > 0, clean, photo)
+        checks = verify.removal(photo, after, alpha, bits, [box_of(alpha > 0)], prompts=prompts)
+        return next(check for check in checks if check.name == "leftover")
+
+    assert left(legs).failed
+    assert left(
+        legs,
+        Points(
+            (box.x0, box.y0),
+        ),
+    ).failed
+    assert not left(whole).failed
+    # whoever draws a line, or asks for a part, is not told that more belongs to it
+    drawn = (OwnMask(legs), Color((9, 9)), Points(((box.x0, box.y0),), granularity="part"))
+    assert all(left(legs, prompt).score < 0.5 for prompt in drawn)

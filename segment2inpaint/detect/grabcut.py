@@ -67,12 +67,20 @@ def _find(image: Image, target: Target) -> Bits:
         view = _View(image, _round(target.box, MARGIN, size), CLOSE)
         cut = _in_box(view, target, answer)
     else:
-        wide, guess = _searched(image, target, answer, Box(0, 0, size[1], size[0]))
+        wide, guess = _searched(image, target, answer, _start(target, answer, size))
         view = _View(image, _round(wide.around(guess), ROOM, size), CLOSE)
         cut = _shaped(view, view.seen(wide, guess), target, answer)
     bits = np.zeros(size, np.bool_)
     bits[view.window.slices] = enlarged(image[view.window.slices], cut)
     return _true_to(bits, target)
+
+
+def _start(target: Target, answer: Answer | None, size: tuple[int, int]) -> Box:
+    """Where a guess is looked for: in the whole photo, or round a small thing that is known."""
+    found = answer.found(target) if answer else None
+    if found and max(found.width, found.height) < SMALL * max(size):
+        return _round(found, 2 * ROOM, size)
+    return Box(0, 0, size[1], size[0])
 
 
 def _searched(
