@@ -38,6 +38,7 @@ import questions
 import scenes as leaves
 import stage
 from clicknet import SIZES, ClickNetwork
+from halves import halves
 from plan import Description, describe
 from questions import Lessons, Pool
 
@@ -210,7 +211,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         planes = lot.planes.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with halves(self.device.type):
             logits = self.run(planes)
         logits = logits.float()
         loss, overlap = judged(logits, lot)
@@ -349,7 +350,7 @@ def finish(training: Training, out: Path) -> None:
         pool = training.laid if training.store and number % 2 else training.pool
         count = min(128, 2 * training.plan.batch)
         lot = questions.first(pool, training.side, count, training.dice)
-        with torch.autocast(training.device.type, torch.bfloat16):
+        with halves(training.device.type):
             logits = training.mean(lot.planes)
             training.mean(questions.further(lot, logits, training.dice).planes)
     torch.save(

@@ -26,6 +26,8 @@ from torch import Tensor
 from torch.nn import functional
 from unet import Network, folded, unfold
 
+from halves import halves  # isort: skip  (pool says where)
+
 RATE, WARM = 1.2e-3, 100  # the highest rate, and steps up to it
 KEPT = 0.9985  # of the mean weights, a step
 SAVED = 60.0  # seconds from checkpoint to checkpoint
@@ -199,7 +201,7 @@ def asked(network: Network, lessons: Lot) -> Tensor:
     cross entropy of there being a shadow: together, then each.
     """
     shown = lessons.planes.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(lessons.planes.device.type, torch.bfloat16):
+    with halves(lessons.planes.device.type):
         logits, there = network(shown)
     logits, there = logits.float(), there.float()
     cross = functional.binary_cross_entropy_with_logits(logits, lessons.effect, reduction="none")
