@@ -8,7 +8,7 @@ looks round that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import cv2
@@ -71,12 +71,13 @@ class Frame:
 class Answer:
     """Logits (2, SIDE / 2, SIDE / 2) that each place in a frame is of the object, of the part.
 
-    ``channel`` is the one that was asked for.
+    ``channel`` is the one that was asked for; ``sure``: at the clicks, see ``_sure``.
     """
 
     frame: Frame
     logits: Floats
     channel: int = OBJECT
+    sure: bool = False
 
     def shown(self, values: Floats, window: Box, size: tuple[int, int]) -> Floats:
         """Values (SIDE / 2, SIDE / 2) of this frame, as (h, w) over a window of the photo."""
@@ -194,47 +195,50 @@ def _disc(plane: Floats, at: Point) -> None:
 
 def find(image: Image, target: Target, network: Network) -> Answer:
     """The answer in the last window that was looked at: round the box; or where it is sure of
-    what is at the clicks, and then round that.
+    what is at the clicks, else in the whole photo, and then round that.
     """
     size = image.shape[0], image.shape[1]
     if target.box:
         return _looked(image, framed(around(target.box, AROUND_BOX, size)), target, network)
-    answer, window = _surest(image, target, network)
-    found = answer.found(target)
+    answer = _surest(image, target, network)
+    found, window = answer.found(target), answer.frame.window
     closer = around(found, AROUND, size) if found else window
     if _alike(closer, window) > SAME:
         return answer
-    return _looked(image, framed(closer), target, network, answer)
+    looked = _looked(image, framed(closer), target, network, answer)
+    return replace(looked, sure=answer.sure)
 
 
-def _surest(image: Image, target: Target, network: Network) -> tuple[Answer, Box]:
+def _surest(image: Image, target: Target, network: Network) -> Answer:
     """The first answer that is sure, from the whole photo on in closer and closer windows; if
-    none is, the widest that found anything.
+    none is, that of the whole photo.
     """
-    looks: list[tuple[bool, int, Answer, Box]] = []
-    for window in _closer(target, (image.shape[0], image.shape[1])):
-        answer = _looked(image, framed(window), target, network)
-        found = answer.found(target) is not None
-        if found and _sure(answer, image.shape):
-            return answer, window
-        looks.append((not found, len(looks), answer, window))
-    _, _, answer, window = min(looks, key=lambda look: look[:2])
-    return answer, window
+    looks = (_looked(image, framed(w), target, network) for w in _closer(target, image.shape))
+    whole = answer = next(looks)
+    while not _sure(answer, target, image.shape):
+        if (closer := next(looks, None)) is None:
+            return whole
+        answer = closer
+    return replace(answer, sure=True)
 
 
-def _closer(target: Target, size: tuple[int, int]) -> Iterator[Box]:
+def _closer(target: Target, size: tuple[int, ...]) -> Iterator[Box]:
     """The whole photo, and smaller and smaller windows round the clicks."""
     clicks = reduce(Box.union, (Box(x, y, x + 1, y + 1) for x, y in target.include))
     yield Box(0, 0, size[1], size[0])
     for share in CLOSER:
-        room = round(share * max(size) / 2)
+        room = round(share * max(size[:2]) / 2)
         if room < LEAST // 2:
             return
-        yield clicks.grown(room, size)
+        yield clicks.grown(room, (size[0], size[1]))
 
 
-def _sure(answer: Answer, size: tuple[int, ...]) -> bool:
-    """Whether the network's own chances agree with its mask, and that ends within the window."""
+def _sure(answer: Answer, target: Target, size: tuple[int, ...]) -> bool:
+    """Whether it found something at the clicks, its own chances agree with its mask, and that ends
+    within the window.
+    """
+    if answer.found(target) is None:
+        return False
     window, frame = answer.frame.window, answer.frame.size
     likely = answer.likely(window, frame)
     on = likely > 0.5

@@ -76,8 +76,8 @@ def _find(image: Image, target: Target) -> Bits:
 
 
 def _start(target: Target, answer: Answer | None, size: tuple[int, int]) -> Box:
-    """Where a guess is looked for: in the whole photo, or round a small thing that is known."""
-    found = answer.found(target) if answer else None
+    """Where a guess is looked for: in the whole photo, or round a small thing that is sure."""
+    found = answer.found(target) if answer and answer.sure else None
     if found and max(found.width, found.height) < SMALL * max(size):
         return _round(found, 2 * ROOM, size)
     return Box(0, 0, size[1], size[0])
