@@ -37,7 +37,7 @@ class View:
 
     ``out`` and ``inn`` are the distances in px from the hole, and from what surrounds it.
     ``box`` is the view's place in the photo, ``shown`` the crop after the removal in RGB. ``more``
-    (h, w) in [0, 1] is how likely each place belongs to the object, as far as anybody knows.
+    (h, w) in [0, 1] is how likely each place belongs to the object; 0 where nobody was asked.
     """
 
     before: Floats

@@ -139,8 +139,8 @@ def test_it_looks_closer_at_a_small_thing() -> None:
     watched, looks = watching(red)
     answer = clicked.find(image, Target(((930, 715),)), watched)
     told = [bool(look[7].any()) for look in looks]  # each with its mirror image
-    assert told == [*[False] * (len(looks) - 2), True, True]
-    assert len(looks) in (4, 6, 8, 10)
+    # the whole, 800, 320 and 160 px, where it is sure; and round what it found
+    assert told == [False] * 8 + [True] * 2
     assert answer.frame.window.width < 200
     odds = answer.odds(Box(0, 0, 2000, 1500), (1500, 2000))
     assert score(odds > 0, bits) > 0.9
