@@ -7,19 +7,22 @@ looks round that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import cv2
 import numpy as np
 
-from .click_network import PLANES, SIDE, Floats
+from . import salient
+from .frames import Frame, chance, shown, unseen
 from .masks import components, innermost
+from .networks import Floats, Network
+from .salient import Salient
 from .types import Bits, Box, Granularity, Image, Point, box_of
 
-Network = Callable[[Floats], Floats]
-
+SIDE = 160  # px of the frame that the network looks at
+PLANES = 8  # of the frame
 MEAN, DEVIATION = 0.45, 0.25  # of the colours, as the network learnt them
 DISC = 3  # px of the frame: radius of the disc round a click
 CLOSER = (0.4, 0.16, 0.08, 0.04)  # of the photo, windows round a click, if it is not sure
@@ -28,6 +31,8 @@ EDGE = 0.02  # of a window's side, that a thing may reach it on
 AROUND, AROUND_BOX = 0.6, 0.25  # what is shown beside it, and beside a box: of its longer side
 SAME = 0.95  # a window that overlaps the last one so much (IoU) is not looked at
 LEAST = 48  # px: long side of the closest window
+WITHIN = (0.7, 0.9)  # share of what stands out that lies in the box: from no trust in it to all
+AGREED = (0.3, 0.5)  # overlap of what stands out and the answer, IoU of their chances, likewise
 OBJECT, PART = 0, 1  # channels of an answer
 
 
@@ -41,76 +46,42 @@ class Target:
     granularity: Granularity = "auto"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A window of the photo, ``size`` (h, w) px large in the top left corner of the frame."""
-
-    window: Box
-    size: tuple[int, int]
-
-    def at(self, point: Point) -> Point:
-        """The pixel of the frame that shows a pixel of the photo in the window."""
-        x = int((point[0] - self.window.x0 + 0.5) * self.size[1] / self.window.width)
-        y = int((point[1] - self.window.y0 + 0.5) * self.size[0] / self.window.height)
-        return min(x, self.size[1] - 1), min(y, self.size[0] - 1)
-
-    def box(self, box: Box) -> Box:
-        """At least a pixel of the frame, for what of the box lies in the window."""
-        x0, x1 = self._span(box.x0 - self.window.x0, box.x1 - self.window.x0, 1)
-        y0, y1 = self._span(box.y0 - self.window.y0, box.y1 - self.window.y0, 0)
-        return Box(x0, y0, x1, y1)
-
-    def _span(self, low: int, high: int, axis: int) -> tuple[int, int]:
-        length = self.size[axis]
-        scale = length / (self.window.height, self.window.width)[axis]
-        start = min(max(round(low * scale), 0), length - 1)
-        return start, min(max(round(high * scale), start + 1), length)
-
-
 @dataclass(frozen=True, eq=False)
 class Answer:
     """Logits (2, SIDE / 2, SIDE / 2) that each place in a frame is of the object, of the part.
 
-    ``channel`` is the one that was asked for; ``sure``: at the clicks, see ``_sure``.
+    ``channel`` is the one that was asked for; ``sure``: at the clicks, see ``_sure``. ``backing``
+    is what stands out there and was found to be what is meant, see ``backed``.
     """
 
     frame: Frame
     logits: Floats
     channel: int = OBJECT
     sure: bool = False
-
-    def shown(self, values: Floats, window: Box, size: tuple[int, int]) -> Floats:
-        """Values (SIDE / 2, SIDE / 2) of this frame, as (h, w) over a window of the photo."""
-        rows = []
-        for axis in (1, 0):
-            own, other = (_spans(box)[axis] for box in (self.frame.window, window))
-            scale = self.frame.size[axis] / (own[1] * 2)  # of the answer, to a px of the photo
-            step = scale * other[1] / size[axis]
-            rows.append((step, scale * (other[0] - own[0]) + 0.5 * step - 0.5))
-        back = np.array([[rows[0][0], 0, rows[0][1]], [0, rows[1][0], rows[1][1]]], np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        shown: Floats = cv2.warpAffine(
-            values, back, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        return shown
+    backing: Salient | None = None
 
     def odds(self, window: Box, size: tuple[int, int]) -> Floats:
         """Log odds of what was asked for, as (h, w) over a window of the photo."""
-        return self.shown(self.logits[self.channel], window, size)
+        odds = self._shown(self.logits[self.channel], window, size)
+        return odds if self.backing is None else odds + self.backing.odds(window, size)
 
     def likely(self, window: Box, size: tuple[int, int]) -> Floats:
         """The chance of each place, likewise; 0 where it did not look."""
-        share = 1 / (1 + np.exp(-np.clip(self.logits[self.channel], -40, 40)))
-        likely = self.shown(share, window, size)
+        if self.backing is None:
+            likely = self._shown(chance(self.logits[self.channel]), window, size)
+        else:
+            likely = chance(self.odds(window, size))
         likely[self.unseen(window, size)] = 0
         return likely
 
+    def _shown(self, values: Floats, window: Box, size: tuple[int, int]) -> Floats:
+        own, (height, width) = self.frame.window, self.frame.size
+        scale = height / (2 * own.height), width / (2 * own.width)
+        return shown(values, own, scale, window, size)
+
     def unseen(self, window: Box, size: tuple[int, int]) -> Bits:
         """Which places of a window it did not look at, (h, w)."""
-        unseen = np.ones(size, np.bool_)
-        if self.frame.window.overlaps(window):
-            unseen[Frame(window, size).box(self.frame.window).slices] = False
-        return unseen
+        return unseen(self.frame.window, window, size)
 
     def found(self, target: Target) -> Box | None:
         """The box in the photo round what is likely, with the clicks on it."""
@@ -120,7 +91,7 @@ class Answer:
         held = components(likely, [(x, y) for x, y in clicks if likely[y, x]])
         if not held.any():
             return None
-        box = _unscaled(box_of(held), own)
+        box = own.unscaled(box_of(held))
         for x, y in target.include:
             box = box.union(Box(x, y, x + 1, y + 1))
         return box
@@ -136,23 +107,6 @@ class Known:
         """The share of each place that is the object's, as (h, w) over a window of the photo."""
         part = self.bits[window.slices].astype(np.float32)
         return np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA))
-
-
-def _spans(box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Start and length, down and across."""
-    return (box.y0, box.height), (box.x0, box.width)
-
-
-def _unscaled(box: Box, frame: Frame) -> Box:
-    """A box in a frame, in the photo."""
-    across, down = frame.window.width / frame.size[1], frame.window.height / frame.size[0]
-    x0, y0 = frame.window.x0 + int(box.x0 * across), frame.window.y0 + int(box.y0 * down)
-    return Box(
-        x0,
-        y0,
-        max(x0 + 1, frame.window.x0 + round(box.x1 * across)),
-        max(y0 + 1, frame.window.y0 + round(box.y1 * down)),
-    )
 
 
 def framed(window: Box) -> Frame:
@@ -248,6 +202,37 @@ def _sure(answer: Answer, target: Target, size: tuple[int, ...]) -> bool:
         (on[:, 0], window.x0 > 0), (on[:, -1], window.x1 < size[1]),
     )  # fmt: skip
     return bool(agreed >= SURE and not any(end and line.mean() > EDGE for line, end in cut))
+
+
+def backed(image: Image, answer: Answer, target: Target, network: Network) -> Answer:
+    """The answer, together with what stands out in a window round the object, as far as that is
+    the object: in a box, as little of it lies outside; else, as it is where the answer is.
+
+    ``network`` is that of ``salient``.
+    """
+    size = image.shape[0], image.shape[1]
+    found = target.box or answer.found(target)
+    if found is None or _means_part(target):
+        return answer
+    seen = salient.seen(image, around(found, AROUND_BOX, size), network)
+    return replace(answer, backing=replace(seen, weight=_trust(seen, answer, target)))
+
+
+def _trust(seen: Salient, answer: Answer, target: Target) -> float:
+    """From 0 to 1."""
+    window, size = seen.window, (salient.SIDE, salient.SIDE)
+    stands_out = seen.likely()
+    if target.box:
+        inside = stands_out[Frame(window, size).box(target.box).slices].sum()
+        return _ramp(float(inside / max(stands_out.sum(), 1e-6)), *WITHIN)
+    likely = answer.likely(window, size)
+    both = np.minimum(likely, stands_out).sum() / max(np.maximum(likely, stands_out).sum(), 1e-6)
+    return _ramp(float(both), *AGREED)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """From 0 at ``low`` to 1 at ``high``."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def belonging(image: Image, bits: Bits, network: Network) -> Answer:

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from . import clicked, evidence, shadow
-from .click_network import shipped
 from .evidence import Evidence, View
+from .networks import shipped
 from .shadow import Shadow
 from .types import (
     Alpha,
@@ -149,7 +149,7 @@ def view(before: Image, after: Image, alpha: Alpha, bits: Bits, window: Box) -> 
     """As ``evidence.view``, with what the click network takes for more of the object."""
     seen, own = evidence.view(before, after, alpha, bits, window), np.zeros_like(bits)
     own[window.slices] = bits[window.slices]
-    network = shipped()
+    network = shipped("click")
     if network is None or not own.any():
         return seen
     answer = clicked.belonging(before, own, network)

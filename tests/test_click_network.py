@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from segment2inpaint import click_network
-from segment2inpaint.click_network import PLANES, SIDE, ClickNetwork
+from segment2inpaint import networks
+from segment2inpaint.clicked import PLANES, SIDE
+from segment2inpaint.networks import OnnxNetwork
 
 torch.set_num_threads(1)  # cores are shared
 
@@ -69,13 +70,13 @@ def test_opencv_runs_the_network_as_torch_does(made: tuple[nn.Module, Path]) -> 
     seen[:, 4:] = (seen[:, 4:] > 1.5).float()
     with torch.no_grad():
         wanted = made[0](seen)[0].numpy()
-    found = ClickNetwork(made[1])(seen[0].numpy())
+    found = OnnxNetwork(made[1])(seen[0].numpy())
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=0.01 * float(wanted.std()))
 
 
 def test_threads_share_the_network(made: tuple[nn.Module, Path]) -> None:
-    network = ClickNetwork(made[1])
+    network = OnnxNetwork(made[1])
     rng = np.random.default_rng(0)
     seen = [rng.normal(0, 1, (PLANES, SIDE, SIDE)).astype(np.float32) for _ in range(3)]
     wanted = [network(planes) for planes in seen]
@@ -95,7 +96,7 @@ def test_the_shipped_file_is_that_of_the_network(made: tuple[nn.Module, Path]) -
         held = onnx.load(path).graph.initializer
         return {w.name: tuple(w.dims) for w in held if w.name.endswith(".half")}
 
-    assert weights(click_network.WEIGHTS) == weights(made[1]) != {}
+    assert weights(networks.FOLDER / "click.onnx") == weights(made[1]) != {}
 
 
 def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,11 +110,11 @@ def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch
 def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
     code = (
         "import pathlib, sys, numpy as np;"
-        "from segment2inpaint import click_network;"
+        "from segment2inpaint import networks;"
         "from segment2inpaint.detect import grabcut;"
         "from segment2inpaint.types import Points;"
-        f"click_network.WEIGHTS = pathlib.Path({str(made[1])!r});"
-        "assert click_network.shipped() is not None;"
+        f"networks.FOLDER = pathlib.Path({str(made[1].parent)!r});"
+        "assert networks.shipped('click') is not None;"
         "image = np.zeros((40, 60, 3), np.uint8);"
         "grabcut.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
         "assert 'torch' not in sys.modules"
@@ -124,5 +125,5 @@ def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
 def test_without_weights_there_is_no_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(click_network, "WEIGHTS", tmp_path / "none.onnx")
-    assert click_network.shipped.__wrapped__() is None
+    monkeypatch.setattr(networks, "FOLDER", tmp_path)
+    assert networks.shipped.__wrapped__("click") is None

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint import click_network, clicked, images
-from segment2inpaint.click_network import PLANES, SIDE, Floats
-from segment2inpaint.clicked import Answer, Frame, Target, framed, planes
+from segment2inpaint import clicked, images, networks
+from segment2inpaint.clicked import PLANES, SIDE, Answer, Frame, Target, framed, planes
 from segment2inpaint.detect import grabcut, regions, superpixels
 from segment2inpaint.detect.grabcut import GrabCutDetector
 from segment2inpaint.detect.proposals import Seed
 from segment2inpaint.masks import innermost
+from segment2inpaint.networks import Floats, Network
 from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
 
 torch.set_num_threads(1)  # cores are shared
@@ -58,7 +58,7 @@ def score(found: Bits, truth: Bits) -> float:
 
 @pytest.fixture
 def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", lambda: red)
+    monkeypatch.setattr(grabcut, "shipped", {"click": red}.get)
 
 
 # --- what it is shown -----------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_nothing_is_known_where_it_did_not_look() -> None:
 # --- where it looks -------------------------------------------------------------------------
 
 
-def watching(network: clicked.Network) -> tuple[clicked.Network, list[Floats]]:
+def watching(network: Network) -> tuple[Network, list[Floats]]:
     """The network, and what it is shown."""
     looks: list[Floats] = []
 
@@ -276,7 +276,7 @@ def test_only_the_thing_that_is_clicked() -> None:
 
 
 def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", lambda: blind)
+    monkeypatch.setattr(grabcut, "shipped", {"click": blind}.get)
     thing = Box(100, 60, 160, 120)
     image, bits = photo(200, 260, thing)
     for prompt in (Points(((130, 90),)), thing.grown(4, bits.shape)):
@@ -288,9 +288,9 @@ def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 2000), (2000, 5), (37, 41)])
 @pytest.mark.filterwarnings("error::RuntimeWarning:segment2inpaint")
 def test_odd_photos_and_clicks_on_the_border(
-    size: tuple[int, int], known: clicked.Network, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], known: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grabcut, "shipped", lambda: known)
+    monkeypatch.setattr(grabcut, "shipped", {"click": known}.get)
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     corner = size[1] - 1, size[0] - 1
     for point in ((0, 0), corner):
@@ -303,7 +303,7 @@ def test_odd_photos_and_clicks_on_the_border(
 
 
 def test_two_hundred_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", lambda: noise)
+    monkeypatch.setattr(grabcut, "shipped", {"click": noise}.get)
     rng = np.random.default_rng(0)
     places = rng.permutation(60 * 80)[:200]
     points: list[Point] = [(int(p % 80), int(p // 80)) for p in places]
@@ -350,7 +350,7 @@ def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) ->
         cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
         cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
         cv2.circle(plane, (160, 72), 19, colours[2], -1)
-    network = click_network.shipped()
+    network = networks.shipped("click")
     assert network is not None
     answer = clicked.find(image, Target(((160, 120),)), network)
     assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7

@@ -18,7 +18,7 @@ from segment2inpaint.types import BadPrompt, Bits, Box, Image, Points, box_of
 @pytest.fixture(autouse=True, scope="module")
 def without_the_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grabcut, "shipped", lambda: None)
+        patch.setattr(grabcut, "shipped", lambda _name: None)
         yield
 
 

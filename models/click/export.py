@@ -8,16 +8,18 @@ under "network", as its checkpoint.pt does.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import onnx
 import torch
 from clicknet import PLANES, SIZES, ClickNetwork
 
-HALF_LARGEST = 65504.0
+sys.path.append(str(Path(__file__).parents[1]))
+
+from onnx_file import small, write
 
 
 def exported(network: ClickNetwork) -> onnx.ModelProto:
@@ -29,37 +31,7 @@ def exported(network: ClickNetwork) -> onnx.ModelProto:
     )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    _bare(model)
-    _halve(model.graph)
-    onnx.checker.check_model(model)
-    return model
-
-
-def _bare(model: onnx.ModelProto) -> None:
-    """Take away what tells of the machine that it was made on: paths and lines of code."""
-    graph = model.graph
-    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    for part in [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]:
-        part.ClearField("doc_string")
-        if not isinstance(part, onnx.ModelProto | onnx.GraphProto):
-            del part.metadata_props[:]
-
-
-def _halve(graph: onnx.GraphProto) -> None:
-    """Weights at half precision, each with a node that widens it."""
-    wide = [
-        w for w in graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) > 1
-    ]
-    for weight in wide:
-        values = onnx.numpy_helper.to_array(weight)
-        if not np.abs(values).max() <= HALF_LARGEST:
-            raise ValueError(f"{weight.name} is not finite, or too large for half precision")
-        name = f"{weight.name}.half"
-        half = onnx.numpy_helper.from_array(values.astype(np.float16), name)
-        graph.initializer.remove(weight)
-        graph.initializer.append(half)
-        cast = onnx.helper.make_node("Cast", [name], [weight.name], to=onnx.TensorProto.FLOAT)
-        graph.node.insert(0, cast)
+    return small(model)
 
 
 def loaded(checkpoint: Path, key: str = "network") -> ClickNetwork:
@@ -77,10 +49,7 @@ def loaded(checkpoint: Path, key: str = "network") -> ClickNetwork:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--key", default="network", show_default=True, help="What the weights are under.")
 def main(checkpoint: Path, out: Path, key: str) -> None:
-    part = out.with_suffix(".part")
-    part.write_bytes(exported(loaded(checkpoint, key)).SerializeToString())
-    part.replace(out)
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    write(exported(loaded(checkpoint, key)), out)
 
 
 if __name__ == "__main__":

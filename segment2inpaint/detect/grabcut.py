@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from .. import clicked
-from ..click_network import Floats, shipped
 from ..clicked import Answer, Target
 from ..masks import components
+from ..networks import Floats, shipped
 from ..types import BadPrompt, Bits, Box, Image, Mask, Point, Points, Prompt, box_of
 from .enlarge import enlarged
 from .prompts import accept, targets
@@ -32,7 +32,7 @@ ROOM = 0.4  # round a guess, on each side, of its longer side
 SMALL = 0.2  # a guess below this share of the photo is made again, closer
 MARGIN = 0.25  # round a box
 FAR = -4.0  # log odds by place from which a pixel is not of the object
-NEAR = 2.0  # the network's log odds count up to so much
+NEAR = 2.0  # log odds of each network count up to so much
 TOLD, TOLD_BOX = 0.5, 1.0  # times them, beside those by place
 BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
 
@@ -61,8 +61,7 @@ class GrabCutDetector:
 def _find(image: Image, target: Target) -> Bits:
     """The object: guessed round the box or in the whole photo, then cut out in a window."""
     size = image.shape[0], image.shape[1]
-    network = shipped()
-    answer = clicked.find(image, target, network) if network else None
+    answer = _answer(image, target)
     if target.box:
         view = _View(image, _round(target.box, MARGIN, size), CLOSE)
         cut = _in_box(view, target, answer)
@@ -73,6 +72,15 @@ def _find(image: Image, target: Target) -> Bits:
     bits = np.zeros(size, np.bool_)
     bits[view.window.slices] = enlarged(image[view.window.slices], cut)
     return _true_to(bits, target)
+
+
+def _answer(image: Image, target: Target) -> Answer | None:
+    """What the networks that came with the package say."""
+    network, other = shipped("click"), shipped("salient")
+    if network is None:
+        return None
+    answer = clicked.find(image, target, network)
+    return clicked.backed(image, answer, target, other) if other else answer
 
 
 def _start(target: Target, answer: Answer | None, size: tuple[int, int]) -> Box:
@@ -236,7 +244,8 @@ def _odds(view: _View, answer: Answer | None) -> Floats | float:
     if answer is None:
         return 0.0
     size = view.small.shape[:2]
-    odds = np.clip(answer.odds(view.window, size), -NEAR, NEAR)
+    most = NEAR * (1 + (answer.backing.weight if answer.backing else 0))
+    odds = np.clip(answer.odds(view.window, size), -most, most)
     odds[answer.unseen(view.window, size)] = 0
     return odds
 

@@ -11,7 +11,7 @@ from ..types import Image
 from .features import Floats, Ints, color_words, lab, slopes, softened, texture
 
 COMPACT = 10.0  # CIE76 that a superpixel's width weighs as much as (SLIC's m)
-ROUNDS = 5
+ROUNDS = 3
 BIN = 7.0  # side of a colour word in L*a*b*
 SPREAD = 5.0  # how far a colour word counts for its neighbours, CIE76
 TEXTURE = 0.25  # weight of a texture difference beside the gradient's 1

@@ -21,7 +21,7 @@ from .features import Floats, Ints
 
 START = 4.0  # times the odds, for the first guess
 TURNS = 5
-STEPS = 60  # of conjugate gradients, for each turn
+STEPS = 40  # of conjugate gradients, for each turn
 DATA = 0.01  # what a pixel's own odds weigh beside its links of at most 1
 COLOR, TEXTURE = 1.0, 0.5  # weights of the two models in the odds
 SIDE, SPREAD = 4.5, 3.5  # of a colour word, CIE76

@@ -1,11 +1,13 @@
-"""The network that knows what belongs to an object, run by OpenCV.
+"""The small networks that come with the package, run by OpenCV.
 
-``models/click`` trains it and writes its file; one look takes about 0.01 s of a core.
+``models/click`` trains the one that knows what belongs to an object at a click or in a box;
+``models/salient`` makes the file of the one that knows what stands out, which others trained.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -14,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Network = Callable[[Floats], Floats]
 
-WEIGHTS = Path(__file__).parent / "click.onnx"
-SIDE = 160  # px of the frame that it looks at
-PLANES = 8  # of the frame
+FOLDER = Path(__file__).parent
 
 
-class ClickNetwork:
-    """Planes (PLANES, SIDE, SIDE) to logits (2, SIDE / 2, SIDE / 2): the object, and the part."""
+class OnnxNetwork:
+    """Planes (C, H, W) to logits (C', H', W'), of the sizes that it was made for."""
 
     def __init__(self, path: Path) -> None:
         data = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV takes no odd names on Windows
@@ -36,6 +37,7 @@ class ClickNetwork:
 
 
 @functools.cache
-def shipped() -> ClickNetwork | None:
-    """The network that came with the package."""
-    return ClickNetwork(WEIGHTS) if WEIGHTS.is_file() else None
+def shipped(name: str) -> OnnxNetwork | None:
+    """The network of that name that came with the package."""
+    path = FOLDER / f"{name}.onnx"
+    return OnnxNetwork(path) if path.is_file() else None
