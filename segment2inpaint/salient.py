@@ -17,7 +17,7 @@ from .types import Box, Image
 
 SIDE = 224  # px: the window, whatever its shape
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue
-CLEAR = 3.0  # log odds count up to so much
+CLEAR, DIM = 3.0, 2.0  # log odds count up to so much, for and against: thin parts hardly stand out
 WEIGHT = 1.5  # times them
 
 
@@ -39,7 +39,7 @@ class Salient:
     def odds(self, window: Box, size: tuple[int, int]) -> Floats:
         """Log odds that count, as (h, w) over another window of the photo; 0 beyond its own."""
         scale = SIDE / self.window.height, SIDE / self.window.width
-        odds = shown(np.clip(self.logits, -CLEAR, CLEAR), self.window, scale, window, size)
+        odds = shown(np.clip(self.logits, -DIM, CLEAR), self.window, scale, window, size)
         odds[unseen(self.window, window, size)] = 0
         return self.weight * WEIGHT * odds
 

@@ -85,9 +85,9 @@ def test_odds_lie_where_they_were_seen_and_are_nothing_beyond() -> None:
     logits = np.full((SIDE, SIDE), -50, np.float32)
     logits[: SIDE // 2] = 50
     odds = Salient(Box(100, 100, 200, 200), logits, 0.5).odds(Box(0, 0, 400, 300), SIZE)
-    most = 0.5 * salient.WEIGHT * salient.CLEAR
-    assert np.allclose(odds[102:148, 102:198], most)
-    assert np.allclose(odds[152:198, 102:198], -most)
+    weight = 0.5 * salient.WEIGHT
+    assert np.allclose(odds[102:148, 102:198], weight * salient.CLEAR)
+    assert np.allclose(odds[152:198, 102:198], -weight * salient.DIM)
     odds[100:200, 100:200] = 0
     assert not odds.any()
 
