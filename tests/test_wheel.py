@@ -59,9 +59,14 @@ def test_the_page_travels(site: Path) -> None:
 
 
 def test_the_weights_travel(site: Path) -> None:
-    package = Path("segment2inpaint")
-    for name in (package / "shadow.safetensors", package / "click.onnx"):
-        assert (site / name).read_bytes() == (ROOT / name).read_bytes()
+    for name in ("shadow.safetensors", "click.onnx", "salient.onnx"):
+        file = Path("segment2inpaint", name)
+        assert (site / file).read_bytes() == (ROOT / file).read_bytes()
+
+
+def test_what_others_ask_to_be_said_travels(site: Path) -> None:
+    (notice,) = site.glob("segment2inpaint-*.dist-info/licenses/NOTICE")
+    assert "U²-Net" in notice.read_text(encoding="utf-8")
 
 
 def test_the_main_job_runs(site: Path, tmp_path: Path) -> None:
