@@ -1,8 +1,8 @@
 """What the click network is shown and asked, and where it answers.
 
 To find an object it looks round the box; or at the whole photo, closer to the click until it is
-sure, and then again at what it found. To tell whether more belongs to an object that is known, it
-looks round that.
+sure, and then again at what it found, which what stands out there may back (``salient``). To tell
+whether more belongs to an object that is known, it looks round that.
 """
 
 from __future__ import annotations

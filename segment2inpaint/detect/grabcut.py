@@ -1,8 +1,8 @@
 """Objects at clicks and in boxes, without downloads.
 
-A small network says about what is meant (``clicked``). At a click, many guesses on superpixels are
-judged by that, by their boundary and by how the click lies in them (``regions``); in a box, the
-first guess is its ellipse. The guess is then cut out pixel by pixel in a window round it
+Two small networks say about what is meant (``clicked``). At a click, many guesses on superpixels
+are judged by that, by their boundary and by how the click lies in them (``regions``); in a box,
+the first guess is its ellipse. The guess is then cut out pixel by pixel in a window round it
 (``walker``), and its edge is followed at full resolution.
 """
 
