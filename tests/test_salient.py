@@ -179,6 +179,16 @@ def test_a_click_on_the_ground_does_not_take_what_stands_out() -> None:
     assert not mask.bits[THING.grown(-5, SIZE).slices].any()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 900), (900, 5), (37, 41)])
+@pytest.mark.filterwarnings("error::RuntimeWarning:segment2inpaint")
+def test_odd_photos(size: tuple[int, int]) -> None:
+    """With the networks that ship."""
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for prompt in (Points(((size[1] - 1, 0),)), Box(0, 0, size[1], size[0]), Box(0, 0, 1, 1)):
+        for mask in GrabCutDetector().detect(image, [prompt]):
+            assert mask.bits.shape == size
+
+
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """models/salient/export.py."""
