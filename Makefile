@@ -1,9 +1,8 @@
 # make demo: see it work. make test: install and test. make check: lint, types. make bench: measure.
-# make train: our own segmenter, hours on a GPU; again to go on.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench train clean
+.PHONY: demo test check bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,9 +24,6 @@ check: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/end_to_end.py
-
-train: .venv/installed
-	$(BIN)/python models/train/train.py --out out/full
 
 clean:
 	rm -rf .venv build dist out

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from segment2inpaint import detect, images
 from segment2inpaint.masks import innermost
-from segment2inpaint.types import Bits, Box, Detector, Image, Mask, Point, Points, Prompt, box_of
+from segment2inpaint.protocols import Detector
+from segment2inpaint.types import Bits, Box, Image, Mask, Point, Points, Prompt, box_of
 
 PLAIN = 400, 0.2, 3  # long side in px, radius of the disc round the first click, iterations
 SETS = "berkeley100", "davis16_val", "coco_mval_b"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from segment2inpaint import detect
-from segment2inpaint.detect import embeddings
+from segment2inpaint.detect.sam import embeddings
 from segment2inpaint.types import Box, Points
 
 SIZE = (1500, 2000)

@@ -30,7 +30,7 @@ from fill_methods import CONTRIB, METHODS
 from fill_pictures import plot, sheets
 
 from segment2inpaint import window
-from segment2inpaint.inpaint.exemplar import Exemplar
+from segment2inpaint.inpaint.exemplar.inpainter import Exemplar
 from segment2inpaint.types import box_of
 
 SETS = ("removal_photos", "removal_static", "lama_reference", "samples")

@@ -26,12 +26,13 @@ from PIL import Image as Pillow
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import tiny
 
-from segment2inpaint import device as devices
-from segment2inpaint.detect.mask import MaskDetector
+from segment2inpaint.detect.user_mask import MaskDetector
 from segment2inpaint.images import Photo, photo_of
-from segment2inpaint.inpaint.diffusion import Diffusion
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
+from segment2inpaint.models import device as devices
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Crop, Fill, OwnMask, Request, Tuning
+from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.types import Fill, OwnMask, Request
 
 PROMPT = "a red rose"
 STEPS = {"tiny": 4, "sd15": 30, "sdxl": 20}

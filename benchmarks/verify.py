@@ -29,12 +29,14 @@ from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, cluttered, s
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
-from segment2inpaint import Editor, images, inpaint, outline, shadow, verify
+from segment2inpaint import Editor, images, inpaint
 from segment2inpaint.attempts import SEEDS
+from segment2inpaint.effects import cast_shadow, shadow
 from segment2inpaint.images import photo_of
 from segment2inpaint.masks import innermost
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.types import Fill, Mask, OwnMask, Points, Prompt, Request, box_of
+from segment2inpaint.verify import checks as verify
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {
@@ -178,7 +180,7 @@ def fit_shadow(all_: list[Scene]) -> None:
 
 def logits(image: Array, mask: Bits) -> tuple[float, float]:
     cast = shadow.network(shadow.view(image, mask).planes, shadow.weights())[1]
-    return shadow.logits(cast, outline.laid(image, mask)[1])
+    return shadow.logits(cast, cast_shadow.laid(image, mask)[1])
 
 
 def leftovers(photos: list[Case]) -> None:

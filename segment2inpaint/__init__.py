@@ -6,23 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .editor import Editor, mask, remove, replace
-    from .images import Photo, read, write
-    from .pipeline import Pipeline
-    from .types import (
+    from segment2inpaint.api import mask, remove, replace
+    from segment2inpaint.editor import Editor
+    from segment2inpaint.errors import (
         BadDataset,
         BadImage,
         BadModel,
         BadOption,
         BadPrompt,
+        ModelMissing,
+        NothingFound,
+        Segment2InpaintError,
+    )
+    from segment2inpaint.images import Photo, read, write
+    from segment2inpaint.pipeline import Pipeline
+    from segment2inpaint.protocols import Tuning
+    from segment2inpaint.types import (
         Box,
         Candidate,
         Color,
         Everything,
         Fill,
         Length,
-        ModelMissing,
-        NothingFound,
         OwnMask,
         Picture,
         Plate,
@@ -30,9 +35,7 @@ if TYPE_CHECKING:
         Refine,
         Request,
         Result,
-        Segment2InpaintError,
         Text,
-        Tuning,
     )
 
 __version__ = "0.1.0"
@@ -71,10 +74,14 @@ __all__ = [
     "write",
 ]
 
-_ELSEWHERE = {
-    **dict.fromkeys(["Editor", "mask", "remove", "replace"], "editor"),
+_MODULES = {
+    **dict.fromkeys(["mask", "remove", "replace"], "api"),
+    **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
+    **dict.fromkeys(["ModelMissing", "NothingFound", "Segment2InpaintError"], "errors"),
     **dict.fromkeys(["Photo", "read", "write"], "images"),
+    "Editor": "editor",
     "Pipeline": "pipeline",
+    "Tuning": "protocols",
 }
 
 
@@ -82,4 +89,4 @@ def __getattr__(name: str) -> Any:
     # on first use: the command line's --help must not pay for numpy and OpenCV
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE.get(name, 'types')}", __name__), name)
+    return getattr(import_module(f".{_MODULES.get(name, 'types')}", __name__), name)

@@ -1,5 +1,5 @@
 """``python -m segment2inpaint``."""
 
-from .cli import main
+from segment2inpaint.cli import main
 
 main(prog_name="segment2inpaint")

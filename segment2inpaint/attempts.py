@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import verify
-from .types import Alpha, Candidate, Check, Fill, Image, Inpainter, Refine, Request, Verdict
+from segment2inpaint.protocols import Inpainter
+from segment2inpaint.types import Alpha, Candidate, Check, Fill, Image, Refine, Request, Verdict
+from segment2inpaint.verify import checks as verify
 
 # From one try's seed to the next's: windows take the even numbers between, and odd seeds are
 # those with which the exemplar fill takes the structure that lost.

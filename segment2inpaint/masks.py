@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Alpha, Bits, Box, Length, Mask, Point, Refine, box_of
+from segment2inpaint.types import Alpha, Bits, Box, Length, Mask, Point, Refine, box_of
 
 HOLE = 0.1  # of the mask's area: a larger hole is background seen through the object
 SHARP = 1e-3  # photo px: a narrower feather is none

@@ -11,39 +11,35 @@ from typing import Any
 
 import numpy as np
 
-from . import attempts, edges, effect, masks, shadow, verify, window
-from .attempts import Plan, Try
-from .images import Photo
-from .together import Ask, Painted, Run, only, together
-from .types import (
+from segment2inpaint import attempts, masks, window
+from segment2inpaint import edge_refine as edges
+from segment2inpaint.attempts import Plan, Try
+from segment2inpaint.batching import Ask, Painted, Run, only, together
+from segment2inpaint.effects import edit_difference, shadow
+from segment2inpaint.errors import BadPrompt, NothingFound, Segment2InpaintError
+from segment2inpaint.images import Photo
+from segment2inpaint.protocols import Canvas, Detector, Inpainter, Progress, Settles, quiet
+from segment2inpaint.types import (
     Alpha,
-    BadPrompt,
     Bits,
     Box,
-    Canvas,
     Check,
-    Detector,
     Fill,
     Image,
-    Inpainter,
     Mask,
-    NothingFound,
     OwnMask,
     Picture,
     Plate,
     Point,
     Points,
-    Progress,
     Prompt,
     Refine,
     Request,
     Result,
-    Segment2InpaintError,
-    Settles,
     box_of,
     differing,
-    quiet,
 )
+from segment2inpaint.verify import checks as verify
 
 STEP = 2  # from one window's seed to the next's, see attempts.SEEDS
 
@@ -230,7 +226,7 @@ def _with_effect(
 ) -> Alpha:
     """The alpha with what an editor changed besides the hole of a window."""
     given = window.cut(job.photo, hole.alpha, place, plan.inpainter.canvas)
-    bits = window.uncut(effect.found(given.image, crop, given.bits), place)
+    bits = window.uncut(edit_difference.found(given.image, crop, given.bits), place)
     soft = shadow.alpha(shadow.Shadow(bits, 1.0), max(hole.dilate + hole.feather, 1.0))
     both = alpha.copy()
     np.maximum(both[place.box.slices], soft, out=both[place.box.slices])

@@ -10,9 +10,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from .types import (
-    BadOption,
-    BadPrompt,
+from segment2inpaint.errors import BadOption, BadPrompt
+from segment2inpaint.types import (
     Bits,
     Box,
     Color,

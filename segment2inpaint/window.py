@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from .types import Alpha, Bits, Box, Canvas, Crop, Image, Picture, box_of
+from segment2inpaint.protocols import Canvas, Crop
+from segment2inpaint.types import Alpha, Bits, Box, Image, Picture, box_of
 
 LEAST_PADDING = 32  # photo px each side
 ASPECT = 2.0  # of a window, at most, where the photo allows it

@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Mask, Progress, Prompt, quiet
+from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.types import Bits, Fill, Image, Mask, Prompt
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")

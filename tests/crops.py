@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from segment2inpaint.types import Crop, Fill
+from segment2inpaint.protocols import Crop
+from segment2inpaint.types import Fill
 
 torch.set_num_threads(1)  # networks this small lose more by sharing work than they gain
 

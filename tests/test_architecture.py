@@ -1,74 +1,70 @@
-"""The walls between modules: imports point downwards, and heavy libraries are loaded late."""
+"""The walls between modules: imports point down, no circles, heavy libraries are loaded late."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from segment2inpaint import detect, inpaint
+ROOT = Path(__file__).parent.parent
+PACKAGE = "segment2inpaint"
 
-PACKAGE = Path(__file__).parent.parent / "segment2inpaint"
-
-LAYERS = [
-    {"types"},
-    {
-        "images",
-        "masks",
-        "window",
-        "catalogue",
-        "device",
-        "request",
-        "edges",
-        "outline",
-        "effect",
-        "evidence",
-        "networks",
-        "frames",
-        "libraries",
-    },
-    {"download", "shadow", "salient"},
-    {"clicked"},
-    {"detect", "inpaint", "verify", "together"},
-    {"attempts", "overlay"},
-    {"pipeline"},
-    {"editor"},
-    {"dataset"},
-    {"web"},
-    {"cli"},
-    {"__init__", "__main__"},
-]
-LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
+# Lowest first. A module imports from lower layers and from its own stage, never upwards and never
+# from another stage of its layer.
+LAYERS = (
+    ("errors",),
+    ("types",),
+    ("protocols",),
+    ("images", "masks", "window", "request", "models"),
+    ("networks", "edge_refine"),
+    ("detect", "effects", "inpaint"),
+    ("verify",),
+    ("attempts", "batching"),
+    ("pipeline",),
+    ("editor",),
+    ("api",),
+    ("dataset",),
+    ("web",),
+    ("cli",),
+    ("__main__",),
+)
+LAYER = {stage: number for number, stages in enumerate(LAYERS) for stage in stages}
+BACKENDS = {
+    "detect": ("builtin", "sam", "text", "color", "clean_plate", "user_mask"),
+    "inpaint": ("exemplar", "diffusion", "lama", "opencv"),
+}
 HEAVY = {
     "torch", "torchvision", "diffusers", "transformers", "segment_anything", "accelerate",
     "fastapi", "ray", "numba",
 }  # fmt: skip
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)
 
 
-def top(path: Path) -> str:
-    """The module of the table above that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def modules(root: Path) -> dict[str, Path]:
+    """Return the files of the package in ``root`` by dotted name."""
+    names = {}
+    for path in (root / PACKAGE).rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
 
 
-def own_imports(path: Path, package: Path = PACKAGE) -> Iterator[str]:
-    """Dotted names inside the package that a file imports, anywhere in it."""
-    depth = len(path.relative_to(package).parts)
+def imported(path: Path, known: Iterable[str]) -> Iterator[str]:
+    """Yield the modules of the package that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            up = list(path.relative_to(package).parts[: depth - node.level])
-            base = ".".join([*up, *([node.module] if node.module else [])])
-            yield from [base] if node.module else [".".join([*up, a.name]) for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package.name):
-            yield (node.module or "").removeprefix(package.name).lstrip(".")
-        elif isinstance(node, ast.Import):
-            yield from (a.name[16:] for a in node.names if a.name.startswith(package.name + "."))
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.partition(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if base.partition(".")[0] == PACKAGE:
+                inner = [f"{base}.{a.name}" for a in node.names]
+                yield from (name if name in known else base for name in inner)
 
 
 def early_imports(path: Path) -> Iterator[str]:
-    """Libraries that importing the file imports: those outside functions and TYPE_CHECKING."""
+    """Yield the libraries imported with the file: outside functions and TYPE_CHECKING."""
     queue: list[ast.AST] = [ast.parse(path.read_text())]
     while queue:
         for node in ast.iter_child_nodes(queue.pop()):
@@ -78,50 +74,82 @@ def early_imports(path: Path) -> Iterator[str]:
                 continue
             if isinstance(node, ast.Import):
                 yield from (a.name.partition(".")[0] for a in node.names)
-            elif isinstance(node, ast.ImportFrom) and not node.level:
+            elif isinstance(node, ast.ImportFrom):
                 yield (node.module or "").partition(".")[0]
             queue.append(node)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_down(path: Path) -> None:
-    """A module has a layer, and imports from lower ones only."""
-    assert top(path) in LAYER, f"give {top(path)} its layer"
-    for name in own_imports(path):
-        target = name.partition(".")[0] or "__init__"
-        if target == top(path) or path.name == "__main__.py":
-            continue
-        if target in ("__init__", "__version__"):
-            assert LAYER[top(path)] >= LAYER["cli"], f"{path} must not import the package"
-            continue
-        assert LAYER.get(target, 99) < LAYER[top(path)], f"{path.name} must not import {name}"
+def stage(name: str) -> str:
+    """Return the entry of ``LAYERS`` that a module belongs to; empty for the package itself."""
+    return [*name.split("."), ""][1]
 
 
-@pytest.mark.parametrize(
-    ("family", "table"), [("detect", detect.DETECTORS), ("inpaint", inpaint.INPAINTERS)]
-)
-def test_backends_do_not_import_each_other(family: str, table: dict[str, str]) -> None:
-    """What the table names is nobody's library; the parts of backends may be shared."""
-    backends = {place.partition(":")[0] for place in table.values()}
-    for path in (PACKAGE / family).glob("*.py"):
-        inner = {n.partition(".")[2] for n in own_imports(path) if n.startswith(family + ".")}
-        assert not inner & backends, f"{path.name} imports {inner & backends}"
+def backend(name: str) -> str:
+    """Return the backend of a detector or inpainter module; empty for shared modules."""
+    part = [*name.split("."), "", ""][2]
+    return part if part in BACKENDS.get(stage(name), ()) else ""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_heavy_libraries_are_loaded_late(path: Path) -> None:
-    """Nothing but backends and the server, themselves loaded late, imports them at the top."""
-    if top(path) not in ("detect", "inpaint", "web") or path.name == "__init__.py":
-        assert not HEAVY & set(early_imports(path))
+def faults(graph: Mapping[str, set[str]]) -> Iterator[str]:
+    """Yield each import that the rules forbid, and the first circle."""
+    for name, targets in graph.items():
+        for target in targets - {name}:
+            if not allowed(name, target):
+                yield f"{name} must not import {target}"
+    try:
+        list(TopologicalSorter({k: v - {k} for k, v in graph.items()}).static_order())
+    except CycleError as error:
+        yield f"circle: {' -> '.join(error.args[1])}"
 
 
-def test_the_rule_sees_what_it_should(tmp_path: Path) -> None:
-    """The checks above are not blind: planted faults are found."""
-    planted = tmp_path / "segment2inpaint" / "masks.py"
-    planted.parent.mkdir()
-    planted.write_text(
-        "from .pipeline import Pipeline\nfrom . import detect\nimport torch.nn\n"
-        "def f():\n    import ray\n"
-    )
-    assert list(own_imports(planted, planted.parent)) == ["pipeline", "detect"]
-    assert list(early_imports(planted)) == ["torch"]
+def allowed(name: str, target: str) -> bool:
+    here, there = stage(name), stage(target)
+    if not here:  # the package's own __init__, which imports when a name is first used
+        return True
+    if here == there:
+        pair = {backend(name), backend(target)} - {""}
+        return len(pair) < 2
+    return LAYER[here] > LAYER[there] if there else LAYER[here] >= LAYER["cli"]
+
+
+MODULES = modules(ROOT)
+GRAPH = {name: set(imported(path, MODULES)) for name, path in MODULES.items()}
+GRAPH[PACKAGE] = set()
+
+
+def test_imports_point_down_without_circles() -> None:
+    """File by file: only lower layers, no other backend, no circle."""
+    assert list(faults(GRAPH)) == []
+
+
+def test_every_module_has_its_layer() -> None:
+    """At the root of the package stand only the flow and its nouns."""
+    assert {stage(name) for name in MODULES} - {""} == LAYER.keys()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_heavy_libraries_are_loaded_late(name: str) -> None:
+    """Only backends and the server, themselves loaded late, import them at the top."""
+    if stage(name) not in ("detect", "inpaint", "web") or MODULES[name].name == "__init__.py":
+        assert not HEAVY & set(early_imports(MODULES[name]))
+
+
+def test_the_rules_find_planted_faults(tmp_path: Path) -> None:
+    """An upward import, a foreign backend, a circle and an early torch are all seen."""
+    package = tmp_path / PACKAGE
+    (package / "detect").mkdir(parents=True)
+    texts = {
+        "masks.py": f"from {PACKAGE}.pipeline import Pipeline\nimport torch.nn\n",
+        "pipeline.py": f"from {PACKAGE} import masks\n",
+        "detect/color.py": f"def f():\n    from {PACKAGE}.detect import user_mask\n",
+        "detect/user_mask.py": "",
+    }
+    for file, text in texts.items():
+        (package / file).write_text(text)
+    known = modules(tmp_path)
+    found = list(faults({name: set(imported(path, known)) for name, path in known.items()}))
+    assert len(found) == 3
+    assert f"{PACKAGE}.masks must not import {PACKAGE}.pipeline" in found
+    assert f"{PACKAGE}.detect.color must not import {PACKAGE}.detect.user_mask" in found
+    assert any(line.startswith("circle: ") for line in found)
+    assert list(early_imports(package / "masks.py")) == [PACKAGE, "torch"]

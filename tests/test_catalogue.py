@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from segment2inpaint import catalogue
-from segment2inpaint.catalogue import card, cards, find, folder, megabytes, resolve
 from segment2inpaint.detect import DETECTORS
-from segment2inpaint.types import BadModel, BadOption, ModelMissing
+from segment2inpaint.errors import BadModel, BadOption, ModelMissing
+from segment2inpaint.models import catalogue
+from segment2inpaint.models.catalogue import card, cards, find, folder, megabytes, resolve
 
 
 def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import onnx
@@ -15,25 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-from segment2inpaint import networks
-from segment2inpaint.clicked import PLANES, SIDE
-from segment2inpaint.networks import OnnxNetwork
+from models.training.click import clicknet, export
+from segment2inpaint.models.shipped import shipped_folder
+from segment2inpaint.networks import onnx as networks
+from segment2inpaint.networks.click import PLANES, SIDE
+from segment2inpaint.networks.onnx import OnnxNetwork
 
 torch.set_num_threads(1)  # cores are shared
 
 HALF = SIDE // 2
-
-
-def script(name: str, patch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of models/click, which is not on the path otherwise."""
-    path = Path(__file__).parent.parent / "models" / "click" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    patch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def stirred(network: nn.Module) -> nn.Module:
@@ -56,12 +44,10 @@ def stirred(network: nn.Module) -> nn.Module:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     """A network of random weights, and its file."""
     folder = tmp_path_factory.mktemp("click")
-    with pytest.MonkeyPatch.context() as patch:
-        module = script("clicknet", patch)
-        network = stirred(module.ClickNetwork(module.SIZES["small"]))
-        torch.save({"network": network.state_dict()}, folder / "run.pt")
-        words = [str(folder / "run.pt"), str(folder / "click.onnx")]
-        script("export", patch).main(words, standalone_mode=False)
+    network = stirred(clicknet.ClickNetwork(clicknet.SIZES["small"]))
+    torch.save({"network": network.state_dict()}, folder / "run.pt")
+    words = [str(folder / "run.pt"), str(folder / "click.onnx")]
+    export.main(words, standalone_mode=False)
     return network, folder / "click.onnx"
 
 
@@ -96,34 +82,29 @@ def test_the_shipped_file_is_that_of_the_network(made: tuple[nn.Module, Path]) -
         held = onnx.load(path).graph.initializer
         return {w.name: tuple(w.dims) for w in held if w.name.endswith(".half")}
 
-    assert weights(networks.FOLDER / "click.onnx") == weights(made[1]) != {}
+    assert weights(shipped_folder("weights") / "click.onnx") == weights(made[1]) != {}
 
 
-def test_weights_that_half_precision_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script("clicknet", monkeypatch)
-    network = module.ClickNetwork(module.SIZES["small"])
+def test_weights_that_half_precision_cannot_hold() -> None:
+    network = clicknet.ClickNetwork(clicknet.SIZES["small"])
     nn.init.constant_(network.said.weight, 1e6)
     with pytest.raises(ValueError, match="half precision"):
-        script("export", monkeypatch).exported(network)
+        export.exported(network)
 
 
-def test_no_torch_is_loaded(made: tuple[nn.Module, Path]) -> None:
+def test_no_torch_is_loaded() -> None:
     code = (
-        "import pathlib, sys, numpy as np;"
-        "from segment2inpaint import networks;"
-        "from segment2inpaint.detect import grabcut;"
+        "import sys, numpy as np;"
+        "from segment2inpaint.detect.builtin import detector;"
+        "from segment2inpaint.networks import onnx;"
         "from segment2inpaint.types import Points;"
-        f"networks.FOLDER = pathlib.Path({str(made[1].parent)!r});"
-        "assert networks.shipped('click') is not None;"
+        "assert onnx.shipped('click') is not None;"
         "image = np.zeros((40, 60, 3), np.uint8);"
-        "grabcut.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
+        "detector.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_weights_there_is_no_network(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(networks, "FOLDER", tmp_path)
-    assert networks.shipped.__wrapped__("click") is None
+def test_without_weights_there_is_no_network(tmp_path: Path) -> None:
+    assert networks.shipped("click", tmp_path) is None

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-
-sys.path.append(str(Path(__file__).parent.parent / "models" / "click"))
-
-import questions
-import teach
-from questions import Pool
 from torch.nn import functional
+
+from models.training.click import questions, teach
+from models.training.click.questions import Pool
 
 SIDE = 64
 SHORT = replace(teach.PLANS["small"], batch=4, fresh=2, pool=6, side=SIDE, warmup=1)

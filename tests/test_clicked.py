@@ -11,13 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint import clicked, images, networks
-from segment2inpaint.clicked import PLANES, SIDE, Answer, Frame, Target, framed, planes
-from segment2inpaint.detect import grabcut, regions, superpixels
-from segment2inpaint.detect.grabcut import GrabCutDetector
-from segment2inpaint.detect.proposals import Seed
+from segment2inpaint import images
+from segment2inpaint.detect.builtin import detector, region_selection, superpixels
+from segment2inpaint.detect.builtin.detector import GrabCutDetector
+from segment2inpaint.detect.builtin.region_proposals import Seed
 from segment2inpaint.masks import innermost
-from segment2inpaint.networks import Floats, Network
+from segment2inpaint.networks import click, onnx
+from segment2inpaint.networks.click import PLANES, SIDE, Answer, Frame, Target, framed, planes
+from segment2inpaint.networks.onnx import Floats, Network
 from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
 
 torch.set_num_threads(1)  # cores are shared
@@ -58,7 +59,7 @@ def score(found: Bits, truth: Bits) -> float:
 
 @pytest.fixture
 def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", {"click": red}.get)
+    monkeypatch.setattr(detector, "shipped", {"click": red}.get)
 
 
 # --- what it is shown -----------------------------------------------------------------------
@@ -137,7 +138,7 @@ def test_it_looks_closer_at_a_small_thing() -> None:
     thing = Box(900, 700, 960, 730)
     image, bits = photo(1500, 2000, thing)
     watched, looks = watching(red)
-    answer = clicked.find(image, Target(((930, 715),)), watched)
+    answer = click.find(image, Target(((930, 715),)), watched)
     told = [bool(look[7].any()) for look in looks]  # each with its mirror image
     # the whole, 800, 320 and 160 px, where it is sure; and round what it found
     assert told == [False] * 8 + [True] * 2
@@ -149,13 +150,13 @@ def test_it_looks_closer_at_a_small_thing() -> None:
 def test_it_looks_once_at_a_thing_that_fills_the_photo() -> None:
     watched, looks = watching(red)
     image = photo(300, 400, Box(40, 30, 360, 270))[0]
-    clicked.find(image, Target(((200, 150),)), watched)
+    click.find(image, Target(((200, 150),)), watched)
     assert len(looks) == 2
 
 
 def test_it_looks_closer_where_it_finds_nothing() -> None:
     watched, looks = watching(blind)
-    answer = clicked.find(photo(300, 400)[0], Target(((200, 150),)), watched)
+    answer = click.find(photo(300, 400)[0], Target(((200, 150),)), watched)
     assert len(looks) == 6  # 400, 160 and 64 px, each with its mirror image
     assert answer.frame.window == (0, 0, 400, 300)
 
@@ -169,7 +170,7 @@ def test_what_it_is_sure_of_ends_within_the_window() -> None:
         (Box(90, 60, 230, 150), False),
     ):
         answer = Answer(framed(window), red(planes(image, framed(window), Target())))
-        assert clicked._sure(answer, Target(((160, 130),)), image.shape) == sure
+        assert click._sure(answer, Target(((160, 130),)), image.shape) == sure
 
 
 def test_at_the_edge_of_the_photo_nothing_goes_on() -> None:
@@ -177,7 +178,7 @@ def test_at_the_edge_of_the_photo_nothing_goes_on() -> None:
     answer = Answer(
         framed(Box(0, 0, 400, 300)), red(planes(image, framed(Box(0, 0, 400, 300)), Target()))
     )
-    assert clicked._sure(answer, Target(((40, 200),)), image.shape)
+    assert click._sure(answer, Target(((40, 200),)), image.shape)
 
 
 @pytest.mark.parametrize("at", [(0, 0), (3, 3), (0, 540), (815, 0)])
@@ -191,14 +192,14 @@ def test_a_click_on_a_wall_at_the_edge_of_the_photo(at: Point) -> None:
 def test_half_chances_are_not_sure() -> None:
     faint = np.full((2, HALF, HALF), -1.0, np.float32)
     faint[:, 30:50, 30:50] = 1
-    assert not clicked._sure(
+    assert not click._sure(
         Answer(framed(Box(0, 0, 400, 400)), faint), Target(((200, 200),)), (400, 400, 3)
     )
 
 
 def test_the_window_of_a_box_is_round_it() -> None:
     box = Box(100, 100, 200, 150)
-    answer = clicked.find(photo(400, 600, box)[0], Target(box=box), red)
+    answer = click.find(photo(400, 600, box)[0], Target(box=box), red)
     assert answer.frame.window == (67, 67, 233, 183)
 
 
@@ -212,19 +213,19 @@ def test_a_photo_and_its_mirror_image_get_the_same_answer() -> None:
     image = cv2.GaussianBlur(image, (0, 0), 9)
     frame, target = framed(Box(0, 0, SIDE, SIDE)), Target(((60, 60),))
     turned = np.ascontiguousarray(image[:, ::-1])
-    one, other = (clicked._looked(i, frame, target, lopsided).logits for i in (image, turned))
+    one, other = (click._looked(i, frame, target, lopsided).logits for i in (image, turned))
     assert np.abs(one - other[:, :, ::-1]).mean() < 0.05 * one.std()
 
 
 def test_a_single_click_may_mean_a_part() -> None:
     image = photo(100, 100, Box(20, 20, 80, 80))[0]
     for target, channel in (
-        (Target(((50, 30),), granularity="part"), clicked.PART),
-        (Target(((50, 30),)), clicked.OBJECT),
-        (Target(((50, 30),), ((5, 5),), granularity="part"), clicked.OBJECT),
-        (Target(((50, 30),), box=Box(9, 9, 90, 90), granularity="part"), clicked.OBJECT),
+        (Target(((50, 30),), granularity="part"), click.PART),
+        (Target(((50, 30),)), click.OBJECT),
+        (Target(((50, 30),), ((5, 5),), granularity="part"), click.OBJECT),
+        (Target(((50, 30),), box=Box(9, 9, 90, 90), granularity="part"), click.OBJECT),
     ):
-        assert clicked.find(image, target, red).channel == channel
+        assert click.find(image, target, red).channel == channel
 
 
 @settings(max_examples=40)
@@ -250,7 +251,7 @@ def test_frames_hold_their_windows(
     assert inner.width > 0
     assert inner.height > 0
     assert Box(0, 0, frame.size[1], frame.size[0]).union(inner) == (0, 0, *frame.size[::-1])
-    grown = clicked.around(window, 0.4, size)
+    grown = click.around(window, 0.4, size)
     assert grown.union(window) == grown
 
 
@@ -276,7 +277,7 @@ def test_only_the_thing_that_is_clicked() -> None:
 
 
 def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", {"click": blind}.get)
+    monkeypatch.setattr(detector, "shipped", {"click": blind}.get)
     thing = Box(100, 60, 160, 120)
     image, bits = photo(200, 260, thing)
     for prompt in (Points(((130, 90),)), thing.grown(4, bits.shape)):
@@ -290,7 +291,7 @@ def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_odd_photos_and_clicks_on_the_border(
     size: tuple[int, int], known: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grabcut, "shipped", {"click": known}.get)
+    monkeypatch.setattr(detector, "shipped", {"click": known}.get)
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     corner = size[1] - 1, size[0] - 1
     for point in ((0, 0), corner):
@@ -303,7 +304,7 @@ def test_odd_photos_and_clicks_on_the_border(
 
 
 def test_two_hundred_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "shipped", {"click": noise}.get)
+    monkeypatch.setattr(detector, "shipped", {"click": noise}.get)
     rng = np.random.default_rng(0)
     places = rng.permutation(60 * 80)[:200]
     points: list[Point] = [(int(p % 80), int(p // 80)) for p in places]
@@ -327,13 +328,13 @@ def test_what_is_known_is_among_the_regions() -> None:
     pieces = superpixels.graph(image, 100)
     share = np.bincount(pieces.labels.ravel(), truth.ravel()).astype(np.float32)
     seed = Seed(int(pieces.labels[60, 60]), (60, 60))
-    told = regions.told(pieces, seed, share)
-    assert len(told.regions) == len(regions.SHARES) == len(told.quality)
+    told = region_selection.told(pieces, seed, share)
+    assert len(told.regions) == len(region_selection.SHARES) == len(told.quality)
     assert all(score(region[pieces.labels], truth) > 0.8 for region in told.regions)
-    found = regions.candidates(pieces, seed)
-    both = regions.likeliest(pieces, found.and_(told), known=share)[pieces.labels]
+    found = region_selection.candidates(pieces, seed)
+    both = region_selection.likeliest(pieces, found.and_(told), known=share)[pieces.labels]
     assert score(both, truth) > 0.8
-    nothing = regions.told(pieces, seed, np.zeros_like(share))
+    nothing = region_selection.told(pieces, seed, np.zeros_like(share))
     assert (nothing.regions[:, seed.start]).all()  # the click at least
     assert np.isfinite(nothing.quality).all()
 
@@ -350,9 +351,9 @@ def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) ->
         cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
         cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
         cv2.circle(plane, (160, 72), 19, colours[2], -1)
-    network = networks.shipped("click")
+    network = onnx.shipped("click")
     assert network is not None
-    answer = clicked.find(image, Target(((160, 120),)), network)
+    answer = click.find(image, Target(((160, 120),)), network)
     assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
     (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
     assert score(mask.bits, bits > 0) > 0.7

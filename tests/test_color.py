@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segment2inpaint.detect.color import ColorDetector
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.images import read
-from segment2inpaint.types import BadPrompt, Bits, Box, Color, Image, Points
+from segment2inpaint.types import Bits, Box, Color, Image, Points
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +17,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 from torch import distributed, multiprocessing
 
-sys.path.append(str(Path(__file__).parent.parent / "models" / "click"))
-
-import cutouts
-import gather
-import teach
-from cutouts import Scene, Store
+from models.training.click import cutouts, gather, teach
+from models.training.click.cutouts import Scene, Store
 
 SIDE = 64
 SHORT = replace(teach.PLANS["small"], batch=6, fresh=2, pool=6, side=SIDE, warmup=1)

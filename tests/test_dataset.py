@@ -29,8 +29,9 @@ from many import (
 from PIL import Image
 
 from segment2inpaint import Color, Points, Request, dataset
-from segment2inpaint.dataset import Effort, ledger
-from segment2inpaint.types import BadDataset, Refine, Segment2InpaintError
+from segment2inpaint.dataset import Effort, results_log
+from segment2inpaint.errors import BadDataset, Segment2InpaintError
+from segment2inpaint.types import Refine
 
 
 @pytest.fixture
@@ -506,7 +507,7 @@ def test_a_torn_ledger_is_read_up_to_the_tear(photos: Path, tmp_path: Path) -> N
     (file,) = (out / ".segment2inpaint/ledger").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])
-    assert len(list(ledger.read(str(out)))) == 4
+    assert len(list(results_log.read(str(out)))) == 4
     before = stamps(out)
     assert red(photos, out).exit_code == 0
     changed = [name for name, at in stamps(out).items() if at != before[name]]

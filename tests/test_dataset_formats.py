@@ -17,9 +17,9 @@ import pytest
 from many import IN_PLACE, SIZE, SQUARE, batch, is_gone, load, manifest, save, tree
 from PIL import Image
 
-from segment2inpaint.dataset.annotated import Area, Pick
-from segment2inpaint.dataset.coco import bits_of
-from segment2inpaint.types import BadDataset
+from segment2inpaint.dataset.formats.annotations import Area, Pick
+from segment2inpaint.dataset.formats.coco import bits_of
+from segment2inpaint.errors import BadDataset
 
 HEIGHT, WIDTH = SIZE
 X0, Y0, X1, Y1 = SQUARE

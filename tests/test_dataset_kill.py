@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from many import QUICK, RED, finished, manifest, save, tree, without_times
 
-from segment2inpaint.dataset.ledger import Ledger
-from segment2inpaint.types import BadDataset
+from segment2inpaint.dataset.results_log import Ledger
+from segment2inpaint.errors import BadDataset
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,8 +17,8 @@ from pictures import Array, noise, saved
 from PIL import Image
 
 from segment2inpaint import images
-from segment2inpaint.images import deep
-from segment2inpaint.types import BadImage
+from segment2inpaint.errors import BadImage
+from segment2inpaint.images import sixteen_bit
 
 
 def frames(kind: str, **options: Any) -> bytes:
@@ -49,9 +49,9 @@ REFUSED = {
     "short jpeg": (saved(noise(64, 64, 3), "JPEG")[:1500], "truncated"),
     "headless jpeg": (saved(noise(64, 64, 3), "JPEG")[:30], "truncated"),
     "short png": (saved(noise(64, 64, 3), "PNG")[:5000], "truncated"),
-    "short png 16": (deep.png(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
-    "short tiff": (deep.tiff(noise(64, 64, 3))[:5000], "truncated"),
-    "short tiff 16": (deep.tiff(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
+    "short png 16": (sixteen_bit.png(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
+    "short tiff": (sixteen_bit.tiff(noise(64, 64, 3))[:5000], "truncated"),
+    "short tiff 16": (sixteen_bit.tiff(noise(64, 64, 3, np.uint16))[:5000], "truncated"),
     "short webp": (saved(noise(64, 64, 3), "WEBP")[:999], "truncated"),
     "short bmp": (saved(noise(64, 64, 3), "BMP")[:999], "truncated"),
     "gif": (frames("GIF"), "several pages or frames"),
@@ -100,7 +100,9 @@ def test_bombs_are_refused_before_they_are_decoded() -> None:
     """30000 x 30000 in 60 bytes: refused by the header, whatever Pillow's own limit."""
     head = struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
     body = b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
-    bomb = deep.PNG + struct.pack(">I", 13) + body + struct.pack(">I4s", 9, b"IDAT") + bytes(9)
+    bomb = (
+        sixteen_bit.PNG + struct.pack(">I", 13) + body + struct.pack(">I4s", 9, b"IDAT") + bytes(9)
+    )
     limit = Image.MAX_IMAGE_PIXELS
     with pytest.raises(
         BadImage, match=r"30000x30000 is 900,000,000 pix.*at most 250,000,000.*--max-pix"

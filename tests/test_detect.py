@@ -12,19 +12,10 @@ import tiny
 import tiny_detectors
 from huggingface_hub import constants
 
-from segment2inpaint import catalogue, detect
-from segment2inpaint.types import (
-    BadModel,
-    BadOption,
-    BadPrompt,
-    Box,
-    Color,
-    Everything,
-    ModelMissing,
-    OwnMask,
-    Points,
-    Text,
-)
+from segment2inpaint import detect
+from segment2inpaint.errors import BadModel, BadOption, BadPrompt, ModelMissing
+from segment2inpaint.models import catalogue
+from segment2inpaint.types import Box, Color, Everything, OwnMask, Points, Text
 
 CLICK = [Points(((40, 30),))]
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)

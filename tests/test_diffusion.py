@@ -14,11 +14,13 @@ import torch
 from conftest import FakeInpainter
 from crops import FILL, close, crop, same
 
-from segment2inpaint.catalogue import card
-from segment2inpaint.inpaint import diffusion
-from segment2inpaint.inpaint.diffusion import Diffusion, canvas_of, settings_for
-from segment2inpaint.inpaint.diffusion_load import choose_dtype, load
-from segment2inpaint.types import BadModel, BadOption, Crop, Fill, Tuning
+from segment2inpaint.errors import BadModel, BadOption
+from segment2inpaint.inpaint.diffusion import inpainter
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion, canvas_of, settings_for
+from segment2inpaint.inpaint.diffusion.load import choose_dtype, load
+from segment2inpaint.models.catalogue import card
+from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.types import Fill
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_a_hole_at_the_edge_is_filled(box: tuple[int, int, int, int]) -> None:
     bits[y0:y1, x0:x1] = True
     image = np.full((64, 96, 3), 90, np.uint8)
     image[bits] = 250
-    [painted] = diffusion.Smooth().inpaint([Crop(image, bits)], Fill())
+    [painted] = inpainter.Smooth().inpaint([Crop(image, bits)], Fill())
     assert bits.all() or painted.max() <= 110
 
 
@@ -134,10 +136,10 @@ def test_sdxl_has_its_own_defaults(folders: dict[str, Path]) -> None:
 
 def test_the_card_that_was_named_is_used(folders: dict[str, Path]) -> None:
     """Several cards may be of one class: the first serves, unless another is named."""
-    assert diffusion.card_of("StableDiffusionInpaintPipeline").name == "sd15-inpaint"
-    assert diffusion.card_of("StableDiffusionInpaintPipeline", "sd2-inpaint").name == "sd2-inpaint"
-    unknown = diffusion.card_of("NoSuchPipeline")
-    assert (unknown.fill.strength, unknown.remove.prompt) == (1.0, diffusion.BACKGROUND)
+    assert inpainter.card_of("StableDiffusionInpaintPipeline").name == "sd15-inpaint"
+    assert inpainter.card_of("StableDiffusionInpaintPipeline", "sd2-inpaint").name == "sd2-inpaint"
+    unknown = inpainter.card_of("NoSuchPipeline")
+    assert (unknown.fill.strength, unknown.remove.prompt) == (1.0, inpainter.BACKGROUND)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_nothing_is_said_to_the_terminal(
 def test_cards_match_the_pipelines_that_load_them(folders: dict[str, Path]) -> None:
     import diffusers
 
-    from segment2inpaint.catalogue import cards
+    from segment2inpaint.models.catalogue import cards
 
     named = [one for one in cards() if one.backend == "diffusion"]
     assert {one.pipeline for one in named} >= {

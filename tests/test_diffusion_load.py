@@ -14,10 +14,10 @@ import torch
 from crops import FILL, close, crop, same
 from safetensors.torch import load_file, save_file
 
-from segment2inpaint.catalogue import card
-from segment2inpaint.inpaint.diffusion import Diffusion, settings_for
-from segment2inpaint.inpaint.diffusion_call import paint
-from segment2inpaint.types import BadModel, ModelMissing
+from segment2inpaint.errors import BadModel, ModelMissing
+from segment2inpaint.inpaint.diffusion.call import paint
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion, settings_for
+from segment2inpaint.models.catalogue import card
 
 
 def copy(folders: dict[str, Path], target: Path, name: str = "sd9") -> Path:

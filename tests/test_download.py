@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hub import Hub, served
 
-from segment2inpaint.catalogue import Card, find
-from segment2inpaint.download import _wanted, download
-from segment2inpaint.types import BadModel, ModelMissing
+from segment2inpaint.errors import BadModel, ModelMissing
+from segment2inpaint.models.catalogue import Card, find
+from segment2inpaint.models.download import _wanted, download
 
 WEIGHTS = bytes(range(256)) * 800
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": WEIGHTS, "notes.md": b"not wanted"}
@@ -182,8 +182,8 @@ def test_offline_switch(tmp_path: Path) -> None:
     """It is read once, when the hub's client is imported: hence a process of its own."""
     code = (
         "from pathlib import Path\n"
-        "from segment2inpaint.catalogue import card\n"
-        "from segment2inpaint.download import download\n"
+        "from segment2inpaint.models.catalogue import card\n"
+        "from segment2inpaint.models.download import download\n"
         f"download(card('sam-vit-b'), hub_cache=Path({str(tmp_path)!r}))\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}

@@ -9,7 +9,7 @@ from conftest import masks, photos
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.edges import BAND, follow, guided
+from segment2inpaint.edge_refine import BAND, follow, guided
 from segment2inpaint.types import Bits, Image
 
 

@@ -11,21 +11,9 @@ from PIL import Image as Pillow
 import segment2inpaint
 from segment2inpaint import mask, read, remove, replace, write
 from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadImage, BadOption, BadPrompt, NothingFound
 from segment2inpaint.images import Photo, photo_of
-from segment2inpaint.types import (
-    BadImage,
-    BadOption,
-    BadPrompt,
-    Box,
-    Fill,
-    NothingFound,
-    OwnMask,
-    Picture,
-    Points,
-    Refine,
-    Request,
-    Result,
-)
+from segment2inpaint.types import Box, Fill, OwnMask, Picture, Points, Refine, Request, Result
 
 BLOCK = np.zeros((96, 128), np.bool_)
 BLOCK[40:60, 50:70] = True

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from conftest import FakeDetector
 
-from segment2inpaint import effect
+from segment2inpaint.effects import edit_difference
 from segment2inpaint.images import photo_of
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Bits, Canvas, Crop, Fill, Image, Progress, Refine, quiet
+from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.types import Bits, Fill, Image, Refine
 
 SIZE = 160, 200
 THING, SHADE, OTHER = np.s_[40:90, 60:90], np.s_[80:90, 90:150], np.s_[20:40, 160:185]
@@ -45,7 +46,7 @@ def answer() -> Image:
 
 
 def test_the_shadow_is_found_and_nothing_else() -> None:
-    found = effect.found(scene(), answer(), part(THING))
+    found = edit_difference.found(scene(), answer(), part(THING))
     assert found[SHADE].mean() > 0.9
     assert found[THING].mean() > 0.9
     found[37:93, 57:93] = found[77:93, 57:153] = False  # averaging widens it by a pixel or two
@@ -54,9 +55,9 @@ def test_the_shadow_is_found_and_nothing_else() -> None:
 
 def test_noise_alone_is_no_effect() -> None:
     rough = (answer().astype(int) - 3).clip(0, 255).astype(np.uint8)
-    assert not effect.found(answer(), rough, part(THING)).any()
-    assert not effect.found(scene(), answer(), np.zeros(SIZE, np.bool_)).any()
-    assert not effect.found(scene(), answer(), np.ones(SIZE, np.bool_)).any()
+    assert not edit_difference.found(answer(), rough, part(THING)).any()
+    assert not edit_difference.found(scene(), answer(), np.zeros(SIZE, np.bool_)).any()
+    assert not edit_difference.found(scene(), answer(), np.ones(SIZE, np.bool_)).any()
 
 
 class Editor:

@@ -13,8 +13,8 @@ import pytest
 import tiny
 import torch
 
-from segment2inpaint.detect.embeddings import IN_MEMORY, Embedding, Embeddings, digest
-from segment2inpaint.detect.sam import SamDetector
+from segment2inpaint.detect.sam.embeddings import IN_MEMORY, Embedding, Embeddings, digest
+from segment2inpaint.detect.sam.original import SamDetector
 from segment2inpaint.types import Image, Points
 
 CLICK = [Points(((20, 15),))]

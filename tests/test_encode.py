@@ -32,8 +32,8 @@ from pictures import (
 from PIL import Image, PngImagePlugin
 
 from segment2inpaint import images
-from segment2inpaint.images import deep
-from segment2inpaint.types import BadImage
+from segment2inpaint.errors import BadImage
+from segment2inpaint.images import sixteen_bit
 
 LOSSLESS = [
     *itertools.product(["PNG", "TIFF"], [1, 2, 3, 4], [np.uint8]),
@@ -45,8 +45,8 @@ LOSSLESS = [
 MAKERS: dict[str, Callable[[Array], bytes]] = {
     **{k: lambda p, k=k: saved(p, k) for k in ("PNG", "TIFF", "BMP")},  # type: ignore[misc]
     "WEBP": lambda p: saved(p, "WEBP", lossless=True, exact=True),
-    "PNG16": deep.png,
-    "TIFF16": deep.tiff,
+    "PNG16": sixteen_bit.png,
+    "TIFF16": sixteen_bit.tiff,
 }
 
 
@@ -85,7 +85,9 @@ def test_profile_exif_and_dpi_are_kept(kind: str) -> None:
     if kind not in ("WEBP", "AVIF"):
         beside["dpi"] = (300, 300)
     if kind.endswith("16"):
-        file = (deep.png if kind == "PNG16" else deep.tiff)(noise(9, 9, 3, np.uint16), **beside)
+        file = (sixteen_bit.png if kind == "PNG16" else sixteen_bit.tiff)(
+            noise(9, 9, 3, np.uint16), **beside
+        )
     else:
         file = saved(noise(9, 9, 3), kind, **beside)
     data, _ = negative(images.read(file))
@@ -156,7 +158,7 @@ def test_grey_stays_grey() -> None:
 def test_sixteen_bits_only_change_with_the_pixel() -> None:
     """Where alpha is above 0 but the colour is the old one, the 16 bits stay as well."""
     pixels = noise(8, 8, 3, np.uint16)
-    photo = images.read(deep.png(pixels))
+    photo = images.read(sixteen_bit.png(pixels))
     data = images.encode(photo, photo.image, np.ones(photo.size, np.float32))
     back = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(back[..., ::-1], pixels)
@@ -166,7 +168,9 @@ def test_sixteen_bits_only_change_with_the_pixel() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_our_tiff_is_read_by_another_library(channels: int, dtype: Any) -> None:
     pixels = noise(9, 13, channels, dtype)
-    assert np.array_equal(tifffile.imread(BytesIO(deep.tiff(pixels))).reshape(pixels.shape), pixels)
+    assert np.array_equal(
+        tifffile.imread(BytesIO(sixteen_bit.tiff(pixels))).reshape(pixels.shape), pixels
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,10 +198,10 @@ def test_clear_colour_becomes_alpha() -> None:
     grey = noise(6, 6, 1, np.uint16)
     trns = b"tRNS" + struct.pack(">H", grey[2, 3, 0])
     chunk = struct.pack(">I", 2) + trns + struct.pack(">I", zlib.crc32(trns))
-    photo = images.read(deep.png(grey).replace(b"\0\0\0\0IEND", b"\0\0\0\0IEND"))
+    photo = images.read(sixteen_bit.png(grey).replace(b"\0\0\0\0IEND", b"\0\0\0\0IEND"))
     assert photo.alpha is None
-    at = deep.png(grey).index(b"IDAT") - 4
-    photo = images.read(deep.png(grey)[:at] + chunk + deep.png(grey)[at:])
+    at = sixteen_bit.png(grey).index(b"IDAT") - 4
+    photo = images.read(sixteen_bit.png(grey)[:at] + chunk + sixteen_bit.png(grey)[at:])
     assert np.array_equal(photo.alpha, np.where(grey[..., 0] == grey[2, 3, 0], 0, 65535))
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.detect.enlarge import enlarged
+from segment2inpaint.detect.builtin.mask_upsampling import enlarged
 from segment2inpaint.types import Bits, Image
 
 

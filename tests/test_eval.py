@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from segment2inpaint import images, inpaint
-from segment2inpaint.detect.mask import MaskDetector
+from segment2inpaint.detect.user_mask import MaskDetector
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.types import OwnMask
 

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.inpaint.exemplar import Exemplar
-from segment2inpaint.types import Bits, Crop, Fill, Image
+from segment2inpaint.inpaint.exemplar.inpainter import Exemplar
+from segment2inpaint.protocols import Crop
+from segment2inpaint.types import Bits, Fill, Image
 
 
 def filled(image: Image, bits: Bits, seed: int = 0, threads: int = 2) -> Image:

@@ -18,11 +18,13 @@ import torch
 from conftest import FakeDetector
 from PIL import Image as Pillow
 
-from segment2inpaint import catalogue
+from segment2inpaint.errors import ModelMissing
 from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.diffusion import Diffusion, _renamed
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion, _renamed
+from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Crop, Fill, Image, Length, ModelMissing, Refine, Tuning
+from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.types import Fill, Image, Length, Refine
 
 FAMILIES: dict[str, tuple[str, Callable[[], Any]]] = {
     "sd": ("StableDiffusionInpaintPipeline", tiny.stable_diffusion),

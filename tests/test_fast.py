@@ -15,10 +15,12 @@ import tiny_flows
 import torch
 from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
-from segment2inpaint.inpaint import diffusion_fast as fast
-from segment2inpaint.inpaint.diffusion import Diffusion
-from segment2inpaint.inpaint.diffusion_attention import attentions
-from segment2inpaint.types import BadOption, Crop, Fill, Tuning
+from segment2inpaint.errors import BadOption
+from segment2inpaint.inpaint.diffusion import optimization as fast
+from segment2inpaint.inpaint.diffusion.attention import attentions
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
+from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.types import Fill
 
 FILL = Fill(prompt="a red rose", num_inference_steps=2)
 
@@ -201,14 +203,14 @@ def test_a_machine_without_a_compiler(flow: Path, crop: Crop) -> None:
 
 
 def test_batch_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from segment2inpaint.inpaint import diffusion
-    from segment2inpaint.types import Canvas
+    from segment2inpaint.inpaint.diffusion import inpainter
+    from segment2inpaint.protocols import Canvas
 
     canvas = Canvas(area=1024 * 1024, multiple=8, cell=8)
-    for free, expected in [(1e9, 1), (20e9, 4), (2e11, diffusion.MOST)]:
-        monkeypatch.setattr(diffusion, "free_memory", lambda _, free=free: int(free))
-        assert diffusion.fitting(canvas, torch.float16, "cuda:0") == expected
-    assert diffusion.fitting(canvas, torch.float32, "cpu") == 1
+    for free, expected in [(1e9, 1), (20e9, 4), (2e11, inpainter.MOST)]:
+        monkeypatch.setattr(inpainter, "free_memory", lambda _, free=free: int(free))
+        assert inpainter.fitting(canvas, torch.float16, "cuda:0") == expected
+    assert inpainter.fitting(canvas, torch.float32, "cpu") == 1
 
 
 def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:

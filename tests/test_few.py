@@ -10,9 +10,12 @@ import pytest
 import tiny
 import torch
 
-from segment2inpaint import catalogue, inpaint
-from segment2inpaint.inpaint import diffusion_few
-from segment2inpaint.types import BadModel, BadOption, Crop, Fill, ModelMissing
+from segment2inpaint import inpaint
+from segment2inpaint.errors import BadModel, BadOption, ModelMissing
+from segment2inpaint.inpaint.diffusion import lora
+from segment2inpaint.models import catalogue
+from segment2inpaint.protocols import Crop
+from segment2inpaint.types import Fill
 
 pytestmark = pytest.mark.skipif(find_spec("peft") is None, reason="peft is not installed")
 FILL = Fill(prompt="a red rose")
@@ -55,7 +58,7 @@ def test_a_lora_brings_its_weights_scheduler_and_settings(model: Path) -> None:
     [painted] = quick.inpaint([crop()], FILL, lambda _, share: steps.append(share))
     assert len(set(steps)) == 4
     bare = inpaint.load(str(model), "cpu")
-    diffusion_few._schedule(bare._pipe, "LCMScheduler")  # type: ignore[attr-defined]
+    lora._schedule(bare._pipe, "LCMScheduler")  # type: ignore[attr-defined]
     same = Fill(prompt="a red rose", num_inference_steps=4, guidance_scale=1.0)
     assert not np.array_equal(bare.inpaint([crop()], same)[0], painted)
     asked = Fill(prompt="a red rose", num_inference_steps=2)
@@ -71,7 +74,7 @@ def test_loras_that_do_not_fit(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     file.write_bytes(file.read_bytes()[:300])
     with pytest.raises(BadModel, match="cannot be laid over"):
         inpaint.load(f"{model}+lcm-sd15", "cpu")
-    monkeypatch.setattr(diffusion_few, "find_spec", lambda _: None)
+    monkeypatch.setattr(lora, "find_spec", lambda _: None)
     with pytest.raises(BadOption, match="pip install peft"):
         inpaint.load(f"{model}+lcm-sd15", "cpu")
 

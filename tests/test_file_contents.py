@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from segment2inpaint.inpaint.diffusion_contents import PREFIX, card_for, read
-from segment2inpaint.types import BadModel
+from segment2inpaint.errors import BadModel
+from segment2inpaint.inpaint.diffusion.inspection import PREFIX, card_for, read
 
 
 def refused(file: Path, *words: str) -> None:

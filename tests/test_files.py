@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from segment2inpaint.images.files import check_target, write_bytes
-from segment2inpaint.types import BadImage
+from segment2inpaint.errors import BadImage
+from segment2inpaint.images.atomic_write import check_target, write_bytes
 
 
 def names(folder: Path) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_place_without_permission_is_known_before(
         asked.append(path)
         return False
 
-    monkeypatch.setattr("segment2inpaint.images.files.os.access", refused)
+    monkeypatch.setattr("segment2inpaint.images.atomic_write.os.access", refused)
     with pytest.raises(BadImage, match="Permission denied"):
         check_target(tmp_path / "new/deep/x.png")
     assert asked == [tmp_path]
@@ -145,7 +145,7 @@ def test_interrupt_leaves_no_part(tmp_path: Path) -> None:
     (tmp_path / "out.bin").write_bytes(b"old")
     script = (
         "import os, signal, sys\n"
-        "from segment2inpaint.images.files import write_bytes\n"
+        "from segment2inpaint.images.atomic_write import write_bytes\n"
         "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGINT)\n"
         "write_bytes(sys.argv[1], b'new')\n"
     )

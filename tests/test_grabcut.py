@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint.detect import grabcut
-from segment2inpaint.detect.grabcut import GrabCutDetector, _first, _pieces
-from segment2inpaint.types import BadPrompt, Bits, Box, Image, Points, box_of
+from segment2inpaint.detect.builtin import detector
+from segment2inpaint.detect.builtin.detector import GrabCutDetector, _first, _pieces
+from segment2inpaint.errors import BadPrompt
+from segment2inpaint.types import Bits, Box, Image, Points, box_of
 
 
 @pytest.fixture(autouse=True, scope="module")
 def without_the_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grabcut, "shipped", lambda _name: None)
+        patch.setattr(detector, "shipped", lambda _name: None)
         yield
 
 

@@ -11,8 +11,8 @@ from pictures import left_half, negative, noise, opened, raw, saved, turned
 from PIL import Image, ImageOps
 
 from segment2inpaint import images
-from segment2inpaint.images import deep
-from segment2inpaint.types import BadImage, BadOption
+from segment2inpaint.errors import BadImage, BadOption
+from segment2inpaint.images import sixteen_bit
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "PNG16", "TIFF16"])
@@ -21,7 +21,7 @@ def test_every_orientation(kind: str, value: int) -> None:
     """Upright for work, as Pillow turns it; stored as it was, with its tag, on writing."""
     stored, exif = noise(48, 80, 3), turned(value)
     if kind.endswith("16"):
-        make = deep.png if kind == "PNG16" else deep.tiff
+        make = sixteen_bit.png if kind == "PNG16" else sixteen_bit.tiff
         file = make(stored.astype(np.uint16) * 257, exif=exif.tobytes())
     else:
         file = saved(stored, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
@@ -85,7 +85,7 @@ def test_arrays_from_python() -> None:
 def test_write_follows_the_suffix(tmp_path: Path) -> None:
     """The format is the suffix's, and what is left out of it is left out silently."""
     source = tmp_path / "in.png"
-    source.write_bytes(deep.png(noise(24, 32, 3, np.uint16), dpi=(300, 300)))
+    source.write_bytes(sixteen_bit.png(noise(24, 32, 3, np.uint16), dpi=(300, 300)))
     photo = images.read(source)
     kinds = {
         "jpg": "JPEG",
@@ -168,7 +168,7 @@ def test_masks_of_every_kind() -> None:
     files = [
         saved(grey, "PNG"), saved(np.repeat(grey, 3, 2), "BMP"), saved(flat, "PNG"),
         saved(cut_out, "PNG"), palette.getvalue(), one.getvalue(),
-        deep.png(np.where(bits, 40000, 20000).astype(np.uint16)[..., None]),
+        sixteen_bit.png(np.where(bits, 40000, 20000).astype(np.uint16)[..., None]),
     ]  # fmt: skip
     for file in files:
         assert np.array_equal(images.read_mask(file, (9, 7)), bits)

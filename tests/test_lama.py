@@ -11,12 +11,15 @@ import torch
 from conftest import FakeDetector
 from safetensors.torch import save_file
 
-from segment2inpaint import catalogue, inpaint
+from segment2inpaint import inpaint
+from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.lama import Lama, is_lama, load
-from segment2inpaint.inpaint.lama_network import FourierUnit, Generator, Shape, shape_of
+from segment2inpaint.inpaint.lama.inpainter import Lama, is_lama, load
+from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, Shape, shape_of
+from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import BadModel, Crop, Fill, ModelMissing, Tuning
+from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.types import Fill
 
 SMALL = Shape(width=8, down=2, blocks=2)
 

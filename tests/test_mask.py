@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segment2inpaint.detect.mask import MaskDetector
-from segment2inpaint.types import BadPrompt, Box, Color, OwnMask, Points
+from segment2inpaint.detect.user_mask import MaskDetector
+from segment2inpaint.errors import BadPrompt
+from segment2inpaint.types import Box, Color, OwnMask, Points
 
 PHOTO = np.zeros((40, 50, 3), np.uint8)
 

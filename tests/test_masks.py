@@ -10,8 +10,9 @@ from conftest import draw, masks
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segment2inpaint.errors import BadOption
 from segment2inpaint.masks import feathered, fill_holes, parts, radii, refine, union
-from segment2inpaint.types import BadOption, Box, Length, Mask, Refine
+from segment2inpaint.types import Box, Length, Mask, Refine
 
 lengths = st.floats(0, 30)
 

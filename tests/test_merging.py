@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.detect.merging import COUNT, RegionsDetector
+from segment2inpaint.cli.overlay import numbered
+from segment2inpaint.detect.builtin.region_merging import COUNT, RegionsDetector
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import innermost, labels
-from segment2inpaint.overlay import numbered
-from segment2inpaint.types import BadPrompt, Bits, Box, Everything, Image, Mask
+from segment2inpaint.types import Bits, Box, Everything, Image, Mask
 
 DISCS = {(60, 40): (200, 40, 40), (130, 70): (40, 60, 200)}
 

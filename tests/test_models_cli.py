@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from segment2inpaint.catalogue import Card
 from segment2inpaint.cli import main
+from segment2inpaint.models.catalogue import Card
 
 
 def run(*words: object) -> Result:
@@ -38,10 +38,10 @@ def test_doctor_says_what_auto_takes() -> None:
 
 def test_doctor_says_what_makes_models_fit_and_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     from segment2inpaint.cli.doctor import _faster
-    from segment2inpaint.inpaint import diffusion_fast
+    from segment2inpaint.inpaint.diffusion import optimization
 
     monkeypatch.setenv("CXX", "/nonexistent/c++")
-    monkeypatch.setattr(diffusion_fast, "find_spec", lambda name: name == "torchao" or None)
+    monkeypatch.setattr(optimization, "find_spec", lambda name: name == "torchao" or None)
     said = _faster("cpu")
     assert said["--quantize"].startswith("8bit by torchao; 4bit needs bitsandbytes, or torchao and")
     assert "native" in said["--attention"].split(", ")
@@ -63,7 +63,7 @@ def test_a_download_brings_what_the_model_needs(
         assert not without
         return hub_cache / card.name
 
-    monkeypatch.setattr("segment2inpaint.download.download", fetch)
+    monkeypatch.setattr("segment2inpaint.models.download.download", fetch)
     result = run("models", "download", names[-1], "--cache-dir", tmp_path)
     assert result.exit_code == 0, result.output
     assert fetched == [(name, tmp_path) for name in names]
@@ -72,7 +72,7 @@ def test_a_download_brings_what_the_model_needs(
 
 
 def test_doctor_tells_which_models_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from segment2inpaint import device
+    from segment2inpaint.models import device
 
     monkeypatch.setattr(device, "devices", lambda: ["cuda:0", "cpu"])
     monkeypatch.setattr(device, "free_memory", lambda _: 10_000_000_000)

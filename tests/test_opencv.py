@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment2inpaint.inpaint.opencv import NavierStokes, Telea
-from segment2inpaint.types import Crop, Fill
+from segment2inpaint.protocols import Crop
+from segment2inpaint.types import Fill
 
 BOTH = pytest.mark.parametrize("inpainter", [Telea(), NavierStokes()], ids=lambda made: made.name)
 

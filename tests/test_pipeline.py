@@ -10,25 +10,11 @@ from conftest import FakeDetector, FakeInpainter, masks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from segment2inpaint.errors import BadPrompt, NothingFound
 from segment2inpaint.images import Photo, photo_of
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
-from segment2inpaint.types import (
-    BadPrompt,
-    Bits,
-    Canvas,
-    Crop,
-    Fill,
-    Image,
-    Length,
-    NothingFound,
-    OwnMask,
-    Picture,
-    Plate,
-    Points,
-    Progress,
-    Refine,
-    quiet,
-)
+from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.types import Bits, Fill, Image, Length, OwnMask, Picture, Plate, Points, Refine
 
 LATENT = Canvas(area=64 * 64, multiple=8, cell=8)
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.detect.plate import PlateDetector
-from segment2inpaint.types import BadPrompt, Bits, Box, Image, Plate, Points
+from segment2inpaint.detect.clean_plate import PlateDetector
+from segment2inpaint.errors import BadPrompt
+from segment2inpaint.types import Bits, Box, Image, Plate, Points
 
 
 def scene(seed: int = 0) -> Image:

@@ -15,9 +15,9 @@ import tiny_detectors
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
-from segment2inpaint.clicked import Target
-from segment2inpaint.detect import everything
-from segment2inpaint.detect.promptable import (
+from segment2inpaint.detect.sam import automatic
+from segment2inpaint.detect.sam.original import SamDetector
+from segment2inpaint.detect.sam.predictor import (
     PromptableDetector,
     _alike,
     _Answer,
@@ -25,19 +25,10 @@ from segment2inpaint.detect.promptable import (
     _objects,
     _refines,
 )
-from segment2inpaint.detect.sam import SamDetector
-from segment2inpaint.detect.sam_transformers import TransformersSam
-from segment2inpaint.types import (
-    BadModel,
-    BadPrompt,
-    Box,
-    Everything,
-    Image,
-    ModelMissing,
-    OwnMask,
-    Points,
-    Text,
-)
+from segment2inpaint.detect.sam.transformers import TransformersSam
+from segment2inpaint.errors import BadModel, BadPrompt, ModelMissing
+from segment2inpaint.networks.click import Target
+from segment2inpaint.types import Box, Everything, Image, OwnMask, Points, Text
 
 TIMM = find_spec("timm") is not None
 NAMES = [
@@ -247,12 +238,12 @@ def test_everything_is_that_of_segment_anything(sam: SamDetector) -> None:
         (embedding,) = network.embed([image])
 
         def decode(points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-            from segment2inpaint.detect.promptable import Prompted
+            from segment2inpaint.detect.sam.predictor import Prompted
 
             xy = torch.as_tensor(points[:, None], dtype=torch.float32)
             return network.decode(embedding, Prompted(xy, torch.ones(len(xy), 1)), True)
 
-        found = everything.candidates(
+        found = automatic.candidates(
             decode, lambda low: network.framed(low, (256, 256)), (256, 256), 4, -9.0, -9.0, 1.0
         )
         masks = [(network.upscaled(low[None, None], (256, 256))[0, 0] > 0) for low, _ in found]
@@ -273,7 +264,7 @@ def test_everything_keeps_the_good_ones_once() -> None:
         low = torch.tensor(np.stack([hard, soft, hard], axis=1), dtype=torch.float32)
         return low, torch.tensor([[0.9 + float(px) / 1000, 0.95, 0.5] for px, _ in points])
 
-    found = everything.candidates(decode, lambda low: low, (64, 64), 6)
+    found = automatic.candidates(decode, lambda low: low, (64, 64), 6)
     assert len(found) == 2
     for (low, score), disc in zip(found, reversed(discs), strict=True):
         assert score > 0.9

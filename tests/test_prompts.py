@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segment2inpaint.clicked import Target
 from segment2inpaint.detect.prompts import accept, check, limit, targets
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components
-from segment2inpaint.types import BadPrompt, Box, Color, Points, Text
+from segment2inpaint.networks.click import Target
+from segment2inpaint.types import Box, Color, Points, Text
 
 SIZE = (60, 80)
 

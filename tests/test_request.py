@@ -10,10 +10,9 @@ from conftest import masks
 from hypothesis import given
 
 from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.request import check, dump, load
 from segment2inpaint.types import (
-    BadOption,
-    BadPrompt,
     Bits,
     Box,
     Color,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
 import onnx
 import pytest
 
-from segment2inpaint import clicked, networks, salient
-from segment2inpaint.clicked import Answer, Target, framed
-from segment2inpaint.detect import grabcut
-from segment2inpaint.detect.grabcut import GrabCutDetector
-from segment2inpaint.networks import Floats, OnnxNetwork
-from segment2inpaint.salient import DEVIATION, MEAN, SIDE, Salient
+from models.training.saliency import export
+from segment2inpaint.detect.builtin import detector
+from segment2inpaint.detect.builtin.detector import GrabCutDetector
+from segment2inpaint.networks import click, saliency
+from segment2inpaint.networks import onnx as networks
+from segment2inpaint.networks.click import Answer, Target, framed
+from segment2inpaint.networks.onnx import Floats, OnnxNetwork
+from segment2inpaint.networks.saliency import DEVIATION, MEAN, SIDE, Salient
 from segment2inpaint.types import Bits, Box, Image, Points
 
 SIZE = 300, 400
@@ -51,7 +50,7 @@ def standing_out(planes: Floats) -> Floats:
 def says(bits: Bits) -> Answer:
     """The answer of a look at the whole photo: these, hardly the rest of THING, and no more."""
     frame = framed(Box(0, 0, bits.shape[1], bits.shape[0]))
-    logits = np.full((2, clicked.SIDE // 2, clicked.SIDE // 2), -9, np.float32)
+    logits = np.full((2, click.SIDE // 2, click.SIDE // 2), -9, np.float32)
     height, width = (side // 2 for side in frame.size)
     hardly, on = (
         cv2.resize(part.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
@@ -71,7 +70,7 @@ def test_a_window_is_seen_in_a_square_as_the_network_learnt_colours() -> None:
     image = np.zeros((*SIZE, 3), np.uint8)
     window = Box(40, 20, 340, 120)
     image[window.slices] = (255, 128, 0)
-    seen = salient.seen(image, window, watched)
+    seen = saliency.seen(image, window, watched)
     assert seen.window == window
     assert shown[0].shape == (3, SIDE, SIDE)
     assert shown[0].dtype == np.float32
@@ -85,9 +84,9 @@ def test_odds_lie_where_they_were_seen_and_are_nothing_beyond() -> None:
     logits = np.full((SIDE, SIDE), -50, np.float32)
     logits[: SIDE // 2] = 50
     odds = Salient(Box(100, 100, 200, 200), logits, 0.5).odds(Box(0, 0, 400, 300), SIZE)
-    weight = 0.5 * salient.WEIGHT
-    assert np.allclose(odds[102:148, 102:198], weight * salient.CLEAR)
-    assert np.allclose(odds[152:198, 102:198], -weight * salient.DIM)
+    weight = 0.5 * saliency.WEIGHT
+    assert np.allclose(odds[102:148, 102:198], weight * saliency.CLEAR)
+    assert np.allclose(odds[152:198, 102:198], -weight * saliency.DIM)
     odds[100:200, 100:200] = 0
     assert not odds.any()
 
@@ -105,7 +104,7 @@ def test_what_stands_out_counts_as_far_as_it_is_where_the_answer_is(
     answer: Box, weight: float
 ) -> None:
     target = Target(((155, 105),))
-    backed = clicked.backed(photo(THING), says(filled(answer)), target, standing_out)
+    backed = click.backed(photo(THING), says(filled(answer)), target, standing_out)
     assert backed.backing is not None
     assert backed.backing.weight == pytest.approx(weight, abs=0.1)
 
@@ -116,7 +115,7 @@ def test_what_stands_out_counts_as_far_as_it_is_where_the_answer_is(
 )
 def test_what_stands_out_counts_as_far_as_it_lies_in_the_box(box: Box, weight: float) -> None:
     answer = says(filled(box))
-    backed = clicked.backed(photo(THING), answer, Target(box=box), standing_out)
+    backed = click.backed(photo(THING), answer, Target(box=box), standing_out)
     assert backed.backing is not None
     assert backed.backing.weight == pytest.approx(weight, abs=0.1)
 
@@ -124,17 +123,17 @@ def test_what_stands_out_counts_as_far_as_it_lies_in_the_box(box: Box, weight: f
 def test_a_part_is_not_what_stands_out() -> None:
     target = Target(((155, 105),), granularity="part")
     answer = says(filled(THING))
-    assert clicked.backed(photo(THING), answer, target, standing_out) is answer
+    assert click.backed(photo(THING), answer, target, standing_out) is answer
 
 
 def test_nothing_found_is_not_backed() -> None:
     answer = says(filled(Box(0, 0, 1, 1)) & False)
-    assert clicked.backed(photo(THING), answer, Target(((155, 105),)), standing_out) is answer
+    assert click.backed(photo(THING), answer, Target(((155, 105),)), standing_out) is answer
 
 
 def test_an_answer_takes_what_backs_it() -> None:
     half = says(filled(Box(150, 100, 215, 200)))
-    backed = clicked.backed(photo(THING), half, Target(((155, 105),)), standing_out)
+    backed = click.backed(photo(THING), half, Target(((155, 105),)), standing_out)
     whole = Box(0, 0, 400, 300)
     for answer, least in (half, 0.0), (backed, 0.95):
         odds = answer.odds(whole, SIZE) > 0
@@ -155,13 +154,13 @@ def test_a_thing_of_two_colours(prompt: Points | Box, monkeypatch: pytest.Monkey
 
     image = photo(THING)
     image[100:200, 215:250] = (200, 60, 250)
-    monkeypatch.setattr(grabcut, "shipped", {"click": knows, "salient": standing_out}.get)
+    monkeypatch.setattr(detector, "shipped", {"click": knows, "saliency": standing_out}.get)
     (mask,) = GrabCutDetector().detect(image, [prompt])
     assert overlap(mask.bits, filled(THING)) > 0.9
 
 
 def test_the_shipped_network_tells_what_stands_out() -> None:
-    network = networks.shipped("salient")
+    network = networks.shipped("saliency")
     assert network is not None
     image = np.full((*SIZE, 3), (90, 120, 80), np.uint8)
     cv2.circle(image, (200, 150), 60, (210, 90, 40), -1)
@@ -169,7 +168,7 @@ def test_the_shipped_network_tells_what_stands_out() -> None:
     wanted = np.zeros(SIZE, np.uint8)
     cv2.circle(wanted, (200, 150), 60, 1, -1)
     whole = Box(0, 0, 400, 300)
-    found = salient.seen(image, whole, network).odds(whole, SIZE) > 0
+    found = saliency.seen(image, whole, network).odds(whole, SIZE) > 0
     assert overlap(found, wanted > 0) > 0.85
 
 
@@ -194,19 +193,6 @@ def test_odd_photos(size: tuple[int, int]) -> None:
             assert not mask.bits[:, box.x1 :].any()
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """models/salient/export.py."""
-    path = Path(__file__).parent.parent / "models" / "salient" / "export.py"
-    spec = spec_from_file_location("salient_export", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "salient_export", module)
-    spec.loader.exec_module(module)
-    return module
-
-
 def published(last: str = "Sigmoid") -> onnx.ModelProto:
     """As the published file is made: halved, and enlarged to a size worked out from its input's."""
     h = onnx.helper
@@ -227,10 +213,10 @@ def published(last: str = "Sigmoid") -> onnx.ModelProto:
     return h.make_model(graph, opset_imports=[h.make_opsetid("", 11)], ir_version=6)
 
 
-def test_the_file_is_the_published_network_at_its_size(script: ModuleType, tmp_path: Path) -> None:
+def test_the_file_is_the_published_network_at_its_size(tmp_path: Path) -> None:
     onnx.save(published(), tmp_path / "published.onnx")
     words = [str(tmp_path / "published.onnx"), str(tmp_path / "small.onnx")]
-    script.main(words, standalone_mode=False)
+    export.main(words, standalone_mode=False)
     planes = np.random.default_rng(1).normal(0, 1, (3, SIDE, SIDE)).astype(np.float32)
     whole = cv2.dnn.readNetFromONNX(str(tmp_path / "published.onnx"))
     whole.setInput(planes[None])
@@ -242,6 +228,6 @@ def test_the_file_is_the_published_network_at_its_size(script: ModuleType, tmp_p
     assert b"someone" not in (tmp_path / "small.onnx").read_bytes()
 
 
-def test_another_network_is_told(script: ModuleType) -> None:
+def test_another_network_is_told() -> None:
     with pytest.raises(ValueError, match="Relu"):
-        script.exported(published("Relu"))
+        export.exported(published("Relu"))

@@ -12,23 +12,14 @@ import torch
 from safetensors.torch import save_file
 from segment_anything import SamPredictor, sam_model_registry
 
-from segment2inpaint.clicked import Target
-from segment2inpaint.detect import sam_weights
-from segment2inpaint.detect.choice import choose, clean
-from segment2inpaint.detect.promptable import _Object
-from segment2inpaint.detect.sam import SamDetector
-from segment2inpaint.detect.sam_weights import build, read
-from segment2inpaint.types import (
-    BadImage,
-    BadModel,
-    BadOption,
-    BadPrompt,
-    Box,
-    Granularity,
-    Image,
-    Points,
-    Text,
-)
+from segment2inpaint.detect.sam import checkpoint as sam_weights
+from segment2inpaint.detect.sam.checkpoint import build, read
+from segment2inpaint.detect.sam.mask_selection import choose, clean
+from segment2inpaint.detect.sam.original import SamDetector
+from segment2inpaint.detect.sam.predictor import _Object
+from segment2inpaint.errors import BadImage, BadModel, BadOption, BadPrompt
+from segment2inpaint.networks.click import Target
+from segment2inpaint.types import Box, Granularity, Image, Points, Text
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,18 +12,9 @@ from conftest import masks
 from hypothesis import given, settings
 from safetensors.numpy import load_file
 
-from segment2inpaint import shadow
+from models.training.shadow import casting, chance, learn, lots, pool, unet, views
+from segment2inpaint.effects import shadow
 from segment2inpaint.types import Bits, Image
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "models" / "shadow"))
-
-import casting
-import chance
-import learn
-import lots
-import pool
-import unet
-import views
 
 SIZE = (200, 260)
 

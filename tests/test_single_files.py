@@ -18,11 +18,14 @@ from hub import Hub, files_of, served
 from PIL import Image as Pillow
 from safetensors.torch import load_file, save_file
 
-from segment2inpaint import catalogue, download, inpaint
+from segment2inpaint import inpaint
 from segment2inpaint.cli import main
-from segment2inpaint.inpaint import diffusion_contents, diffusion_file
-from segment2inpaint.inpaint.diffusion import Diffusion
-from segment2inpaint.types import BadModel, Crop, Fill, ModelMissing
+from segment2inpaint.errors import BadModel, ModelMissing
+from segment2inpaint.inpaint.diffusion import inspection, single_file
+from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
+from segment2inpaint.models import catalogue, download
+from segment2inpaint.protocols import Crop
+from segment2inpaint.types import Fill
 
 Make = Callable[[], Any]
 FILL = Fill(prompt="a red rose", num_inference_steps=2, strength=1.0, guidance_scale=3.0)
@@ -136,7 +139,7 @@ def test_a_file_paints_what_its_folder_paints(name: str, tmp_path: Path) -> None
     file, network = tmp_path / f"{name}.safetensors", largest(pipe)
     for parts, prefix in [([network], ""), ([network], NETWORK), *whole]:
         tiny_files.save(pipe, file, parts, prefix)
-        assert diffusion_contents.read(file).card == card
+        assert inspection.read(file).card == card
         opened = Diffusion(file, "cpu")
         assert same(opened, folder)
         assert opened.canvas == folder.canvas
@@ -172,9 +175,9 @@ def test_cards_of_files_exist() -> None:
     import diffusers
 
     named = {card for _, card, _ in FAMILIES.values()} | {"flux-dev", "flux2-klein-9b"}
-    named |= {card for _, card in diffusion_contents.NAMED.values()}
+    named |= {card for _, card in inspection.NAMED.values()}
     assert all(catalogue.card(name).backend == "diffusion" for name in named)
-    assert all(getattr(diffusers, kind) for kind in diffusion_contents.NETWORKS.values())
+    assert all(getattr(diffusers, kind) for kind in inspection.NETWORKS.values())
 
 
 def test_numbers_of_eight_bits_are_read_as_what_they_are(tmp_path: Path) -> None:
@@ -197,15 +200,15 @@ def test_a_lender_is_named_or_beside_or_the_cards(tmp_path: Path) -> None:
     """In this order; one that lacks what the file lacks is passed over."""
     pipe = tiny.stable_diffusion()
     file = tiny_files.save(pipe, tmp_path / "tuned.safetensors", ["unet"])
-    contents = diffusion_contents.read(file)
+    contents = inspection.read(file)
     named, beside = tmp_path / "mine", tmp_path / "tuned"
     of_card = tmp_path / "models" / "sd15-inpaint"
     for folder in (of_card, beside, named):
         pipe.save_pretrained(folder)
         base = str(named) if folder == named else ""
-        assert diffusion_file.lender(contents, base) == folder
+        assert single_file.lender(contents, base) == folder
     (beside / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    assert diffusion_file.lender(contents) == of_card
+    assert single_file.lender(contents) == of_card
     (of_card / "unet" / "config.json").unlink()
     fails(file, "is not on this machine", f"{beside} has no vae", kind=ModelMissing)
 

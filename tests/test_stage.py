@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "models" / "stage"))
-
-import farm
-import rays
-import stage
-import things
-from body import CUBE, FRUSTUM, SPHERE, Thing, turned
-from plan import describe
+from models.training.stage import farm, rays, stage, things
+from models.training.stage.body import CUBE, FRUSTUM, SPHERE, Thing, turned
+from models.training.stage.plan import describe
 
 SIDE = 32
 

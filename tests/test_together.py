@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.together import Ask, Run, only, together
-from segment2inpaint.types import (
-    BadModel,
-    BadOption,
-    Canvas,
-    Crop,
-    Fill,
-    Image,
-    NothingFound,
-    Progress,
-    quiet,
-)
+from segment2inpaint.batching import Ask, Run, only, together
+from segment2inpaint.errors import BadModel, BadOption, NothingFound
+from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.types import Fill, Image
 
 
 class Echo:

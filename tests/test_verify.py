@@ -11,7 +11,8 @@ import pytest
 from conftest import FakeDetector, masks
 from hypothesis import given, settings
 
-from segment2inpaint import evidence, images, shadow, verify
+from segment2inpaint import images
+from segment2inpaint.effects import shadow
 from segment2inpaint.masks import feathered
 from segment2inpaint.types import (
     Bits,
@@ -27,6 +28,8 @@ from segment2inpaint.types import (
     Refine,
     box_of,
 )
+from segment2inpaint.verify import checks as verify
+from segment2inpaint.verify import measures
 
 SIZE = (160, 200)
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -116,7 +119,7 @@ def test_a_pattern_that_repeats_is_more_so_than_grain() -> None:
 @pytest.mark.parametrize("shape", [(3, 300), (300, 1)])
 def test_a_bar_may_be_thinner_than_the_least_shift(shape: tuple[int, int]) -> None:
     grey = np.random.default_rng(0).random(shape, np.float32)
-    assert 0 <= evidence._selfsame(grey, np.ones(shape, np.bool_)) <= 1
+    assert 0 <= measures._selfsame(grey, np.ones(shape, np.bool_)) <= 1
 
 
 @settings(max_examples=15)
@@ -260,9 +263,9 @@ def test_views_are_small_and_the_same_every_time() -> None:
     bits[500:900, 700:1300] = True
     photo = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)
     window = Box(600, 400, 1400, 1000)
-    one, two = (evidence.view(photo, photo, bits.astype(np.float32), bits, window) for _ in "ab")
-    assert max(one.hole.shape) <= evidence.LONG
-    for look in (evidence.leftover, evidence.stranger, evidence.smear, evidence.repeats):
+    one, two = (measures.view(photo, photo, bits.astype(np.float32), bits, window) for _ in "ab")
+    assert max(one.hole.shape) <= measures.LONG
+    for look in (measures.leftover, measures.stranger, measures.smear, measures.repeats):
         assert look(one).numbers == look(two).numbers
 
 
@@ -275,8 +278,8 @@ def test_more_of_the_object_than_was_taken_is_found_beyond_another_colour() -> N
 
     def more(bits: Bits) -> float:
         alpha = feathered(bits, 6, 4)
-        seen = evidence.view(photo, photo, alpha, bits, box_of(alpha > 0))
-        return evidence.leftover(seen).numbers[1]
+        seen = measures.view(photo, photo, alpha, bits, box_of(alpha > 0))
+        return measures.leftover(seen).numbers[1]
 
     assert more(foot) > 1
     assert more(post) < 0

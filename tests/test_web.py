@@ -407,7 +407,7 @@ def test_what_it_can_do(client: TestClient) -> None:
 def test_a_model_is_fetched_only_with_its_licence(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from segment2inpaint import download
+    from segment2inpaint.models import download
 
     asked = []
     monkeypatch.setattr(download, "download", lambda card, progress: asked.append(card.name))

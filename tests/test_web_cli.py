@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from segment2inpaint.cli import main
-from segment2inpaint.web.guard import is_loopback
+from segment2inpaint.web.security import is_loopback
 
 
 def test_the_command_line_asks_for_a_token_beyond_this_machine() -> None:

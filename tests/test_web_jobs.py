@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from segment2inpaint.web import jobs as web_jobs
-from segment2inpaint.web.results import job_out
+from segment2inpaint.web.routes_results import job_out
 
 
 def test_a_bug_in_a_job_is_told_and_survived(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ from web_page import (
 )
 from web_server import DISC, app, file_of, scene, served
 
-from segment2inpaint import catalogue
+from segment2inpaint.models import catalogue
 
 pytestmark = pytest.mark.slow
 

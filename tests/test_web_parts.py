@@ -20,7 +20,7 @@ from web_server import scene
 
 from segment2inpaint import images, inpaint
 from segment2inpaint.cli import edit, main
-from segment2inpaint.cli.request import asked
+from segment2inpaint.cli.build_request import asked
 from segment2inpaint.pipeline import refined
 from segment2inpaint.types import (
     Bits,
@@ -35,12 +35,12 @@ from segment2inpaint.types import (
     Request,
     Text,
 )
-from segment2inpaint.web import outlines, rough, tiles
-from segment2inpaint.web.asked import plain_name
-from segment2inpaint.web.desk import Full, Gone, Kept, Patch, Store
+from segment2inpaint.web import contours, quick_preview, tiles
+from segment2inpaint.web.app_state import file_of
+from segment2inpaint.web.command_line import command
 from segment2inpaint.web.limits import Limits
-from segment2inpaint.web.served import file_of
-from segment2inpaint.web.words import command
+from segment2inpaint.web.request_builder import plain_name
+from segment2inpaint.web.session import Full, Gone, Kept, Patch, Store
 
 
 def photo(side: int = 10) -> images.Photo:
@@ -133,15 +133,15 @@ def test_outlines_filled_are_the_mask() -> None:
     """With its hole, wherever its corner is."""
     y, x = np.mgrid[:90, :120]
     bits = ((x - 60) ** 2 + (y - 45) ** 2 < 1600) & ((x - 60) ** 2 + (y - 45) ** 2 > 200)
-    got = filled(outlines.paths(bits), bits.shape)
+    got = filled(contours.paths(bits), bits.shape)
     assert (got & bits).sum() / (got | bits).sum() > 0.96
-    moved = outlines.paths(bits[5:, 20:], (20, 5))
+    moved = contours.paths(bits[5:, 20:], (20, 5))
     assert (filled(moved, bits.shape) & bits).sum() / bits.sum() > 0.96
 
 
 def test_outlines_of_noise_are_bounded() -> None:
     bits = np.random.default_rng(0).random((600, 800)) > 0.5
-    assert sum(map(len, outlines.paths(bits))) <= outlines.NUMBERS
+    assert sum(map(len, contours.paths(bits))) <= contours.NUMBERS
 
 
 @given(masks(80), st.sampled_from(["auto", "0px", "5px"]), st.booleans())
@@ -153,9 +153,9 @@ def test_the_outline_is_that_of_the_pipeline(bits: Bits, dilate: str, invert: bo
         alpha, wide, soft = refined([Mask(bits)], [], how)
     except Exception as error:  # noqa: BLE001
         with pytest.raises(type(error)):
-            outlines.changed(image, [Mask(bits)], [], how, 1.0)
+            contours.changed(image, [Mask(bits)], [], how, 1.0)
         return
-    got = outlines.changed(image, [Mask(bits)], [], how, 1.0)
+    got = contours.changed(image, [Mask(bits)], [], how, 1.0)
     assert (got.dilate, got.feather) == (wide, soft)
     whole = np.zeros_like(alpha)
     whole[got.box.slices] = got.alpha
@@ -167,9 +167,9 @@ def test_a_rough_filling_covers_the_mask() -> None:
     image = scene()
     y, x = np.mgrid[:120, :160]
     bits = (x - 80) ** 2 + (y - 60) ** 2 < 17**2
-    soft = outlines.changed(image, [Mask(bits)], [], Refine(Length(3, "px")), 1.0)
-    got = np.asarray(Pillow.open(BytesIO(rough.filled(image, soft, inpaint.load("telea")))))
-    box = rough.around(soft, (120, 160))
+    soft = contours.changed(image, [Mask(bits)], [], Refine(Length(3, "px")), 1.0)
+    got = np.asarray(Pillow.open(BytesIO(quick_preview.filled(image, soft, inpaint.load("telea")))))
+    box = quick_preview.around(soft, (120, 160))
     assert got.shape == (box.height, box.width, 4)
     assert got[60 - box.y0, 80 - box.x0, 3] == 255
     assert got[0, 0, 3] == 0
@@ -178,11 +178,11 @@ def test_a_rough_filling_covers_the_mask() -> None:
 
 def test_strokes_are_as_wide_as_they_say() -> None:
     bits = np.zeros((50, 60), np.bool_)
-    drawn = outlines.stroked(bits, [([(10, 25), (50, 25)], 5, False)])
+    drawn = contours.stroked(bits, [([(10, 25), (50, 25)], 5, False)])
     assert 9 <= drawn[:, 30].sum() <= 12
     assert drawn[25, 6]
     assert not drawn[25, 3]
-    gone = outlines.stroked(drawn, [([(30, 25)], 8, True)])
+    gone = contours.stroked(drawn, [([(30, 25)], 8, True)])
     assert not gone[25, 30]
     assert gone[25, 12]
     assert not bits.any()

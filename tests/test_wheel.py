@@ -59,9 +59,9 @@ def test_the_page_travels(site: Path) -> None:
 
 
 def test_the_weights_travel(site: Path) -> None:
-    for name in ("shadow.safetensors", "click.onnx", "salient.onnx"):
-        file = Path("segment2inpaint", name)
-        assert (site / file).read_bytes() == (ROOT / file).read_bytes()
+    for name in ("shadow.safetensors", "click.onnx", "saliency.onnx"):
+        there = site / "segment2inpaint" / "models" / "weights" / name
+        assert there.read_bytes() == (ROOT / "models" / "weights" / name).read_bytes()
 
 
 def test_what_others_ask_to_be_said_travels(site: Path) -> None:

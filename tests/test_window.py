@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from segment2inpaint import window
 from segment2inpaint.masks import parts
-from segment2inpaint.types import Alpha, Bits, Box, Canvas, Picture
+from segment2inpaint.protocols import Canvas
+from segment2inpaint.types import Alpha, Bits, Box, Picture
 from segment2inpaint.window import Window, cut, placed, plan, stitch
 
 CANVASES = [

@@ -11,20 +11,11 @@ import tiny
 import tiny_detectors
 import torch
 
-from segment2inpaint.detect.grounding_dino import GroundingDino, _box, _phrase
-from segment2inpaint.detect.sam_transformers import Sam3, _bits
-from segment2inpaint.detect.words import instances, select
-from segment2inpaint.types import (
-    BadModel,
-    BadPrompt,
-    Box,
-    Image,
-    Mask,
-    NothingFound,
-    Points,
-    Prompt,
-    Text,
-)
+from segment2inpaint.detect.sam.transformers import Sam3, _bits
+from segment2inpaint.detect.text.grounding_dino import GroundingDino, _box, _phrase
+from segment2inpaint.detect.text_selection import instances, select
+from segment2inpaint.errors import BadModel, BadPrompt, NothingFound
+from segment2inpaint.types import Box, Image, Mask, Points, Prompt, Text
 
 
 def photo(height: int = 60, width: int = 90, seed: int = 0) -> Image:

@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.web.app import make
-from segment2inpaint.web.guard import Guard
 from segment2inpaint.web.limits import Limits
+from segment2inpaint.web.security import Guard
 from segment2inpaint.web.server import bound, config
 
 DISC = (80, 60)  # centre of the disc in a scene

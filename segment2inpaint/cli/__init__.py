@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from .. import __version__
-from . import terminal
-from .batch import batch
-from .doctor import doctor
-from .edit import mask, remove, replace
-from .models import models
-from .terminal import FAILED, INTERRUPTED, NOTHING_FOUND
-from .web import web
+from segment2inpaint import __version__
+from segment2inpaint.cli import console
+from segment2inpaint.cli.batch import batch
+from segment2inpaint.cli.console import FAILED, INTERRUPTED, NOTHING_FOUND
+from segment2inpaint.cli.doctor import doctor
+from segment2inpaint.cli.edit import mask, remove, replace
+from segment2inpaint.cli.models import models
+from segment2inpaint.cli.web import web
 
 NO_LIBGL = (
     "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
@@ -29,13 +29,13 @@ class Group(click.Group):
     """Turns what a user can put right into one line and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from ..types import NothingFound, Segment2InpaintError
+        from segment2inpaint.errors import NothingFound, Segment2InpaintError
 
         try:
-            with terminal.warnings_in_a_line():
+            with console.warnings_in_a_line():
                 return super().invoke(ctx)
         except Segment2InpaintError as error:
-            click.echo(f"error: {terminal.line(str(error))}", err=True)
+            click.echo(f"error: {console.line(str(error))}", err=True)
             ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
         except ImportError as error:
             if ".so" not in str(error):
@@ -47,7 +47,7 @@ class Group(click.Group):
                 raise
             name = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {name}{error.strerror or error}", err=True)
-            terminal.forget_output()
+            console.forget_output()
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("stopped; no half-written file is left", err=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import terminal
-from .options import (
+from segment2inpaint.cli import console
+from segment2inpaint.cli.build_request import Options, saved, tuning, wanted
+from segment2inpaint.cli.options import (
     Number,
     device_option,
     file,
@@ -26,14 +27,13 @@ from .options import (
     tuning_options,
     verify_options,
 )
-from .request import Options, saved, tuning, wanted
 
 if TYPE_CHECKING:
-    from ..dataset.annotated import Area
-    from ..dataset.engine import Effort
-    from ..dataset.jobs import Job, Outcome, Settings
-    from ..dataset.plan import Plan
-    from ..dataset.sources import Source
+    from segment2inpaint.dataset.formats.annotations import Area
+    from segment2inpaint.dataset.formats.registry import Source
+    from segment2inpaint.dataset.options import Effort
+    from segment2inpaint.dataset.plan import Plan
+    from segment2inpaint.dataset.run_types import Job, Outcome, Settings
 
 FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
 LINES = 20  # problems, failures or planned photos told one by one
@@ -41,8 +41,8 @@ PATIENCE = 10.0  # s between two lines of progress where there is no terminal
 
 
 def area(text: str) -> Area:
-    from ..dataset.annotated import Area
-    from ..types import BadOption
+    from segment2inpaint.dataset.formats.annotations import Area
+    from segment2inpaint.errors import BadOption
 
     try:
         return Area.parse(text)
@@ -129,8 +129,9 @@ def batch(**given: Any) -> None:
       segment2inpaint batch objects.jsonl out --dry-run --estimate
       segment2inpaint batch coco/annotations.json out --category dog --min-area 400
     """
-    from .. import dataset
-    from ..dataset import engine, sources
+    from segment2inpaint import dataset
+    from segment2inpaint.dataset import runner
+    from segment2inpaint.dataset.formats import registry
 
     if given["everything"] and not given["pick"]:
         raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
@@ -140,11 +141,11 @@ def batch(**given: Any) -> None:
     pick = dataset.Pick(
         given["categories"], given["ids"], given["min_area"], given["max_area"], given["use"]
     )
-    source = sources.open_source(
+    source = registry.open_source(
         given["source"], _base(given), format=given["format"], pick=pick,
         root=str(given["root"]) if given["root"] else None, globs=given["globs"], out=settings.out,
     )  # fmt: skip
-    planned = engine.planned(
+    planned = runner.planned(
         source, settings, retry_failed=given["retry_failed"], skip_invalid=given["skip_invalid"],
         dry=given["dry_run"], tell=_once(), problem=_problems(),
     )  # fmt: skip
@@ -158,19 +159,19 @@ def batch(**given: Any) -> None:
         wrong = counts.failed + counts.photos - counts.done + len(list(plan.problems()))
     click.echo(_summary(given["outdir"], plan_counts=counts), err=True)
     if wrong:
-        click.get_current_context().exit(terminal.SOME_FAILED)
+        click.get_current_context().exit(console.SOME_FAILED)
 
 
 # --- from options ---------------------------------------------------------------------------
 
 
 def _settings(given: Options) -> Settings:
-    from ..dataset import Settings, store
+    from segment2inpaint.dataset import Settings, storage
 
     out = given["outdir"]
     names = ("quality", "if_nothing", "strict", "resize_mask", "max_pixels", "device", "dtype")
     return Settings(
-        out=out if store.remote(out) else str(Path(out).absolute()),
+        out=out if storage.remote(out) else str(Path(out).absolute()),
         masks="" if given["no_masks"] else given["masks"].rstrip("/"),
         cache=given["cache"],
         tuning=tuning(given),
@@ -179,7 +180,7 @@ def _settings(given: Options) -> Settings:
 
 
 def _effort(given: Options) -> Effort:
-    from ..dataset import Effort
+    from segment2inpaint.dataset import Effort
 
     names = ("workers", "timeout", "max_failures", "engine", "address", "gpus", "block")
     return Effort(**{name: given[name] for name in names})
@@ -203,9 +204,9 @@ def _absolute(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(name: Any) -> Any:
-    from ..dataset import store
+    from segment2inpaint.dataset import storage
 
-    return name if not isinstance(name, str) or store.remote(name) else str(Path(name).absolute())
+    return name if not isinstance(name, str) or storage.remote(name) else str(Path(name).absolute())
 
 
 # --- telling --------------------------------------------------------------------------------
@@ -231,28 +232,28 @@ def _problems() -> Callable[[object], None]:
         nonlocal told
         told += 1
         if told <= LINES:
-            click.echo(terminal.line(str(problem)), err=True)
+            click.echo(console.line(str(problem)), err=True)
 
     return tell
 
 
 def _show(plan: Plan, source: Source, effort: Effort, *, estimate: bool) -> None:
     """The plan on standard output: what would be written, of what, and how long it takes."""
-    from ..dataset import engine
+    from segment2inpaint.dataset import runner
 
     counts = plan.counts()
     for number, job in enumerate(plan.todo()):
         if number == LINES:
             click.echo(f"... and {counts.photos - counts.done - LINES} more")
             break
-        click.echo(terminal.line(_line(job)))
+        click.echo(console.line(_line(job)))
     click.echo(
         f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
         f"copy as they are; {counts.done} finished, {counts.failed} of them failed"
     )
     if estimate:
-        workers = max(1, engine.workers_for(effort, plan.settings.device))
-        seconds = engine.estimate(plan, workers)
+        workers = max(1, runner.workers_for(effort, plan.settings.device))
+        seconds = runner.estimate(plan, workers)
         told = "none of the photos tried could be done" if seconds is None else _time(seconds)
         click.echo(f"estimate, with {workers} workers: {told}")
 
@@ -265,13 +266,13 @@ def _line(job: Job) -> str:
 
 
 def _execute(plan: Plan, source: Source, effort: Effort, *, as_json: bool) -> None:
-    from ..dataset import engine
+    from segment2inpaint.dataset import runner
 
     counts, failed = plan.counts(), 0
     with _progress(counts.photos, counts.done) as step:
-        for outcome in engine.execute(plan, source, effort):
+        for outcome in runner.execute(plan, source, effort):
             failed += not outcome.ok
-            told = terminal.line(f"failed: {outcome.photo}: {outcome.error}")
+            told = console.line(f"failed: {outcome.photo}: {outcome.error}")
             step("" if outcome.ok or failed > LINES else told, failed)
             if as_json:
                 click.echo(json.dumps(_plain(outcome)))

@@ -8,14 +8,16 @@ from os import environ
 
 import click
 
-from .. import __version__
+from segment2inpaint import __version__
 
 
 @click.command()
 def doctor() -> None:
     """What this machine can do, and what auto takes here."""
-    from .. import catalogue, detect, device, images, inpaint
-    from ..types import ModelMissing, Points
+    from segment2inpaint import detect, images, inpaint
+    from segment2inpaint.errors import ModelMissing
+    from segment2inpaint.models import catalogue, device
+    from segment2inpaint.types import Points
 
     try:
         generates = inpaint.choose(generate=True)
@@ -44,7 +46,7 @@ def _generation() -> dict[str, str]:
     """How diffusion models can run here, and which of them."""
     import psutil
 
-    from .. import catalogue, device
+    from segment2inpaint.models import catalogue, device
 
     place = device.choose()
     free, half = device.free_memory(place), place != "cpu"
@@ -69,8 +71,8 @@ def _faster(place: str) -> dict[str, str]:
     from importlib.util import find_spec
     from shutil import which
 
-    from ..inpaint.diffusion_attention import attentions
-    from ..inpaint.diffusion_fast import NEEDS, quantizers
+    from segment2inpaint.inpaint.diffusion.attention import attentions
+    from segment2inpaint.inpaint.diffusion.optimization import NEEDS, quantizers
 
     here = quantizers()
     words = [f"{bits} by {here[bits]}" for bits in here]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import terminal
-from .deliver import check_outputs, deliver, print_json, to_stdout
-from .options import (
+from segment2inpaint.cli import console
+from segment2inpaint.cli.build_request import Options, asked, refinement, tuning
+from segment2inpaint.cli.options import (
     device_option,
     file,
     fill_options,
@@ -23,10 +23,10 @@ from .options import (
     tuning_options,
     verify_options,
 )
-from .request import Options, asked, refinement, tuning
+from segment2inpaint.cli.output import check_outputs, deliver, print_json, to_stdout
 
 if TYPE_CHECKING:
-    from ..editor import Editor
+    from segment2inpaint.editor import Editor
 
 LOSSY = ("JPEG", "AVIF")  # as they are written here
 
@@ -97,8 +97,9 @@ def mask(**given: Any) -> None:
     """
     import numpy as np
 
-    from .. import images, masks, overlay, pipeline
-    from ..types import Length
+    from segment2inpaint import images, masks, pipeline
+    from segment2inpaint.cli import overlay
+    from segment2inpaint.types import Length
 
     request, photo = asked(given)
     check_outputs(given, photo, request)
@@ -125,9 +126,9 @@ def mask(**given: Any) -> None:
         sheet = images.photo_of(overlay.numbered(photo.image, found))
         images.write(given["overlay"], sheet, sheet.image, np.zeros(sheet.size, np.float32))
     if given["as_json"]:
-        print_json(terminal.mask_report(photo, given["output"], request, found))
-    told = terminal.mask_summary(given["output"], found, alpha, request.detector)
-    click.echo(terminal.line(told), err=True)
+        print_json(console.mask_report(photo, given["output"], request, found))
+    told = console.mask_summary(given["output"], found, alpha, request.detector)
+    click.echo(console.line(told), err=True)
 
 
 def _edit(given: Options) -> None:
@@ -138,15 +139,15 @@ def _edit(given: Options) -> None:
         raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
     editor = _editor(given)
     named = editor.resolved(request)
-    with terminal.Meter() as meter:
+    with console.Meter() as meter:
         result = editor.run(photo, dataclasses.replace(named, inpainter=request.inpainter), meter)
     deliver(given, photo, named, result)
     if given["strict"] and result.verdict == "failed":
-        click.get_current_context().exit(terminal.FAILED)
+        click.get_current_context().exit(console.FAILED)
 
 
 def _editor(given: Options) -> Editor:
-    from ..editor import Editor
+    from segment2inpaint.editor import Editor
 
     tell = partial(click.echo, err=True)
     return Editor(given["device"], given.get("dtype", "auto"), given["cache"], tell, tuning(given))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import terminal
-from .options import file
+from segment2inpaint.cli import console
+from segment2inpaint.cli.options import file
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..catalogue import Card
-    from ..types import Fill
+    from segment2inpaint.models.catalogue import Card
+    from segment2inpaint.types import Fill
 
 
 @click.group()
@@ -26,7 +26,7 @@ def models() -> None:
 @models.command("list")
 def list_models() -> None:
     """Every model in the catalogue, with its size, and * where it is on this machine."""
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     for card in catalogue.cards():
         here = "*" if catalogue.find(card.name) else " "
@@ -40,7 +40,7 @@ def list_models() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """All that the catalogue knows of a model."""
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     card = catalogue.card(name)
     rows = {
@@ -62,7 +62,7 @@ def show(name: str) -> None:
 
 
 def _size(card: Card) -> str:
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     return catalogue.megabytes(card.size) if card.size else "of unknown size"
 
@@ -87,8 +87,8 @@ def download(name: str, cache_dir: Path | None) -> None:
     HF_ENDPOINT names a mirror of the hub. What was cut short is gone on with; a model in
     another FOLDER is found again with HF_HUB_CACHE=FOLDER, or named by its path.
     """
-    from .. import catalogue
-    from ..download import download as fetch
+    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.download import download as fetch
 
     card, without = _wanted(name)
     for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
@@ -96,19 +96,20 @@ def download(name: str, cache_dir: Path | None) -> None:
         memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
         what = "" if without else f"{size}{memory}, "
         click.echo(f"{part.title}: {what}licence {part.licence}, from {part.repo}", err=True)
-        with terminal.Meter() as meter:
+        with console.Meter() as meter:
             path = fetch(part, meter, without=without, hub_cache=cache_dir)
         click.echo(path)
 
 
 def _wanted(name: str) -> tuple[Card, Collection[str]]:
     """The card of a name, or the one that lends a file what it lacks; folders left out."""
-    from .. import catalogue, inpaint
+    from segment2inpaint import inpaint
+    from segment2inpaint.models import catalogue
 
     model, base, _ = inpaint.split(name)
     if not Path(model).is_file():
         return catalogue.card(name), ()
-    from ..inpaint.diffusion_contents import read
-    from ..inpaint.diffusion_file import to_fetch
+    from segment2inpaint.inpaint.diffusion.inspection import read
+    from segment2inpaint.inpaint.diffusion.single_file import to_fetch
 
     return to_fetch(read(Path(model)), base)

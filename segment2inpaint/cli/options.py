@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from ..types import Length
+    from segment2inpaint.types import Length
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,7 +35,8 @@ def box(text: str) -> tuple[int, ...]:
 
 
 def length(text: str) -> Length:
-    from ..types import BadOption, Length
+    from segment2inpaint.errors import BadOption
+    from segment2inpaint.types import Length
 
     try:
         return Length.parse(text)

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from .options import device_option, tuning_options
-from .request import tuning
+from segment2inpaint.cli.build_request import tuning
+from segment2inpaint.cli.options import device_option, tuning_options
 
 NEEDS = ("fastapi", "uvicorn")
 SHORTEST = 16  # characters of a token
@@ -101,7 +101,7 @@ def web(**given: Any) -> None:
       segment2inpaint web
       segment2inpaint web --host 0.0.0.0 --token auto --no-open
     """
-    from ..types import BadOption
+    from segment2inpaint.errors import BadOption
 
     if not all(map(find_spec, NEEDS)):
         raise BadOption("the page needs two more packages: pip install 'segment2inpaint[web]'")
@@ -110,8 +110,8 @@ def web(**given: Any) -> None:
 
 def _token(host: str, token: str | None) -> str | None:
     """Raises ``BadOption`` for none, or a short one, where others can reach the server."""
-    from ..types import BadOption
-    from ..web.guard import is_loopback
+    from segment2inpaint.errors import BadOption
+    from segment2inpaint.web.security import is_loopback
 
     if token == "auto":
         return secrets.token_urlsafe(24)
@@ -123,11 +123,11 @@ def _token(host: str, token: str | None) -> str | None:
 
 
 def _serve(given: dict[str, Any], token: str | None) -> None:
-    from .. import __version__
-    from ..editor import Editor
-    from ..web.app import make
-    from ..web.limits import Limits
-    from ..web.server import bound, serve, warm
+    from segment2inpaint import __version__
+    from segment2inpaint.editor import Editor
+    from segment2inpaint.web.app import make
+    from segment2inpaint.web.limits import Limits
+    from segment2inpaint.web.server import bound, serve, warm
 
     how = tuning(given)
     editor = Editor(given["device"], given["dtype"], given["cache"], tuning=how)

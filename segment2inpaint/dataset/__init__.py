@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import request as json_of
-from ..types import BadOption, Request
-from .annotated import Area, Pick
-from .engine import Effort, execute, planned
-from .jobs import Json, Outcome, Settings
-from .manifest import to_hf
-from .sources import FORMATS, open_source
-from .store import remote
+from segment2inpaint import request as json_of
+from segment2inpaint.dataset.formats.annotations import Area, Pick
+from segment2inpaint.dataset.formats.registry import FORMATS, open_source
+from segment2inpaint.dataset.manifest import to_hf
+from segment2inpaint.dataset.options import Effort
+from segment2inpaint.dataset.run_types import Json, Outcome, Settings
+from segment2inpaint.dataset.runner import execute, planned
+from segment2inpaint.dataset.storage import remote
+from segment2inpaint.errors import BadOption
+from segment2inpaint.types import Request
 
 __all__ = ["FORMATS", "Area", "Effort", "Outcome", "Pick", "Settings", "run", "to_hf"]
 

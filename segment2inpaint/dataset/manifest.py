@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from . import store
-from .jobs import Json, own_version
+from segment2inpaint.dataset import storage
+from segment2inpaint.dataset.run_types import Json, own_version
 
 SOME = 1000  # rows in memory
 COLUMNS: dict[str, str] = {
@@ -33,8 +33,8 @@ def rows(records: Iterable[Json]) -> Iterator[Json]:
 def write(out: str, records: Iterable[Json]) -> int:
     """Write both files; the number of rows."""
     count = 0
-    names = (store.join(out, f"manifest.{end}") for end in ("jsonl", "parquet"))
-    with store.writing(next(names)) as lines, store.writing(next(names)) as table:
+    names = (storage.join(out, f"manifest.{end}") for end in ("jsonl", "parquet"))
+    with storage.writing(next(names)) as lines, storage.writing(next(names)) as table:
         writer = _writer(table)
         every = rows(records)
         while some := list(islice(every, SOME)):
@@ -88,7 +88,7 @@ def to_hf(out: str | Path) -> Any:
     masked = any(table["mask"].to_pylist())
     for column, source in (("image", "output"), ("mask", "mask")):
         if column == "image" or masked:
-            files = [store.join(folder, name) for name in table[source].to_pylist()]
+            files = [storage.join(folder, name) for name in table[source].to_pylist()]
             table = _with(table, column, files)
     found = datasets.Dataset(table)
     for column in ("image", "mask") if masked else ("image",):

@@ -14,11 +14,13 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
-from .. import images
-from ..types import ModelMissing, Request, Segment2InpaintError
-from . import requests, store
-from .jobs import FAILURES, Item, Job, Json, Problem, Settings
-from .sources import Source
+from segment2inpaint import images
+from segment2inpaint.dataset import request_json, storage
+from segment2inpaint.dataset.formats.registry import Source
+from segment2inpaint.dataset.formats.shards import read_input
+from segment2inpaint.dataset.run_types import FAILURES, Item, Job, Json, Problem, Settings
+from segment2inpaint.errors import ModelMissing, Segment2InpaintError
+from segment2inpaint.types import Request
 
 SHOWN = 1000  # photos that the report shows, a sample of more
 SOME = 500  # rows written or asked for together
@@ -80,7 +82,7 @@ class Plan:
         number = 0
         while some := list(islice(rows, SOME)):
             self._base.execute("begin")
-            lost = store.missing({n for i in some if isinstance(i, Item) for n in _inputs(i)})
+            lost = storage.missing({n for i in some if isinstance(i, Item) for n in _inputs(i)})
             for one in some:
                 number += 1
                 sound = one if isinstance(one, Problem) else self._checked(one, lost)
@@ -100,13 +102,13 @@ class Plan:
         """The item with what ``auto`` comes to, or what is wrong with it by itself."""
         for name in _inputs(item):
             if name in lost:
-                return Problem(item.where, f"{store.file_of(name)}: no such file; check the path")
+                return Problem(item.where, f"{storage.file_of(name)}: no such file; check the path")
         if item.output.startswith("/") or ".." in PurePosixPath(item.output).parts:
             return Problem(item.where, f"output {item.output} must stay below the output folder")
         if item.request is None:
             return item
         try:
-            request = requests.checked(item.request)
+            request = request_json.checked(item.request)
             images.format_of(item.output)
             pinned = self._pinned(request)
         except ModelMissing as error:  # so it will be for all
@@ -141,7 +143,7 @@ class Plan:
             "insert into items values (?, ?, ?, ?, ?, ?)",
             (item.output, number, item.where, item.id, item.label, request),
         )
-        names = [(store.real(store.file_of(name)),) for name in _inputs(item)]
+        names = [(storage.real(storage.file_of(name)),) for name in _inputs(item)]
         self._base.executemany("insert or ignore into inputs values (?)", names)
 
     def _claim_targets(self) -> None:
@@ -154,7 +156,7 @@ class Plan:
         self._base.execute("commit")
 
     def _claim(self, name: str, place: str) -> None:
-        target = store.real(store.join(self.settings.out, name))
+        target = storage.real(storage.join(self.settings.out, name))
         other = self._base.execute(
             "select whose from targets where place = ?", (target,)
         ).fetchone()
@@ -207,12 +209,12 @@ class Plan:
         record = json.loads(found[0])
         if record["key"] != job.key or (retry and record["status"] in FAILURES):
             return False
-        names = [job.photo, *requests.files(job.items)]
+        names = [job.photo, *request_json.files(job.items)]
         return (
             len(names) == len(record["inputs"])
             and all(_same(n, was) for n, was in zip(names, record["inputs"], strict=True))
             and all(
-                store.size(store.join(self.settings.out, name)) == count
+                storage.size(storage.join(self.settings.out, name)) == count
                 for name, count in record["written"].items()
             )
         )
@@ -259,7 +261,7 @@ class Plan:
                 Item(photo, output, json.loads(r[5]) if r[5] else None, r[2], r[3], r[4])
                 for r in group
             )
-            key = requests.key(items, self.settings)
+            key = request_json.key(items, self.settings)
             yield Job(photo, output, items, key, first % every == 0)
 
 
@@ -269,7 +271,7 @@ def mask_name(output: str, settings: Settings) -> str:
 
 
 def _inputs(item: Item) -> list[str]:
-    return [item.photo, *requests.files([item])]
+    return [item.photo, *request_json.files([item])]
 
 
 def _same(name: str, was: list[Any]) -> bool:
@@ -277,9 +279,9 @@ def _same(name: str, was: list[Any]) -> bool:
     import hashlib
 
     before, digest = str(was[0]), str(was[1])
-    if before and store.token(name) == before:
+    if before and storage.token(name) == before:
         return True
     try:
-        return hashlib.sha256(store.read(name)).hexdigest() == digest
+        return hashlib.sha256(read_input(name)).hexdigest() == digest
     except Segment2InpaintError:
         return False

@@ -8,11 +8,11 @@ from collections import Counter
 from importlib.resources import files
 from math import log10
 
-from ..types import BadImage
-from . import store
-from .jobs import FAILURES, Json
-from .plan import SHOWN, Plan
-from .work import thumb_name
+from segment2inpaint.dataset import storage
+from segment2inpaint.dataset.plan import SHOWN, Plan
+from segment2inpaint.dataset.process_photo import thumb_name
+from segment2inpaint.dataset.run_types import FAILURES, Json
+from segment2inpaint.errors import BadImage
 
 BINS = 20
 ERROR = "error"  # of a photo with the status failed: a verdict may be failed too
@@ -32,8 +32,8 @@ def write(plan: Plan) -> None:
     page = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     # a name may hold </script>, which would end the block that it is in
     text = json.dumps(data).replace("<", "\\u003c")
-    store.write(
-        store.join(plan.settings.out, "report.html"), page.replace("/*DATA*/", text).encode()
+    storage.write(
+        storage.join(plan.settings.out, "report.html"), page.replace("/*DATA*/", text).encode()
     )
 
 
@@ -98,10 +98,10 @@ def _card(short: Json, plan: Plan) -> Json:
 
 
 def _picture(name: str) -> str:
-    if store.size(name) < 0:
+    if storage.size(name) < 0:
         return ""
     try:
-        return "data:image/jpeg;base64," + base64.b64encode(store.read(name)).decode()
+        return "data:image/jpeg;base64," + base64.b64encode(storage.read(name)).decode()
     except BadImage:
         return ""
 

@@ -13,19 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import catalogue
-from ..device import choose as choose_device
-from ..types import (
-    BadModel,
-    BadOption,
-    BadPrompt,
+from segment2inpaint.errors import BadModel, BadOption, BadPrompt, ModelMissing
+from segment2inpaint.models import catalogue
+from segment2inpaint.models.device import choose as choose_device
+from segment2inpaint.protocols import Detector
+from segment2inpaint.types import (
     Box,
     Color,
-    Detector,
     Everything,
     Image,
     Mask,
-    ModelMissing,
     OwnMask,
     Plate,
     Points,
@@ -35,16 +32,16 @@ from ..types import (
 
 DETECTORS = {
     "color": "color:ColorDetector",
-    "plate": "plate:PlateDetector",
-    "mask": "mask:MaskDetector",
-    "grabcut": "grabcut:GrabCutDetector",
-    "regions": "merging:RegionsDetector",
-    "sam": "sam:SamDetector",
-    "sam-hq": "sam_transformers:TransformersSam",
-    "sam2": "sam_transformers:TransformersSam",
-    "edgetam": "sam_transformers:TransformersSam",
-    "sam3": "sam_transformers:Sam3",
-    "grounding-dino": "grounding_dino:GroundingDino",
+    "plate": "clean_plate:PlateDetector",
+    "mask": "user_mask:MaskDetector",
+    "grabcut": "builtin.detector:GrabCutDetector",
+    "regions": "builtin.region_merging:RegionsDetector",
+    "sam": "sam.original:SamDetector",
+    "sam-hq": "sam.transformers:TransformersSam",
+    "sam2": "sam.transformers:TransformersSam",
+    "edgetam": "sam.transformers:TransformersSam",
+    "sam3": "sam.transformers:Sam3",
+    "grounding-dino": "text.grounding_dino:GroundingDino",
 }
 
 OWN_FINDER: dict[type, str] = {Color: "color", Plate: "plate", OwnMask: "mask"}
@@ -151,7 +148,7 @@ def load(name: str, device: str = "auto", *, cache: bool = True) -> Detector:
         segmenter = masks or choose([Box(0, 0, 1, 1)], device).name
         detector = made(model, load(segmenter, device, cache=cache), device)
     else:
-        from .embeddings import default_folder
+        from segment2inpaint.detect.sam.embeddings import default_folder
 
         detector = made(model, device, default_folder() if cache else None)
     return detector

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import accept, limit
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components
-from segment2inpaint.types import BadPrompt, Bits, Box, Color, Image, Mask, Point, Points, Prompt
+from segment2inpaint.types import Bits, Box, Color, Image, Mask, Point, Points, Prompt
 
 Lab = NDArray[np.float32]
 

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from segment2inpaint.clicked import Target
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components
+from segment2inpaint.networks.click import Target
 from segment2inpaint.types import (
-    BadPrompt,
     Bits,
     Box,
     Color,

@@ -23,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from ..types import Alpha, BadImage, BadOption, Bits, Image, box_of, differing
-from . import exif, jpeg
-from .decode import DAMAGE, decode, formats, line
-from .encode import Notes, encoders
-from .files import check_target, write_bytes
+from segment2inpaint.errors import BadImage, BadOption
+from segment2inpaint.images import exif, jpeg
+from segment2inpaint.images.atomic_write import check_target, write_bytes
+from segment2inpaint.images.decode import DAMAGE, decode, formats, line
+from segment2inpaint.images.encode import Notes, encoders
+from segment2inpaint.types import Alpha, Bits, Image, box_of, differing
 
 __all__ = [
     "MAX_PIXELS",

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError, features
 
-from ..types import BadImage
-from . import deep, exif
+from segment2inpaint.errors import BadImage
+from segment2inpaint.images import exif, sixteen_bit
 
 Pixels = NDArray[Any]
 
@@ -107,7 +107,7 @@ def _unknown(data: bytes) -> str:
         return "HEIC is not supported, expected JPEG or the like; convert it to JPEG or PNG first"
     if data[:4] in (b"II*\0", b"MM\0*"):
         return "not a TIFF of 8 or 16 bits in grey, RGB or RGBA; convert it to one first"
-    starts = (b"\xff\xd8\xff", deep.PNG, b"RIFF", b"GIF8")
+    starts = (b"\xff\xd8\xff", sixteen_bit.PNG, b"RIFF", b"GIF8")
     if data.startswith(starts) or data[4:12] == b"ftypavif":
         return "truncated or damaged: its header cannot be read; fetch the file again"
     expected = ", ".join(formats())
@@ -168,7 +168,7 @@ def _decoded(picture: Pillow.Image, data: bytes, turned: int) -> Decoded:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
     pixels = _pixels(picture, data)
     if kind == "TIFF":
-        notes = exif.turned(exif.without_pictures(deep.tiff_exif(picture)), turned)
+        notes = exif.turned(exif.without_pictures(sixteen_bit.tiff_exif(picture)), turned)
     else:
         notes = exif.without_pictures(picture.info.get("exif", b""))
         turned = exif.orientation(notes)
@@ -180,10 +180,10 @@ def _decoded(picture: Pillow.Image, data: bytes, turned: int) -> Decoded:
 def _pixels(picture: Pillow.Image, data: bytes) -> Pixels:
     """(H, W, 1 to 4) uint8 or uint16 as stored: grey, grey + alpha, RGB, RGB + alpha."""
     picture.load()  # of 16 bits too: it is Pillow that knows a truncated file
-    if data.startswith(deep.PNG) and data[24] == 16:
+    if data.startswith(sixteen_bit.PNG) and data[24] == 16:
         return _deep_png(picture, data)
     if picture.format == "TIFF" and max(_numbers(picture.getexif().get(258, 1))) == 16:
-        return deep.decode(data)
+        return sixteen_bit.decode(data)
     clear = "transparency" in picture.info
     mode = _WITH_ALPHA.get(picture.mode) if clear else None
     pixels = np.asarray(picture.convert(mode or _MODES[picture.mode]))
@@ -192,7 +192,7 @@ def _pixels(picture: Pillow.Image, data: bytes) -> Pixels:
 
 def _deep_png(picture: Pillow.Image, data: bytes) -> NDArray[np.uint16]:
     """OpenCV gives grey with alpha as RGBA, and forgets the clear value of grey."""
-    pixels = deep.decode(data)
+    pixels = sixteen_bit.decode(data)
     color_type, clear = data[25], picture.info.get("transparency")
     if color_type == 4:
         return pixels[..., [0, 3]]
@@ -211,6 +211,6 @@ def _dpi(picture: Pillow.Image) -> tuple[float, float] | None:
 
 
 def _kept_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for name, body in deep.chunks(data):
+    for name, body in sixteen_bit.chunks(data):
         if name in _CHUNKS and not body.startswith(_PICTURE_TEXT):
             yield name, body

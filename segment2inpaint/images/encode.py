@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin, features
 
-from . import deep, jpeg
+from segment2inpaint.images import jpeg, sixteen_bit
 
 Pixels = NDArray[Any]
 
@@ -67,12 +67,12 @@ def _png(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
     for name, body in notes.chunks:
         options["pnginfo"].add(name, body)
     if pixels.dtype == np.uint16:
-        return deep.png(pixels, **options)
+        return sixteen_bit.png(pixels, **options)
     return _saved(pixels, "PNG", compress_level=_EFFORT, **options)
 
 
 def _tiff(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
-    return deep.tiff(pixels, **notes.options(grey=pixels.shape[2] < 3))
+    return sixteen_bit.tiff(pixels, **notes.options(grey=pixels.shape[2] < 3))
 
 
 def _webp(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:

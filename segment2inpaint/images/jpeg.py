@@ -30,7 +30,7 @@ import jpeglib
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Bits, Image, box_of
+from segment2inpaint.types import Bits, Image, box_of
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEE

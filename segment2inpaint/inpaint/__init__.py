@@ -6,16 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..device import choose as choose_device
-from ..device import free_memory
-from ..types import BadOption, Inpainter, Look, ModelMissing, Tuning
+from segment2inpaint.errors import BadOption, ModelMissing
+from segment2inpaint.models.device import choose as choose_device
+from segment2inpaint.models.device import free_memory
+from segment2inpaint.protocols import Inpainter, Look, Tuning
 
 INPAINTERS = {
-    "exemplar": "exemplar:Exemplar",
+    "exemplar": "exemplar.inpainter:Exemplar",
     "telea": "opencv:Telea",
     "ns": "opencv:NavierStokes",
-    "lama": "lama:Lama",
-    "diffusion": "diffusion:Diffusion",
+    "lama": "lama.inpainter:Lama",
+    "diffusion": "diffusion.inpainter:Diffusion",
 }
 
 
@@ -25,7 +26,7 @@ def choose(*, generate: bool, device: str = "auto") -> str:
     Of the models that are here, the largest that the GPU holds; without a GPU the smallest.
     Raises ``ModelMissing`` if there is no model to generate with.
     """
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     if not generate:
         return "exemplar"
@@ -56,7 +57,7 @@ def load(
     diffusion model's work.
     Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a model not on this machine.
     """
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     if name in INPAINTERS and name not in ("diffusion", "lama"):
         made: Inpainter = _backend(name)()
@@ -65,7 +66,7 @@ def load(
     name, base, lora = split(name)
     wanted = choose(generate=True, device=device) if name == "diffusion" else name
     path = catalogue.resolve(wanted)
-    if wanted == "lama" or (path.suffix == ".safetensors" and _backend("lama.is_lama")(path)):
+    if wanted == "lama" or (path.suffix == ".safetensors" and _is_lama(path)):
         made = _backend("lama")(path, device, tuning)
         return made
     path = catalogue.resolve(wanted, "diffusion")
@@ -77,7 +78,7 @@ def load(
 
 def check_name(name: str) -> None:
     """Raise ``BadOption`` for a name that no inpainter has; nothing is loaded."""
-    from .. import catalogue
+    from segment2inpaint.models import catalogue
 
     name = split(name)[0]
     known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
@@ -98,6 +99,12 @@ def split(name: str) -> tuple[str, str, str]:
     return model, base, lora
 
 
+def _is_lama(path: Path) -> bool:
+    from segment2inpaint.inpaint.lama.inpainter import is_lama
+
+    return is_lama(path)
+
+
 def _backend(name: str) -> Any:
-    module, _, attribute = INPAINTERS.get(name, name.replace(".", ":")).partition(":")
+    module, _, attribute = INPAINTERS[name].partition(":")
     return getattr(import_module(f".{module}", __name__), attribute)

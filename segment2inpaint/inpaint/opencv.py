@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segment2inpaint.inpaint.smooth import NAVIER_STOKES, TELEA, smooth
-from segment2inpaint.types import Canvas, Crop, Fill, Image, Progress, quiet
+from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.types import Fill, Image
 
 
 class Telea:

@@ -14,15 +14,15 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from ..editor import Editor
-from ..types import BadImage, ModelMissing, Segment2InpaintError
-from . import models, photos, results
-from .answers import ErrorOut
-from .desk import Full, Gone
-from .guard import Guard
-from .jobs import Superseded, told
-from .limits import Limits
-from .served import Served
+from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadImage, ModelMissing, Segment2InpaintError
+from segment2inpaint.web import routes_models, routes_photos, routes_results
+from segment2inpaint.web.app_state import Served
+from segment2inpaint.web.jobs import Superseded, told
+from segment2inpaint.web.limits import Limits
+from segment2inpaint.web.responses import ErrorOut
+from segment2inpaint.web.security import Guard
+from segment2inpaint.web.session import Full, Gone
 
 STATIC = Path(__file__).parent / "static"
 SWEEP = 30.0  # s between two looks for idle photos
@@ -64,7 +64,11 @@ def make(
         openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,
     )  # fmt: skip
     api = APIRouter(prefix="/api/v1", responses=FAULTS)
-    for part in (photos.routes(served), results.routes(served), models.routes(served, version)):
+    for part in (
+        routes_photos.routes(served),
+        routes_results.routes(served),
+        routes_models.routes(served, version),
+    ):
         api.include_router(part)
     app.include_router(api)
     _add_pages(app)
@@ -87,7 +91,7 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> FileResponse:
-        return FileResponse(STATIC / "docs.html", headers=fresh)
+        return FileResponse(STATIC / "api_docs.html", headers=fresh)
 
     app.mount("/static", _Static(directory=STATIC))
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from ..types import Progress, Segment2InpaintError
-from .desk import Full, Gone, new_id
+from segment2inpaint.errors import Segment2InpaintError
+from segment2inpaint.protocols import Progress
+from segment2inpaint.web.session import Full, Gone, new_id
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED = ("done", "failed", "cancelled")

@@ -10,9 +10,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..editor import Editor
-from ..images import photo_of
-from ..types import BadOption, Points, Request
+from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadOption
+from segment2inpaint.images import photo_of
+from segment2inpaint.types import Points, Request
 
 CONNECTIONS = 400
 HEAD = 20.0  # s that the head of a request may take

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from ..images import Photo
-from ..types import Box, Image
-from .desk import Patch
+from segment2inpaint.images import Photo
+from segment2inpaint.types import Box, Image
+from segment2inpaint.web.session import Patch
 
 SIDE = 512  # px of a tile
 DEEPEST = 10  # a level is a halving

@@ -1,11 +1,11 @@
 // @ts-check
 /** What the parts of the page share: the document and its history, the tool, how to tell things. */
 import { Failure, get, send } from "./api.js";
-import { EMPTY, History } from "./doc.js";
-import { Finder } from "./found.js";
+import { EMPTY, History } from "./document_state.js";
+import { Finder } from "./objects.js";
 
-/** @typedef {import("./doc.js").Doc} Doc */
-/** @typedef {import("./doc.js").Point} Point */
+/** @typedef {import("./document_state.js").Doc} Doc */
+/** @typedef {import("./document_state.js").Point} Point */
 /** @typedef {"click"|"exclude"|"box"|"brush"|"erase"|"color"|"hand"} Tool */
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id */
@@ -32,7 +32,7 @@ export class App {
     this.boxing = null;
     /** @type {Point[]|null} */
     this.stroke = null;
-    /** @type {{prompt: string, objects: import("./found.js").Found[]}|null} */
+    /** @type {{prompt: string, objects: import("./objects.js").Found[]}|null} */
     this.offered = null; // all that can be told apart, to be picked from
     /** @type {{job: string, box: number[], bitmap: ImageBitmap}|null} */
     this.rough = null; // what a running job may come to

@@ -82,7 +82,7 @@ function outline(app, view, context) {
   ants(view, context, shapeOf(known.paths), 1 / view.scale);
 }
 
-/** @param {App} app @param {CanvasRenderingContext2D} context @param {import("./found.js").Found} found @param {number} px */
+/** @param {App} app @param {CanvasRenderingContext2D} context @param {import("./objects.js").Found} found @param {number} px */
 function offered(app, context, found, px) {
   const shape = shapeOf(found.paths);
   const number = app.offered?.objects.indexOf(found) ?? 0;

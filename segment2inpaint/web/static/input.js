@@ -1,12 +1,12 @@
 // @ts-check
 /** Pointers, wheel and keys over the photo, as changes of the document. */
 import { at } from "./app.js";
-import { activeThing, excludes, withChanged, withThing } from "./doc.js";
+import { activeThing, excludes, withChanged, withThing } from "./document_state.js";
 import { shapeOf } from "./draw.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
-/** @typedef {import("./doc.js").Point} Point */
+/** @typedef {import("./document_state.js").Point} Point */
 
 const DRAG = 6; // px that a pointer may move and still click
 const SIZES = /** @type {const} */ (["part", "object", "whole"]);

@@ -2,12 +2,12 @@
 /** The settings beside the photo: objects, mask, fill. */
 import { get, post, save, saveAs, send } from "./api.js";
 import { at, make } from "./app.js";
-import { activeThing, excludes, requestOf, without, withChanged, withThing } from "./doc.js";
+import { activeThing, excludes, requestOf, without, withChanged, withThing } from "./document_state.js";
 import { hue } from "./draw.js";
 import { sizeOf } from "./input.js";
 
 /** @typedef {import("./app.js").App} App */
-/** @typedef {import("./doc.js").Thing} Thing */
+/** @typedef {import("./document_state.js").Thing} Thing */
 
 const NAMES = {
   click: "Click", box: "Box", color: "Colour", text: "Name", everything: "Picked",
@@ -81,7 +81,7 @@ function setUpMask(app) {
     saveAs(await answer.blob(), `${(photo?.name ?? "photo").replace(/\.\w+$/, "")}_mask.png`);
   }));
 
-  /** @param {Partial<import("./doc.js").Doc["refine"]>} change */
+  /** @param {Partial<import("./document_state.js").Doc["refine"]>} change */
   function refine(change) {
     app.commit({ ...app.doc, refine: { ...app.doc.refine, ...change } });
   }
@@ -94,7 +94,7 @@ function setUpFill(app) {
       const mode = /** @type {"remove"|"replace"} */ (/** @type {HTMLElement} */ (button).dataset.mode);
       app.commit({ ...app.doc, mode });
     });
-  /** @type {[string, (value: string) => Partial<import("./doc.js").Doc>][]} */
+  /** @type {[string, (value: string) => Partial<import("./document_state.js").Doc>][]} */
   const fields = [
     ["negative", (negative_prompt) => ({ fill: { ...app.doc.fill, negative_prompt } })],
     ["steps", (text) => ({ fill: { ...app.doc.fill, num_inference_steps: number(text) } })],
@@ -262,7 +262,7 @@ function render(app) {
   for (const id of ["copy-command", "save-request"]) /** @type {HTMLButtonElement} */ (at(id)).disabled = !ready;
 }
 
-/** @param {import("./doc.js").Doc} doc */
+/** @param {import("./document_state.js").Doc} doc */
 const wants = (doc) => doc.mode === "remove" || doc.fill.prompt || doc.fill.picture;
 
 const FIRST = {
@@ -328,7 +328,7 @@ function cross() {
   return svg;
 }
 
-/** @param {Thing} thing @param {import("./found.js").Answer} answer */
+/** @param {Thing} thing @param {import("./objects.js").Answer} answer */
 function said(thing, answer) {
   if (answer.state === "pending") return "looking…";
   if (answer.state === "failed") return answer.again ? "try again" : answer.message.includes("nothing") ? "nothing found" : "see why";

@@ -2,7 +2,7 @@
 /** Running a job, and what came of it: verdict, candidates, before and after, history. */
 import { call, Failure, get, post, save } from "./api.js";
 import { at, make } from "./app.js";
-import { EMPTY } from "./doc.js";
+import { EMPTY } from "./document_state.js";
 import { request } from "./panel.js";
 
 /** @typedef {import("./app.js").App} App */

@@ -2,7 +2,7 @@
 /** The stage: where the photo lies on the screen, and drawing it there from its tiles. */
 import { SIDE, Tiles } from "./tiles.js";
 
-/** @typedef {import("./doc.js").Photo} Photo */
+/** @typedef {import("./document_state.js").Photo} Photo */
 /** @typedef {{path: string, query: string}} Layer */
 
 const CLOSEST = 32; // screen px of a photo px

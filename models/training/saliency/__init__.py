@@ -1,0 +1,1 @@
+"""The export of U²-Net-P."""

@@ -1,0 +1,1 @@
+"""Flat scenes, drawn: objects of shapes and textures over one another."""

@@ -1,0 +1,1 @@
+"""The network that finds shadows and mirror images."""

@@ -1,0 +1,1 @@
+"""Staged scenes: bodies in light, ray-traced."""

@@ -1,0 +1,1 @@
+"""Readers of photo collections: folders, tables, annotations, shards."""

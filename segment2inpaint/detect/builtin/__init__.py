@@ -1,0 +1,1 @@
+"""The detector that needs no download: small networks, superpixels and a random walker."""

@@ -1,0 +1,1 @@
+"""What goes with an object: shadow, mirror image, an editor's side changes."""

@@ -1,0 +1,1 @@
+"""LaMa (Suvorov et al. 2022), from its published weights."""

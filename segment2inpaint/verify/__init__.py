@@ -1,0 +1,1 @@
+"""Checks of a finished result, and the verdict that follows from them."""
