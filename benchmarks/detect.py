@@ -26,9 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint import detect, images
-from segment2inpaint.masks import innermost
+from segment2inpaint.masks import deepest_point
 from segment2inpaint.protocols import Detector
-from segment2inpaint.types import Bits, Box, Image, Mask, Point, Points, Prompt, box_of
+from segment2inpaint.types import (
+    BinaryMask,
+    Box,
+    Detection,
+    Image,
+    Point,
+    Points,
+    Prompt,
+    bounding_box,
+)
 
 PLAIN = 400, 0.2, 3  # long side in px, radius of the disc round the first click, iterations
 SETS = "berkeley100", "davis16_val", "coco_mval_b"
@@ -42,7 +51,7 @@ class Item:
 
     name: str
     image: Image
-    truth: Bits
+    truth: BinaryMask
     click: tuple[int, int]
     box: Box
 
@@ -54,7 +63,7 @@ class Score:
     """
 
     item: Item
-    bits: Bits
+    bits: BinaryMask
     clicks: list[float]
     box: float
     boundary: float
@@ -92,16 +101,16 @@ def shrunk(some: Sequence[Item], side: int) -> Iterator[Item]:
         truth = np.zeros(image.shape[:2], np.bool_)
         truth[y : y + size[1], x : x + size[0]] = share > 0.5
         if truth.any():
-            yield Item(one.name, image, truth, innermost(truth), Box(*box_of(truth)))
+            yield Item(one.name, image, truth, deepest_point(truth), Box(*bounding_box(truth)))
 
 
 class PlainGrabCut:
     """``cv2.grabCut`` from a disc round the first click, or from a box; its rest as it comes."""
 
     name = "plain"
-    takes: tuple[type, ...] = (Points, Box)
+    prompt_types: tuple[type, ...] = (Points, Box)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         side, radius, turns = PLAIN
         scale = min(1.0, side / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -124,19 +133,19 @@ class PlainGrabCut:
             cv2.grabCut(small, trimap, None, *models, turns, cv2.GC_INIT_WITH_MASK)
         size = image.shape[1], image.shape[0]
         share = cv2.resize((trimap % 2).astype(np.float32), size)
-        return [Mask(share > 0.5)]
+        return [Detection(share > 0.5)]
 
 
 def _round(trimap: NDArray[np.uint8], at: Point, scale: float, radius: int, value: int) -> None:
     cv2.circle(trimap, (int(at[0] * scale), int(at[1] * scale)), radius, value, -1)
 
 
-def iou(found: Bits, truth: Bits) -> float:
+def iou(found: BinaryMask, truth: BinaryMask) -> float:
     """Intersection over union."""
     return float((found & truth).sum() / max((found | truth).sum(), 1))
 
 
-def boundary_f(found: Bits, truth: Bits) -> float:
+def boundary_f(found: BinaryMask, truth: BinaryMask) -> float:
     """F measure of the boundaries within 0.75 % of the photo's diagonal (Perazzi et al. 2016)."""
     edges = [_edge(b) for b in (found, truth)]
     reach = max(1, round(0.0075 * float(np.hypot(*truth.shape))))
@@ -147,12 +156,12 @@ def boundary_f(found: Bits, truth: Bits) -> float:
     return float(2 * precision * recall / max(precision + recall, 1e-9))
 
 
-def _edge(bits: Bits) -> Bits:
-    edge: Bits = bits & (cv2.erode(bits.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+def _edge(bits: BinaryMask) -> BinaryMask:
+    edge: BinaryMask = bits & (cv2.erode(bits.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     return edge
 
 
-def next_click(found: Bits, truth: Bits) -> tuple[tuple[int, int], bool]:
+def next_click(found: BinaryMask, truth: BinaryMask) -> tuple[tuple[int, int], bool]:
     """The innermost point of the largest error, and whether it is on the object."""
     best: tuple[float, tuple[int, int], bool] = (-1.0, (0, 0), True)
     for error, on in ((truth & ~found, True), (found & ~truth, False)):
@@ -190,12 +199,12 @@ def run(detector: Detector, item: Item, most: int) -> Score:
 
 def _found(
     detector: Detector, item: Item, prompts: Sequence[Prompt]
-) -> tuple[Bits, tuple[float, float]]:
+) -> tuple[BinaryMask, tuple[float, float]]:
     """The mask; CPU seconds, and seconds that passed."""
     start, clock = time.process_time(), time.perf_counter()
     masks = detector.detect(item.image, prompts)
     seconds = time.process_time() - start, time.perf_counter() - clock
-    bits = masks[0].bits if masks else np.zeros_like(item.truth)
+    bits = masks[0].mask if masks else np.zeros_like(item.truth)
     return bits, seconds
 
 

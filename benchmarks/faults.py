@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint import masks, window
-from segment2inpaint.types import Length, Mask, Refine, box_of
+from segment2inpaint.types import Detection, Length, Refine, bounding_box
 
 Array = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
@@ -120,7 +120,7 @@ def grained(before: Array, clean: Array, mask: Bits) -> Array:
 
 def cut(scene: Scene) -> Scene:
     """The surroundings of the object alone, at most ``LONG`` px long."""
-    box = box_of(scene.effect)
+    box = bounding_box(scene.effect)
     place = box.grown(max(64, round(hypot(box.width, box.height))), scene.bits.shape).slices
     height, width = scene.bits[place].shape
     scale = min(1.0, LONG / max(height, width))
@@ -155,7 +155,7 @@ def made(folder: Path) -> Iterator[Scene]:
 def whole(place: Path) -> bool:
     """Is the object in one or two parts, inside the photo, and of a good size."""
     mask = bits(place / "mask.png")
-    box, (height, width) = box_of(mask), mask.shape
+    box, (height, width) = bounding_box(mask), mask.shape
     inside = box.x0 > 1 and box.y0 > 1 and box.x1 < width - 1 and box.y1 < height - 1
     parts = cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
     return bool(inside and parts <= 2 and 0.02 < mask.mean() < 0.4)
@@ -191,7 +191,7 @@ def pasted(
     ground: Array, thing: Array, outline: Bits, at: tuple[float, float], height: float
 ) -> tuple[Array, Bits]:
     """The object, ``height`` px high, with its middle at ``at``."""
-    box = box_of(outline)
+    box = bounding_box(outline)
     scale = height / box.height
     to = np.array([
         [scale, 0, at[0] - scale * (box.x0 + box.width / 2)],
@@ -209,7 +209,7 @@ def pasted(
 def cast(mask: Bits, dice: np.random.Generator) -> NDArray[np.float32]:
     """The outline laid on the ground, softly: how much of a shadow each pixel has."""
     flat = dice.uniform(0.25, 0.6) * dice.choice([-1, 1])
-    shear, base = dice.uniform(-1.0, 1.0), box_of(mask).y1 - 1
+    shear, base = dice.uniform(-1.0, 1.0), bounding_box(mask).y1 - 1
     down = np.array([[1, -shear, shear * base], [0, -flat, base * (1 + flat)]])
     laid = cv2.warpAffine(mask.astype(np.float32), down, mask.shape[::-1])
     return np.asarray(cv2.GaussianBlur(laid, (0, 0), dice.uniform(1, 4)))
@@ -254,7 +254,7 @@ def cases(scene: Scene, others: list[Scene], seed: int) -> Iterator[Case]:
 
 def alpha_of(mask: Bits, radius: float | None = None) -> NDArray[np.float32]:
     length = Length() if radius is None else Length(radius, "px")
-    return masks.refine([Mask(mask)], Refine(length, length))[0]
+    return masks.refine([Detection(mask)], Refine(length, length))[0]
 
 
 def blended(before: Array, fill: Array, alpha: NDArray[np.float32]) -> Array:
@@ -280,7 +280,7 @@ def stranger(
     """Another scene's object in the middle of this one's hole."""
     made_ = [s for s in others if s.made and s is not scene]
     other = made_[int(dice.integers(len(made_)))]
-    own, box = box_of(scene.bits), box_of(other.bits)
+    own, box = bounding_box(scene.bits), bounding_box(other.bits)
     high = own.height * dice.uniform(0.45, 0.8)
     high = max(8.0, min(high, 0.8 * own.width * box.height / box.width))
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)

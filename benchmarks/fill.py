@@ -30,8 +30,8 @@ from fill_methods import CONTRIB, METHODS
 from fill_pictures import plot, sheets
 
 from segment2inpaint import window
-from segment2inpaint.inpaint.exemplar.inpainter import Exemplar
-from segment2inpaint.types import box_of
+from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
+from segment2inpaint.types import bounding_box
 
 SETS = ("removal_photos", "removal_static", "lama_reference", "samples")
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -62,7 +62,7 @@ def mask(path: Path, grown: int = 0) -> Bits:
 
 
 def cut(name: str, group: str, image: Image, bits: Bits, truth: Image) -> Item:
-    box = window.plan([box_of(bits)], bits.shape, Exemplar.canvas)[0].box
+    box = window.plan([bounding_box(bits)], bits.shape, ExemplarInpainter.input_spec)[0].box
     return Item(name, group, *(a[box.slices].copy() for a in (image, bits, truth)))
 
 

@@ -22,11 +22,11 @@ Fill = Callable[[Any, Any], Any]
 
 
 def exemplar() -> Fill:
-    from segment2inpaint.inpaint.exemplar.inpainter import Exemplar
+    from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
     from segment2inpaint.protocols import Crop
     from segment2inpaint.types import Fill as Request
 
-    return lambda image, bits: Exemplar().inpaint([Crop(image, bits)], Request())[0]
+    return lambda image, bits: ExemplarInpainter().inpaint([Crop(image, bits)], Request())[0]
 
 
 def telea() -> Fill:

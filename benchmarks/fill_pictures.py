@@ -43,7 +43,7 @@ def fitted(image: Any, name: str) -> Any:
 def plot(title: str, x: Sequence[float], lines: dict[str, list[float]], path: Path) -> None:
     """Write a plot with logarithmic axes; each point is labelled with its value."""
     width, height, edge = 640, 480, 60
-    canvas = np.full((height, width, 3), 255, np.uint8)
+    input_spec = np.full((height, width, 3), 255, np.uint8)
     low, high = np.log10(min(x)), np.log10(max(x))
     values = [max(v, 0.001) for line in lines.values() for v in line]
     bottom, top = np.floor(np.log10(min(values))), np.ceil(np.log10(max(values)))
@@ -56,16 +56,16 @@ def plot(title: str, x: Sequence[float], lines: dict[str, list[float]], path: Pa
         )
 
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(canvas, title, (edge, 30), font, 0.6, (0, 0, 0), 1)
+    cv2.putText(input_spec, title, (edge, 30), font, 0.6, (0, 0, 0), 1)
     for a in x:
         spot = at(a, 10**bottom)
-        cv2.putText(canvas, f"{a:.2g}", (spot[0] - 20, spot[1] + 25), font, 0.4, (0, 0, 0), 1)
+        cv2.putText(input_spec, f"{a:.2g}", (spot[0] - 20, spot[1] + 25), font, 0.4, (0, 0, 0), 1)
     for (name, line), ink in zip(lines.items(), INK, strict=False):
         spots = [at(a, b) for a, b in zip(x, line, strict=True)]
-        cv2.polylines(canvas, [np.array(spots, np.int32)], False, ink, 2)
+        cv2.polylines(input_spec, [np.array(spots, np.int32)], False, ink, 2)
         for spot, b in zip(spots, line, strict=True):
-            cv2.circle(canvas, spot, 4, ink, -1)
-            cv2.putText(canvas, f"{b:.2f}", (spot[0] - 12, spot[1] - 8), font, 0.4, ink, 1)
+            cv2.circle(input_spec, spot, 4, ink, -1)
+            cv2.putText(input_spec, f"{b:.2f}", (spot[0] - 12, spot[1] - 8), font, 0.4, ink, 1)
         end = (spots[-1][0] - 60, spots[-1][1] + 18)
-        cv2.putText(canvas, name, end, font, 0.5, ink, 1)
-    cv2.imwrite(str(path), canvas[..., ::-1])
+        cv2.putText(input_spec, name, end, font, 0.5, ink, 1)
+    cv2.imwrite(str(path), input_spec[..., ::-1])

@@ -26,13 +26,13 @@ from PIL import Image as Pillow
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import tiny
 
-from segment2inpaint.detect.user_mask import MaskDetector
+from segment2inpaint.detect.user_mask import UserMaskDetector
 from segment2inpaint.images import Photo, photo_of
-from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter
 from segment2inpaint.models import device as devices
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.protocols import Crop, Tuning
-from segment2inpaint.types import Fill, OwnMask, Request
+from segment2inpaint.protocols import Crop, RuntimeOptions
+from segment2inpaint.types import Fill, Request, UserMask
 
 PROMPT = "a red rose"
 STEPS = {"tiny": 4, "sd15": 30, "sdxl": 20}
@@ -58,7 +58,7 @@ def compare(folder: Path, model: str, objects: int, place: str) -> None:
     """Print the two tables."""
     card = torch.cuda.get_device_name(place) if place.startswith("cuda") else "CPU"
     print(f"{model}, {objects} objects, {STEPS[model]} steps, {card}, torch {torch.__version__}")
-    one = Diffusion(folder, place, tuning=Tuning(batch_size=1))
+    one = DiffusionInpainter(folder, place, tuning=RuntimeOptions(batch_size=1))
     overhead(one, model)
     photos = [scene(seed) for seed in range(objects)]
     rows: dict[str, Callable[[], float]] = {
@@ -67,7 +67,7 @@ def compare(folder: Path, model: str, objects: int, place: str) -> None:
         "ours, one at a time": lambda: by_us(one, model, photos),
     }
     for batch in (4, 8, 16):
-        many = Diffusion(folder, place, tuning=Tuning(batch_size=batch))
+        many = DiffusionInpainter(folder, place, tuning=RuntimeOptions(batch_size=batch))
         rows[f"ours, {batch} at a time"] = lambda many=many: by_us(many, model, photos)
     # a CPU is shared with others: its own seconds count, on a GPU those on the wall
     clock, unit = (perf_counter, "s") if place.startswith("cuda") else (process_time, "CPU s")
@@ -85,13 +85,13 @@ def compare(folder: Path, model: str, objects: int, place: str) -> None:
     print(f"peak of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
 
-def overhead(model: Diffusion, name: str, rounds: int = 15) -> None:
+def overhead(model: DiffusionInpainter, name: str, rounds: int = 15) -> None:
     """One crop through us and through the bare pipeline, by turns."""
     photo, bits = scene(0)
     side = SIDE[name]
     crop = Crop(photo.image[:side, :side].copy(), bits[:side, :side].copy(), 0)
     fill = Fill(prompt=PROMPT, num_inference_steps=STEPS[name], strength=1.0)
-    image, mask = Pillow.fromarray(crop.image), Pillow.fromarray(crop.bits.astype(np.uint8) * 255)
+    image, mask = Pillow.fromarray(crop.image), Pillow.fromarray(crop.mask.astype(np.uint8) * 255)
     pipe = model._pipe
 
     def bare() -> None:
@@ -129,7 +129,7 @@ def call(
 
 
 def by_script(
-    model: Diffusion, name: str, photos: list[tuple[Photo, Any]], padding: int | None
+    model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]], padding: int | None
 ) -> float:
     """A loop over the photos; returns the seconds to the first picture."""
     start, first = perf_counter(), 0.0
@@ -141,12 +141,12 @@ def by_script(
     return first
 
 
-def by_us(model: Diffusion, name: str, photos: list[tuple[Photo, Any]]) -> float:
+def by_us(model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]]) -> float:
     """The same through ``Pipeline.many``; returns the seconds to the first picture."""
     fill = Fill(prompt=PROMPT, num_inference_steps=STEPS[name], strength=1.0, guidance_scale=7.5)
-    jobs = ((photo, Request((OwnMask(bits),), fill=fill, verify=False)) for photo, bits in photos)
+    jobs = ((photo, Request((UserMask(bits),), fill=fill, verify=False)) for photo, bits in photos)
     start, first = perf_counter(), 0.0
-    for outcome in Pipeline(MaskDetector(), model).many(jobs):
+    for outcome in Pipeline(UserMaskDetector(), model).many(jobs):
         if isinstance(outcome, Exception):
             raise outcome
         first = first or perf_counter() - start

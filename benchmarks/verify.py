@@ -30,12 +30,12 @@ from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
 from segment2inpaint import Editor, images, inpaint
-from segment2inpaint.attempts import SEEDS
+from segment2inpaint.attempts import SEED_STEP
 from segment2inpaint.effects import cast_shadow, shadow
 from segment2inpaint.images import photo_of
-from segment2inpaint.masks import innermost
+from segment2inpaint.masks import deepest_point
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Fill, Mask, OwnMask, Points, Prompt, Request, box_of
+from segment2inpaint.types import Detection, Fill, Points, Prompt, Request, UserMask, bounding_box
 from segment2inpaint.verify import checks as verify
 
 ROOT = Path(__file__).parent.parent
@@ -50,8 +50,8 @@ FAULTS = {
 DOUBTED, FAILED = 0.07, 0.01  # of the sound results of the tuning half
 MARGIN = 0.5  # of logit, on top: there are few scenes to tune on
 CANDIDATES = {
-    "four ways": (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", SEEDS)),
-    "four seeds": tuple(("exemplar", number * SEEDS) for number in range(4)),
+    "four ways": (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", SEED_STEP)),
+    "four seeds": tuple(("exemplar", number * SEED_STEP) for number in range(4)),
 }
 Rows = NDArray[np.float64]
 
@@ -77,12 +77,12 @@ class Judged:
 
 
 def judged(case: Case, tuning: bool) -> Judged:
-    box = box_of(case.alpha > 0)
-    checks = verify.removal(case.before, case.after, case.alpha, case.bits, [box])
+    box = bounding_box(case.alpha > 0)
+    checks = verify.check_removal(case.before, case.after, case.alpha, case.bits, [box])
     view = verify.view(case.before, case.after, case.alpha, case.bits, box)
     return Judged(
         case.scene, case.fault, tuning,
-        {name: rule.look(view).numbers for name, rule in verify.RULES.items()},
+        {name: rule.look(view).numbers for name, rule in verify.CHECK_SPECS.items()},
         {check.name: check.score for check in checks},
         {check.name: check.threshold for check in checks},
     )  # fmt: skip
@@ -179,15 +179,15 @@ def fit_shadow(all_: list[Scene]) -> None:
 
 
 def logits(image: Array, mask: Bits) -> tuple[float, float]:
-    cast = shadow.network(shadow.view(image, mask).planes, shadow.weights())[1]
-    return shadow.logits(cast, cast_shadow.laid(image, mask)[1])
+    cast = shadow.network(shadow.shadow_input(image, mask).planes, shadow.weights())[1]
+    return shadow.logits(cast, cast_shadow.project_outline(image, mask)[1])
 
 
 def leftovers(photos: list[Case]) -> None:
     """What is left at the edge, where there is more about: nothing was fitted on these."""
-    rule, found = verify.RULES["leftover"], dict[str, list[float]]()
+    rule, found = verify.CHECK_SPECS["leftover"], dict[str, list[float]]()
     for case in photos:
-        window = box_of(case.alpha > 0)
+        window = bounding_box(case.alpha > 0)
         seen = verify.view(case.before, case.after, case.alpha, case.bits, window)
         total = np.dot(rule.weights, rule.look(seen).numbers) + rule.constant
         found.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
@@ -203,15 +203,17 @@ def shadows(all_: list[Scene]) -> None:
     print("\nshadow: IoU on demand (with the object), certainty")
     for scene in all_:
         if scene.name.startswith("rendered"):
-            cast = shadow.find(scene.before, scene.bits)
-            own = cast.bits & (cast.certainty >= shadow.ASKED)
+            cast = shadow.find_shadow(scene.before, scene.bits)
+            own = cast.mask & (cast.certainty >= shadow.ASKED)
             alone, both = overlap(own, scene.effect & ~scene.bits), own | scene.bits
             whole = overlap(both, scene.effect)
             print(f"  {scene.name:<18}{alone:.2f} ({whole:.2f})  {cast.certainty:.2f}")
     bare = [s for i, s in enumerate(all_) if s.made and i % 2]
-    taken = [shadow.find(s.before, s.bits).certainty >= shadow.SURE for s in bare]
+    taken = [shadow.find_shadow(s.before, s.bits).certainty >= shadow.SURE for s in bare]
     found = [
-        shadow.find(s.shadowed[0], s.bits).certainty >= shadow.SURE for s in bare if s.shadowed
+        shadow.find_shadow(s.shadowed[0], s.bits).certainty >= shadow.SURE
+        for s in bare
+        if s.shadowed
     ]
     print(
         f"  without a shadow: taken for one in {mean(taken):.0%}; with one: found {mean(found):.0%}"
@@ -226,10 +228,10 @@ class Given:
     """A detector that finds the mask it is given."""
 
     name = "given"
-    takes: tuple[type, ...] = (OwnMask,)
+    prompt_types: tuple[type, ...] = (UserMask,)
 
-    def detect(self, image: object, prompts: list[OwnMask]) -> list[Mask]:
-        return [Mask(p.bits) for p in prompts]
+    def detect(self, image: object, prompts: list[UserMask]) -> list[Detection]:
+        return [Detection(p.mask) for p in prompts]
 
 
 def ranks(some: list[Scene]) -> None:
@@ -247,7 +249,7 @@ def standing(scene: Scene, candidates: Sequence[tuple[str, int]]) -> dict[str, b
     hole, made, checks = alpha_of(mask) > 0, [], []
     for name, seed in candidates:
         pipeline = Pipeline(Given(), inpaint.load(name), attempts=1)  # type: ignore[arg-type]
-        result = pipeline(photo_of(scene.before), [OwnMask(mask)], fill=Fill(seed=seed))
+        result = pipeline(photo_of(scene.before), [UserMask(mask)], fill=Fill(seed=seed))
         made.append(result.image)
         checks.append(result.checks)
     errors = {
@@ -268,7 +270,7 @@ def shares(count: int) -> None:
     folders = sorted(p.parent for p in Path(os.environ["S2I_EVAL"]).glob("*/*/mask.png"))
     pairs += [(next(f.glob("image.*")), f / "mask.png") for f in folders]
     some, editor = pairs[:: max(1, len(pairs) // count)], Editor()
-    timed(editor, some[0][0], box_of(bits(some[0][1])))  # compiles the fill
+    timed(editor, some[0][0], bounding_box(bits(some[0][1])))  # compiles the fill
     print(f"\nverification, share of {len(some)} runs")
     print(f"{'':<10}{'all together':>14}{'median':>9}{'highest':>9}")
     for kind in ("click", "box", "mask"):
@@ -281,8 +283,8 @@ def shares(count: int) -> None:
 def pointing(kind: str, mask: Bits) -> Prompt:
     """What a user would point at the object with."""
     if kind == "click":
-        return Points((innermost(mask),))
-    return box_of(mask) if kind == "box" else OwnMask(mask)
+        return Points((deepest_point(mask),))
+    return bounding_box(mask) if kind == "box" else UserMask(mask)
 
 
 def timed(editor: Editor, path: Path, prompt: Prompt) -> tuple[float, float]:

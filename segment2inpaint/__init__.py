@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     )
     from segment2inpaint.images import Photo, read, write
     from segment2inpaint.pipeline import Pipeline
-    from segment2inpaint.protocols import Tuning
+    from segment2inpaint.protocols import RuntimeOptions
     from segment2inpaint.types import (
         Box,
         Candidate,
+        CleanPlate,
         Color,
         Everything,
         Fill,
         Length,
-        OwnMask,
-        Picture,
-        Plate,
         Points,
         Refine,
+        ReplacementImage,
         Request,
         Result,
         Text,
+        UserMask,
     )
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ __all__ = [
     "BadPrompt",
     "Box",
     "Candidate",
+    "CleanPlate",
     "Color",
     "Editor",
     "Everything",
@@ -55,18 +56,17 @@ __all__ = [
     "Length",
     "ModelMissing",
     "NothingFound",
-    "OwnMask",
     "Photo",
-    "Picture",
     "Pipeline",
-    "Plate",
     "Points",
     "Refine",
+    "ReplacementImage",
     "Request",
     "Result",
+    "RuntimeOptions",
     "Segment2InpaintError",
     "Text",
-    "Tuning",
+    "UserMask",
     "mask",
     "read",
     "remove",
@@ -81,7 +81,7 @@ _MODULES = {
     **dict.fromkeys(["Photo", "read", "write"], "images"),
     "Editor": "editor",
     "Pipeline": "pipeline",
-    "Tuning": "protocols",
+    "RuntimeOptions": "protocols",
 }
 
 

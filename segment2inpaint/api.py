@@ -15,31 +15,31 @@ from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.images import Photo
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
     Fill,
     Image,
     Length,
-    OwnMask,
-    Picture,
     Points,
     Prompt,
     Refine,
+    ReplacementImage,
     Request,
     Result,
     Text,
+    UserMask,
 )
 
 PhotoLike = Photo | Image | str | Path | bytes
 """A photo, its ``(H, W, 3)`` uint8 pixels, a path, or the bytes of a file."""
 
 
-PromptLike = Prompt | Sequence[int] | str | Bits
+PromptLike = Prompt | Sequence[int] | str | BinaryMask
 """A prompt, or short for one: (x, y), (x0, y0, x1, y1), words, an ``(H, W)`` bool array."""
 
 
 @cache
-def shared() -> Editor:
+def default_editor() -> Editor:
     """The editor of the three functions below; it keeps what they have loaded."""
     return Editor()
 
@@ -65,16 +65,16 @@ def remove(
     >>> result = remove(photo, (412, 300))
     >>> write("clean.jpg", photo, result.image, result.alpha)
     """
-    given = tuple(prompt_of(prompt) for prompt in prompts)
+    given = tuple(as_prompt(prompt) for prompt in prompts)
     request = Request(given, refine, fill, detector, inpainter)
-    return (editor or shared()).run(photo_like(photo), request)
+    return (editor or default_editor()).run(as_photo(photo), request)
 
 
 def replace(
     photo: PhotoLike,
     *prompts: PromptLike,
     prompt: str | None = None,
-    picture: PhotoLike | Picture | None = None,
+    picture: PhotoLike | ReplacementImage | None = None,
     refine: Refine = Refine(),
     fill: Fill = Fill(),
     detector: str = "auto",
@@ -87,8 +87,8 @@ def replace(
 
     >>> replace("table.jpg", (412, 300), prompt="a red rose")
     """
-    if picture is not None and not isinstance(picture, Picture):
-        picture = picture_of(photo_like(picture))
+    if picture is not None and not isinstance(picture, ReplacementImage):
+        picture = as_picture(as_photo(picture))
     fill = changed(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
     if not (fill.prompt or fill.picture):
         raise BadOption("replace: say what should stand there, prompt=... or picture=...")
@@ -104,35 +104,35 @@ def mask(
     refine: Refine = Refine(),
     detector: str = "auto",
     editor: Editor | None = None,
-) -> Bits:
+) -> BinaryMask:
     """What the prompts point at, ``(H, W)`` bool, neither dilated nor feathered.
 
     Raises as ``remove``.
     """
     none = Length(0, "px")
-    request = Request(tuple(prompt_of(p) for p in prompts), refine, detector=detector)
-    found = (editor or shared()).find(photo_like(photo), request)
+    request = Request(tuple(as_prompt(p) for p in prompts), refine, detector=detector)
+    found = (editor or default_editor()).find(as_photo(photo), request)
     exact = changed(refine, dilate=none, feather=none)
-    alpha, _, _ = pipeline.refined(found, request.prompts, exact)
+    alpha, _, _ = pipeline.refined_alpha(found, request.prompts, exact)
     return alpha > 0
 
 
-def photo_like(photo: PhotoLike) -> Photo:
+def as_photo(photo: PhotoLike) -> Photo:
     """Read it, if it is not a photo yet. Raises ``BadImage``."""
     if isinstance(photo, Photo):
         return photo
     return images.photo_of(photo) if isinstance(photo, np.ndarray) else images.read(photo)
 
 
-def picture_of(photo: Photo) -> Picture:
+def as_picture(photo: Photo) -> ReplacementImage:
     """The photo as a picture to put somewhere, its alpha as the outline; opaque without one."""
     if photo.alpha is None:
-        return Picture(photo.image, np.ones(photo.size, np.float32), photo.name)
+        return ReplacementImage(photo.image, np.ones(photo.size, np.float32), photo.name)
     top = np.iinfo(photo.alpha.dtype).max
-    return Picture(photo.image, (photo.alpha / top).astype(np.float32), photo.name)
+    return ReplacementImage(photo.image, (photo.alpha / top).astype(np.float32), photo.name)
 
 
-def prompt_of(given: PromptLike) -> Prompt:
+def as_prompt(given: PromptLike) -> Prompt:
     """The prompt that is meant. Raises ``BadPrompt``."""
     if isinstance(given, str):
         return Text(given)
@@ -141,7 +141,7 @@ def prompt_of(given: PromptLike) -> Prompt:
             raise BadPrompt(
                 f"a mask must be (H, W) bool, got {given.shape} {given.dtype}; such as mask > 127"
             )
-        return OwnMask(given)
+        return UserMask(given)
     if not isinstance(given, tuple | list | np.ndarray) or isinstance(given, Box):
         return cast(Prompt, given)  # a request is checked before it is run
     try:

@@ -13,14 +13,14 @@ from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from segment2inpaint.errors import Segment2InpaintError
-from segment2inpaint.protocols import Crop, Inpainter, Progress, quiet
+from segment2inpaint.protocols import Crop, Inpainter, ProgressCallback, no_progress
 from segment2inpaint.types import Fill, Image
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Ask:
+class InpaintCall:
     """Crops that an inpainter shall paint as ``fill`` says."""
 
     inpainter: Inpainter
@@ -28,31 +28,31 @@ class Ask:
     crops: Sequence[Crop]
 
 
-class Painted(NamedTuple):
+class InpaintedCrops(NamedTuple):
     """The crops of one ``Ask``, in order, and their share of the time that it took."""
 
     images: list[Image]
     seconds: float
 
 
-Run = Generator[list[Ask], list[Painted], T]
+EditRun = Generator[list[InpaintCall], list[InpaintedCrops], T]
 
 
 @dataclass(frozen=True, eq=False)
-class _One:
+class _PendingCrop:
     """One crop that waits: whose it is, of which ask, the how manieth, and what it is like."""
 
-    run: _Active[Any]
-    ask: int
+    run: _ActiveRun[Any]
+    call: int
     index: int
     crop: Crop
-    alike: tuple[Any, ...]
+    batch_key: tuple[Any, ...]
 
 
-class _Active(Generic[T]):
+class _ActiveRun(Generic[T]):
     """A run, what it waits for, and what it came to."""
 
-    def __init__(self, run: Run[T]) -> None:
+    def __init__(self, run: EditRun[T]) -> None:
         self.run = run
         self.outcome: T | Segment2InpaintError | None = None
         self._go_on(lambda: next(run))
@@ -62,13 +62,13 @@ class _Active(Generic[T]):
         """How much of what it asked for is painted."""
         return sum(map(len, self.painted)) / self.total
 
-    def paint(self, one: _One, image: Image, seconds: float) -> None:
+    def paint(self, one: _PendingCrop, image: Image, seconds: float) -> None:
         """Take a painted crop; go on when it was the last."""
-        self.painted[one.ask][one.index] = image
-        self.seconds[one.ask] += seconds
+        self.painted[one.call][one.index] = image
+        self.seconds[one.call] += seconds
         if sum(map(len, self.painted)) == self.total:
             answers = [
-                Painted([images[i] for i in range(len(images))], spent)
+                InpaintedCrops([images[i] for i in range(len(images))], spent)
                 for images, spent in zip(self.painted, self.seconds, strict=True)
             ]
             self._go_on(lambda: self.run.send(answers))
@@ -77,8 +77,8 @@ class _Active(Generic[T]):
         """What it waits for cannot be had."""
         self._go_on(lambda: self.run.throw(error))
 
-    def _go_on(self, step: Callable[[], list[Ask]]) -> None:
-        self.waiting: deque[_One] = deque()
+    def _go_on(self, step: Callable[[], list[InpaintCall]]) -> None:
+        self.waiting: deque[_PendingCrop] = deque()
         try:
             asks = step()
         except StopIteration as end:
@@ -91,14 +91,14 @@ class _Active(Generic[T]):
         self.seconds = [0.0] * len(asks)
         self.total = sum(len(ask.crops) for ask in asks)
         self.waiting.extend(
-            _One(self, number, index, crop, _key(ask, crop))
+            _PendingCrop(self, number, index, crop, _batch_key(ask, crop))
             for number, ask in enumerate(asks)
             for index, crop in enumerate(ask.crops)
         )
 
 
-def together(
-    runs: Iterable[Run[T]], progress: Progress = quiet
+def run_batched(
+    runs: Iterable[EditRun[T]], progress: ProgressCallback = no_progress
 ) -> Iterator[T | Segment2InpaintError]:
     """What the runs come to, in their order; an error that a user can put right is an outcome.
 
@@ -106,21 +106,21 @@ def together(
     more are in work, or wait to be taken, than its inpainter likes crops in a call.
     """
     source = iter(runs)
-    active: deque[_Active[T]] = deque()
+    active: deque[_ActiveRun[T]] = deque()
     try:
-        while active or _begun(source, active):
+        while active or _start_next(source, active):
             head = active[0]
             if head.outcome is not None:
                 active.popleft()
                 yield head.outcome
             else:
-                _paint(head, active, source, progress)
+                _inpaint_group_of(head, active, source, progress)
     finally:  # the caller has stopped: nothing shall go on
         for left in active:
             left.run.close()
 
 
-def only(outcomes: Iterator[T | Segment2InpaintError]) -> T:
+def single_outcome(outcomes: Iterator[T | Segment2InpaintError]) -> T:
     """What a single run came to. Raises its error."""
     [outcome] = outcomes
     if isinstance(outcome, Segment2InpaintError):
@@ -128,53 +128,60 @@ def only(outcomes: Iterator[T | Segment2InpaintError]) -> T:
     return outcome
 
 
-def _begun(source: Iterator[Run[T]], active: deque[_Active[T]]) -> bool:
+def _start_next(source: Iterator[EditRun[T]], active: deque[_ActiveRun[T]]) -> bool:
     """Begin the next run, if there is one."""
     run = next(source, None)
     if run is not None:
-        active.append(_Active(run))
+        active.append(_ActiveRun(run))
     return run is not None
 
 
-def _paint(
-    head: _Active[T], active: deque[_Active[T]], source: Iterator[Run[T]], progress: Progress
+def _inpaint_group_of(
+    head: _ActiveRun[T],
+    active: deque[_ActiveRun[T]],
+    source: Iterator[EditRun[T]],
+    progress: ProgressCallback,
 ) -> None:
     """One call for the first crop that ``head`` waits for, and those like it."""
     first = head.waiting[0]
-    inpainter, most = first.alike[0], max(1, first.alike[0].canvas.batch)
-    while len(_like(first, active)) < most and len(active) < most and _begun(source, active):
+    inpainter, most = first.batch_key[0], max(1, first.batch_key[0].input_spec.batch_size)
+    while (
+        len(_same_batch(first, active)) < most
+        and len(active) < most
+        and _start_next(source, active)
+    ):
         pass
-    group = _like(first, active)[:most]
+    group = _same_batch(first, active)[:most]
     for one in group:
         one.run.waiting.remove(one)
     done, own = head.share, sum(one.run is head for one in group) / head.total
-    _call(inpainter, group, lambda stage, share: progress(stage, done + share * own))
+    _inpaint(inpainter, group, lambda stage, share: progress(stage, done + share * own))
 
 
-def _call(inpainter: Inpainter, group: list[_One], progress: Progress) -> None:
+def _inpaint(inpainter: Inpainter, group: list[_PendingCrop], progress: ProgressCallback) -> None:
     """Paint a group; where it fails, each alone, so that nobody falls with another."""
     start = perf_counter()
     try:
-        images = inpainter.inpaint([one.crop for one in group], group[0].alike[1], progress)
+        images = inpainter.inpaint([one.crop for one in group], group[0].batch_key[1], progress)
     except Segment2InpaintError as error:
         if len(group) == 1:
             group[0].run.fail(error)
         else:
             for one in group:
                 if one.run.outcome is None:
-                    _call(inpainter, [one], progress)
+                    _inpaint(inpainter, [one], progress)
         return
     seconds = (perf_counter() - start) / len(group)
     for one, image in zip(group, images, strict=True):
         one.run.paint(one, image, seconds)
 
 
-def _like(first: _One, active: Iterable[_Active[Any]]) -> list[_One]:
+def _same_batch(first: _PendingCrop, active: Iterable[_ActiveRun[Any]]) -> list[_PendingCrop]:
     """The crops that can share a call with the first, in order."""
-    return [one for run in active for one in run.waiting if one.alike == first.alike]
+    return [one for run in active for one in run.waiting if one.batch_key == first.batch_key]
 
 
-def _key(ask: Ask, crop: Crop) -> tuple[Any, ...]:
+def _batch_key(ask: InpaintCall, crop: Crop) -> tuple[Any, ...]:
     """What crops of one call have in common: the inpainter, what it paints, the size."""
     plain = replace(ask.fill, seed=0, candidates=1, padding_mask_crop=None, picture=None)
     return ask.inpainter, plain, crop.image.shape

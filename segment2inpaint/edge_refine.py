@@ -7,23 +7,23 @@ from math import ceil
 import cv2
 import numpy as np
 
-from segment2inpaint.types import Alpha, Bits, Image, box_of
+from segment2inpaint.types import Alpha, BinaryMask, Image, bounding_box
 
 BAND = 0.75  # of the slack: how far an edge is moved
 WIDTH = 8.0  # px of the reduced picture that the band is wide at most
-LEFT = 0.4  # of the slack remains after it
+REMAINING_UNCERTAINTY = 0.4  # of the slack remains after it
 ROUNDS = 2  # of GrabCut
 ROOM = 10  # of the slack: what is seen round the mask
 
 
-def follow(image: Image, bits: Bits, slack: float) -> Bits:
+def refine_edge(image: Image, bits: BinaryMask, slack: float) -> BinaryMask:
     """A mask whose edge may be off by ``slack`` px, brought to the edge in the photo nearby.
 
     Only pixels within ``BAND`` x slack of the edge change. GrabCut (Rother et al. 2004) decides
     them, on a picture reduced so that the band is a few pixels wide; a guided filter (He et al.
     2013) carries its edge back to the photo's size. Returns the mask itself where that fails.
     """
-    where = box_of(bits).grown(ceil(ROOM * slack), (bits.shape[0], bits.shape[1]))
+    where = bounding_box(bits).grown(ceil(ROOM * slack), (bits.shape[0], bits.shape[1]))
     part, coarse = image[where.slices], bits[where.slices]
     band = BAND * slack
     scale = min(1.0, WIDTH / band)
@@ -33,14 +33,14 @@ def follow(image: Image, bits: Bits, slack: float) -> Bits:
     cut = _cut(small, depth, band)
     if scale < 1:
         soft = cv2.resize(cut, (where.width, where.height), interpolation=cv2.INTER_LINEAR)
-        cut = guided(_light(part), soft, ceil(1 / scale))
+        cut = guided_filter(_light(part), soft, ceil(1 / scale))
     near = np.abs(_depth(coarse)) <= band + 1
     new = bits.copy()
     new[where.slices] = np.where(near, cut > 0.5, coarse)
     return new if new.any() else bits
 
 
-def guided(guide: Alpha, values: Alpha, radius: int, eps: float = 1e-4) -> Alpha:
+def guided_filter(guide: Alpha, values: Alpha, radius: int, eps: float = 1e-4) -> Alpha:
     """Values (H, W) smoothed within ``radius`` px, but not across edges of the guide (H, W).
 
     Guided filter (He et al. 2013), both in [0, 1]; ``eps`` is the guide's variance below which
@@ -68,7 +68,7 @@ def _cut(image: Image, depth: Alpha, band: float) -> Alpha:
     return (trimap % 2).astype(np.float32)
 
 
-def _depth(bits: Bits) -> Alpha:
+def _depth(bits: BinaryMask) -> Alpha:
     """Distance to the edge in px, positive inside."""
     inside, outside = (
         cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -15,40 +15,51 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Alpha, Bits, Box, Length, Mask, Point, Refine, box_of
+from segment2inpaint.types import (
+    Alpha,
+    BinaryMask,
+    Box,
+    Detection,
+    Length,
+    Point,
+    Refine,
+    bounding_box,
+)
 
 HOLE = 0.1  # of the mask's area: a larger hole is background seen through the object
 SHARP = 1e-3  # photo px: a narrower feather is none
 INVERTED = (3.0, 2.0)  # dilate and feather of a background mask, photo px: keep to the object
 
 
-def union(masks: Sequence[Mask]) -> Bits:
+def union(masks: Sequence[Detection]) -> BinaryMask:
     """The pixels of any mask. ``masks`` must not be empty."""
-    bits = masks[0].bits.copy()
+    bits = masks[0].mask.copy()
     for mask in masks[1:]:
-        bits |= mask.bits
+        bits |= mask.mask
     return bits
 
 
-def labels(masks: Sequence[Mask]) -> NDArray[np.uint8]:
+def labels(masks: Sequence[Detection]) -> NDArray[np.uint8]:
     """The number of each pixel's mask, from 1, (H, W); 0 for none. Small masks lie over large.
 
     ``masks`` are 1 to 255.
     """
-    numbers = np.zeros(masks[0].bits.shape, np.uint8)
-    for i in sorted(range(len(masks)), key=lambda i: -int(masks[i].bits.sum())):
-        numbers[masks[i].bits] = i + 1
+    numbers = np.zeros(masks[0].mask.shape, np.uint8)
+    for i in sorted(range(len(masks)), key=lambda i: -int(masks[i].mask.sum())):
+        numbers[masks[i].mask] = i + 1
     return numbers
 
 
-def innermost(bits: Bits) -> Point:
+def deepest_point(bits: BinaryMask) -> Point:
     """The pixel (x, y) of a mask that is farthest from its outside."""
     distance = cv2.distanceTransform(np.pad(bits, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), bits.shape)
     return int(x), int(y)
 
 
-def components(bits: Bits, include: Sequence[Point], exclude: Sequence[Point] = ()) -> Bits:
+def components_at(
+    bits: BinaryMask, include: Sequence[Point], exclude: Sequence[Point] = ()
+) -> BinaryMask:
     """The 8-connected components that hold an include point (all, if none is given) and no
     exclude point."""
     count, labels = cv2.connectedComponents(bits.astype(np.uint8), connectivity=8)
@@ -56,16 +67,16 @@ def components(bits: Bits, include: Sequence[Point], exclude: Sequence[Point] = 
     keep[[labels[y, x] for x, y in include]] = True
     keep[[labels[y, x] for x, y in exclude]] = False
     keep[0] = False
-    kept: Bits = keep[labels]
+    kept: BinaryMask = keep[labels]
     return kept
 
 
-def fill_holes(bits: Bits, keep: Sequence[Point] = ()) -> Bits:
+def fill_holes(bits: BinaryMask, keep: Sequence[Point] = ()) -> BinaryMask:
     """Fill background that the mask encloses, up to a tenth of the mask's area.
 
     A hole that reaches the photo's edge is none; one that holds a point of ``keep`` stays.
     """
-    box = box_of(bits)
+    box = bounding_box(bits)
     inside = bits[box.slices]
     around = np.pad(~inside, 1, constant_values=True).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
@@ -74,7 +85,7 @@ def fill_holes(bits: Bits, keep: Sequence[Point] = ()) -> Bits:
     edge = _photo_edge(labels, box, bits.shape)
     small[edge] = False
     for x, y in keep:
-        if box.holds((x, y)):
+        if box.contains((x, y)):
             small[labels[y - box.y0 + 1, x - box.x0 + 1]] = False
     filled = bits.copy()
     filled[box.slices] |= small[labels[1:-1, 1:-1]]
@@ -92,9 +103,9 @@ def _photo_edge(labels: NDArray[np.int32], box: Box, size: tuple[int, ...]) -> N
     return np.unique(np.concatenate([labels[0]] + [line for at_edge, line in touches if at_edge]))
 
 
-def parts(bits: Bits) -> Iterator[tuple[Box, Bits]]:
+def connected_components(bits: BinaryMask) -> Iterator[tuple[Box, BinaryMask]]:
     """Each 8-connected part of a mask: its box in the photo and its own pixels in that box."""
-    whole = box_of(bits)
+    whole = bounding_box(bits)
     if not whole.width:
         return  # OpenCV crashes on an empty array
     inside = bits[whole.slices].astype(np.uint8)
@@ -128,7 +139,7 @@ def _pixels(length: Length, diagonal: float, auto: float) -> float:
     return length.value if length.unit == "px" else length.value / 100 * diagonal
 
 
-def feathered(bits: Bits, dilate: float, feather: float) -> Alpha:
+def feather_mask(bits: BinaryMask, dilate: float, feather: float) -> Alpha:
     """Alpha of a mask: 1 on it and out to ``dilate - feather`` px, 0 from ``dilate`` px on.
 
     Between the two a smoothstep of the Euclidean distance. With no feather, 1 up to and with
@@ -147,7 +158,7 @@ def feathered(bits: Bits, dilate: float, feather: float) -> Alpha:
 
 
 def refine(
-    found: Sequence[Mask],
+    found: Sequence[Detection],
     how: Refine,
     *,
     keep: Sequence[Point] = (),
@@ -160,30 +171,30 @@ def refine(
     not dilated like it. ``least`` is the least automatic dilation, besides each mask's slack;
     ``factor`` multiplies the automatic one. ``keep`` are points that no hole filling may cover.
     """
-    alpha: Alpha = np.zeros(found[0].bits.shape, np.float32)
+    alpha: Alpha = np.zeros(found[0].mask.shape, np.float32)
     largest = (0.0, 0.0)
-    for mask in _prepared(found, how, keep):
-        for box, own in parts(mask.bits):
-            dilate, feather = radii(box, how, max(least, mask.slack), factor)
-            _lay(alpha, box, own, dilate, feather)
+    for mask in _clean(found, how, keep):
+        for box, own in connected_components(mask.mask):
+            dilate, feather = radii(box, how, max(least, mask.edge_uncertainty), factor)
+            _merge_alpha(alpha, box, own, dilate, feather)
             largest = max(largest[0], dilate), max(largest[1], feather)
     return alpha, *largest
 
 
-def _prepared(found: Sequence[Mask], how: Refine, keep: Sequence[Point]) -> list[Mask]:
+def _clean(found: Sequence[Detection], how: Refine, keep: Sequence[Point]) -> list[Detection]:
     """Holes filled where the mask was found; then, for ``invert``, everything but the objects."""
     masks = [
-        replace(m, bits=fill_holes(m.bits, keep)) if how.fill_holes and not m.own else m
+        replace(m, mask=fill_holes(m.mask, keep)) if how.fill_holes and not m.from_user else m
         for m in found
     ]
-    return [Mask(~union(masks))] if how.invert else masks
+    return [Detection(~union(masks))] if how.invert else masks
 
 
-def _lay(alpha: Alpha, box: Box, own: Bits, dilate: float, feather: float) -> None:
+def _merge_alpha(alpha: Alpha, box: Box, own: BinaryMask, dilate: float, feather: float) -> None:
     """Write one part's alpha where it is larger than what is there."""
     height, width = alpha.shape
     outer = box.grown(ceil(dilate) + 1, (height, width))
     bits = np.zeros((outer.height, outer.width), np.bool_)
     bits[box.y0 - outer.y0 : box.y1 - outer.y0, box.x0 - outer.x0 : box.x1 - outer.x0] = own
     view = alpha[outer.slices]
-    np.maximum(view, feathered(bits, dilate, feather), out=view)
+    np.maximum(view, feather_mask(bits, dilate, feather), out=view)

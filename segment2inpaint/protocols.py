@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from segment2inpaint.types import Bits, Fill, Image, Mask, Prompt
+from segment2inpaint.types import BinaryMask, Detection, Fill, Image, Prompt
 
 
 @dataclass(frozen=True)
-class Canvas:
+class InputSpec:
     """How an inpainter likes its crops.
 
     ``area``: the model's native number of pixels, None if any scale will do (then crops are
@@ -24,12 +24,12 @@ class Canvas:
 
     area: int | None = None
     multiple: int = 1
-    cell: int = 1
+    mask_cell: int = 1
     padding: float = 0.5
-    side: int = 64
-    batch: int = 1
-    seeded: bool = True
-    edits: bool = False
+    min_side: int = 64
+    batch_size: int = 1
+    uses_seed: bool = True
+    edits_by_instruction: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,12 @@ class Crop:
     """What an inpainter sees: ``image`` and, True = repaint, ``bits`` of the same size."""
 
     image: Image
-    bits: Bits
+    mask: BinaryMask
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Tuning:
+class RuntimeOptions:
     """How diffusion models run; their pictures differ by rounding, with ``quantize`` by more.
 
     ``offload`` keeps weights off the GPU until they are needed: whole networks (``model``) or
@@ -61,14 +61,14 @@ class Tuning:
     block_cache: float | None = None
 
 
-Progress = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 """Called with what is being done and how far it is, in [0, 1].
 
 What it raises ends the work where it is: with a diffusion model, within one step.
 """
 
 
-Look = Callable[[Sequence[Image]], None]
+PreviewCallback = Callable[[Sequence[Image]], None]
 """Called after each step of a diffusion model with sketches of the crops in work, small ones.
 
 In the thread that asked for the work. Families that pack their latents otherwise than Flux
@@ -76,7 +76,7 @@ give none.
 """
 
 
-def quiet(stage: str, share: float) -> None:
+def no_progress(stage: str, share: float) -> None:
     """Report nothing."""
 
 
@@ -87,11 +87,11 @@ class Detector(Protocol):
     def name(self) -> str: ...
 
     @property
-    def takes(self) -> tuple[type, ...]:
+    def prompt_types(self) -> tuple[type, ...]:
         """The kinds of prompt it understands."""
         ...
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """A mask of the photo's size for each object; an empty list if there is none.
 
         Raises ``BadPrompt`` for a prompt that it cannot use.
@@ -106,9 +106,11 @@ class Inpainter(Protocol):
     def name(self) -> str: ...
 
     @property
-    def canvas(self) -> Canvas: ...
+    def input_spec(self) -> InputSpec: ...
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         """Each crop with its ``bits`` repainted, in order and of the same size.
 
         What it returns outside ``bits`` is not used. A crop's result depends on its own seed
@@ -119,9 +121,9 @@ class Inpainter(Protocol):
 
 
 @runtime_checkable
-class Settles(Protocol):
+class ResolvesDefaults(Protocol):
     """An inpainter that has values of its own for what a ``Fill`` leaves open."""
 
-    def settled(self, fill: Fill) -> Mapping[str, Any]:
+    def resolve_fill(self, fill: Fill) -> Mapping[str, Any]:
         """What it paints with, by the names of ``Fill``, and ``prefill``."""
         ...

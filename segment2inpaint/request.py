@@ -12,25 +12,25 @@ import numpy as np
 
 from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
+    CleanPlate,
     Color,
     Everything,
     Fill,
     Granularity,
     Length,
-    OwnMask,
-    Picture,
-    Plate,
     Point,
     Points,
     Prompt,
     Refine,
+    ReplacementImage,
     Request,
     Text,
+    UserMask,
 )
 
-KINDS = "points, box, color, plate, text, everything, mask"
+PROMPT_KINDS = "points, box, color, plate, text, everything, mask"
 
 # Of numbers: their kind, and the least and largest. Seeds are whole in JavaScript's numbers too.
 RANGES: dict[str, tuple[type, float, float]] = {
@@ -42,12 +42,12 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "candidates": (Integral, 1, 64),
     "attempts": (Integral, 1, inf),
 }
-TRUTHS = "fill_holes", "invert", "edge_refine", "shadow", "verify"
-TEXTS = "prompt", "negative_prompt", "detector", "inpainter"
-OPEN = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # may be None
+BOOLEANS = "fill_holes", "invert", "edge_refine", "shadow", "verify"
+STRINGS = "prompt", "negative_prompt", "detector", "inpainter"
+OPTIONAL = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # may be None
 
 
-def dump(request: Request) -> dict[str, Any]:
+def to_json(request: Request) -> dict[str, Any]:
     """The request as JSON data.
 
     A plate and a picture are named by their file, an own mask too, or else as uncompressed
@@ -59,22 +59,25 @@ def dump(request: Request) -> dict[str, Any]:
         "verify": request.verify,
         "attempts": request.attempts,
         "prompts": [_dump_prompt(p) for p in request.prompts],
-        "refine": {k: str(v) if isinstance(v, Length) else v for k, v in _shallow(request.refine)},
-        "fill": {k: _named(v) if isinstance(v, Picture) else v for k, v in _shallow(request.fill)},
+        "refine": {k: str(v) if isinstance(v, Length) else v for k, v in _fields(request.refine)},
+        "fill": {
+            k: _file_of(v) if isinstance(v, ReplacementImage) else v
+            for k, v in _fields(request.fill)
+        },
     }
 
 
-def load(
+def from_json(
     data: Mapping[str, Any],
-    read_picture: Callable[[str], Picture],
-    read_mask: Callable[[str], Bits],
+    read_picture: Callable[[str], ReplacementImage],
+    read_mask: Callable[[str], BinaryMask],
 ) -> Request:
     """The request that ``dump`` gave; files are read by the functions given.
 
     Raises ``BadOption`` for what is not one, and as ``check`` does.
     """
     try:
-        made = _loaded(data, read_picture, read_mask)
+        made = _parse(data, read_picture, read_mask)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise BadOption(f"not a request: {error}") from error
     check(made)
@@ -86,22 +89,22 @@ def check(request: Request) -> None:
     for prompt in request.prompts:
         _check_prompt(prompt)
     for options in (request.refine, request.fill, request):
-        for name, value in _shallow(options):
-            if value is not None or name not in OPEN:
+        for name, value in _fields(options):
+            if value is not None or name not in OPTIONAL:
                 _check_value(name, value)
 
 
-def _loaded(
+def _parse(
     data: Mapping[str, Any],
-    read_picture: Callable[[str], Picture],
-    read_mask: Callable[[str], Bits],
+    read_picture: Callable[[str], ReplacementImage],
+    read_mask: Callable[[str], BinaryMask],
 ) -> Request:
     if "prompts" not in data:
         raise BadOption("not a request: it has no prompts")
-    _known(data, Request)
+    _check_keys(data, Request)
     refine, fill = dict(data.get("refine", {})), dict(data.get("fill", {}))
-    _known(refine, Refine)
-    _known(fill, Fill)
+    _check_keys(refine, Refine)
+    _check_keys(fill, Fill)
     lengths = {k: _length(k, refine[k]) for k in ("dilate", "feather") if k in refine}
     if fill.get("picture"):
         fill["picture"] = read_picture(fill["picture"])
@@ -116,18 +119,18 @@ def _length(name: str, value: Any) -> Length:
     return Length.parse(value)
 
 
-def _shallow(options: Refine | Fill | Request) -> list[tuple[str, Any]]:
+def _fields(options: Refine | Fill | Request) -> list[tuple[str, Any]]:
     return [(f.name, getattr(options, f.name)) for f in fields(options)]
 
 
-def _known(data: Mapping[str, Any], kind: type[Request] | type[Refine] | type[Fill]) -> None:
+def _check_keys(data: Mapping[str, Any], kind: type[Request] | type[Refine] | type[Fill]) -> None:
     known = [f.name for f in fields(kind)]
     for key in data:
         if key not in known:
             raise BadOption(f"unknown key {key!r} in {kind.__name__}; known: {', '.join(known)}")
 
 
-def _named(file: Plate | Picture) -> str:
+def _file_of(file: CleanPlate | ReplacementImage) -> str:
     if not file.source:
         raise BadOption(f"a {type(file).__name__} without a file cannot be written as JSON")
     return file.source
@@ -137,12 +140,12 @@ def _dump_prompt(prompt: Prompt) -> dict[str, Any]:
     match prompt:
         case Box():
             return {"box": list(prompt)}
-        case Plate():
-            return {"plate": _named(prompt)}
-        case OwnMask(source=source) if source:
+        case CleanPlate():
+            return {"plate": _file_of(prompt)}
+        case UserMask(source=source) if source:
             return {"mask": source}
-        case OwnMask():
-            return {"mask": runs_of(prompt.bits)}
+        case UserMask():
+            return {"mask": run_lengths(prompt.mask)}
         case Text(threshold=None, pick=()):
             return {"text": prompt.words}
         case Everything():
@@ -152,11 +155,11 @@ def _dump_prompt(prompt: Prompt) -> dict[str, Any]:
 
 def _load_prompt(
     data: Mapping[str, Any],
-    read_picture: Callable[[str], Picture],
-    read_mask: Callable[[str], Bits],
+    read_picture: Callable[[str], ReplacementImage],
+    read_mask: Callable[[str], BinaryMask],
 ) -> Prompt:
     if not isinstance(data, Mapping) or len(data) != 1:
-        raise BadOption(f"a prompt is one of {KINDS} with its value, got {data!r:.60}")
+        raise BadOption(f"a prompt is one of {PROMPT_KINDS} with its value, got {data!r:.60}")
     ((kind, value),) = data.items()
     match kind:
         case "box" if len(value) != 4:
@@ -164,11 +167,11 @@ def _load_prompt(
         case "box":
             return Box(*map(int, value))
         case "plate":
-            return Plate(read_picture(value).image, value)
+            return CleanPlate(read_picture(value).image, value)
         case "mask" if isinstance(value, str):
-            return OwnMask(read_mask(value), value)
+            return UserMask(read_mask(value), value)
         case "mask":
-            return OwnMask(_bits(value))
+            return UserMask(_mask_from_run_lengths(value))
         case "text" if isinstance(value, str):
             return Text(value)
         case "text":
@@ -181,7 +184,7 @@ def _load_prompt(
         case "color":
             pairs = {k: tuple(value[k]) for k in ("at", "rgb") if value.get(k)}
             return Color(**{**value, **pairs})
-    raise BadOption(f"unknown prompt {kind!r}; known: {KINDS}")
+    raise BadOption(f"unknown prompt {kind!r}; known: {PROMPT_KINDS}")
 
 
 def _pairs(points: Any) -> tuple[Point, ...]:
@@ -190,7 +193,7 @@ def _pairs(points: Any) -> tuple[Point, ...]:
     return tuple((int(x), int(y)) for x, y in points)
 
 
-def runs_of(bits: Bits) -> dict[str, list[int]]:
+def run_lengths(bits: BinaryMask) -> dict[str, list[int]]:
     """Uncompressed COCO run lengths: column by column, zeros first."""
     flat = np.concatenate([[False], bits.ravel(order="F")])
     starts = np.flatnonzero(np.diff(flat)).tolist()
@@ -198,7 +201,7 @@ def runs_of(bits: Bits) -> dict[str, list[int]]:
     return {"size": list(bits.shape), "counts": np.diff(edges).tolist()}
 
 
-def _bits(runs: Mapping[str, list[int]]) -> Bits:
+def _mask_from_run_lengths(runs: Mapping[str, list[int]]) -> BinaryMask:
     values = np.arange(len(runs["counts"])) % 2 == 1
     return np.repeat(values, runs["counts"]).reshape(runs["size"], order="F")
 
@@ -210,9 +213,9 @@ def _check_value(name: str, value: Any) -> None:
     expected = ""
     if name in ("dilate", "feather") and not isinstance(value, Length):
         expected = 'a Length, such as Length.parse("12px")'
-    elif name in TRUTHS and not isinstance(value, bool):
+    elif name in BOOLEANS and not isinstance(value, bool):
         expected = "true or false"
-    elif name in TEXTS and not isinstance(value, str):
+    elif name in STRINGS and not isinstance(value, str):
         expected = "text"
     elif name in RANGES and not _is_number(value, *RANGES[name]):
         kind, low, high = RANGES[name]
@@ -237,9 +240,9 @@ def _check_prompt(prompt: Any) -> None:
             expected = "a colour must be red, green, blue from 0 to 255"
         case Color() if prompt.tolerance is not None and not _is_number(prompt.tolerance, Real):
             expected = "tolerance must be a number from 0"
-        case Plate() if not _is_array(prompt.image, 3, np.uint8):
+        case CleanPlate() if not _is_array(prompt.image, 3, np.uint8):
             expected = "a plate must be an (H, W, 3) uint8 array"
-        case OwnMask() if not _is_array(prompt.bits, 2, np.bool_):
+        case UserMask() if not _is_array(prompt.mask, 2, np.bool_):
             expected = "a mask must be an (H, W) bool array"
         case Text() if not isinstance(prompt.words, str) or not prompt.words.strip():
             expected = "words must not be empty"
@@ -249,17 +252,19 @@ def _check_prompt(prompt: Any) -> None:
             expected = "threshold must be a number from 0 to 1"
         case Text() | Everything() if not _are_whole(prompt.pick):
             expected = "pick must be whole numbers"
-        case Points() | Box() | Color() | Plate() | OwnMask() | Text() | Everything():
+        case Points() | Box() | Color() | CleanPlate() | UserMask() | Text() | Everything():
             return
         case _:
-            expected = "a prompt must be Points, Box, Color, Plate, Text, Everything or OwnMask"
+            expected = (
+                "a prompt must be Points, Box, Color, CleanPlate, Text, Everything or UserMask"
+            )
     if expected:
-        raise BadPrompt(f"{expected}, got {_told(prompt)}")
+        raise BadPrompt(f"{expected}, got {_describe(prompt)}")
 
 
-def _told(prompt: Any) -> str:
+def _describe(prompt: Any) -> str:
     """A prompt in a few words; of an array its shape and kind of numbers."""
-    array = getattr(prompt, "bits", getattr(prompt, "image", None))
+    array = getattr(prompt, "mask", getattr(prompt, "image", None))
     if isinstance(array, np.ndarray):
         return f"{array.shape} {array.dtype}"
     return f"{prompt if array is None else array!r:.80}"

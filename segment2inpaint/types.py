@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from segment2inpaint.errors import BadOption
 
 Image = NDArray[np.uint8]
-Bits = NDArray[np.bool_]
+BinaryMask = NDArray[np.bool_]
 Alpha = NDArray[np.float32]
 Point = tuple[int, int]
 Granularity = Literal["auto", "part", "object", "whole"]
@@ -51,7 +51,7 @@ class Box(NamedTuple):
         """Index of the box in an ``(H, W, ...)`` array."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
-    def holds(self, point: Point) -> bool:
+    def contains(self, point: Point) -> bool:
         return self.x0 <= point[0] < self.x1 and self.y0 <= point[1] < self.y1
 
     def overlaps(self, other: Box) -> bool:
@@ -107,7 +107,7 @@ class Color:
 
 
 @dataclass(frozen=True, eq=False)
-class Plate:
+class CleanPlate:
     """A photo of the same scene without the object, ``(H, W, 3)`` uint8 RGB as large as the photo.
 
     ``source`` is its file, for the request.
@@ -138,21 +138,21 @@ class Everything:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnMask:
+class UserMask:
     """A mask made elsewhere, ``(H, W)`` bool as large as the photo, True = the object.
 
     ``source`` is its file, for the request. Its holes stay, whatever ``Refine.fill_holes`` says.
     """
 
-    bits: Bits = field(repr=False)
+    mask: BinaryMask = field(repr=False)
     source: str = ""
 
 
-Prompt = Points | Box | Color | Plate | Text | Everything | OwnMask
+Prompt = Points | Box | Color | CleanPlate | Text | Everything | UserMask
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
+class Detection:
     """One object found.
 
     ``slack`` is how far the true edge may lie from the mask's, in photo px: 0 where the edge
@@ -160,14 +160,14 @@ class Mask:
     ``own``: the user's mask, not one that was found, so that its holes are meant.
     """
 
-    bits: Bits = field(repr=False)
+    mask: BinaryMask = field(repr=False)
     score: float = 1.0
-    slack: float = 0.0
-    own: bool = False
+    edge_uncertainty: float = 0.0
+    from_user: bool = False
 
     def __post_init__(self) -> None:
-        if self.bits.ndim != 2 or self.bits.dtype != np.bool_:
-            raise TypeError(f"mask must be (H, W) bool, got {self.bits.shape} {self.bits.dtype}")
+        if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
+            raise TypeError(f"mask must be (H, W) bool, got {self.mask.shape} {self.mask.dtype}")
 
 
 # --- what is done to the mask, what to paint ------------------------------------------------
@@ -220,7 +220,7 @@ class Refine:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ReplacementImage:
     """A picture to put where the object was, of any size.
 
     ``image`` is ``(h, w, 3)`` uint8 RGB, ``alpha`` its outline, ``(h, w)`` float32 in [0, 1].
@@ -250,7 +250,7 @@ class Fill:
     strength: float | None = None
     seed: int = 0
     padding_mask_crop: int | None = None
-    picture: Picture | None = None
+    picture: ReplacementImage | None = None
     candidates: int = 1
 
 
@@ -274,8 +274,8 @@ class Check:
     score: float
     threshold: float
     sentence: str
-    shown: Image = field(repr=False)
-    where: Alpha = field(repr=False)
+    crop: Image = field(repr=False)
+    heatmap: Alpha = field(repr=False)
 
     @property
     def failed(self) -> bool:
@@ -284,8 +284,8 @@ class Check:
     @property
     def picture(self) -> Image:
         """(h, w, 3)."""
-        share = np.float32(0.7) * self.where[..., None]
-        mixed = self.shown + share * (np.array(RED, np.float32) - self.shown)
+        share = np.float32(0.7) * self.heatmap[..., None]
+        mixed = self.crop + share * (np.array(RED, np.float32) - self.crop)
         return np.rint(mixed).astype(np.uint8)
 
 
@@ -330,7 +330,7 @@ class Result:
 
     image: Image = field(repr=False)
     alpha: Alpha = field(repr=False)
-    masks: tuple[Mask, ...]
+    detections: tuple[Detection, ...]
     changed_outside: int
     seconds: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -340,14 +340,14 @@ class Result:
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
 
 
-def differing(one: Image, other: Image) -> Bits:
+def changed_pixels(one: Image, other: Image) -> BinaryMask:
     """Where two images of one size differ in any channel, (H, W) bool."""
     differ = one != other  # numpy's any() along a short last axis is slow
-    somewhere: Bits = differ[..., 0] | differ[..., 1] | differ[..., 2]
+    somewhere: BinaryMask = differ[..., 0] | differ[..., 1] | differ[..., 2]
     return somewhere
 
 
-def box_of(bits: Bits) -> Box:
+def bounding_box(bits: BinaryMask) -> Box:
     """The tight box of the True pixels, ``Box(0, 0, 0, 0)`` if there are none."""
     rows = np.flatnonzero(bits.any(axis=1))
     if not rows.size:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from segment2inpaint.protocols import Canvas, Crop
-from segment2inpaint.types import Alpha, Bits, Box, Image, Picture, box_of
+from segment2inpaint.protocols import Crop, InputSpec
+from segment2inpaint.types import Alpha, BinaryMask, Box, Image, ReplacementImage, bounding_box
 
 LEAST_PADDING = 32  # photo px each side
 ASPECT = 2.0  # of a window, at most, where the photo allows it
@@ -39,8 +39,8 @@ class Window:
 
     box: Box
     size: tuple[int, int]
-    padded: tuple[int, int]
-    at: tuple[int, int] = (0, 0)
+    padded_size: tuple[int, int]
+    offset: tuple[int, int] = (0, 0)
     exact: bool = False
 
     @property
@@ -50,35 +50,35 @@ class Window:
 
 
 def plan(
-    boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas, padding: int | None = None
+    boxes: Sequence[Box], size: tuple[int, int], input_spec: InputSpec, padding: int | None = None
 ) -> list[Window]:
     """Windows that cover all ``boxes`` of a photo of ``size`` (h, w), joined where they overlap.
 
-    ``padding`` is the context each side in photo px, None: ``canvas.padding`` of the mean side
+    ``padding`` is the context each side in photo px, None: ``input_spec.padding`` of the mean side
     of the mask's box, at least 32 px. Windows lie inside the photo, are shifted rather than
     cut at its borders, at most 2:1, and enlarged at most 2x. A model with a native area that is
     given a ``padding`` has the one window that diffusers' ``padding_mask_crop`` would have.
     """
     masks = list(boxes)
-    if padding is not None and canvas.area and masks:
-        return [_as_diffusers(reduce(Box.union, masks), size, isqrt(canvas.area), padding)]
+    if padding is not None and input_spec.area and masks:
+        return [_as_diffusers(reduce(Box.union, masks), size, isqrt(input_spec.area), padding)]
     while True:
-        windows = [_frame(box, size, canvas, padding) for box in masks]
+        windows = [_frame(box, size, input_spec, padding) for box in masks]
         joined = _join(masks, windows)
         if len(joined) == len(masks):
-            return [_scaled(box, canvas) for box in windows]
+            return [_scaled(box, input_spec) for box in windows]
         masks = joined
 
 
-def _frame(box: Box, size: tuple[int, int], canvas: Canvas, padding: int | None) -> Box:
+def _frame(box: Box, size: tuple[int, int], input_spec: InputSpec, padding: int | None) -> Box:
     """The window round one mask's box."""
     mean = (box.width + box.height) / 2
-    pad = max(LEAST_PADDING, ceil(canvas.padding * mean)) if padding is None else padding
+    pad = max(LEAST_PADDING, ceil(input_spec.padding * mean)) if padding is None else padding
     height, width = box.height + 2 * pad, box.width + 2 * pad
-    height = max(height, ceil(width / ASPECT), canvas.side)
-    width = max(width, ceil(height / ASPECT), canvas.side)
-    if canvas.area:
-        shapes = _shapes(canvas.area, canvas.multiple)
+    height = max(height, ceil(width / ASPECT), input_spec.min_side)
+    width = max(width, ceil(height / ASPECT), input_spec.min_side)
+    if input_spec.area:
+        shapes = _shapes(input_spec.area, input_spec.multiple)
         high, wide = min(shapes, key=lambda s: max(height / s[0], width / s[1]))
         grow = max(height / high, width / wide, 1 / ENLARGE)
         grow = 1.0 if 1 / NEARLY_ONE < grow < 1 else grow
@@ -145,25 +145,27 @@ def _join(masks: Sequence[Box], windows: Sequence[Box]) -> list[Box]:
     return joined
 
 
-def _scaled(box: Box, canvas: Canvas) -> Window:
+def _scaled(box: Box, input_spec: InputSpec) -> Window:
     scale = 1.0
-    if canvas.area:
-        for high, wide in _shapes(canvas.area, canvas.multiple):
+    if input_spec.area:
+        for high, wide in _shapes(input_spec.area, input_spec.multiple):
             scale = min(high / box.height, wide / box.width, ENLARGE)
             fits = round(box.height * scale), round(box.width * scale)
-            if high - fits[0] < canvas.multiple and wide - fits[1] < canvas.multiple:
+            if high - fits[0] < input_spec.multiple and wide - fits[1] < input_spec.multiple:
                 return Window(box, fits, (high, wide))
-        scale = min(ENLARGE, sqrt(canvas.area / (box.width * box.height)))
+        scale = min(ENLARGE, sqrt(input_spec.area / (box.width * box.height)))
         scale = 1.0 if 1 <= scale < NEARLY_ONE else scale
     # never rounded up past the bound on enlargement
     height, width = (
         max(1, int(side * scale + (scale != ENLARGE) / 2)) for side in (box.height, box.width)
     )
-    up = canvas.multiple
+    up = input_spec.multiple
     return Window(box, (height, width), (ceil(height / up) * up, ceil(width / up) * up))
 
 
-def cut(image: Image, alpha: Alpha, window: Window, canvas: Canvas, seed: int = 0) -> Crop:
+def crop_window(
+    image: Image, alpha: Alpha, window: Window, input_spec: InputSpec, seed: int = 0
+) -> Crop:
     """The crop of a window, as the model wants it.
 
     The mask covers every pixel that will be blended, max-pooled to the latent cell, because
@@ -171,15 +173,15 @@ def cut(image: Image, alpha: Alpha, window: Window, canvas: Canvas, seed: int = 
     """
     pad = tuple(
         (at, whole - at - part)
-        for at, part, whole in zip(window.at, window.size, window.padded, strict=True)
+        for at, part, whole in zip(window.offset, window.size, window.padded_size, strict=True)
     )
-    crop = np.pad(resampled(image[window.box.slices], window.size), (*pad, (0, 0)), mode="edge")
-    sampled = _sampled if window.exact else _covering
+    crop = np.pad(resample(image[window.box.slices], window.size), (*pad, (0, 0)), mode="edge")
+    sampled = _resample if window.exact else _pool_mask
     bits = np.pad(sampled(alpha[window.box.slices] > 0, window.size), pad, mode="edge")
-    return Crop(crop, bits if window.exact else _pooled(bits, canvas.cell), seed)
+    return Crop(crop, bits if window.exact else _max_pool(bits, input_spec.mask_cell), seed)
 
 
-def resampled(image: Image, size: tuple[int, int]) -> Image:
+def resample(image: Image, size: tuple[int, int]) -> Image:
     """An image at another size (h, w), by Pillow's Lanczos, which filters when it shrinks."""
     if image.shape[:2] == size:
         return image
@@ -187,44 +189,44 @@ def resampled(image: Image, size: tuple[int, int]) -> Image:
     return np.asarray(picture.resize(size[::-1], Pillow.Resampling.LANCZOS))
 
 
-def _sampled(bits: Bits, size: tuple[int, int]) -> Bits:
+def _resample(bits: BinaryMask, size: tuple[int, int]) -> BinaryMask:
     """A mask at another size by Lanczos, cut at one half."""
     grey = Pillow.fromarray(bits.astype(np.uint8) * 255)
-    half: Bits = np.asarray(grey.resize(size[::-1], Pillow.Resampling.LANCZOS)) >= 128
+    half: BinaryMask = np.asarray(grey.resize(size[::-1], Pillow.Resampling.LANCZOS)) >= 128
     return half
 
 
-def _covering(bits: Bits, size: tuple[int, int]) -> Bits:
+def _pool_mask(bits: BinaryMask, size: tuple[int, int]) -> BinaryMask:
     """A mask at another size that is True wherever any of its pixels was."""
     if bits.shape == size:
         return bits
     how = cv2.INTER_AREA if size[0] < bits.shape[0] else cv2.INTER_LINEAR
-    covering: Bits = cv2.resize(bits.astype(np.float32), size[::-1], interpolation=how) > 0
+    covering: BinaryMask = cv2.resize(bits.astype(np.float32), size[::-1], interpolation=how) > 0
     return covering
 
 
-def _pooled(bits: Bits, cell: int) -> Bits:
+def _max_pool(bits: BinaryMask, cell: int) -> BinaryMask:
     """Each cell x cell block True if any of its pixels is."""
     if cell == 1:
         return bits
     height, width = bits.shape
     blocks = bits.reshape(height // cell, cell, width // cell, cell).any(axis=(1, 3))
-    pooled: Bits = blocks.repeat(cell, axis=0).repeat(cell, axis=1)
+    pooled: BinaryMask = blocks.repeat(cell, axis=0).repeat(cell, axis=1)
     return pooled
 
 
 def stitch(image: Image, alpha: Alpha, window: Window, filled: Image) -> None:
     """Blend ``filled`` (of the window's padded size) into ``image``, in place."""
-    (y, x), (height, width) = window.at, window.size
-    new = resampled(filled[y : y + height, x : x + width], (window.box.height, window.box.width))
+    (y, x), (height, width) = window.offset, window.size
+    new = resample(filled[y : y + height, x : x + width], (window.box.height, window.box.width))
     blend(image[window.box.slices], new, alpha[window.box.slices])
 
 
-def uncut(bits: Bits, window: Window) -> Bits:
+def paste_mask(bits: BinaryMask, window: Window) -> BinaryMask:
     """Bits of the window's padded size, as they lie in its box in the photo."""
-    (y, x), (height, width) = window.at, window.size
+    (y, x), (height, width) = window.offset, window.size
     part = bits[y : y + height, x : x + width].astype(np.float32)
-    back: Bits = cv2.resize(part, (window.box.width, window.box.height)) > 0.5
+    back: BinaryMask = cv2.resize(part, (window.box.width, window.box.height)) > 0.5
     return back
 
 
@@ -238,12 +240,12 @@ def blend(image: Image, new: Image, alpha: Alpha) -> None:
     image[where] = np.rint(old + alpha[where][:, None] * (new[where] - old)).astype(np.uint8)
 
 
-def placed(picture: Picture, box: Box) -> tuple[Box, Image, Alpha]:
+def place_picture(picture: ReplacementImage, box: Box) -> tuple[Box, Image, Alpha]:
     """A picture made as large as ``box`` allows, standing on its lower edge, centred.
 
     Returns where it lies in the photo, and its pixels and alpha there.
     """
-    trim = box_of(picture.alpha > 0)
+    trim = bounding_box(picture.alpha > 0)
     rgba = np.dstack([picture.image, np.rint(picture.alpha * 255).astype(np.uint8)])[trim.slices]
     scale = min(box.width / trim.width, box.height / trim.height)
     width, height = max(1, int(trim.width * scale)), max(1, int(trim.height * scale))

@@ -13,20 +13,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
-from segment2inpaint.types import Bits, Fill, Image, Mask, Prompt
+from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
+from segment2inpaint.types import BinaryMask, Detection, Fill, Image, Prompt
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.load_profile("default")
 
 
-def draw(*rows: str) -> Bits:
+def draw(*rows: str) -> BinaryMask:
     """A mask drawn as text: # is True."""
     return np.array([[c == "#" for c in row] for row in rows])
 
 
 @st.composite
-def masks(draw: st.DrawFn, side: int = 120) -> Bits:
+def masks(draw: st.DrawFn, side: int = 120) -> BinaryMask:
     """Photo-sized masks of a few rectangles and specks, never empty."""
     height, width = draw(st.integers(1, side)), draw(st.integers(1, side))
     bits = np.zeros((height, width), np.bool_)
@@ -44,13 +44,13 @@ class FakeDetector:
     """Finds the masks it was given."""
 
     name = "fake"
-    takes: tuple[type, ...] = ()
+    prompt_types: tuple[type, ...] = ()
 
-    def __init__(self, *bits: Bits) -> None:
+    def __init__(self, *bits: BinaryMask) -> None:
         self.bits = bits
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
-        return [Mask(b) for b in self.bits]
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
+        return [Detection(b) for b in self.bits]
 
 
 class FakeInpainter:
@@ -58,12 +58,14 @@ class FakeInpainter:
 
     name = "fake"
 
-    def __init__(self, canvas: Canvas = Canvas(), color: int = 77) -> None:
-        self.canvas = canvas
+    def __init__(self, input_spec: InputSpec = InputSpec(), color: int = 77) -> None:
+        self.input_spec = input_spec
         self.color = color
         self.calls: list[list[Crop]] = []
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         self.calls.append(list(crops))
         return [np.full_like(crop.image, self.color) for crop in crops]
 

@@ -11,7 +11,7 @@ import pytest
 from segment2inpaint.detect import DETECTORS
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models import catalogue
-from segment2inpaint.models.catalogue import card, cards, find, folder, megabytes, resolve
+from segment2inpaint.models.catalogue import card, cards, find, megabytes, models_folder, resolve
 
 
 def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") -> Path:
@@ -25,7 +25,7 @@ def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") 
 
 
 @pytest.mark.parametrize("model", cards(), ids=lambda model: model.name)
-def test_cards_are_complete(model: catalogue.Card) -> None:
+def test_cards_are_complete(model: catalogue.ModelCard) -> None:
     assert model.kind in {"detector", "inpainter", "part"}
     assert not model.needs or card(model.needs).kind == "part"
     assert model.backend in {"diffusion", "lama", "lora", *DETECTORS}
@@ -39,8 +39,8 @@ def test_cards_are_complete(model: catalogue.Card) -> None:
     if model.backend == "diffusion" and model.kind == "inpainter":
         assert model.pipeline
         assert model.memory > 1e9
-        assert model.canvas is not None
-        assert model.canvas.area is not None
+        assert model.input_spec is not None
+        assert model.input_spec.area is not None
         assert model.remove.prompt
 
 
@@ -151,5 +151,5 @@ def test_sizes_in_words() -> None:
 
 
 def test_folder_is_the_users_own() -> None:
-    assert folder().is_absolute()
-    assert folder().name == "models"
+    assert models_folder().is_absolute()
+    assert models_folder().name == "models"

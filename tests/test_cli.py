@@ -558,9 +558,9 @@ def test_the_weightless_way_needs_no_torch(photo: Path, tmp_path: Path) -> None:
 
 def test_a_missing_library_is_told_in_one_line() -> None:
     """OpenCV on a slim container: the line says what to install."""
-    from segment2inpaint.cli import Group
+    from segment2inpaint.cli import ErrorGroup
 
-    class Slim(Group):
+    class Slim(ErrorGroup):
         def resolve_command(self, *_: object) -> None:  # type: ignore[override]
             raise ImportError("libGL.so.1: cannot open shared object file: No such file")
 

@@ -98,13 +98,13 @@ def test_no_torch_is_loaded() -> None:
         "from segment2inpaint.detect.builtin import detector;"
         "from segment2inpaint.networks import onnx;"
         "from segment2inpaint.types import Points;"
-        "assert onnx.shipped('click') is not None;"
+        "assert onnx.shipped_network('click') is not None;"
         "image = np.zeros((40, 60, 3), np.uint8);"
-        "detector.GrabCutDetector().detect(image, [Points(((5, 5),))]);"
+        "detector.BuiltinDetector().detect(image, [Points(((5, 5),))]);"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_weights_there_is_no_network(tmp_path: Path) -> None:
-    assert networks.shipped("click", tmp_path) is None
+    assert networks.shipped_network("click", tmp_path) is None

@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 
 from segment2inpaint import images
 from segment2inpaint.detect.builtin import detector, region_selection, superpixels
-from segment2inpaint.detect.builtin.detector import GrabCutDetector
-from segment2inpaint.detect.builtin.region_proposals import Seed
-from segment2inpaint.masks import innermost
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
+from segment2inpaint.detect.builtin.region_proposals import ClickSeed
+from segment2inpaint.masks import deepest_point
 from segment2inpaint.networks import click, onnx
-from segment2inpaint.networks.click import PLANES, SIDE, Answer, Frame, Target, framed, planes
-from segment2inpaint.networks.onnx import Floats, Network
-from segment2inpaint.types import Bits, Box, Image, Point, Points, box_of
+from segment2inpaint.networks.click import (
+    PLANES,
+    SIDE,
+    ClickPrediction,
+    Letterbox,
+    ObjectPrompt,
+    framed,
+    input_planes,
+)
+from segment2inpaint.networks.onnx import FloatArray, Network
+from segment2inpaint.types import BinaryMask, Box, Image, Point, Points, bounding_box
 
 torch.set_num_threads(1)  # cores are shared
 
@@ -27,7 +35,7 @@ HALF = SIDE // 2
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
-def red(seen: Floats) -> Floats:
+def red(seen: FloatArray) -> FloatArray:
     """A network that knows red things, and that their upper halves are parts."""
     some = seen[:, ::2, ::2]
     likely = np.where((some[0] - some[1] > 1) & (some[3] > 0), 6, -6)
@@ -36,15 +44,15 @@ def red(seen: Floats) -> Floats:
     return np.stack([likely, part]).astype(np.float32)
 
 
-def blind(seen: Floats) -> Floats:
+def blind(seen: FloatArray) -> FloatArray:
     return np.full((2, HALF, HALF), -9, np.float32)
 
 
-def noise(seen: Floats) -> Floats:
+def noise(seen: FloatArray) -> FloatArray:
     return np.random.default_rng(int(seen[4:6].sum())).normal(0, 3, (2, HALF, HALF))
 
 
-def photo(height: int, width: int, *things: Box) -> tuple[Image, Bits]:
+def photo(height: int, width: int, *things: Box) -> tuple[Image, BinaryMask]:
     """Red things on green, and where they are."""
     image = np.full((height, width, 3), (60, 130, 70), np.uint8)
     bits = np.zeros((height, width), np.bool_)
@@ -53,13 +61,13 @@ def photo(height: int, width: int, *things: Box) -> tuple[Image, Bits]:
     return image, bits
 
 
-def score(found: Bits, truth: Bits) -> float:
+def score(found: BinaryMask, truth: BinaryMask) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
 
 @pytest.fixture
 def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "shipped", {"click": red}.get)
+    monkeypatch.setattr(detector, "shipped_network", {"click": red}.get)
 
 
 # --- what it is shown -----------------------------------------------------------------------
@@ -67,8 +75,8 @@ def knows_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_planes_of_a_photo() -> None:
     image = np.full((SIDE, 4 * SIDE, 3), (255, 51, 0), np.uint8)
-    target = Target(((600, 100),), ((0, 0), (639, 159)), Box(40, 80, 240, 120))
-    seen = planes(image, framed(Box(0, 0, 640, 160)), target)
+    target = ObjectPrompt(((600, 100),), ((0, 0), (639, 159)), Box(40, 80, 240, 120))
+    seen = input_planes(image, framed(Box(0, 0, 640, 160)), target)
     assert seen.shape == (PLANES, SIDE, SIDE)
     assert seen[:3, 39, 159] == pytest.approx([2.2, -1, -1.8])
     assert not seen[:4, 40:].any()
@@ -78,13 +86,15 @@ def test_the_planes_of_a_photo() -> None:
     assert (x.mean(), y.mean()) == (150, 25)
     assert seen[5, 0, 3] == seen[5, 39, 156] == 1
     assert seen[5, 3, 3] == 0
-    assert box_of(seen[6] > 0) == (10, 20, 60, 30)
+    assert bounding_box(seen[6] > 0) == (10, 20, 60, 30)
     assert not seen[7].any()
 
 
 def test_clicks_outside_the_window_are_left_out() -> None:
     frame = framed(Box(100, 100, 420, 180))
-    seen = planes(photo(400, 500)[0], frame, Target(((99, 120), (100, 100)), ((420, 120),)))
+    seen = input_planes(
+        photo(400, 500)[0], frame, ObjectPrompt(((99, 120), (100, 100)), ((420, 120),))
+    )
     assert seen[4, 0, 0] == 1
     assert seen[4].sum() == 11  # a quarter of a disc with its axes
     assert not seen[5].any()
@@ -93,7 +103,9 @@ def test_clicks_outside_the_window_are_left_out() -> None:
 def test_the_mask_so_far_is_bilinear() -> None:
     logits = np.random.default_rng(0).normal(0, 2, (2, HALF, HALF)).astype(np.float32)
     frame = framed(Box(0, 0, 500, 400))
-    seen = planes(photo(400, 500)[0], frame, Target(((9, 9),)), Answer(frame, logits))
+    seen = input_planes(
+        photo(400, 500)[0], frame, ObjectPrompt(((9, 9),)), ClickPrediction(frame, logits)
+    )
     likely = cv2.resize(1 / (1 + np.exp(-logits[0])), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     high = SIDE * 4 // 5
     np.testing.assert_allclose(seen[7, :high], likely[:high], atol=1e-5)
@@ -103,31 +115,35 @@ def test_the_mask_so_far_is_bilinear() -> None:
 def test_the_mask_so_far_moves_with_the_window() -> None:
     image, bits = photo(300, 400, Box(210, 120, 250, 150))
     whole = framed(Box(0, 0, 400, 300))
-    answer = Answer(whole, red(planes(image, whole, Target())))
+    answer = ClickPrediction(whole, red(input_planes(image, whole, ObjectPrompt())))
     for window in (Box(190, 100, 270, 170), Box(0, 50, 330, 300)):
         near = framed(window)
-        carried = planes(image, near, Target(), answer)[7, : near.size[0], : near.size[1]]
+        carried = input_planes(image, near, ObjectPrompt(), answer)[
+            7, : near.size[0], : near.size[1]
+        ]
         truth = cv2.resize(bits[window.slices].astype(np.float32), near.size[::-1])
         assert score(carried > 0.5, truth > 0.5) > 0.85
 
 
 def test_nothing_is_known_where_it_did_not_look() -> None:
-    answer = Answer(framed(Box(0, 0, 100, 100)), np.full((2, HALF, HALF), 9, np.float32))
-    seen = planes(photo(100, 200)[0], framed(Box(0, 0, 200, 100)), Target(), answer)[7]
+    answer = ClickPrediction(framed(Box(0, 0, 100, 100)), np.full((2, HALF, HALF), 9, np.float32))
+    seen = input_planes(photo(100, 200)[0], framed(Box(0, 0, 200, 100)), ObjectPrompt(), answer)[7]
     assert seen[:HALF, :HALF].min() > 0.99
     assert not seen[:, HALF:].any()
-    apart = planes(photo(100, 200)[0], framed(Box(120, 0, 200, 100)), Target(), answer)[7]
+    apart = input_planes(photo(100, 200)[0], framed(Box(120, 0, 200, 100)), ObjectPrompt(), answer)[
+        7
+    ]
     assert not apart.any()
 
 
 # --- where it looks -------------------------------------------------------------------------
 
 
-def watching(network: Network) -> tuple[Network, list[Floats]]:
+def watching(network: Network) -> tuple[Network, list[FloatArray]]:
     """The network, and what it is shown."""
-    looks: list[Floats] = []
+    looks: list[FloatArray] = []
 
-    def watched(seen: Floats) -> Floats:
+    def watched(seen: FloatArray) -> FloatArray:
         looks.append(seen)
         return network(seen)
 
@@ -138,7 +154,7 @@ def test_it_looks_closer_at_a_small_thing() -> None:
     thing = Box(900, 700, 960, 730)
     image, bits = photo(1500, 2000, thing)
     watched, looks = watching(red)
-    answer = click.find(image, Target(((930, 715),)), watched)
+    answer = click.predict(image, ObjectPrompt(((930, 715),)), watched)
     told = [bool(look[7].any()) for look in looks]  # each with its mirror image
     # the whole, 800, 320 and 160 px, where it is sure; and round what it found
     assert told == [False] * 8 + [True] * 2
@@ -150,13 +166,13 @@ def test_it_looks_closer_at_a_small_thing() -> None:
 def test_it_looks_once_at_a_thing_that_fills_the_photo() -> None:
     watched, looks = watching(red)
     image = photo(300, 400, Box(40, 30, 360, 270))[0]
-    click.find(image, Target(((200, 150),)), watched)
+    click.predict(image, ObjectPrompt(((200, 150),)), watched)
     assert len(looks) == 2
 
 
 def test_it_looks_closer_where_it_finds_nothing() -> None:
     watched, looks = watching(blind)
-    answer = click.find(photo(300, 400)[0], Target(((200, 150),)), watched)
+    answer = click.predict(photo(300, 400)[0], ObjectPrompt(((200, 150),)), watched)
     assert len(looks) == 6  # 400, 160 and 64 px, each with its mirror image
     assert answer.frame.window == (0, 0, 400, 300)
 
@@ -169,49 +185,54 @@ def test_what_it_is_sure_of_ends_within_the_window() -> None:
         (Box(130, 60, 230, 200), False),  # it goes on to the left
         (Box(90, 60, 230, 150), False),
     ):
-        answer = Answer(framed(window), red(planes(image, framed(window), Target())))
-        assert click._sure(answer, Target(((160, 130),)), image.shape) == sure
+        answer = ClickPrediction(
+            framed(window), red(input_planes(image, framed(window), ObjectPrompt()))
+        )
+        assert click._sure(answer, ObjectPrompt(((160, 130),)), image.shape) == sure
 
 
 def test_at_the_edge_of_the_photo_nothing_goes_on() -> None:
     image = photo(300, 400, Box(0, 90, 90, 300))[0]
-    answer = Answer(
-        framed(Box(0, 0, 400, 300)), red(planes(image, framed(Box(0, 0, 400, 300)), Target()))
+    answer = ClickPrediction(
+        framed(Box(0, 0, 400, 300)),
+        red(input_planes(image, framed(Box(0, 0, 400, 300)), ObjectPrompt())),
     )
-    assert click._sure(answer, Target(((40, 200),)), image.shape)
+    assert click._sure(answer, ObjectPrompt(((40, 200),)), image.shape)
 
 
 @pytest.mark.parametrize("at", [(0, 0), (3, 3), (0, 540), (815, 0)])
 def test_a_click_on_a_wall_at_the_edge_of_the_photo(at: Point) -> None:
     """Nothing is there that the network knows, from near or far."""
     wall = images.read(SAMPLES / "lamp.jpg").image
-    (mask,) = GrabCutDetector().detect(wall, [Points((at,))])
-    assert mask.bits.mean() > 0.1
+    (mask,) = BuiltinDetector().detect(wall, [Points((at,))])
+    assert mask.mask.mean() > 0.1
 
 
 def test_half_chances_are_not_sure() -> None:
     faint = np.full((2, HALF, HALF), -1.0, np.float32)
     faint[:, 30:50, 30:50] = 1
     assert not click._sure(
-        Answer(framed(Box(0, 0, 400, 400)), faint), Target(((200, 200),)), (400, 400, 3)
+        ClickPrediction(framed(Box(0, 0, 400, 400)), faint),
+        ObjectPrompt(((200, 200),)),
+        (400, 400, 3),
     )
 
 
 def test_the_window_of_a_box_is_round_it() -> None:
     box = Box(100, 100, 200, 150)
-    answer = click.find(photo(400, 600, box)[0], Target(box=box), red)
+    answer = click.predict(photo(400, 600, box)[0], ObjectPrompt(box=box), red)
     assert answer.frame.window == (67, 67, 233, 183)
 
 
 def test_a_photo_and_its_mirror_image_get_the_same_answer() -> None:
     ramp = np.linspace(-3, 3, HALF, dtype=np.float32)
 
-    def lopsided(seen: Floats) -> Floats:
+    def lopsided(seen: FloatArray) -> FloatArray:
         return np.stack([seen[0, ::2, ::2] * ramp + ramp[::-1]] * 2)
 
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 9)
-    frame, target = framed(Box(0, 0, SIDE, SIDE)), Target(((60, 60),))
+    frame, target = framed(Box(0, 0, SIDE, SIDE)), ObjectPrompt(((60, 60),))
     turned = np.ascontiguousarray(image[:, ::-1])
     one, other = (click._looked(i, frame, target, lopsided).logits for i in (image, turned))
     assert np.abs(one - other[:, :, ::-1]).mean() < 0.05 * one.std()
@@ -220,12 +241,12 @@ def test_a_photo_and_its_mirror_image_get_the_same_answer() -> None:
 def test_a_single_click_may_mean_a_part() -> None:
     image = photo(100, 100, Box(20, 20, 80, 80))[0]
     for target, channel in (
-        (Target(((50, 30),), granularity="part"), click.PART),
-        (Target(((50, 30),)), click.OBJECT),
-        (Target(((50, 30),), ((5, 5),), granularity="part"), click.OBJECT),
-        (Target(((50, 30),), box=Box(9, 9, 90, 90), granularity="part"), click.OBJECT),
+        (ObjectPrompt(((50, 30),), granularity="part"), click.PART),
+        (ObjectPrompt(((50, 30),)), click.OBJECT),
+        (ObjectPrompt(((50, 30),), ((5, 5),), granularity="part"), click.OBJECT),
+        (ObjectPrompt(((50, 30),), box=Box(9, 9, 90, 90), granularity="part"), click.OBJECT),
     ):
-        assert click.find(image, target, red).channel == channel
+        assert click.predict(image, target, red).channel == channel
 
 
 @settings(max_examples=40)
@@ -264,25 +285,25 @@ def test_a_click_and_a_box() -> None:
     image, bits = photo(480, 640, thing)
     before = image.copy()
     for prompt in (Points(((360, 240),)), thing.grown(4, bits.shape)):
-        (mask,) = GrabCutDetector().detect(image, [prompt])
-        assert score(mask.bits, bits) > 0.95
+        (mask,) = BuiltinDetector().detect(image, [prompt])
+        assert score(mask.mask, bits) > 0.95
     assert np.array_equal(image, before)
 
 
 @pytest.mark.usefixtures("knows_red")
 def test_only_the_thing_that_is_clicked() -> None:
     image, _ = photo(300, 500, Box(50, 50, 150, 150), Box(300, 100, 400, 200))
-    (mask,) = GrabCutDetector().detect(image, [Points(((340, 150),))])
-    assert score(mask.bits, photo(300, 500, Box(300, 100, 400, 200))[1]) > 0.95
+    (mask,) = BuiltinDetector().detect(image, [Points(((340, 150),))])
+    assert score(mask.mask, photo(300, 500, Box(300, 100, 400, 200))[1]) > 0.95
 
 
 def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "shipped", {"click": blind}.get)
+    monkeypatch.setattr(detector, "shipped_network", {"click": blind}.get)
     thing = Box(100, 60, 160, 120)
     image, bits = photo(200, 260, thing)
     for prompt in (Points(((130, 90),)), thing.grown(4, bits.shape)):
-        (mask,) = GrabCutDetector().detect(image, [prompt])
-        assert score(mask.bits, bits) > 0.9
+        (mask,) = BuiltinDetector().detect(image, [prompt])
+        assert score(mask.mask, bits) > 0.9
 
 
 @pytest.mark.parametrize("known", [red, blind, noise])
@@ -291,32 +312,32 @@ def test_what_it_does_not_know_is_guessed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_odd_photos_and_clicks_on_the_border(
     size: tuple[int, int], known: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "shipped", {"click": known}.get)
+    monkeypatch.setattr(detector, "shipped_network", {"click": known}.get)
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     corner = size[1] - 1, size[0] - 1
     for point in ((0, 0), corner):
-        (mask,) = GrabCutDetector().detect(image, [Points((point,))])
-        assert mask.bits.shape == size
-        assert mask.bits[point[1], point[0]]
+        (mask,) = BuiltinDetector().detect(image, [Points((point,))])
+        assert mask.mask.shape == size
+        assert mask.mask[point[1], point[0]]
     for box in (Box(0, 0, size[1], size[0]), Box(-50, -50, 5000, 5000), Box(0, 0, 1, 1)):
-        for mask in GrabCutDetector().detect(image, [box]):
-            assert mask.bits.shape == size
+        for mask in BuiltinDetector().detect(image, [box]):
+            assert mask.mask.shape == size
 
 
 def test_two_hundred_clicks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "shipped", {"click": noise}.get)
+    monkeypatch.setattr(detector, "shipped_network", {"click": noise}.get)
     rng = np.random.default_rng(0)
     places = rng.permutation(60 * 80)[:200]
     points: list[Point] = [(int(p % 80), int(p // 80)) for p in places]
     image = rng.integers(0, 256, (60, 80, 3), np.uint8)
     prompt = Points(tuple(points[:100]), tuple(points[100:]))
-    (mask,) = GrabCutDetector().detect(image, [prompt])
-    assert all(mask.bits[y, x] for x, y in prompt.include)
-    assert not any(mask.bits[y, x] for x, y in prompt.exclude)
+    (mask,) = BuiltinDetector().detect(image, [prompt])
+    assert all(mask.mask[y, x] for x, y in prompt.include)
+    assert not any(mask.mask[y, x] for x, y in prompt.exclude)
 
 
 def test_a_frame_is_a_value() -> None:
-    assert framed(Box(0, 0, 640, 480)) == Frame(Box(0, 0, 640, 480), (SIDE * 3 // 4, SIDE))
+    assert framed(Box(0, 0, 640, 480)) == Letterbox(Box(0, 0, 640, 480), (SIDE * 3 // 4, SIDE))
 
 
 def test_what_is_known_is_among_the_regions() -> None:
@@ -325,16 +346,16 @@ def test_what_is_known_is_among_the_regions() -> None:
     image[40:80, 40:80], image[40:80, 80:120] = (230, 30, 30), (20, 30, 220)
     truth = np.zeros((120, 160), np.bool_)
     truth[40:80, 40:120] = True
-    pieces = superpixels.graph(image, 100)
+    pieces = superpixels.superpixel_graph(image, 100)
     share = np.bincount(pieces.labels.ravel(), truth.ravel()).astype(np.float32)
-    seed = Seed(int(pieces.labels[60, 60]), (60, 60))
-    told = region_selection.told(pieces, seed, share)
+    seed = ClickSeed(int(pieces.labels[60, 60]), (60, 60))
+    told = region_selection.candidates_from_prior(pieces, seed, share)
     assert len(told.regions) == len(region_selection.SHARES) == len(told.quality)
     assert all(score(region[pieces.labels], truth) > 0.8 for region in told.regions)
     found = region_selection.candidates(pieces, seed)
-    both = region_selection.likeliest(pieces, found.and_(told), known=share)[pieces.labels]
+    both = region_selection.best_region(pieces, found.and_(told), known=share)[pieces.labels]
     assert score(both, truth) > 0.8
-    nothing = region_selection.told(pieces, seed, np.zeros_like(share))
+    nothing = region_selection.candidates_from_prior(pieces, seed, np.zeros_like(share))
     assert (nothing.regions[:, seed.start]).all()  # the click at least
     assert np.isfinite(nothing.quality).all()
 
@@ -351,12 +372,12 @@ def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) ->
         cv2.rectangle(plane, (140, 90), (180, 150), colours[0], -1)
         cv2.rectangle(plane, (142, 150), (178, 215), colours[1], -1)
         cv2.circle(plane, (160, 72), 19, colours[2], -1)
-    network = onnx.shipped("click")
+    network = onnx.shipped_network("click")
     assert network is not None
-    answer = click.find(image, Target(((160, 120),)), network)
+    answer = click.predict(image, ObjectPrompt(((160, 120),)), network)
     assert score(answer.odds(Box(0, 0, 320, 240), (240, 320)) > 0, bits > 0) > 0.7
-    (mask,) = GrabCutDetector().detect(image, [Points(((160, 120),))])
-    assert score(mask.bits, bits > 0) > 0.7
+    (mask,) = BuiltinDetector().detect(image, [Points(((160, 120),))])
+    assert score(mask.mask, bits > 0) > 0.7
 
 
 @pytest.mark.parametrize(
@@ -365,7 +386,7 @@ def test_the_shipped_network_knows_an_object(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_small_thing_of_several_colours_in_a_large_photo(thing: str, ground: str) -> None:
     """24 px of a photo: in the whole, the network sees 3 of them."""
     source, whole = (images.read(SAMPLES / f"{thing}{end}").image for end in (".jpg", "_mask.png"))
-    box = Box(*box_of(whole[..., 0] > 127))
+    box = Box(*bounding_box(whole[..., 0] > 127))
     scale = 24 / max(box.width, box.height)
     size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
     colours = cv2.resize(source[box.slices], size, interpolation=cv2.INTER_AREA)
@@ -375,5 +396,5 @@ def test_a_small_thing_of_several_colours_in_a_large_photo(thing: str, ground: s
     photo[place] = photo[place] + (colours.astype(np.float32) - photo[place]) * share
     truth = np.zeros(photo.shape[:2], np.bool_)
     truth[place] = share[..., 0] > 0.5
-    (mask,) = GrabCutDetector().detect(photo, [Points((innermost(truth),))])
-    assert score(mask.bits, truth) > 0.75
+    (mask,) = BuiltinDetector().detect(photo, [Points((deepest_point(truth),))])
+    assert score(mask.mask, truth) > 0.75

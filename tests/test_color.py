@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from segment2inpaint.detect.color import ColorDetector
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.images import read
-from segment2inpaint.types import Bits, Box, Color, Image, Points
+from segment2inpaint.types import BinaryMask, Box, Color, Image, Points
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 RED = (200, 40, 40)
 
 
-def photo() -> tuple[Image, Bits]:
+def photo() -> tuple[Image, BinaryMask]:
     """Two red squares on noisy grey; which pixels are red."""
     rng = np.random.default_rng(1)
     image = rng.normal(128, 4, (90, 120, 3))
@@ -29,9 +29,9 @@ def photo() -> tuple[Image, Bits]:
     return np.clip(image, 0, 255).astype(np.uint8), red
 
 
-def only(*prompts: Color | Points | Box) -> Bits:
+def only(*prompts: Color | Points | Box) -> BinaryMask:
     (mask,) = ColorDetector().detect(photo()[0], prompts)
-    return mask.bits
+    return mask.mask
 
 
 def test_a_click_takes_what_is_connected() -> None:
@@ -67,8 +67,8 @@ def test_a_wider_tolerance_takes_more() -> None:
 def test_a_large_photo_gives_the_same_pixels_strip_by_strip() -> None:
     image = np.tile(photo()[0], (14, 1, 1))
     wide = np.tile(image, (1, 12, 1))
-    whole = ColorDetector().detect(wide, [Color(rgb=RED, tolerance=12)])[0].bits
-    part = ColorDetector().detect(image, [Color(rgb=RED, tolerance=12)])[0].bits
+    whole = ColorDetector().detect(wide, [Color(rgb=RED, tolerance=12)])[0].mask
+    part = ColorDetector().detect(image, [Color(rgb=RED, tolerance=12)])[0].mask
     assert np.array_equal(whole[:, :120], part)
 
 
@@ -78,8 +78,8 @@ def test_any_click_on_any_picture(x: int, y: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
     before = image.copy()
     (mask,) = ColorDetector().detect(image, [Color(at=(x, y))])
-    assert mask.bits.shape == (20, 30)
-    assert mask.bits[y, x]
+    assert mask.mask.shape == (20, 30)
+    assert mask.mask[y, x]
     assert np.array_equal(image, before)
 
 
@@ -106,4 +106,4 @@ def test_the_tolerance_stops_before_the_region_floods_the_photo(
 ) -> None:
     image = read(SAMPLES / f"{name}.jpg").image
     (mask,) = ColorDetector().detect(image, [Color(at=at)])
-    assert mask.bits.mean() < 0.1
+    assert mask.mask.mean() < 0.1

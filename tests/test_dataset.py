@@ -29,7 +29,7 @@ from many import (
 from PIL import Image
 
 from segment2inpaint import Color, Points, Request, dataset
-from segment2inpaint.dataset import Effort, results_log
+from segment2inpaint.dataset import ExecutionOptions, results_log
 from segment2inpaint.errors import BadDataset, Segment2InpaintError
 from segment2inpaint.types import Refine
 
@@ -539,12 +539,17 @@ def test_strict_results_are_not_written(tmp_path: Path) -> None:
 def test_python(photos: Path, tmp_path: Path) -> None:
     request = Request((Color(rgb=(220, 30, 30), tolerance=30.0),), inpainter="telea", verify=False)
     (photos / "bad.png").write_bytes(b"no")
-    outcomes = list(dataset.run(photos, request, tmp_path / "out", effort=Effort(workers=0)))
+    outcomes = list(
+        dataset.run(photos, request, tmp_path / "out", effort=ExecutionOptions(workers=0))
+    )
     assert {o.output: o.status for o in outcomes if not o.ok} == {"bad.png": "failed"}
     done = next(o for o in outcomes if o.output == "a.png")
     assert done.rows[0]["box"] == list(SQUARE)
     assert is_gone(tmp_path / "out/a.png")
-    assert list(dataset.run(photos, request, tmp_path / "out", effort=Effort(workers=0))) == []
+    assert (
+        list(dataset.run(photos, request, tmp_path / "out", effort=ExecutionOptions(workers=0)))
+        == []
+    )
 
 
 def test_python_refuses_before_any_work(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from many import IN_PLACE, SIZE, SQUARE, batch, is_gone, load, manifest, save, tree
 from PIL import Image
 
-from segment2inpaint.dataset.formats.annotations import Area, Pick
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter, AreaThreshold
 from segment2inpaint.dataset.formats.coco import bits_of
 from segment2inpaint.errors import BadDataset
 
@@ -520,6 +520,6 @@ def test_a_damaged_tar(tmp_path: Path) -> None:
 
 
 def test_areas() -> None:
-    assert Area.parse("400") == Area(400.0)
-    assert Area.parse("2%") == Area(0.02, share=True)
-    assert Pick(categories=("dog",)) != Pick()
+    assert AreaThreshold.parse("400") == AreaThreshold(400.0)
+    assert AreaThreshold.parse("2%") == AreaThreshold(0.02, share=True)
+    assert AnnotationFilter(categories=("dog",)) != AnnotationFilter()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from many import QUICK, RED, finished, manifest, save, tree, without_times
 
-from segment2inpaint.dataset.results_log import Ledger
+from segment2inpaint.dataset.results_log import ResultsLog
 from segment2inpaint.errors import BadDataset
 
 ROOT = Path(__file__).parent.parent
@@ -223,7 +223,7 @@ def test_a_script_that_forgets_its_guard(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_grow(tmp_path: Path) -> None:
-    book = Ledger(str(tmp_path), 1)
+    book = ResultsLog(str(tmp_path), 1)
     (tmp_path / f".segment2inpaint/ledger/{book._name}.jsonl").symlink_to("/dev/full")
     with pytest.raises(BadDataset, match="No space left"):
         book.add([{"output": "a.png"}])

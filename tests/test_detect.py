@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from segment2inpaint import detect
 from segment2inpaint.errors import BadModel, BadOption, BadPrompt, ModelMissing
 from segment2inpaint.models import catalogue
-from segment2inpaint.types import Box, Color, Everything, OwnMask, Points, Text
+from segment2inpaint.types import Box, Color, Everything, Points, Text, UserMask
 
 CLICK = [Points(((40, 30),))]
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of models on a machine that has none."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return catalogue.folder()
+    return catalogue.models_folder()
 
 
 def lay(here: Path, *names: str) -> None:
@@ -42,15 +42,15 @@ def test_every_card_has_its_place() -> None:
     cards = [c for c in catalogue.cards() if c.kind == "detector"]
     assert {c.backend for c in cards} <= detect.DETECTORS.keys()
     clicks = {c.name for c in cards if c.backend != "grounding-dino"}
-    assert clicks == set(detect.QUICK) == set(detect.BEST)
-    assert set(detect.KINDS.values()) <= detect.DETECTORS.keys()
+    assert clicks == set(detect.FASTEST_FIRST) == set(detect.BEST_FIRST)
+    assert set(detect.BACKEND_OF_MODEL_TYPE.values()) <= detect.DETECTORS.keys()
 
 
 def test_without_models() -> None:
     assert detect.choose(CLICK).name == "grabcut"
-    assert "models download" in detect.choose(CLICK).why
+    assert "models download" in detect.choose(CLICK).reason
     assert detect.choose([Everything()]).name == "regions"
-    assert detect.choose([Color(at=(1, 1)), OwnMask(np.ones((2, 2), bool))]).name == "color+mask"
+    assert detect.choose([Color(at=(1, 1)), UserMask(np.ones((2, 2), bool))]).name == "color+mask"
     with pytest.raises(ModelMissing, match="models download grounding-dino-tiny"):
         detect.choose([Text("dog")])
     with pytest.raises(BadPrompt, match="no prompt"):
@@ -96,7 +96,7 @@ def test_words_by_one_folder_masks_by_another(tmp_path: Path) -> None:
     assert detector.name == "grounding-dino,sam2"
     masks = detector.detect(PHOTO, [Text("a dog", 0.0)])
     assert masks
-    assert masks[0].bits.shape == (60, 90)
+    assert masks[0].mask.shape == (60, 90)
     assert detect.load(str(dino), "cpu").name == "grounding-dino,grabcut"
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.inpaint.diffusion.call import paint
-from segment2inpaint.inpaint.diffusion.inpainter import Diffusion, settings_for
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter, settings_for
 from segment2inpaint.models.catalogue import card
 
 
@@ -27,7 +27,7 @@ def copy(folders: dict[str, Path], target: Path, name: str = "sd9") -> Path:
 
 def fails(folder: Path | str, *words: str) -> None:
     with pytest.raises((BadModel, ModelMissing)) as caught:
-        Diffusion(folder, "cpu")
+        DiffusionInpainter(folder, "cpu")
     text = str(caught.value)
     assert "\n" not in text
     assert all(word in text for word in (str(folder), *words))
@@ -37,7 +37,7 @@ def test_half_precision_files_only(folders: dict[str, Path], tmp_path: Path) -> 
     """A folder as ``models download`` makes it: fp16 files, computed in float32 on a CPU."""
     tiny.stable_diffusion(9).to(torch.float16).save_pretrained(tmp_path / "half", variant="fp16")
     assert not list(tmp_path.rglob("unet/diffusion_pytorch_model.safetensors"))
-    loaded = Diffusion(tmp_path / "half", "cpu")
+    loaded = DiffusionInpainter(tmp_path / "half", "cpu")
     assert loaded._pipe.dtype == torch.float32
     assert loaded.inpaint([crop()], FILL)[0].shape == (64, 96, 3)
 
@@ -55,7 +55,7 @@ def test_the_files_of_a_card_are_enough(tmp_path: Path, name: str, make: Callabl
     wanted = {tmp_path / file for file in card(name).files}
     for path in [path for path in tmp_path.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
-    painted = [Diffusion(tmp_path, "cpu").inpaint([crop()], FILL)]
+    painted = [DiffusionInpainter(tmp_path, "cpu").inpaint([crop()], FILL)]
     pipe.to(torch.float32).set_progress_bar_config(disable=True)
     whole = settings_for(FILL, card(name))
     assert close(painted[0], paint(pipe, [crop()], whole, lambda *_: None))
@@ -68,7 +68,7 @@ def test_safety_checker_that_was_not_downloaded(folders: dict[str, Path], tmp_pa
     index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
     index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
     path.write_text(json.dumps(index))
-    assert Diffusion(folder, "cpu")._pipe.safety_checker is None
+    assert DiffusionInpainter(folder, "cpu")._pipe.safety_checker is None
 
 
 def test_not_a_model(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_pickled_weights_run_nothing(folders: dict[str, Path], tmp_path: Path, p
     name = "pytorch_model.bin" if part == "text_encoder" else f"{weights.stem}.bin"
     torch.save(load_file(weights), folder / part / name)
     weights.unlink()
-    assert Diffusion(folder, "cpu").inpaint([crop()], FILL)[0].shape == (64, 96, 3)
+    assert DiffusionInpainter(folder, "cpu").inpaint([crop()], FILL)[0].shape == (64, 96, 3)
     torch.save({"x": Trap(tmp_path / "ran")}, folder / part / name)
     fails(folder, "cannot be loaded")
     assert not (tmp_path / "ran").exists()
@@ -151,8 +151,8 @@ def test_one_part_in_half_precision_only(folders: dict[str, Path], tmp_path: Pat
     folder = copy(folders, tmp_path)
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".fp16.safetensors"))
-    expected = Diffusion(folders["sd9"], "cpu").inpaint([crop()], FILL)
-    assert same(Diffusion(folder, "cpu").inpaint([crop()], FILL), expected)
+    expected = DiffusionInpainter(folders["sd9"], "cpu").inpaint([crop()], FILL)
+    assert same(DiffusionInpainter(folder, "cpu").inpaint([crop()], FILL), expected)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ import pytest
 from hub import Hub, served
 
 from segment2inpaint.errors import BadModel, ModelMissing
-from segment2inpaint.models.catalogue import Card, find
+from segment2inpaint.models.catalogue import ModelCard, find
 from segment2inpaint.models.download import _wanted, download
 
 WEIGHTS = bytes(range(256)) * 800
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": WEIGHTS, "notes.md": b"not wanted"}
-MODEL = Card(
+MODEL = ModelCard(
     name="toy", title="", repo="org/toy", files=("config.json", "model.safetensors"), size=9
 )
 
@@ -30,7 +30,9 @@ def hub() -> Iterator[Hub]:
         yield made
 
 
-def get(hub: Hub, cache: Path, model: Card = MODEL, patience: float = 5.0, **more: Any) -> Path:
+def get(
+    hub: Hub, cache: Path, model: ModelCard = MODEL, patience: float = 5.0, **more: Any
+) -> Path:
     return download(
         model, hub_cache=cache, endpoint=hub.url, answer=patience, stall=patience, **more
     )
@@ -67,7 +69,7 @@ def test_a_second_download_keeps_what_is_there(hub: Hub, tmp_path: Path) -> None
 
 def test_files_in_folders(hub: Hub, tmp_path: Path) -> None:
     hub.files = {"model_index.json": b"{}", "unet/model.safetensors": WEIGHTS}
-    here = get(hub, tmp_path, Card(name="toy", title="", repo="org/toy"))
+    here = get(hub, tmp_path, ModelCard(name="toy", title="", repo="org/toy"))
     assert (here / "unet" / "model.safetensors").is_file()
     assert here.parent.name == "snapshots"
 
@@ -141,7 +143,7 @@ def test_a_file_that_the_hub_lacks(hub: Hub, tmp_path: Path) -> None:
 def test_no_weights_without_pickle(hub: Hub, tmp_path: Path) -> None:
     hub.files = {"config.json": b"{}", "pytorch_model.bin": WEIGHTS}
     with pytest.raises(ModelMissing, match=r"has no weights as \.safetensors"):
-        get(hub, tmp_path, Card(name="toy", title="", repo="org/toy"))
+        get(hub, tmp_path, ModelCard(name="toy", title="", repo="org/toy"))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
@@ -155,7 +157,7 @@ def test_a_damaged_file_is_deleted(hub: Hub, tmp_path: Path, name: str) -> None:
 
 
 def test_the_cards_checksum_is_above_the_hubs(hub: Hub, tmp_path: Path) -> None:
-    wrong = Card(**{**vars(MODEL), "sha256": {"model.safetensors": "0" * 64}})
+    wrong = ModelCard(**{**vars(MODEL), "sha256": {"model.safetensors": "0" * 64}})
     with pytest.raises(BadModel, match=r"expected 000000000000"):
         get(hub, tmp_path, wrong)
 

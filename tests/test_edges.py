@@ -9,11 +9,11 @@ from conftest import masks, photos
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.edge_refine import BAND, follow, guided
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.edge_refine import BAND, guided_filter, refine_edge
+from segment2inpaint.types import BinaryMask, Image
 
 
-def scene(scale: int = 1) -> tuple[Image, Bits]:
+def scene(scale: int = 1) -> tuple[Image, BinaryMask]:
     """A textured dark disc with a notch on a light ground."""
     size = 200 * scale
     y, x = np.mgrid[:size, :size]
@@ -24,14 +24,14 @@ def scene(scale: int = 1) -> tuple[Image, Bits]:
     return photo.clip(0, 255).astype(np.uint8), bits
 
 
-def rough(bits: Bits, slack: float) -> Bits:
+def rough(bits: BinaryMask, slack: float) -> BinaryMask:
     """As a network's low-resolution mask is: blurred corners, an edge that is off."""
     low = cv2.resize(bits.astype(np.float32), None, fx=1 / slack, fy=1 / slack, interpolation=3)
     shifted = np.roll(low, 1, axis=1)
     return cv2.resize((low + shifted) / 2, bits.shape[::-1]) > 0.5
 
 
-def overlap(a: Bits, b: Bits) -> float:
+def overlap(a: BinaryMask, b: BinaryMask) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
@@ -39,17 +39,17 @@ def overlap(a: Bits, b: Bits) -> float:
 def test_a_rough_edge_comes_closer(scale: int, slack: float) -> None:
     photo, bits = scene(scale)
     before = rough(bits, slack)
-    after = follow(photo, before, slack)
+    after = refine_edge(photo, before, slack)
     assert 1 - overlap(after, bits) < 0.5 * (1 - overlap(before, bits))
 
 
 @given(masks(40), st.floats(0.3, 30), st.data())
 def test_only_the_neighbourhood_of_the_edge_changes(
-    bits: Bits, slack: float, data: st.DataObject
+    bits: BinaryMask, slack: float, data: st.DataObject
 ) -> None:
     photo = data.draw(photos(*bits.shape))
     before = photo.copy(), bits.copy()
-    after = follow(photo, bits, slack)
+    after = refine_edge(photo, bits, slack)
     assert after.shape == bits.shape
     assert after.any() == bits.any()
     inside, outside = (
@@ -65,7 +65,7 @@ def test_only_the_neighbourhood_of_the_edge_changes(
 def test_a_mask_without_contrast_stays_about_what_it_is() -> None:
     bits = scene()[1]
     flat = np.full((200, 200, 3), 90, np.uint8)
-    assert overlap(follow(flat, bits, 4.0), bits) > 0.9
+    assert overlap(refine_edge(flat, bits, 4.0), bits) > 0.9
 
 
 def test_guided_filter_is_exact() -> None:
@@ -83,5 +83,5 @@ def test_guided_filter_is_exact() -> None:
     for y, x in np.ndindex(expected.shape):
         a, b = lines[y : y + 5, x : x + 5].reshape(-1, 2).mean(axis=0)
         expected[y, x] = a * guide[y, x] + b
-    got = guided(guide, values, radius, eps)
+    got = guided_filter(guide, values, radius, eps)
     np.testing.assert_allclose(got[4:-4, 4:-4], expected[4:-4, 4:-4], atol=1e-5)

@@ -13,7 +13,16 @@ from segment2inpaint import mask, read, remove, replace, write
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadImage, BadOption, BadPrompt, NothingFound
 from segment2inpaint.images import Photo, photo_of
-from segment2inpaint.types import Box, Fill, OwnMask, Picture, Points, Refine, Request, Result
+from segment2inpaint.types import (
+    Box,
+    Fill,
+    Points,
+    Refine,
+    ReplacementImage,
+    Request,
+    Result,
+    UserMask,
+)
 
 BLOCK = np.zeros((96, 128), np.bool_)
 BLOCK[40:60, 50:70] = True
@@ -28,7 +37,7 @@ def photo() -> Photo:
 
 
 def request(*prompts: object, fill: Fill = Fill(), **names: str) -> Request:
-    own = prompts or (OwnMask(BLOCK),)
+    own = prompts or (UserMask(BLOCK),)
     return Request(own, fill=fill, **{"inpainter": "telea", **names})  # type: ignore[arg-type]
 
 
@@ -92,7 +101,7 @@ def test_one_candidate_is_the_result(photo: Photo) -> None:
 
 def test_where_seeds_are_idle_candidates_are_other_inpainters(photo: Photo) -> None:
     told: list[str] = []
-    result = Editor(tell=told.append).run(photo, request(fill=Fill(candidates=5)))
+    result = Editor(on_message=told.append).run(photo, request(fill=Fill(candidates=5)))
     used = {one.settings["inpainter"] for one in result.candidates}
     assert used == {"telea", "exemplar", "ns"}
     assert told == ["3 candidates: telea has but one, whatever the seed"]
@@ -105,7 +114,7 @@ def test_remove_takes_a_path_a_photo_or_an_array(photo: Photo, tmp_path: Path) -
     path = tmp_path / "photo.png"
     write(path, photo, photo.image, np.zeros(photo.size, np.float32))
     made = [
-        remove(given, OwnMask(BLOCK), inpainter="telea").image
+        remove(given, UserMask(BLOCK), inpainter="telea").image
         for given in (path, str(path), path.read_bytes(), photo, photo.image.copy())
     ]
     assert all((image == made[0]).all() for image in made)
@@ -127,7 +136,7 @@ def test_replace_by_a_picture(photo: Photo, tmp_path: Path) -> None:
     green[:] = (0, 200, 0)
     path = tmp_path / "green.png"
     write(path, photo_of(green), green, np.zeros((20, 20), np.float32))
-    for given in (path, green, Picture(green, np.ones((20, 20), np.float32))):
+    for given in (path, green, ReplacementImage(green, np.ones((20, 20), np.float32))):
         result = replace(photo, BLOCK, picture=given, inpainter="telea")
         assert (result.image[BLOCK] == (0, 200, 0)).all()
         assert result.changed_outside == 0
@@ -193,7 +202,7 @@ def test_what_is_told_of_a_result_fits_on_a_screen(photo: Photo) -> None:
     assert len(repr(result)) < 3000
     assert "array(" not in repr(result)
     assert "array(" not in repr(photo)
-    assert "array(" not in repr(OwnMask(BLOCK))
+    assert "array(" not in repr(UserMask(BLOCK))
 
 
 def test_the_public_names_are_there() -> None:

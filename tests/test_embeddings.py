@@ -13,7 +13,7 @@ import pytest
 import tiny
 import torch
 
-from segment2inpaint.detect.sam.embeddings import IN_MEMORY, Embedding, Embeddings, digest
+from segment2inpaint.detect.sam.embeddings import IN_MEMORY, Embedding, EmbeddingCache, digest
 from segment2inpaint.detect.sam.original import SamDetector
 from segment2inpaint.types import Image, Points
 
@@ -47,7 +47,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def test_a_photo_is_embedded_once(checkpoint: Path) -> None:
-    kept, encoder = Embeddings(checkpoint, "x"), Encoder()
+    kept, encoder = EmbeddingCache(checkpoint, "x"), Encoder()
     (first,) = kept.get([photo()], encoder)
     (again,) = kept.get([photo().copy()], encoder)
     assert encoder.runs == [1]
@@ -59,7 +59,7 @@ def test_a_photo_is_embedded_once(checkpoint: Path) -> None:
 
 
 def test_memory_has_an_end(checkpoint: Path) -> None:
-    kept, encoder = Embeddings(checkpoint, "x"), Encoder()
+    kept, encoder = EmbeddingCache(checkpoint, "x"), Encoder()
     for seed in range(IN_MEMORY + 1):
         kept.get([photo(seed)], encoder)
     kept.get([photo(IN_MEMORY)], encoder)
@@ -70,8 +70,8 @@ def test_memory_has_an_end(checkpoint: Path) -> None:
 
 def test_the_next_run_finds_it_on_disk(checkpoint: Path, tmp_path: Path) -> None:
     folder, encoder = tmp_path / "cache", Encoder()
-    (made,) = Embeddings(checkpoint, "x", folder).get([photo()], encoder)
-    (found,) = Embeddings(checkpoint, "x", folder).get([photo()], encoder)
+    (made,) = EmbeddingCache(checkpoint, "x", folder).get([photo()], encoder)
+    (found,) = EmbeddingCache(checkpoint, "x", folder).get([photo()], encoder)
     assert encoder.runs == [1]
     assert torch.equal(made["mean"], found["mean"])
 
@@ -81,10 +81,10 @@ def test_another_checkpoint_or_kind_is_another_entry(checkpoint: Path, tmp_path:
     other = tmp_path / "other.pth"
     other.write_bytes(b"other weights")
     for path, kind in ((checkpoint, "x"), (other, "x"), (checkpoint, "half")):
-        Embeddings(path, kind, folder).get([photo()], encoder)
+        EmbeddingCache(path, kind, folder).get([photo()], encoder)
     assert encoder.runs == [1, 1, 1]
     moved = checkpoint.rename(tmp_path / "moved.pth")
-    Embeddings(moved, "x", folder).get([photo()], encoder)
+    EmbeddingCache(moved, "x", folder).get([photo()], encoder)
     assert encoder.runs == [1, 1, 1]
 
 
@@ -102,11 +102,11 @@ def test_a_damaged_entry_is_made_anew(
     checkpoint: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     folder, encoder = tmp_path / "cache", Encoder()
-    Embeddings(checkpoint, "x", folder).get([photo()], encoder)
+    EmbeddingCache(checkpoint, "x", folder).get([photo()], encoder)
     (entry,) = entries(folder)
     whole = entry.read_bytes()
     entry.write_bytes(spoil(whole))
-    (made,) = Embeddings(checkpoint, "x", folder).get([photo()], encoder)
+    (made,) = EmbeddingCache(checkpoint, "x", folder).get([photo()], encoder)
     assert encoder.runs == [1, 1]
     assert made["mean"][0, 0] == pytest.approx(photo().mean(), rel=1e-5)
     assert entry.read_bytes() == whole
@@ -114,17 +114,19 @@ def test_a_damaged_entry_is_made_anew(
 
 def test_the_folder_keeps_its_size_and_what_was_used_last(checkpoint: Path, tmp_path: Path) -> None:
     folder, encoder = tmp_path / "cache", Encoder()
-    Embeddings(checkpoint, "x", folder).get([photo(0)], encoder)
+    EmbeddingCache(checkpoint, "x", folder).get([photo(0)], encoder)
     (first,) = entries(folder)
     size = 3 * first.stat().st_size
     os.utime(first, (1, 1))
     for seed in (1, 2):
-        Embeddings(checkpoint, "x", folder, size).get([photo(seed)], encoder)
-    Embeddings(checkpoint, "x", folder, size).get([photo(0)], encoder)  # used, so no longer oldest
+        EmbeddingCache(checkpoint, "x", folder, size).get([photo(seed)], encoder)
+    EmbeddingCache(checkpoint, "x", folder, size).get(
+        [photo(0)], encoder
+    )  # used, so no longer oldest
     assert first.stat().st_mtime > 1
     for i, entry in enumerate(sorted(set(entries(folder)) - {first})):
         os.utime(entry, (10 + i, 10 + i))
-    Embeddings(checkpoint, "x", folder, size).get([photo(3)], encoder)
+    EmbeddingCache(checkpoint, "x", folder, size).get([photo(3)], encoder)
     assert first in entries(folder)
     assert len(entries(folder)) == 3
     assert sum(entry.stat().st_size for entry in entries(folder)) <= size
@@ -132,13 +134,13 @@ def test_the_folder_keeps_its_size_and_what_was_used_last(checkpoint: Path, tmp_
 
 def test_a_folder_that_cannot_be_written(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    (made,) = Embeddings(checkpoint, "x", tmp_path / "file").get([photo()], Encoder())
+    (made,) = EmbeddingCache(checkpoint, "x", tmp_path / "file").get([photo()], Encoder())
     assert made["mean"].shape == (1, 4)
 
 
 def test_no_folder_writes_nothing(checkpoint: Path, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
-    Embeddings(checkpoint, "x").get([photo()], Encoder())
+    EmbeddingCache(checkpoint, "x").get([photo()], Encoder())
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -160,14 +162,14 @@ def test_a_second_detector_does_not_run_its_encoder(tmp_path: Path) -> None:
     second = SamDetector(checkpoint, "cpu", folder)
     del second._network._sam.image_encoder.blocks
     masks = second.detect(image, CLICK)
-    assert (masks[0].bits == first[0].bits).all()
+    assert (masks[0].mask == first[0].mask).all()
 
 
 def _fill(checkpoint: Path, folder: Path, size: int) -> list[float]:
     """What one process finds, embedding and dropping the same photos as the other."""
     kept = []
     for seed in (*range(12), *range(12)):
-        (made,) = Embeddings(checkpoint, "x", folder, size).get([photo(seed)], Encoder())
+        (made,) = EmbeddingCache(checkpoint, "x", folder, size).get([photo(seed)], Encoder())
         kept.append(float(made["mean"][0, 0]))
     return kept
 

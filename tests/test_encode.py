@@ -66,8 +66,8 @@ def test_pixels_are_kept_where_alpha_is_0(
     colors = 1 if channels < 3 else 3
     if dtype == np.uint16:
         outside = left_half(photo) == 0
-        assert back.deep is not None
-        assert np.array_equal(back.deep[outside], pixels[..., :colors][outside])
+        assert back.pixels_16bit is not None
+        assert np.array_equal(back.pixels_16bit[outside], pixels[..., :colors][outside])
     if channels in (2, 4):
         assert back.alpha is not None
         assert np.array_equal(back.alpha, pixels[..., -1])
@@ -185,7 +185,7 @@ def test_our_tiff_is_read_by_another_library(channels: int, dtype: Any) -> None:
 def test_sixteen_bit_tiffs_of_others(options: dict[str, Any]) -> None:
     pixels, file = noise(33, 40, 3, np.uint16), BytesIO()
     tifffile.imwrite(file, pixels, photometric="rgb", **options)
-    assert np.array_equal(images.read(file.getvalue()).deep, pixels)
+    assert np.array_equal(images.read(file.getvalue()).pixels_16bit, pixels)
 
 
 def test_clear_colour_becomes_alpha() -> None:

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.detect.builtin.mask_upsampling import enlarged
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
+from segment2inpaint.types import BinaryMask, Image
 
 
-def disc(height: int, width: int) -> tuple[Image, Bits]:
+def disc(height: int, width: int) -> tuple[Image, BinaryMask]:
     y, x = np.mgrid[:height, :width]
     truth = (x - 0.45 * width) ** 2 + (y - 0.5 * height) ** 2 < (0.3 * min(height, width)) ** 2
     image = np.where(truth[..., None], (200, 120, 60), (60, 100, 140)).astype(np.uint8)
@@ -18,29 +18,31 @@ def disc(height: int, width: int) -> tuple[Image, Bits]:
     return np.clip(image + noise, 0, 255).astype(np.uint8), truth
 
 
-def reduced(bits: Bits, by: int) -> Bits:
+def reduced(bits: BinaryMask, by: int) -> BinaryMask:
     size = bits.shape[1] // by, bits.shape[0] // by
-    small: Bits = cv2.resize(bits.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    small: BinaryMask = (
+        cv2.resize(bits.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    )
     return small
 
 
 @pytest.mark.parametrize("by", [3, 8])
 def test_the_edge_comes_back(by: int) -> None:
     image, truth = disc(700, 900)
-    wrong = int((enlarged(image, reduced(truth, by)) != truth).sum())
+    wrong = int((upsample_mask(image, reduced(truth, by)) != truth).sum())
     plain = cv2.resize(reduced(truth, by).astype(np.float32), (900, 700)) > 0.5
     assert wrong < 0.5 * int((plain != truth).sum())
 
 
 def test_a_flat_photo_keeps_the_mask() -> None:
     image, truth = np.full((300, 400, 3), 90, np.uint8), disc(300, 400)[1]
-    assert (enlarged(image, reduced(truth, 4)) != truth).sum() < 0.02 * truth.sum()
+    assert (upsample_mask(image, reduced(truth, 4)) != truth).sum() < 0.02 * truth.sum()
 
 
 def test_equal_sizes_are_copied_and_empty_and_full_stay_so() -> None:
     image, truth = disc(60, 80)
-    same = enlarged(image, truth)
+    same = upsample_mask(image, truth)
     assert np.array_equal(same, truth)
     assert not np.shares_memory(same, truth)
     for value in (True, False):
-        assert (enlarged(image, np.full((15, 20), value)) == value).all()
+        assert (upsample_mask(image, np.full((15, 20), value)) == value).all()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from segment2inpaint import images, inpaint
-from segment2inpaint.detect.user_mask import MaskDetector
+from segment2inpaint.detect.user_mask import UserMaskDetector
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import OwnMask
+from segment2inpaint.types import UserMask
 
 FOLDER = Path(os.environ.get("S2I_EVAL", "/nonexistent"))
 PHOTOS = sorted(p for p in FOLDER.glob("*/*/image.*") if (p.parent / "mask.png").exists())
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(not PHOTOS, reason="S2I_EVAL names no folder of 
 def test_nothing_changes_outside(path: Path, tmp_path: Path) -> None:
     """As PNG no pixel with alpha 0 differs; as JPEG none outside the touched blocks."""
     photo = images.read(path)
-    mask = OwnMask(images.read_mask(path.parent / "mask.png", photo.size))
-    result = Pipeline(MaskDetector(), inpaint.load("telea"))(photo, [mask])
+    mask = UserMask(images.read_mask(path.parent / "mask.png", photo.size))
+    result = Pipeline(UserMaskDetector(), inpaint.load("telea"))(photo, [mask])
     assert result.changed_outside == 0
     exact = images.read(images.encode(photo, result.image, result.alpha, format="PNG")).image
     assert (exact == photo.image)[result.alpha == 0].all()

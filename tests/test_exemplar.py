@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.inpaint.exemplar.inpainter import Exemplar
+from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
 from segment2inpaint.protocols import Crop
-from segment2inpaint.types import Bits, Fill, Image
+from segment2inpaint.types import BinaryMask, Fill, Image
 
 
-def filled(image: Image, bits: Bits, seed: int = 0, threads: int = 2) -> Image:
-    return Exemplar(threads).inpaint([Crop(image, bits, seed)], Fill(seed=seed))[0]
+def filled(image: Image, bits: BinaryMask, seed: int = 0, threads: int = 2) -> Image:
+    return ExemplarInpainter(threads).inpaint([Crop(image, bits, seed)], Fill(seed=seed))[0]
 
 
-def hole(height: int, width: int, y0: int, x0: int, y1: int, x1: int) -> Bits:
+def hole(height: int, width: int, y0: int, x0: int, y1: int, x1: int) -> BinaryMask:
     bits = np.zeros((height, width), bool)
     bits[y0:y1, x0:x1] = True
     return bits
@@ -31,15 +31,15 @@ def grown(height: int, width: int, seed: int = 0) -> Image:
     return np.asarray(np.clip(128 + 150 * soft, 0, 255), np.uint8)
 
 
-def worst(made: Image, truth: Image, bits: Bits) -> float:
+def worst(made: Image, truth: Image, bits: BinaryMask) -> float:
     return float(np.abs(made[bits].astype(float) - truth[bits]).max())
 
 
-def mean(made: Image, truth: Image, bits: Bits) -> float:
+def mean(made: Image, truth: Image, bits: BinaryMask) -> float:
     return float(np.abs(made[bits].astype(float) - truth[bits]).mean())
 
 
-def telea(image: Image, bits: Bits) -> Image:
+def telea(image: Image, bits: BinaryMask) -> Image:
     return np.asarray(cv2.inpaint(image, bits.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
 
 
@@ -50,7 +50,7 @@ def test_it_keeps_the_protocol() -> None:
     stages: list[float] = []
     filled(photo, bits)  # whatever is to be compiled is
     crops = [Crop(photo, bits), Crop(photo[:60, :70], bits[:60, :70], 1)]
-    made = Exemplar().inpaint(crops, Fill(), lambda stage, share: stages.append(share))
+    made = ExemplarInpainter().inpaint(crops, Fill(), lambda stage, share: stages.append(share))
     assert [m.shape for m in made] == [(80, 96, 3), (60, 70, 3)]
     assert all(m.dtype == np.uint8 for m in made)
     assert (made[0][~bits] == photo[~bits]).all()
@@ -58,7 +58,7 @@ def test_it_keeps_the_protocol() -> None:
     assert (bits == before[1]).all()
     assert stages == sorted(stages)
     assert stages[-1] == 1.0
-    assert Exemplar().inpaint([], Fill()) == []
+    assert ExemplarInpainter().inpaint([], Fill()) == []
 
 
 def test_it_tells_how_far_it_is_and_can_be_stopped_there() -> None:
@@ -70,7 +70,7 @@ def test_it_tells_how_far_it_is_and_can_be_stopped_there() -> None:
         if "filling" in stage:
             told.append(share)
 
-    Exemplar(2).inpaint([Crop(photo, bits)], Fill(), listen)
+    ExemplarInpainter(2).inpaint([Crop(photo, bits)], Fill(), listen)
     assert told == sorted(told)
     assert max(b - a for a, b in pairwise(told)) < 0.3
     half = len(told) // 2
@@ -82,7 +82,7 @@ def test_it_tells_how_far_it_is_and_can_be_stopped_there() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Exemplar(2).inpaint([Crop(photo, bits)], Fill(), stop)
+        ExemplarInpainter(2).inpaint([Crop(photo, bits)], Fill(), stop)
     assert len(told) == half
 
 
@@ -170,7 +170,7 @@ def test_grain_is_as_strong_as_around() -> None:
     assert filled(photo, bits)[bits].std() == pytest.approx(photo[~bits].std(), rel=0.3)
 
 
-def specks() -> Bits:
+def specks() -> BinaryMask:
     bits = np.zeros((200, 200), bool)
     bits[5::10, 5::10] = True
     return bits
@@ -196,7 +196,7 @@ def specks() -> Bits:
     ids=lambda bits: f"{bits.shape[0]}x{bits.shape[1]}-{bits.sum()}",
 )
 @pytest.mark.parametrize("colourful", [True, False])
-def test_it_never_fails(bits: Bits, colourful: bool) -> None:
+def test_it_never_fails(bits: BinaryMask, colourful: bool) -> None:
     photo = grown(*bits.shape)
     if not colourful:
         photo[:] = photo[..., :1]

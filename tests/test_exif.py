@@ -50,7 +50,7 @@ def test_orientation_is_read_and_set(order: str, value: int) -> None:
     """Both byte orders, and nothing but the value changes."""
     before = with_thumbnail(order, value)
     assert exif.orientation(before) == value
-    after = exif.turned(before, 1)
+    after = exif.with_orientation(before, 1)
     assert exif.orientation(after) == 1
     assert len(after) == len(before)
     assert sum(a != b for a, b in zip(before, after, strict=True)) == (value != 1)
@@ -74,4 +74,4 @@ def test_damage_never_raises_nor_keeps_a_picture(cut: int, flips: list[tuple[int
     broken = bytes(data[: max(6, cut % len(data))])
     assert b"\xff\xd8\xff" not in exif.without_pictures(broken)
     assert 1 <= exif.orientation(broken) <= 8
-    assert len(exif.turned(broken, 3)) == len(broken)
+    assert len(exif.with_orientation(broken, 3)) == len(broken)

@@ -20,10 +20,10 @@ from PIL import Image as Pillow
 
 from segment2inpaint.errors import ModelMissing
 from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.diffusion.inpainter import Diffusion, _renamed
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter, _renamed
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill, Image, Length, Refine
 
 FAMILIES: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -73,7 +73,9 @@ def small_edits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
+def family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> DiffusionInpainter:
     pipeline, make = FAMILIES[request.param]
     try:
         pipe = make()
@@ -81,14 +83,14 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.skip(f"not in this version of diffusers: {lacking}")
     folder = tmp_path_factory.mktemp(request.param)
     pipe.save_pretrained(folder)
-    loaded = Diffusion(folder, "cpu", tuning=Tuning(batch_size=3))
+    loaded = DiffusionInpainter(folder, "cpu", tuning=RuntimeOptions(batch_size=3))
     assert type(loaded._pipe).__name__ == pipeline
     return loaded
 
 
-def crops(loaded: Diffusion, *seeds: int) -> list[Crop]:
+def crops(loaded: DiffusionInpainter, *seeds: int) -> list[Crop]:
     """Different pictures with different holes, of a size that the family takes."""
-    height, width = (128, 64) if loaded.canvas.multiple == 64 else (64, 128)
+    height, width = (128, 64) if loaded.input_spec.multiple == 64 else (64, 128)
     y, x = np.mgrid[:height, :width]
     made = []
     for seed in seeds:
@@ -103,53 +105,59 @@ def apart(a: list[Image], b: list[Image]) -> int:
     return max(int(abs(x.astype(int) - y).max()) for x, y in zip(a, b, strict=True))
 
 
-def test_a_whole_crop_may_be_given(family: Diffusion) -> None:
+def test_a_whole_crop_may_be_given(family: DiffusionInpainter) -> None:
     """As to an editor: in a removal too it sees the object, no guess in its place."""
-    asked = [replace(crop, bits=np.ones_like(crop.bits)) for crop in crops(family, 1)]
+    asked = [replace(crop, mask=np.ones_like(crop.mask)) for crop in crops(family, 1)]
     fill = Fill(num_inference_steps=2, strength=0.9)
-    [seen] = family._prefilled(asked, fill, family.settled(fill))
+    [seen] = family._prefilled(asked, fill, family.resolve_fill(fill))
     assert (seen.image == asked[0].image).all()
     [painted] = family.inpaint(asked, fill)
     assert painted.shape == asked[0].image.shape
     kind = type(family._pipe).__name__
-    assert family.canvas.edits == any(word in kind for word in ("Kontext", "Edit", "Klein"))
+    assert family.input_spec.edits_by_instruction == any(
+        word in kind for word in ("Kontext", "Edit", "Klein")
+    )
 
 
-def test_a_crop_comes_back_repainted_in_its_size(family: Diffusion) -> None:
+def test_a_crop_comes_back_repainted_in_its_size(family: DiffusionInpainter) -> None:
     told: list[float] = []
     asked = crops(family, 1)
     [painted] = family.inpaint(asked, FILL, lambda _, share: told.append(share))
     assert painted.shape == asked[0].image.shape
     assert painted.dtype == np.uint8
-    assert (painted != asked[0].image)[asked[0].bits].any()
+    assert (painted != asked[0].image)[asked[0].mask].any()
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) >= 3
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_another(family: Diffusion) -> None:
+def test_the_same_seed_gives_the_same_picture_and_another_another(
+    family: DiffusionInpainter,
+) -> None:
     [one] = crops(family, 1)
-    other = Crop(one.image, one.bits, 2)
+    other = Crop(one.image, one.mask, 2)
     first, again, else_ = (family.inpaint([c], FILL)[0] for c in (one, one, other))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, else_)
 
 
-def test_a_batch_gives_what_each_crop_alone_gives(family: Diffusion) -> None:
+def test_a_batch_gives_what_each_crop_alone_gives(family: DiffusionInpainter) -> None:
     """But for rounding: diffusers repaints only the first of a Kandinsky's batch, say."""
     wanted = crops(family, 1, 2, 3)
     together = family.inpaint(wanted, FILL)
     assert apart(together, [family.inpaint([crop], FILL)[0] for crop in wanted]) <= 1
 
 
-def test_nothing_changes_outside(family: Diffusion) -> None:
+def test_nothing_changes_outside(family: DiffusionInpainter) -> None:
     """In a photo, with a window that is shifted, scaled and padded to the family's liking."""
     bits = np.zeros((90, 150), np.bool_)
     bits[60:88, 20:52] = True
     photo = photo_of(np.random.default_rng(0).integers(0, 255, (90, 150, 3), dtype=np.uint8))
-    small = Diffusion.__new__(Diffusion)
+    small = DiffusionInpainter.__new__(DiffusionInpainter)
     small.__dict__.update(family.__dict__)
-    small.canvas = type(family.canvas)(64 * 64, family.canvas.multiple, family.canvas.cell)
+    small.input_spec = type(family.input_spec)(
+        64 * 64, family.input_spec.multiple, family.input_spec.mask_cell
+    )
     result = Pipeline(FakeDetector(bits), small, attempts=1)(photo, [], fill=FILL)
     assert result.changed_outside == 0
     assert (result.image != photo.image)[bits].any()
@@ -157,8 +165,8 @@ def test_nothing_changes_outside(family: Diffusion) -> None:
     assert result.settings["fill"]["num_inference_steps"] == 2
 
 
-def test_a_removal_runs_with_the_cards_settings(family: Diffusion) -> None:
-    settled = family.settled(Fill())
+def test_a_removal_runs_with_the_cards_settings(family: DiffusionInpainter) -> None:
+    settled = family.resolve_fill(Fill())
     kind = type(family._pipe).__name__
     mine = [c for c in catalogue.cards() if c.kind == "inpainter" and c.pipeline == kind]
     assert settled["prompt"] == mine[0].remove.prompt
@@ -172,7 +180,9 @@ SHOWN |= {"StableDiffusion3InpaintPipeline", "FluxInpaintPipeline", "FluxFillPip
 SHOWN |= {"FluxKontextInpaintPipeline", "ChromaInpaintPipeline", "ZImageInpaintPipeline"}
 
 
-def test_the_work_can_be_watched(family: Diffusion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_can_be_watched(
+    family: DiffusionInpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sketch of each crop after each step, where the family's latents can be shown; the
     result is the same."""
     seen: list[list[Image]] = []
@@ -180,7 +190,7 @@ def test_the_work_can_be_watched(family: Diffusion, monkeypatch: pytest.MonkeyPa
     plain = family.inpaint(wanted, FILL)
     monkeypatch.setattr(family, "_look", lambda sketches: seen.append(list(sketches)))
     assert apart(family.inpaint(wanted, FILL), plain) == 0
-    height, width = wanted[0].bits.shape
+    height, width = wanted[0].mask.shape
     shapes = {sketch.shape for one in seen for sketch in one}
     if type(family._pipe).__name__ in SHOWN:
         assert [len(one) for one in seen] == [2, 2]
@@ -196,7 +206,7 @@ CROPS_ITSELF |= {"QwenImageInpaintPipeline"}
 
 @pytest.mark.parametrize("padding", [0, 16, 24])
 def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
-    family: Diffusion, padding: int, monkeypatch: pytest.MonkeyPatch
+    family: DiffusionInpainter, padding: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pixel by pixel. Of the others some lack it, some give the crop instead of the photo, and
     Klein pastes the middle of it back without making it small again.
@@ -204,8 +214,8 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
     pipe = family._pipe
     if type(pipe).__name__ not in CROPS_ITSELF:
         pytest.skip(f"{type(pipe).__name__} has none that works; ours is tested above")
-    canvas = replace(family.canvas, area=128 * 128)
-    monkeypatch.setattr(family, "canvas", canvas)
+    input_spec = replace(family.input_spec, area=128 * 128)
+    monkeypatch.setattr(family, "input_spec", input_spec)
     bits = np.zeros((128, 240), np.bool_)
     bits[48:80, 50:75] = True
     photo = photo_of(np.random.default_rng(0).integers(0, 255, (128, 240, 3), dtype=np.uint8))
@@ -222,7 +232,7 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
         generator=torch.Generator("cpu").manual_seed(5),
         **{
             k: v
-            for k, v in _renamed(family.settled(fill), family._card.guidance).items()
+            for k, v in _renamed(family.resolve_fill(fill), family._card.guidance).items()
             if k != "prompt"
         },
     ).images[0]
@@ -236,7 +246,7 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
 def test_a_prompt_is_read_once(tmp_path: Path) -> None:
     """And gives what reading it every time gives, bit for bit."""
     tiny.stable_diffusion().save_pretrained(tmp_path)
-    loaded = Diffusion(tmp_path, "cpu", tuning=Tuning(batch_size=3))
+    loaded = DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(batch_size=3))
     calls: list[int] = []
     loaded._pipe.text_encoder.register_forward_hook(lambda *_: calls.append(1))
     wanted = crops(loaded, 1, 2, 3)
@@ -256,16 +266,16 @@ def test_a_kandinsky_without_its_prior(tmp_path: Path, monkeypatch: pytest.Monke
     decoder.save_pretrained(tmp_path / "decoder")
     prior.save_pretrained(tmp_path / "models" / "kandinsky22-prior")
     with pytest.raises(ModelMissing, match="models download kandinsky22-prior"):
-        Diffusion(tmp_path / "decoder", "cpu")
-    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path / "models")
-    loaded = Diffusion(tmp_path / "decoder", "cpu")
+        DiffusionInpainter(tmp_path / "decoder", "cpu")
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path / "models")
+    loaded = DiffusionInpainter(tmp_path / "decoder", "cpu")
     assert loaded.inpaint(crops(loaded, 1), FILL)[0].shape == (128, 64, 3)
 
 
 def test_true_guidance_by_the_name_that_the_family_has_for_it(tmp_path: Path) -> None:
     tiny_flows.qwen_image().save_pretrained(tmp_path)
-    loaded = Diffusion(tmp_path, "cpu")
-    assert loaded.settled(FILL)["guidance_scale"] == 4.0
+    loaded = DiffusionInpainter(tmp_path, "cpu")
+    assert loaded.resolve_fill(FILL)["guidance_scale"] == 4.0
 
     def of(scale: float) -> Image:
         fill = Fill(prompt="x", num_inference_steps=2, guidance_scale=scale)

@@ -18,8 +18,8 @@ from torch._inductor.exc import InductorError, InvalidCxxCompiler
 from segment2inpaint.errors import BadOption
 from segment2inpaint.inpaint.diffusion import optimization as fast
 from segment2inpaint.inpaint.diffusion.attention import attentions
-from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
-from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter
+from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill
 
 FILL = Fill(prompt="a red rose", num_inference_steps=2)
@@ -51,7 +51,7 @@ def test_offload_goes_by_what_fits(sizes: list[int], free: int, expected: str) -
 
 def test_layers_offloaded_paint_the_same(flow: Path, crop: Crop) -> None:
     """With the CPU in the GPU's place: hooks and all, but for the speed."""
-    plain = Diffusion(flow, "cpu")
+    plain = DiffusionInpainter(flow, "cpu")
     expected = plain.inpaint([crop], FILL)[0]
     plain._pipe.enable_group_offload(torch.device("cpu"), offload_type="leaf_level")
     assert np.array_equal(plain.inpaint([crop], FILL)[0], expected)
@@ -60,23 +60,23 @@ def test_layers_offloaded_paint_the_same(flow: Path, crop: Crop) -> None:
 @pytest.mark.parametrize("how", ["model", "group"])
 def test_nothing_is_offloaded_from_a_cpu(flow: Path, how: str) -> None:
     with pytest.raises(BadOption, match=f"--offload {how} keeps weights off a GPU"):
-        Diffusion(flow, "cpu", tuning=Tuning(offload=how))
+        DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(offload=how))
 
 
 def test_words_that_are_not_known(flow: Path) -> None:
     with pytest.raises(BadOption, match="offload must be auto, none, model, group"):
-        Diffusion(flow, "cpu", tuning=Tuning(offload="disk"))
+        DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(offload="disk"))
     with pytest.raises(BadOption, match="quantize must be 8bit or 4bit"):
-        Diffusion(flow, "cpu", tuning=Tuning(quantize="2bit"))
+        DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(quantize="2bit"))
 
 
 def test_attention_of_diffusers(flow: Path, crop: Crop, tmp_path: Path) -> None:
-    plain = Diffusion(flow, "cpu").inpaint([crop], FILL)[0]
-    native = Diffusion(flow, "cpu", tuning=Tuning(attention="native"))
+    plain = DiffusionInpainter(flow, "cpu").inpaint([crop], FILL)[0]
+    native = DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(attention="native"))
     assert np.array_equal(native.inpaint([crop], FILL)[0], plain)
     tiny.stable_diffusion().save_pretrained(tmp_path)
     with pytest.raises(BadOption, match="no effect on UNet2DConditionModel"):
-        Diffusion(tmp_path, "cpu", tuning=Tuning(attention="native"))
+        DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(attention="native"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None
     if package and find_spec(package):
         pytest.skip(f"{package} is installed")
     with pytest.raises(BadOption) as caught:
-        Diffusion(flow, "cpu", tuning=Tuning(attention=name))
+        DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(attention=name))
     text = str(caught.value)
     assert text.startswith(f"--attention {name} cannot be had here: ")
     assert "; these work: " in text
@@ -99,7 +99,7 @@ def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None
 
 def test_attention_of_one_model_is_not_that_of_the_next(flow: Path, crop: Crop) -> None:
     """diffusers sets it for all networks at once."""
-    plain = Diffusion(flow, "cpu")
+    plain = DiffusionInpainter(flow, "cpu")
     seen: list[Any] = []
     attention = torch.nn.functional.scaled_dot_product_attention
 
@@ -109,7 +109,7 @@ def test_attention_of_one_model_is_not_that_of_the_next(flow: Path, crop: Crop) 
         )
         return attention(*args, **more)
 
-    Diffusion(flow, "cpu", tuning=Tuning(attention="_native_math"))
+    DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(attention="_native_math"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.functional, "scaled_dot_product_attention", spied)
         plain.inpaint([crop], FILL)
@@ -127,8 +127,8 @@ def test_those_that_work_are_known() -> None:
 @pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
 def test_weights_in_eight_bits(flow: Path, crop: Crop) -> None:
     """Nearly the same picture, from weights a quarter as large."""
-    plain = Diffusion(flow, "cpu").inpaint([crop], FILL)[0]
-    small = Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit"))
+    plain = DiffusionInpainter(flow, "cpu").inpaint([crop], FILL)[0]
+    small = DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(quantize="8bit"))
     weight = small._pipe.transformer.transformer_blocks[0].attn.to_q.weight
     assert "Int8" in type(weight).__name__
     assert abs(small.inpaint([crop], FILL)[0].astype(int) - plain).mean() < 3
@@ -138,13 +138,15 @@ def test_weights_in_eight_bits(flow: Path, crop: Crop) -> None:
 def test_a_file_in_eight_bits(flow: Path, crop: Crop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its network, and the text encoders that are lent; the rest of the file as it is."""
     tiny_files.narrow(monkeypatch, "FluxTransformer2DModel")
-    plain = Diffusion(flow, "cpu")
+    plain = DiffusionInpainter(flow, "cpu")
     file = flow.parent / "any.safetensors"
     tiny_files.save(plain._pipe, file, ["transformer", "vae"])
-    small = Diffusion(file, "cpu", tuning=Tuning(quantize="8bit"), base=str(flow))
+    small = DiffusionInpainter(file, "cpu", tuning=RuntimeOptions(quantize="8bit"), base=str(flow))
     weight = small._pipe.transformer.transformer_blocks[0].attn.to_q.weight
     assert "Int8" in type(weight).__name__
-    expected = Diffusion(flow, "cpu", tuning=Tuning(quantize="8bit")).inpaint([crop], FILL)[0]
+    expected = DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(quantize="8bit")).inpaint(
+        [crop], FILL
+    )[0]
     assert abs(small.inpaint([crop], FILL)[0].astype(int) - expected).max() <= 1
 
 
@@ -166,16 +168,16 @@ def test_quantization_goes_by_what_is_installed(
     for bits, needs in fast.NEEDS.items():
         if bits not in able:
             with pytest.raises(BadOption, match=f"--quantize {bits} needs {needs}"):
-                Diffusion(flow, "cpu", tuning=Tuning(quantize=bits))
+                DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(quantize=bits))
 
 
 def test_blocks_are_compiled(flow: Path, tmp_path: Path) -> None:
     """Marked for it; that is done at the first call, and takes a compiler."""
-    made = Diffusion(flow, "cpu", tuning=Tuning(compile=True))
+    made = DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(compile=True))
     blocks = made._pipe.transformer.transformer_blocks
     assert all(block._compiled_call_impl is not None for block in blocks)
     tiny_flows.stable_diffusion_3().save_pretrained(tmp_path)
-    whole = Diffusion(tmp_path, "cpu", tuning=Tuning(compile=True))
+    whole = DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(compile=True))
     assert whole._pipe.transformer._compiled_call_impl is not None
 
 
@@ -183,8 +185,8 @@ def test_blocks_are_compiled(flow: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(which("g++") is None, reason="no C++ compiler")
 def test_a_compiled_model_paints_the_same(crop: Crop, tmp_path: Path) -> None:
     tiny.stable_diffusion().save_pretrained(tmp_path)
-    plain = Diffusion(tmp_path, "cpu").inpaint([crop], FILL)[0]
-    compiled = Diffusion(tmp_path, "cpu", tuning=Tuning(compile=True))
+    plain = DiffusionInpainter(tmp_path, "cpu").inpaint([crop], FILL)[0]
+    compiled = DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(compile=True))
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     assert abs(compiled.inpaint([crop], FILL)[0].astype(int) - plain).max() <= 1
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
@@ -192,7 +194,7 @@ def test_a_compiled_model_paints_the_same(crop: Crop, tmp_path: Path) -> None:
 
 def test_a_machine_without_a_compiler(flow: Path, crop: Crop) -> None:
     """torch finds out at the first call."""
-    made = Diffusion(flow, "cpu", tuning=Tuning(compile=True))
+    made = DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(compile=True))
 
     def fail(*_: Any) -> None:
         raise InductorError(InvalidCxxCompiler(), None)
@@ -204,13 +206,13 @@ def test_a_machine_without_a_compiler(flow: Path, crop: Crop) -> None:
 
 def test_batch_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from segment2inpaint.inpaint.diffusion import inpainter
-    from segment2inpaint.protocols import Canvas
+    from segment2inpaint.protocols import InputSpec
 
-    canvas = Canvas(area=1024 * 1024, multiple=8, cell=8)
+    input_spec = InputSpec(area=1024 * 1024, multiple=8, mask_cell=8)
     for free, expected in [(1e9, 1), (20e9, 4), (2e11, inpainter.MOST)]:
         monkeypatch.setattr(inpainter, "free_memory", lambda _, free=free: int(free))
-        assert inpainter.fitting(canvas, torch.float16, "cuda:0") == expected
-    assert inpainter.fitting(canvas, torch.float32, "cpu") == 1
+        assert inpainter.fitting(input_spec, torch.float16, "cuda:0") == expected
+    assert inpainter.fitting(input_spec, torch.float32, "cpu") == 1
 
 
 def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
     fill = Fill(prompt="a red rose", num_inference_steps=6)
     counts, pictures = [], []
     for share in (None, 1.0):
-        made = Diffusion(tmp_path, "cpu", tuning=Tuning(block_cache=share))
+        made = DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(block_cache=share))
         calls: list[int] = []
         last = made._pipe.transformer.transformer_blocks[-1].attn
         last.register_forward_hook(lambda *_, calls=calls: calls.append(1))
@@ -228,7 +230,7 @@ def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
         assert np.array_equal(made.inpaint([crop], fill)[0], pictures[-1])
     assert 0 < counts[1] < counts[0]
     with pytest.raises(BadOption, match="--block-cache is of no effect on FluxFillPipeline"):
-        Diffusion(flow, "cpu", tuning=Tuning(block_cache=0.1))
+        DiffusionInpainter(flow, "cpu", tuning=RuntimeOptions(block_cache=0.1))
 
 
 def test_a_file_is_quantized_by_torchao_only() -> None:

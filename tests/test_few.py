@@ -26,7 +26,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small model, and the LoRA of a card where cards are looked for."""
     from peft import LoraConfig
 
-    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path / "models")
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path / "models")
     monkeypatch.setattr(catalogue, "snapshots", lambda *_: [])
     pipe = tiny.stable_diffusion()
     pipe.save_pretrained(tmp_path / "sd")
@@ -52,7 +52,7 @@ def crop() -> Crop:
 def test_a_lora_brings_its_weights_scheduler_and_settings(model: Path) -> None:
     quick = inpaint.load(f"{model}+lcm-sd15", "cpu")
     assert type(quick._pipe.scheduler).__name__ == "LCMScheduler"  # type: ignore[attr-defined]
-    settled = quick.settled(FILL)  # type: ignore[attr-defined]
+    settled = quick.resolve_fill(FILL)  # type: ignore[attr-defined]
     assert (settled["num_inference_steps"], settled["guidance_scale"]) == (4, 1.0)
     steps: list[float] = []
     [painted] = quick.inpaint([crop()], FILL, lambda _, share: steps.append(share))
@@ -62,7 +62,7 @@ def test_a_lora_brings_its_weights_scheduler_and_settings(model: Path) -> None:
     same = Fill(prompt="a red rose", num_inference_steps=4, guidance_scale=1.0)
     assert not np.array_equal(bare.inpaint([crop()], same)[0], painted)
     asked = Fill(prompt="a red rose", num_inference_steps=2)
-    assert quick.settled(asked)["num_inference_steps"] == 2  # type: ignore[attr-defined]
+    assert quick.resolve_fill(asked)["num_inference_steps"] == 2  # type: ignore[attr-defined]
 
 
 def test_loras_that_do_not_fit(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_loras_that_do_not_fit(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
         inpaint.load(f"{model}+lcm-sdxl", "cpu")
     with pytest.raises(ModelMissing, match="models download hyper-sd15"):
         inpaint.load(f"{model}+hyper-sd15", "cpu")
-    file = catalogue.folder() / "lcm-sd15" / "pytorch_lora_weights.safetensors"
+    file = catalogue.models_folder() / "lcm-sd15" / "pytorch_lora_weights.safetensors"
     file.write_bytes(file.read_bytes()[:300])
     with pytest.raises(BadModel, match="cannot be laid over"):
         inpaint.load(f"{model}+lcm-sd15", "cpu")

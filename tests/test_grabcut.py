@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segment2inpaint.detect.builtin import detector
-from segment2inpaint.detect.builtin.detector import GrabCutDetector, _first, _pieces
+from segment2inpaint.detect.builtin.detector import BuiltinDetector, _first, _pieces
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.types import Bits, Box, Image, Points, box_of
+from segment2inpaint.types import BinaryMask, Box, Image, Points, bounding_box
 
 
 @pytest.fixture(autouse=True, scope="module")
 def without_the_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector, "shipped", lambda _name: None)
+        patch.setattr(detector, "shipped_network", lambda _name: None)
         yield
 
 
-def photo(height: int = 200, width: int = 260) -> tuple[Image, Bits, Bits]:
+def photo(height: int = 200, width: int = 260) -> tuple[Image, BinaryMask, BinaryMask]:
     """A striped ball and a blue brick on mottled green; where each is."""
     rng = np.random.default_rng(3)
     image = np.full((height, width, 3), (80, 120, 70), np.float32)
@@ -38,12 +38,12 @@ def photo(height: int = 200, width: int = 260) -> tuple[Image, Bits, Bits]:
     return np.clip(image, 0, 255).astype(np.uint8), ball, brick
 
 
-def score(found: Bits, truth: Bits) -> float:
+def score(found: BinaryMask, truth: BinaryMask) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
 
-def find(*prompts: Points | Box) -> list[Bits]:
-    return [mask.bits for mask in GrabCutDetector().detect(photo()[0], prompts)]
+def find(*prompts: Points | Box) -> list[BinaryMask]:
+    return [mask.mask for mask in BuiltinDetector().detect(photo()[0], prompts)]
 
 
 def test_a_click() -> None:
@@ -53,13 +53,13 @@ def test_a_click() -> None:
 
 def test_a_box() -> None:
     _, ball, _ = photo()
-    (found,) = find(box_of(ball).grown(3, ball.shape))
+    (found,) = find(bounding_box(ball).grown(3, ball.shape))
     assert score(found, ball) > 0.9
 
 
 def test_two_objects() -> None:
     _, ball, brick = photo()
-    found = find(box_of(ball), Points(((195, 100),)))
+    found = find(bounding_box(ball), Points(((195, 100),)))
     assert len(found) == 2
     assert score(found[0], ball) > 0.9
     assert score(found[1], brick) > 0.9
@@ -67,7 +67,7 @@ def test_two_objects() -> None:
 
 def test_clicks_correct_a_box() -> None:
     _, ball, brick = photo()
-    both = box_of(ball | brick).grown(5, ball.shape)
+    both = bounding_box(ball | brick).grown(5, ball.shape)
     (found,) = find(both, Points(((78, 100), (78, 70), (78, 130)), ((195, 100),)))
     assert found[ball].mean() > 0.9
     assert found[brick].mean() < 0.1
@@ -78,15 +78,15 @@ def test_a_small_thing_in_a_large_photo() -> None:
     image[700:714, 900:918] = (200, 30, 30)
     truth = np.zeros((1500, 2000), np.bool_)
     truth[700:714, 900:918] = True
-    (mask,) = GrabCutDetector().detect(image, [Points(((908, 706),))])
-    assert score(mask.bits, truth) > 0.95
+    (mask,) = BuiltinDetector().detect(image, [Points(((908, 706),))])
+    assert score(mask.mask, truth) > 0.95
 
 
 def test_it_repeats_itself_and_leaves_its_input() -> None:
     image = photo()[0]
     before = image.copy()
     first, second = (
-        GrabCutDetector().detect(image, [Points(((78, 100),))])[0].bits for _ in range(2)
+        BuiltinDetector().detect(image, [Points(((78, 100),))])[0].mask for _ in range(2)
     )
     assert np.array_equal(first, second)
     assert np.array_equal(image, before)
@@ -95,7 +95,7 @@ def test_it_repeats_itself_and_leaves_its_input() -> None:
 def test_a_photo_prepared_gives_the_same_mask() -> None:
     image = photo()[0]
     _pieces.cache_clear()
-    GrabCutDetector().prepare([image])
+    BuiltinDetector().prepare([image])
     assert _pieces.cache_info().misses == 1
     prepared = find(Points(((78, 100),)))[0]
     assert _pieces.cache_info().misses == 1
@@ -115,23 +115,23 @@ def test_clicks_are_obeyed(points: list[tuple[int, int]], number: int, seed: int
     noise = np.random.default_rng(seed).integers(0, 256, (36, 48, 3), np.uint8)
     image = cv2.GaussianBlur(noise, (0, 0), seed + 0.1)
     include, exclude = tuple(points[:number]), tuple(points[number:])
-    (mask,) = GrabCutDetector().detect(image, [Points(include, exclude)])
-    assert mask.bits.shape == (36, 48)
-    assert all(mask.bits[y, x] for x, y in include)
-    assert not any(mask.bits[y, x] for x, y in exclude)
+    (mask,) = BuiltinDetector().detect(image, [Points(include, exclude)])
+    assert mask.mask.shape == (36, 48)
+    assert all(mask.mask[y, x] for x, y in include)
+    assert not any(mask.mask[y, x] for x, y in exclude)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (7, 400)])
 def test_tiny_and_thin_photos(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    (mask,) = GrabCutDetector().detect(image, [Points(((0, 0),))])
-    assert mask.bits[0, 0]
-    assert GrabCutDetector().detect(image, [Box(0, 0, size[1], size[0])]) is not None
+    (mask,) = BuiltinDetector().detect(image, [Points(((0, 0),))])
+    assert mask.mask[0, 0]
+    assert BuiltinDetector().detect(image, [Box(0, 0, size[1], size[0])]) is not None
 
 
 def test_a_flat_photo() -> None:
-    (mask,) = GrabCutDetector().detect(np.full((50, 60, 3), 9, np.uint8), [Points(((30, 20),))])
-    assert mask.bits[20, 30]
+    (mask,) = BuiltinDetector().detect(np.full((50, 60, 3), 9, np.uint8), [Points(((30, 20),))])
+    assert mask.mask[20, 30]
 
 
 def test_what_it_refuses() -> None:

@@ -99,7 +99,7 @@ def test_write_follows_the_suffix(tmp_path: Path) -> None:
         target = tmp_path / "new" / f"out.{suffix}"
         images.write(target, photo, 255 - photo.image, left_half(photo))
         assert opened(target.read_bytes()).format == kind
-    assert images.read(tmp_path / "new" / "out.tif").deep is not None
+    assert images.read(tmp_path / "new" / "out.tif").pixels_16bit is not None
     assert [round(x) for x in opened((tmp_path / "new" / "out.jpg").read_bytes()).info["dpi"]] == [
         300
     ] * 2

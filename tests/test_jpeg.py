@@ -70,7 +70,7 @@ def test_untouched_blocks_keep_their_coefficients(kind: str, tmp_path: Path) -> 
     changed = disc(75, 93, 13)
     image = decoded(data).copy()
     image[changed] = (210, 40, 70)
-    out = jpeg.spliced(data, image, changed, b"")
+    out = jpeg.splice(data, image, changed, b"")
     assert out is not None
     (before, tables), (after, same) = coefficients(data, tmp_path), coefficients(out, tmp_path)
     assert np.array_equal(tables, same)
@@ -89,8 +89,8 @@ def test_pixels_outside_of_touched_are_identical(kind: str) -> None:
     before = decoded(data)
     image = before.copy()
     image[changed] = (210, 40, 70)
-    after = decoded(jpeg.spliced(data, image, changed, b"") or b"")
-    differ, region = (after != before).any(axis=2), jpeg.touched(data, changed)
+    after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+    differ, region = (after != before).any(axis=2), jpeg.touched_blocks(data, changed)
     assert differ.any()
     assert not (differ & ~region).any()
     margin = 15 + 1 if max(jpeg.layout(data).factors) > (1, 1) else 7
@@ -107,7 +107,7 @@ def test_changed_pixels_come_out_as_given(kind: str) -> None:
     changed = disc(75, 93, 25)
     image = decoded(data).copy()
     image[changed] = scene(75, 93, seed=5)[changed]
-    after = decoded(jpeg.spliced(data, image, changed, b"") or b"").astype(int)
+    after = decoded(jpeg.splice(data, image, changed, b"") or b"").astype(int)
     rivals = decoded(coded(image, **KINDS[kind])).astype(int)
     error, rival = (np.abs(x - image)[changed].mean() for x in (after, rivals))
     assert error < 1.1 * rival + 0.2
@@ -124,7 +124,7 @@ def test_nothing_of_the_old_picture_stays_where_all_is_new() -> None:
         data = coded(pixels, quality=30)
         image = decoded(data).copy()
         image[changed] = (90, 120, 60)
-        outs.append(decoded(jpeg.spliced(data, image, changed, b"") or b""))
+        outs.append(decoded(jpeg.splice(data, image, changed, b"") or b""))
     inside = np.s_[18:46, 18:46]  # 1 px of chroma from outside, and one more
     assert np.array_equal(outs[0][inside], outs[1][inside])
 
@@ -134,9 +134,9 @@ def test_no_change_is_the_same_picture() -> None:
     data = coded(scene(33, 41))
     none = np.zeros((33, 41), np.bool_)
     assert np.array_equal(
-        decoded(jpeg.spliced(data, decoded(data), none, b"") or b""), decoded(data)
+        decoded(jpeg.splice(data, decoded(data), none, b"") or b""), decoded(data)
     )
-    assert not jpeg.touched(data, none).any()
+    assert not jpeg.touched_blocks(data, none).any()
 
 
 def test_grey() -> None:
@@ -148,8 +148,8 @@ def test_grey() -> None:
         changed = disc(50, 50, 9)
         image = decoded(odd).copy()
         image[changed] = 250
-        after = decoded(jpeg.spliced(odd, image, changed, b"") or b"")
-        assert not ((after != image).any(axis=2) & ~jpeg.touched(odd, changed)).any()
+        after = decoded(jpeg.splice(odd, image, changed, b"") or b"")
+        assert not ((after != image).any(axis=2) & ~jpeg.touched_blocks(odd, changed)).any()
         assert abs(int(after[25, 25, 0]) - 250) < 6
 
 
@@ -171,8 +171,8 @@ def test_every_size_and_mask(
     for _ in range(rnd.randrange(4)):
         changed[rnd.randrange(height), rnd.randrange(width)] = True
     image = np.where(changed[..., None], 255 - before, before)
-    after = decoded(jpeg.spliced(data, image, changed, b"") or b"")
-    assert not ((after != before).any(axis=2) & ~jpeg.touched(data, changed)).any()
+    after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+    assert not ((after != before).any(axis=2) & ~jpeg.touched_blocks(data, changed)).any()
 
 
 def test_uneven_sampling(tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ def test_uneven_sampling(tmp_path: Path) -> None:
         before = decoded(data)
         image = before.copy()
         image[changed] = (210, 40, 70)
-        after = decoded(jpeg.spliced(data, image, changed, b"") or b"")
-        assert not ((after != before).any(axis=2) & ~jpeg.touched(data, changed)).any()
+        after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+        assert not ((after != before).any(axis=2) & ~jpeg.touched_blocks(data, changed)).any()
         assert np.abs(after[32, 32].astype(int) - (210, 40, 70)).max() < 25
 
 
@@ -201,8 +201,8 @@ def test_what_cannot_be_spliced_says_so() -> None:
     arithmetic = data[:frame] + b"\xff\xc9" + data[frame + 2 :]
     changed = np.ones((16, 16), np.bool_)
     for odd in (four.getvalue(), uneven.replace(b"\x02\x11\x01", b"\x02\x21\x01"), arithmetic):
-        assert jpeg.spliced(odd, scene(16, 16), changed, b"") is None
-        assert jpeg.touched(odd, ~changed).all()
+        assert jpeg.splice(odd, scene(16, 16), changed, b"") is None
+        assert jpeg.touched_blocks(odd, ~changed).all()
     with pytest.raises(ValueError, match="no JPEG frame header"):
         jpeg.layout(b"\xff\xd8\xff\xd9")
 
@@ -221,7 +221,7 @@ def test_header_keeps_and_drops() -> None:
     small = small[:4] + struct.pack(">H", 16 + 3) + small[6:]
     file = small[:2] + small[2 : 4 + 19] + extra + small[4 + 19 :] + b"TRAILER" + data
     assert Image.open(BytesIO(file)).size == (32, 32)
-    out = jpeg.spliced(file, decoded(file), np.zeros((32, 32), np.bool_), b"Exif\0\0II*\0new")
+    out = jpeg.splice(file, decoded(file), np.zeros((32, 32), np.bool_), b"Exif\0\0II*\0new")
     assert out is not None
     picture = Image.open(BytesIO(out))
     assert picture.info["dpi"] == (300, 300)
@@ -249,7 +249,7 @@ def test_markers_between_scans_do_not_reach_the_c_library() -> None:
     second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
     between = data.rindex(b"\xff\xc4", 0, second)
     odd = data[:between] + b"\xff\xfe\x00\x05abc" * 100 + data[between:]
-    out = jpeg.spliced(odd, decoded(odd), np.zeros((32, 32), np.bool_), b"")
+    out = jpeg.splice(odd, decoded(odd), np.zeros((32, 32), np.bool_), b"")
     assert np.array_equal(decoded(out or b""), decoded(data))
 
 
@@ -257,6 +257,6 @@ def test_inputs_are_not_altered() -> None:
     data = coded(scene(32, 32))
     image, changed = scene(32, 32, 3), disc(32, 32, 5)
     copies = image.copy(), changed.copy()
-    jpeg.spliced(data, image, changed, b"")
+    jpeg.splice(data, image, changed, b"")
     assert np.array_equal(image, copies[0])
     assert np.array_equal(changed, copies[1])

@@ -14,14 +14,14 @@ from safetensors.torch import save_file
 from segment2inpaint import inpaint
 from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.lama.inpainter import Lama, is_lama, load
-from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, Shape, shape_of
+from segment2inpaint.inpaint.lama.inpainter import LamaInpainter, is_lama, load
+from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, LamaConfig, config_of
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.protocols import Crop, Tuning
+from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill
 
-SMALL = Shape(width=8, down=2, blocks=2)
+SMALL = LamaConfig(width=8, down=2, blocks=2)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_big_lama_has_the_published_size_and_names() -> None:
     }
     assert {name: tuple(weights[name].shape) for name in expected} == expected
     assert not any(name.startswith(("model.23", "model.33", "model.35")) for name in weights)
-    assert shape_of(network.state_dict()) == Shape()
+    assert config_of(network.state_dict()) == LamaConfig()
 
 
 def test_a_fourier_unit_is_a_convolution_of_the_spectrum() -> None:
@@ -100,7 +100,7 @@ def test_the_whole_picture_is_seen() -> None:
 
 
 def test_a_crop_of_any_size_is_filled(file: Path) -> None:
-    loaded = Lama(file, "cpu")
+    loaded = LamaInpainter(file, "cpu")
     for size in [(61, 90), (64, 64), (40, 111), (31, 51)]:
         asked = crop(*size)
         [painted] = loaded.inpaint([asked], Fill())
@@ -113,17 +113,17 @@ def test_a_crop_of_any_size_is_filled(file: Path) -> None:
 
 def test_the_object_is_not_seen(file: Path) -> None:
     plain = crop()
-    loud = Crop(plain.image.copy(), plain.bits)
-    loud.image[loud.bits] = 255
-    loaded = Lama(file, "cpu")
+    loud = Crop(plain.image.copy(), plain.mask)
+    loud.image[loud.mask] = 255
+    loaded = LamaInpainter(file, "cpu")
     one, other = (loaded.inpaint([c], Fill())[0] for c in (plain, loud))
     assert np.array_equal(one, other)
 
 
 def test_a_batch_gives_what_each_gives(file: Path) -> None:
     wanted = [crop(seed=1), crop(40, 50, seed=2), crop(seed=3), crop(seed=4)]
-    together = Lama(file, "cpu", Tuning(batch_size=2)).inpaint(wanted, Fill())
-    alone = Lama(file, "cpu")
+    together = LamaInpainter(file, "cpu", RuntimeOptions(batch_size=2)).inpaint(wanted, Fill())
+    alone = LamaInpainter(file, "cpu")
     for one, asked in zip(together, wanted, strict=True):
         assert abs(one.astype(int) - alone.inpaint([asked], Fill())[0]).max() <= 1
 
@@ -132,7 +132,7 @@ def test_nothing_changes_outside(file: Path) -> None:
     bits = np.zeros((80, 120), np.bool_)
     bits[50:78, 3:40] = True
     photo = photo_of(np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8))
-    result = Pipeline(FakeDetector(bits), Lama(file, "cpu"), attempts=1)(photo, [])
+    result = Pipeline(FakeDetector(bits), LamaInpainter(file, "cpu"), attempts=1)(photo, [])
     assert result.changed_outside == 0
     assert (result.image != photo.image)[bits].any()
 
@@ -154,7 +154,7 @@ def test_names_of_several_origins(tmp_path: Path, prefix: str) -> None:
 def test_by_its_card_or_its_file(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path)
     monkeypatch.setattr(catalogue, "snapshots", lambda *_: [])
     with pytest.raises(ModelMissing, match="models download lama"):
         inpaint.load("lama", "cpu")
@@ -162,14 +162,14 @@ def test_by_its_card_or_its_file(
     target = tmp_path / "lama" / name
     target.parent.mkdir(parents=True)
     target.write_bytes(file.read_bytes())
-    assert isinstance(inpaint.load("lama", "cpu"), Lama)
-    assert isinstance(inpaint.load(str(file), "cpu"), Lama)
+    assert isinstance(inpaint.load("lama", "cpu"), LamaInpainter)
+    assert isinstance(inpaint.load(str(file), "cpu"), LamaInpainter)
 
 
 def test_files_that_are_not_it(file: Path, tmp_path: Path) -> None:
     def fails(path: Path, *words: str) -> None:
         with pytest.raises(BadModel) as caught:
-            Lama(path, "cpu")
+            LamaInpainter(path, "cpu")
         text = str(caught.value)
         assert "\n" not in text
         assert all(word in text for word in (str(path), *words))

@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment2inpaint.errors import BadOption
-from segment2inpaint.masks import feathered, fill_holes, parts, radii, refine, union
-from segment2inpaint.types import Box, Length, Mask, Refine
+from segment2inpaint.masks import (
+    connected_components,
+    feather_mask,
+    fill_holes,
+    radii,
+    refine,
+    union,
+)
+from segment2inpaint.types import Box, Detection, Length, Refine
 
 lengths = st.floats(0, 30)
 
@@ -23,9 +30,9 @@ def fixed(dilate: float, feather: float) -> Refine:
 
 def test_union_takes_every_mask() -> None:
     """A pixel of any mask is in the union, and the masks are left alone."""
-    one, two = Mask(draw("#..")), Mask(draw("..#"))
+    one, two = Detection(draw("#..")), Detection(draw("..#"))
     assert union([one, two]).tolist() == [[True, False, True]]
-    assert one.bits.tolist() == [[True, False, False]]
+    assert one.mask.tolist() == [[True, False, False]]
 
 
 def test_small_holes_are_filled() -> None:
@@ -67,7 +74,7 @@ def test_filling_holes_only_adds_and_settles(bits: np.ndarray) -> None:
 def test_parts_are_the_mask_once(bits: np.ndarray) -> None:
     """Put back together, the parts are the mask, each pixel once, in tight boxes."""
     again = np.zeros(bits.shape, int)
-    for box, own in parts(bits):
+    for box, own in connected_components(bits):
         again[box.slices] += own
         assert all(edge.any() for edge in (own[0], own[-1], own[:, 0], own[:, -1]))
     assert (again == bits).all()
@@ -81,7 +88,7 @@ def test_alpha_against_brute_force_distances(
     yx = np.argwhere(bits)
     grid = np.stack(np.mgrid[: bits.shape[0], : bits.shape[1]], -1)
     away = np.sqrt(((grid[:, :, None] - yx) ** 2).sum(-1).min(-1))
-    alpha = feathered(bits, dilate, min(feather, dilate))
+    alpha = feather_mask(bits, dilate, min(feather, dilate))
     assert (alpha[bits] == 1).all()
     assert (alpha[away > dilate] == 0).all()
     assert (alpha[away <= dilate - min(feather, dilate) - 1e-3] == 1).all()
@@ -93,38 +100,38 @@ def test_alpha_against_brute_force_distances(
 def test_alpha_grows_with_dilate_and_falls_with_feather(
     bits: np.ndarray, dilate: float, more: float, feather: float
 ) -> None:
-    base = feathered(bits, dilate, min(feather, dilate))
-    assert (feathered(bits, dilate + more, min(feather, dilate)) >= base).all()
-    assert (feathered(bits, dilate, 0) >= base).all()
+    base = feather_mask(bits, dilate, min(feather, dilate))
+    assert (feather_mask(bits, dilate + more, min(feather, dilate)) >= base).all()
+    assert (feather_mask(bits, dilate, 0) >= base).all()
 
 
 @given(masks(), st.sampled_from([0, 1, 2]))
 def test_refine_commutes_with_flips_and_turns(bits: np.ndarray, turn: int) -> None:
     how = Refine()
-    turned = refine([Mask(np.ascontiguousarray(np.rot90(bits, turn)))], how)[0]
-    assert np.allclose(turned, np.rot90(refine([Mask(bits)], how)[0], turn), atol=1e-5)
-    flipped = refine([Mask(np.ascontiguousarray(bits[:, ::-1]))], how)[0]
-    assert np.allclose(flipped, refine([Mask(bits)], how)[0][:, ::-1], atol=1e-5)
+    turned = refine([Detection(np.ascontiguousarray(np.rot90(bits, turn)))], how)[0]
+    assert np.allclose(turned, np.rot90(refine([Detection(bits)], how)[0], turn), atol=1e-5)
+    flipped = refine([Detection(np.ascontiguousarray(bits[:, ::-1]))], how)[0]
+    assert np.allclose(flipped, refine([Detection(bits)], how)[0][:, ::-1], atol=1e-5)
 
 
 @given(masks())
 def test_refine_is_one_on_every_object(bits: np.ndarray) -> None:
     before = bits.copy()
-    alpha, dilate, feather = refine([Mask(bits)], Refine())
+    alpha, dilate, feather = refine([Detection(bits)], Refine())
     assert (alpha[bits] == 1).all()
     assert dilate >= feather + 2
     assert (bits == before).all()
 
 
 def test_an_empty_mask_has_no_parts() -> None:
-    assert list(parts(np.zeros((5, 7), np.bool_))) == []
-    assert not refine([Mask(np.ones((5, 7), np.bool_))], Refine(invert=True))[0].any()
+    assert list(connected_components(np.zeros((5, 7), np.bool_))) == []
+    assert not refine([Detection(np.ones((5, 7), np.bool_))], Refine(invert=True))[0].any()
 
 
 def test_inverted_covers_the_background_and_spares_the_object() -> None:
     bits = np.zeros((60, 60), np.bool_)
     bits[20:40, 20:40] = True
-    alpha, dilate, _ = refine([Mask(bits)], Refine(invert=True))
+    alpha, dilate, _ = refine([Detection(bits)], Refine(invert=True))
     assert (alpha[~bits] == 1).all()
     assert (alpha[24:36, 24:36] == 0).all()
     assert dilate == 3
@@ -149,17 +156,17 @@ def test_radii_given_are_taken() -> None:
 def test_slack_and_least_raise_the_automatic_dilation_alone() -> None:
     bits = np.zeros((99, 99), np.bool_)
     bits[40:60, 40:60] = True
-    assert refine([Mask(bits, slack=20)], Refine())[1] == 20
-    assert refine([Mask(bits)], Refine(), least=17)[1] == 17
-    assert refine([Mask(bits)], Refine(), factor=2)[1] == 12
-    assert refine([Mask(bits, slack=20)], fixed(3, 1), least=17, factor=2)[1] == 3
+    assert refine([Detection(bits, edge_uncertainty=20)], Refine())[1] == 20
+    assert refine([Detection(bits)], Refine(), least=17)[1] == 17
+    assert refine([Detection(bits)], Refine(), factor=2)[1] == 12
+    assert refine([Detection(bits, edge_uncertainty=20)], fixed(3, 1), least=17, factor=2)[1] == 3
 
 
 def test_a_speck_is_not_dilated_like_the_giant_beside_it() -> None:
     bits = np.zeros((900, 900), np.bool_)
     bits[:800, :600] = True
     bits[850, 850] = True
-    alpha = refine([Mask(bits)], Refine())[0]
+    alpha = refine([Detection(bits)], Refine())[0]
     assert alpha[850, 850] == 1
     assert alpha[850, 857] == 0
 

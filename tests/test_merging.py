@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment2inpaint.cli.overlay import numbered
-from segment2inpaint.detect.builtin.region_merging import COUNT, RegionsDetector
+from segment2inpaint.detect.builtin.region_merging import COUNT, RegionMergingDetector
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import innermost, labels
-from segment2inpaint.types import Bits, Box, Everything, Image, Mask
+from segment2inpaint.masks import deepest_point, labels
+from segment2inpaint.types import BinaryMask, Box, Detection, Everything, Image
 
 DISCS = {(60, 40): (200, 40, 40), (130, 70): (40, 60, 200)}
 
@@ -24,49 +24,49 @@ def scene() -> Image:
     return photo.clip(0, 255).astype(np.uint8)
 
 
-def disc(center: tuple[int, int]) -> Bits:
+def disc(center: tuple[int, int]) -> BinaryMask:
     y, x = np.mgrid[:110, :190]
-    inside: Bits = (x - center[0]) ** 2 + (y - center[1]) ** 2 < 20**2
+    inside: BinaryMask = (x - center[0]) ** 2 + (y - center[1]) ** 2 < 20**2
     return inside
 
 
-def overlap(a: Bits, b: Bits) -> float:
+def overlap(a: BinaryMask, b: BinaryMask) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
 def test_discs_are_among_the_first() -> None:
-    masks = RegionsDetector().detect(scene(), [Everything()])
+    masks = RegionMergingDetector().detect(scene(), [Everything()])
     assert len(masks) <= COUNT
     assert [m.score for m in masks] == sorted((m.score for m in masks), reverse=True)
     for center in DISCS:
-        assert max(overlap(m.bits, disc(center)) for m in masks[:6]) > 0.9
+        assert max(overlap(m.mask, disc(center)) for m in masks[:6]) > 0.9
 
 
 def test_some_are_picked_by_number() -> None:
-    masks = RegionsDetector().detect(scene(), [Everything()])
-    picked = RegionsDetector().detect(scene(), [Everything((3, 1))])
+    masks = RegionMergingDetector().detect(scene(), [Everything()])
+    picked = RegionMergingDetector().detect(scene(), [Everything((3, 1))])
     for mask, known in zip(picked, (masks[0], masks[2]), strict=True):
-        assert (mask.bits == known.bits).all()
+        assert (mask.mask == known.mask).all()
     with pytest.raises(BadPrompt, match="pick 99: there are"):
-        RegionsDetector().detect(scene(), [Everything((99,))])
+        RegionMergingDetector().detect(scene(), [Everything((99,))])
 
 
 @pytest.mark.parametrize("size", [(2, 2), (1, 1), (3, 400), (700, 5)])
 def test_odd_photos(size: tuple[int, int]) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    for mask in RegionsDetector().detect(photo, [Everything()]):
-        assert mask.bits.shape == size
+    for mask in RegionMergingDetector().detect(photo, [Everything()]):
+        assert mask.mask.shape == size
 
 
 def test_other_prompts_are_refused() -> None:
     with pytest.raises(BadPrompt, match="cannot use boxes, it takes everything"):
-        RegionsDetector().detect(scene(), [Box(1, 1, 9, 9)])
+        RegionMergingDetector().detect(scene(), [Box(1, 1, 9, 9)])
 
 
 def test_labels_are_numbers_and_small_masks_lie_on_top() -> None:
-    small, large = (Mask(np.zeros((9, 9), bool)) for _ in range(2))
-    large.bits[1:8, 1:8] = True
-    small.bits[3:5, 3:5] = True
+    small, large = (Detection(np.zeros((9, 9), bool)) for _ in range(2))
+    large.mask[1:8, 1:8] = True
+    small.mask[3:5, 3:5] = True
     assert (labels([small, large])[2:4, 2:6] == [[2, 2, 2, 2], [2, 1, 1, 2]]).all()
     assert (labels([large, small])[2:4, 2:6] == [[1, 1, 1, 1], [1, 2, 2, 1]]).all()
     assert labels([large])[0, 0] == 0
@@ -75,7 +75,7 @@ def test_labels_are_numbers_and_small_masks_lie_on_top() -> None:
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 3))
 def test_overlay_takes_any_photo(height: int, width: int, count: int) -> None:
     photo = np.full((height, width, 3), 100, np.uint8)
-    masks = [Mask(np.ones((height, width), bool)) for _ in range(count)]
+    masks = [Detection(np.ones((height, width), bool)) for _ in range(count)]
     drawn = numbered(photo, masks)
     assert drawn.shape == photo.shape
     assert (drawn == photo).all() == (count == 0)
@@ -89,5 +89,5 @@ def test_overlay_is_as_large_as_asked() -> None:
 def test_innermost() -> None:
     bits = np.zeros((9, 12), bool)
     bits[2:7, 1:12] = True
-    assert bits[innermost(bits)[::-1]]
-    assert innermost(bits)[1] == 4
+    assert bits[deepest_point(bits)[::-1]]
+    assert deepest_point(bits)[1] == 4

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from segment2inpaint.cli import main
-from segment2inpaint.models.catalogue import Card
+from segment2inpaint.models.catalogue import ModelCard
 
 
 def run(*words: object) -> Result:
@@ -58,7 +58,7 @@ def test_a_download_brings_what_the_model_needs(
     """Each part told with its size and licence, into the folder that was asked for."""
     fetched: list[tuple[str, Path]] = []
 
-    def fetch(card: Card, progress: object, *, without: object, hub_cache: Path) -> Path:
+    def fetch(card: ModelCard, progress: object, *, without: object, hub_cache: Path) -> Path:
         fetched.append((card.name, hub_cache))
         assert not without
         return hub_cache / card.name

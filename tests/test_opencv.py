@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.inpaint.opencv import NavierStokes, Telea
+from segment2inpaint.inpaint.opencv import NavierStokesInpainter, TeleaInpainter
 from segment2inpaint.protocols import Crop
 from segment2inpaint.types import Fill
 
-BOTH = pytest.mark.parametrize("inpainter", [Telea(), NavierStokes()], ids=lambda made: made.name)
+BOTH = pytest.mark.parametrize(
+    "inpainter", [TeleaInpainter(), NavierStokesInpainter()], ids=lambda made: made.name
+)
 
 
 def ramp(height: int = 60, width: int = 80) -> np.ndarray:
@@ -27,7 +29,7 @@ def hole(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
 
 
 @BOTH
-def test_a_ramp_is_continued(inpainter: Telea | NavierStokes) -> None:
+def test_a_ramp_is_continued(inpainter: TeleaInpainter | NavierStokesInpainter) -> None:
     bits = hole(25, 33, 30, 40)
     image = ramp()
     image[bits] = 0
@@ -41,7 +43,7 @@ def test_a_ramp_is_continued(inpainter: Telea | NavierStokes) -> None:
 @BOTH
 @given(y=st.integers(0, 59), x=st.integers(0, 79), h=st.integers(0, 60), w=st.integers(0, 80))
 def test_what_was_in_the_hole_does_not_matter(
-    inpainter: Telea | NavierStokes, y: int, x: int, h: int, w: int
+    inpainter: TeleaInpainter | NavierStokesInpainter, y: int, x: int, h: int, w: int
 ) -> None:
     """At the crop's edge, without a hole, and unless the hole is all there is."""
     bits = hole(y, y + h, x, x + w)
@@ -54,7 +56,7 @@ def test_what_was_in_the_hole_does_not_matter(
 
 
 @BOTH
-def test_progress_ends_at_one(inpainter: Telea | NavierStokes) -> None:
+def test_progress_ends_at_one(inpainter: TeleaInpainter | NavierStokesInpainter) -> None:
     shares: list[float] = []
     crops = [Crop(ramp(), hole(1, 5, 1, 5))] * 3
     inpainter.inpaint(crops, Fill(), lambda _, share: shares.append(share))

@@ -13,29 +13,41 @@ from hypothesis import strategies as st
 from segment2inpaint.errors import BadPrompt, NothingFound
 from segment2inpaint.images import Photo, photo_of
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
-from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
-from segment2inpaint.types import Bits, Fill, Image, Length, OwnMask, Picture, Plate, Points, Refine
+from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
+from segment2inpaint.types import (
+    BinaryMask,
+    CleanPlate,
+    Fill,
+    Image,
+    Length,
+    Points,
+    Refine,
+    ReplacementImage,
+    UserMask,
+)
 
-LATENT = Canvas(area=64 * 64, multiple=8, cell=8)
+LATENT = InputSpec(area=64 * 64, multiple=8, mask_cell=8)
 
 
 def noise(*size: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
-def block(height: int = 100, width: int = 120) -> Bits:
+def block(height: int = 100, width: int = 120) -> BinaryMask:
     bits = np.zeros((height, width), np.bool_)
     bits[40:60, 50:70] = True
     return bits
 
 
-@given(masks(), st.sampled_from([Canvas(), LATENT]), st.booleans())
-def test_nothing_changes_outside_alpha(bits: Bits, canvas: Canvas, invert: bool) -> None:
-    """For any mask and canvas: outside identical, the object repainted whole."""
+@given(masks(), st.sampled_from([InputSpec(), LATENT]), st.booleans())
+def test_nothing_changes_outside_alpha(
+    bits: BinaryMask, input_spec: InputSpec, invert: bool
+) -> None:
+    """For any mask and input_spec: outside identical, the object repainted whole."""
     assume(not (invert and bits.all()))
     photo = photo_of(noise(*bits.shape))
     before = photo.image.copy()
-    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(canvas))
+    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(input_spec))
     result = pipeline(photo, [], Refine(invert=invert, fill_holes=False))
     assert result.changed_outside == 0
     assert (result.image[result.alpha == 0] == before[result.alpha == 0]).all()
@@ -60,13 +72,13 @@ def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
     ((crop,),) = fake.calls
     (window,) = result.settings["windows"]
     x0, y0, x1, y1 = window["box"]
-    assert (crop.bits == (result.alpha[y0:y1, x0:x1] > 0)).all()
+    assert (crop.mask == (result.alpha[y0:y1, x0:x1] > 0)).all()
 
 
 def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
     bits = np.zeros((400, 900), np.bool_)
     bits[100:120, 100:120] = bits[100:120, 700:720] = True
-    fake = FakeInpainter(Canvas(batch=4))
+    fake = FakeInpainter(InputSpec(batch_size=4))
     pipeline = Pipeline(FakeDetector(bits), fake, attempts=1)
     pipeline(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
     (crops,) = fake.calls
@@ -76,7 +88,7 @@ def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
 def test_two_objects_are_two_masks() -> None:
     one, two = block(), np.roll(block(), 30, axis=1)
     result = Pipeline(FakeDetector(one, two), FakeInpainter())(photo_of(noise(100, 120)), [])
-    assert len(result.masks) == 2
+    assert len(result.detections) == 2
     assert (result.alpha[one | two] == 1).all()
 
 
@@ -89,24 +101,24 @@ def test_a_prompt_to_paint_doubles_the_dilation() -> None:
 
 def test_a_latent_cell_sets_the_least_dilation() -> None:
     """Small windows are enlarged twofold: a cell of 32 model pixels is 16 photo pixels."""
-    canvas = Canvas(area=512 * 512, multiple=32, cell=32)
+    input_spec = InputSpec(area=512 * 512, multiple=32, mask_cell=32)
     big = np.zeros((600, 600), np.bool_)
     big[290:310, 290:310] = True
-    result = Pipeline(FakeDetector(big), FakeInpainter(canvas))(photo_of(noise(600, 600)), [])
+    result = Pipeline(FakeDetector(big), FakeInpainter(input_spec))(photo_of(noise(600, 600)), [])
     assert result.settings["dilate"] == pytest.approx(16, abs=0.1)
 
 
 @pytest.mark.parametrize("found", [[], [np.zeros((100, 120), np.bool_)]])
-def test_nothing_found(found: list[Bits]) -> None:
+def test_nothing_found(found: list[BinaryMask]) -> None:
     """No mask and an empty mask are the same: an error, never an empty run."""
     with pytest.raises(NothingFound, match="fake"):
         Pipeline(FakeDetector(*found), FakeInpainter())(photo_of(noise(100, 120)), [])
 
 
 @pytest.mark.parametrize(
-    "prompt", [OwnMask(np.ones((9, 7), np.bool_), "m.png"), Plate(noise(9, 7), "m.png")]
+    "prompt", [UserMask(np.ones((9, 7), np.bool_), "m.png"), CleanPlate(noise(9, 7), "m.png")]
 )
-def test_another_size_than_the_photos_is_refused(prompt: OwnMask | Plate) -> None:
+def test_another_size_than_the_photos_is_refused(prompt: UserMask | CleanPlate) -> None:
     with pytest.raises(BadPrompt, match=r"m\.png: expected the photo's size 120x100, got 7x9"):
         Pipeline(FakeDetector(block()), FakeInpainter())(photo_of(noise(100, 120)), [prompt])
 
@@ -122,7 +134,7 @@ def test_a_hole_with_an_excluding_click_is_kept() -> None:
 
 def test_a_picture_takes_the_objects_place() -> None:
     """It lies over the fill, and its pixels count as changed by right."""
-    picture = Picture(np.full((10, 10, 3), 200, np.uint8), np.ones((10, 10), np.float32))
+    picture = ReplacementImage(np.full((10, 10, 3), 200, np.uint8), np.ones((10, 10), np.float32))
     result = Pipeline(FakeDetector(block()), FakeInpainter())(
         photo_of(noise(100, 120)), [], fill=Fill(picture=picture)
     )
@@ -163,14 +175,16 @@ def test_stages_are_told_and_timed() -> None:
 class Fills:
     """Paints one picture for each call, the last one ever after."""
 
-    canvas = Canvas()
+    input_spec = InputSpec()
 
     def __init__(self, name: str, *whole: Image) -> None:
         self.name = name
         self.whole = whole
         self.seeds: list[int] = []
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         self.seeds += [crop.seed for crop in crops]
         (crop,) = crops
         whole = self.whole[min(len(self.seeds), len(self.whole)) - 1]
@@ -191,7 +205,7 @@ def spoilt() -> Image:
     return after
 
 
-def job() -> tuple[Photo, Bits]:
+def job() -> tuple[Photo, BinaryMask]:
     bits = np.zeros((160, 200), np.bool_)
     bits[60:100, 80:120] = True
     image = grained()
@@ -222,7 +236,7 @@ def test_a_failed_result_is_tried_with_another_seed_and_the_best_is_kept() -> No
 def test_another_inpainter_comes_before_another_seed() -> None:
     photo, bits = job()
     bad, good = Fills("bad", spoilt()), Fills("good", grained())
-    result = Pipeline(FakeDetector(bits), bad, others=(good,))(photo, [])
+    result = Pipeline(FakeDetector(bits), bad, other_inpainters=(good,))(photo, [])
     assert (bad.seeds, good.seeds) == ([0], [0])
     assert result.settings["inpainter"] == "good"
 

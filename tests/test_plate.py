@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.detect.clean_plate import PlateDetector
+from segment2inpaint.detect.clean_plate import CleanPlateDetector
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.types import Bits, Box, Image, Plate, Points
+from segment2inpaint.types import BinaryMask, Box, CleanPlate, Image, Points
 
 
 def scene(seed: int = 0) -> Image:
@@ -22,7 +22,7 @@ def scene(seed: int = 0) -> Image:
     return cv2.GaussianBlur(image, (0, 0), 0.8)
 
 
-def with_object(clean: Image) -> tuple[Image, Bits]:
+def with_object(clean: Image) -> tuple[Image, BinaryMask]:
     where = np.zeros(clean.shape[:2], np.uint8)
     cv2.ellipse(where, (210, 150), (70, 45), 20, 0, 360, 1, -1)
     photo = clean.copy()
@@ -35,7 +35,7 @@ def noisy(image: Image, seed: int, sigma: float = 3.0) -> Image:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def score(found: Bits, truth: Bits) -> float:
+def score(found: BinaryMask, truth: BinaryMask) -> float:
     return float((found & truth).sum() / (found | truth).sum())
 
 
@@ -47,47 +47,49 @@ def test_noise_exposure_and_a_moved_camera(gain: float, shift: tuple[float, ...]
     turn[:, 2] += shift[:2]
     moved = cv2.warpAffine(scene(), turn, (400, 300), borderMode=cv2.BORDER_REPLICATE)
     plate = noisy(np.clip(moved * gain, 0, 255).astype(np.uint8), 2)
-    (mask,) = PlateDetector().detect(noisy(photo, 1), [Plate(plate)])
-    assert score(mask.bits, truth) > 0.9
+    (mask,) = CleanPlateDetector().detect(noisy(photo, 1), [CleanPlate(plate)])
+    assert score(mask.mask, truth) > 0.9
 
 
 def test_no_difference_is_no_object() -> None:
-    assert PlateDetector().detect(noisy(scene(), 1), [Plate(noisy(scene(), 2))]) == []
-    assert PlateDetector().detect(scene(), [Plate(scene())]) == []
+    assert CleanPlateDetector().detect(noisy(scene(), 1), [CleanPlate(noisy(scene(), 2))]) == []
+    assert CleanPlateDetector().detect(scene(), [CleanPlate(scene())]) == []
 
 
 def test_two_plates_leave_what_differs_from_both() -> None:
     photo, truth = with_object(scene())
     other = scene()
     other[:60, :60] = 0
-    (mask,) = PlateDetector().detect(photo, [Plate(scene()), Plate(other)])
-    assert not mask.bits[:60, :60].any()
-    assert score(mask.bits, truth) > 0.9
+    (mask,) = CleanPlateDetector().detect(photo, [CleanPlate(scene()), CleanPlate(other)])
+    assert not mask.mask[:60, :60].any()
+    assert score(mask.mask, truth) > 0.9
 
 
 def test_points_and_boxes_limit() -> None:
     photo, truth = with_object(scene())
     photo[20:50, 20:50] = 0
-    (mask,) = PlateDetector().detect(photo, [Plate(scene()), Points(((210, 150),))])
-    assert score(mask.bits, truth) > 0.9
-    (mask,) = PlateDetector().detect(photo, [Plate(scene()), Box(0, 0, 100, 100)])
-    assert 700 < mask.bits.sum() < 1400
+    (mask,) = CleanPlateDetector().detect(photo, [CleanPlate(scene()), Points(((210, 150),))])
+    assert score(mask.mask, truth) > 0.9
+    (mask,) = CleanPlateDetector().detect(photo, [CleanPlate(scene()), Box(0, 0, 100, 100)])
+    assert 700 < mask.mask.sum() < 1400
 
 
 def test_it_repeats_itself_and_leaves_its_input() -> None:
     photo, _ = with_object(scene())
     plate = noisy(scene(), 3)
     before = photo.copy(), plate.copy()
-    first, second = (PlateDetector().detect(photo, [Plate(plate)])[0].bits for _ in range(2))
+    first, second = (
+        CleanPlateDetector().detect(photo, [CleanPlate(plate)])[0].mask for _ in range(2)
+    )
     assert np.array_equal(first, second)
     assert np.array_equal(photo, before[0])
     assert np.array_equal(plate, before[1])
 
 
 def test_what_it_refuses() -> None:
-    small = Plate(np.zeros((200, 400, 3), np.uint8), "clean.jpg")
+    small = CleanPlate(np.zeros((200, 400, 3), np.uint8), "clean.jpg")
     says = r"plate clean.jpg is 400 x 200 px, expected the photo's 400 x 300 px"
     with pytest.raises(BadPrompt, match=says):
-        PlateDetector().detect(scene(), [small])
+        CleanPlateDetector().detect(scene(), [small])
     with pytest.raises(BadPrompt, match="give a plate too"):
-        PlateDetector().detect(scene(), [Box(0, 0, 9, 9)])
+        CleanPlateDetector().detect(scene(), [Box(0, 0, 9, 9)])

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from segment2inpaint import images, inpaint
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Bits
+from segment2inpaint.types import BinaryMask
 
 
 @pytest.mark.parametrize("name", ["exemplar", "telea", "ns"])
 @settings(max_examples=15)
 @given(data=st.data(), bits=masks(side=40))
-def test_nothing_changes_outside(name: str, data: st.DataObject, bits: Bits) -> None:
+def test_nothing_changes_outside(name: str, data: st.DataObject, bits: BinaryMask) -> None:
     """In the array, and in the file that is read back."""
     photo = images.photo_of(data.draw(photos(*bits.shape)))
     result = Pipeline(FakeDetector(bits), inpaint.load(name))(photo, [])

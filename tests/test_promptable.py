@@ -20,15 +20,15 @@ from segment2inpaint.detect.sam.original import SamDetector
 from segment2inpaint.detect.sam.predictor import (
     PromptableDetector,
     _alike,
-    _Answer,
-    _Object,
+    _MaskPrediction,
     _objects,
+    _PromptedObject,
     _refines,
 )
-from segment2inpaint.detect.sam.transformers import TransformersSam
+from segment2inpaint.detect.sam.transformers import TransformersSamDetector
 from segment2inpaint.errors import BadModel, BadPrompt, ModelMissing
-from segment2inpaint.networks.click import Target
-from segment2inpaint.types import Box, Everything, Image, OwnMask, Points, Text
+from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.types import Box, Everything, Image, Points, Text, UserMask
 
 TIMM = find_spec("timm") is not None
 NAMES = [
@@ -36,12 +36,12 @@ NAMES = [
     for name in tiny_detectors.PROMPTABLE
 ]
 CLICK, PAIR, BESIDE, BOX = (
-    Target(include=((40, 30),)),
-    Target(include=((40, 30), (60, 50))),
-    Target(include=((40, 30),), exclude=((10, 80),)),
-    Target(box=Box(20, 10, 90, 70)),
+    ObjectPrompt(include=((40, 30),)),
+    ObjectPrompt(include=((40, 30), (60, 50))),
+    ObjectPrompt(include=((40, 30),), exclude=((10, 80),)),
+    ObjectPrompt(box=Box(20, 10, 90, 70)),
 )
-BOTH = Target(include=((40, 30),), box=Box(20, 10, 90, 70))
+BOTH = ObjectPrompt(include=((40, 30),), box=Box(20, 10, 90, 70))
 
 
 def photo(height: int = 90, width: int = 140, seed: int = 0) -> Image:
@@ -59,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def detectors(folders: dict[str, Path]) -> dict[str, PromptableDetector]:
-    return {name: TransformersSam(folder, "cpu") for name, folder in folders.items()}
+    return {name: TransformersSamDetector(folder, "cpu") for name, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def theirs(folder: Path, name: str) -> tuple[Any, Any]:
 
 
 def own_predictor(
-    folder: Path, name: str, image: Image, target: Target, multimask: bool
+    folder: Path, name: str, image: Image, target: ObjectPrompt, multimask: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits, scores and masks of one object, from photo and prompt, by the library alone."""
     model, processor = theirs(folder, name)
@@ -115,7 +115,7 @@ def test_masks_are_those_of_transformers(
     folders: dict[str, Path],
     detectors: dict[str, PromptableDetector],
     name: str,
-    target: Target,
+    target: ObjectPrompt,
     multimask: bool,
 ) -> None:
     """From the photo to the mask at its size, number for number, on the same prompt."""
@@ -126,7 +126,7 @@ def test_masks_are_those_of_transformers(
     with torch.inference_mode():
         (embedding,) = network.embed([image])
         got, got_scores = detector._decode(
-            embedding, size, [_Object(target, None)], None, multimask
+            embedding, size, [_PromptedObject(target, None)], None, multimask
         )
         full = network.upscaled(got, size)[0]
     assert np.abs(low).max() > 0.1
@@ -139,7 +139,7 @@ def test_masks_are_those_of_transformers(
 def test_several_objects_in_one_decode(detectors: dict[str, PromptableDetector], name: str) -> None:
     """As many photos for the library, each mask what it is alone, a start for each included."""
     detector, size = detectors[name], (90, 140)
-    objects = [_Object(Target(box=Box(20, 10, 90 + i, 70)), None) for i in range(3)]
+    objects = [_PromptedObject(ObjectPrompt(box=Box(20, 10, 90 + i, 70)), None) for i in range(3)]
     with torch.inference_mode():
         (embedding,) = detector._network.embed([photo()])
         starts, _ = detector._decode(embedding, size, objects, None, False)
@@ -192,7 +192,7 @@ def test_photos_may_be_read_only_views(
     view = photo()[:, ::-1]
     view.setflags(write=False)
     got, expected = (detector.detect(p, [Box(20, 10, 90, 70)]) for p in (view, view.copy()))
-    assert (got[0].bits == expected[0].bits).all()
+    assert (got[0].mask == expected[0].mask).all()
 
 
 def test_prepared_photos_are_not_embedded_again(sam: SamDetector) -> None:
@@ -214,11 +214,11 @@ def test_every_prompt_gives_masks(detectors: dict[str, PromptableDetector], name
     own[20:60, 30:90] = True
     image = photo()
     before = image.copy()
-    for prompt in (Points(((40, 30),)), Box(20, 10, 90, 70), OwnMask(own)):
+    for prompt in (Points(((40, 30),)), Box(20, 10, 90, 70), UserMask(own)):
         (mask,) = detectors[name].detect(image, [prompt])
-        assert mask.bits.shape == (90, 140)
+        assert mask.mask.shape == (90, 140)
         assert 0 <= mask.score <= 1
-        assert mask.slack == 1.25 * 140 / 32
+        assert mask.edge_uncertainty == 1.25 * 140 / 32
     assert (image == before).all()
 
 
@@ -238,10 +238,10 @@ def test_everything_is_that_of_segment_anything(sam: SamDetector) -> None:
         (embedding,) = network.embed([image])
 
         def decode(points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-            from segment2inpaint.detect.sam.predictor import Prompted
+            from segment2inpaint.detect.sam.predictor import PromptTensors
 
             xy = torch.as_tensor(points[:, None], dtype=torch.float32)
-            return network.decode(embedding, Prompted(xy, torch.ones(len(xy), 1)), True)
+            return network.decode(embedding, PromptTensors(xy, torch.ones(len(xy), 1)), True)
 
         found = automatic.candidates(
             decode, lambda low: network.framed(low, (256, 256)), (256, 256), 4, -9.0, -9.0, 1.0
@@ -277,9 +277,9 @@ def test_everything_keeps_the_good_ones_once() -> None:
 def test_an_own_mask_is_a_box_a_point_and_a_start() -> None:
     own = np.zeros((90, 140), bool)
     own[20:61, 30:91] = True
-    prompts = [Points(((5, 5),)), OwnMask(own), Points(((50, 50),), ((35, 25),))]
+    prompts = [Points(((5, 5),)), UserMask(own), Points(((50, 50),), ((35, 25),))]
     whole, alone = _objects(prompts)
-    assert whole.target == Target(((50, 50), (50, 40)), ((35, 25),), Box(30, 20, 91, 61)) or (
+    assert whole.target == ObjectPrompt(((50, 50), (50, 40)), ((35, 25),), Box(30, 20, 91, 61)) or (
         whole.target.include[0] == (50, 50) and own[whole.target.include[1][::-1]]
     )
     assert whole.mask is own
@@ -300,18 +300,18 @@ def test_an_own_mask_comes_back_from_its_logits(sam: SamDetector, size: tuple[in
 
 def test_objects_of_one_kind_are_decoded_together() -> None:
     """Padded prompts would change each other's masks."""
-    kinds = [CLICK, BOX, CLICK, PAIR, BOTH, Target(include=((1, 1),), granularity="part")]
-    kinds.append(Target(include=((1, 1), (2, 2)), granularity="part"))
-    groups = list(_alike([_Object(target, None) for target in kinds]))
+    kinds = [CLICK, BOX, CLICK, PAIR, BOTH, ObjectPrompt(include=((1, 1),), granularity="part")]
+    kinds.append(ObjectPrompt(include=((1, 1), (2, 2)), granularity="part"))
+    groups = list(_alike([_PromptedObject(target, None) for target in kinds]))
     assert groups == [[0, 2, 5], [1], [3], [4], [6]]
-    assert [len(g) for g in _alike([_Object(CLICK, None)] * 40)] == [16, 16, 8]
+    assert [len(g) for g in _alike([_PromptedObject(CLICK, None)] * 40)] == [16, 16, 8]
 
 
 def test_a_refined_mask_must_be_the_same_object_and_no_worse() -> None:
-    def answer(width: int, score: float = 0.9, fits: bool = True) -> _Answer:
+    def answer(width: int, score: float = 0.9, fits: bool = True) -> _MaskPrediction:
         logits = torch.full((10, 10), -1.0)
         logits[:, :width] = 1
-        return _Answer(logits, score, fits)
+        return _MaskPrediction(logits, score, fits)
 
     assert _refines(answer(8), answer(10))
     assert not _refines(answer(3), answer(10))
@@ -333,7 +333,7 @@ def test_a_refined_mask_must_be_the_same_object_and_no_worse() -> None:
 def test_hard_prompts(sam: SamDetector, prompts: list[Any]) -> None:
     masks = sam.detect(photo(), prompts)
     assert len(masks) <= len(prompts)
-    assert all(mask.bits.shape == (90, 140) for mask in masks)
+    assert all(mask.mask.shape == (90, 140) for mask in masks)
 
 
 def test_prompts_that_it_cannot_take(sam: SamDetector) -> None:
@@ -361,22 +361,22 @@ def test_hubs_video_models_are_their_image_part(folders: dict[str, Path], tmp_pa
         metadata={"format": "pt"},
     )
     masks = [
-        TransformersSam(folder, "cpu").detect(photo(), [Box(20, 10, 90, 70)])
+        TransformersSamDetector(folder, "cpu").detect(photo(), [Box(20, 10, 90, 70)])
         for folder in (folders["sam2"], tmp_path)
     ]
-    assert TransformersSam(tmp_path, "cpu").name == "sam2"
-    assert (masks[0][0].bits == masks[1][0].bits).all()
+    assert TransformersSamDetector(tmp_path, "cpu").name == "sam2"
+    assert (masks[0][0].mask == masks[1][0].mask).all()
 
 
 def test_folders_that_are_no_detector(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="no model of transformers here"):
-        TransformersSam(tmp_path, "cpu")
+        TransformersSamDetector(tmp_path, "cpu")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(BadModel, match="a bert model, not one of"):
-        TransformersSam(tmp_path, "cpu")
+        TransformersSamDetector(tmp_path, "cpu")
     (tmp_path / "config.json").write_text((folders["sam2"] / "config.json").read_text())
     with pytest.raises(BadModel, match="cannot be loaded as Sam2Model"):
-        TransformersSam(tmp_path, "cpu")
+        TransformersSamDetector(tmp_path, "cpu")
 
 
 def test_missing_tensors_are_not_made_up(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_missing_tensors_are_not_made_up(folders: dict[str, Path], tmp_path: Pat
     weights.pop("mask_decoder.iou_token.weight")
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BadModel, match=r"1 tensors .* mask_decoder\.iou_token\.weight"):
-        TransformersSam(tmp_path, "cpu")
+        TransformersSamDetector(tmp_path, "cpu")
 
 
 @pytest.mark.skipif(TIMM, reason="timm is here")
@@ -398,4 +398,4 @@ def test_edgetam_says_what_it_needs(tmp_path: Path) -> None:
     config = {"model_type": "edgetam", "vision_config": {"backbone_config": backbone}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelMissing, match="pip install timm"):
-        TransformersSam(tmp_path, "cpu")
+        TransformersSamDetector(tmp_path, "cpu")

@@ -7,8 +7,8 @@ import pytest
 
 from segment2inpaint.detect.prompts import accept, check, limit, targets
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import components
-from segment2inpaint.networks.click import Target
+from segment2inpaint.masks import components_at
+from segment2inpaint.networks.click import ObjectPrompt
 from segment2inpaint.types import Box, Color, Points, Text
 
 SIZE = (60, 80)
@@ -44,13 +44,13 @@ def test_a_detector_says_what_it_takes() -> None:
 
 def test_each_points_and_each_box_is_an_object() -> None:
     box, far = Box(0, 0, 10, 10), Points(((50, 50),))
-    assert targets([far, box]) == [Target(box=box), Target(include=((50, 50),))]
+    assert targets([far, box]) == [ObjectPrompt(box=box), ObjectPrompt(include=((50, 50),))]
 
 
 def test_points_inside_a_box_refine_its_object() -> None:
     big, small = Box(0, 0, 40, 40), Box(5, 5, 20, 20)
     found = targets([big, small, Points(((8, 8), (9, 9)), ((12, 12),))])
-    assert found == [Target(box=big), Target(((8, 8), (9, 9)), ((12, 12),), small)]
+    assert found == [ObjectPrompt(box=big), ObjectPrompt(((8, 8), (9, 9)), ((12, 12),), small)]
 
 
 def test_points_only_beside_belong_to_all() -> None:
@@ -62,7 +62,7 @@ def test_points_only_beside_belong_to_all() -> None:
 def test_components_touch_at_corners() -> None:
     bits = np.zeros((6, 6), np.bool_)
     bits[1, 1] = bits[2, 2] = bits[5, 5] = True
-    kept = components(bits, [(1, 1)])
+    kept = components_at(bits, [(1, 1)])
     assert kept.sum() == 2
     assert not kept[5, 5]
 

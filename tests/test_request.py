@@ -11,31 +11,31 @@ from hypothesis import given
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption, BadPrompt
-from segment2inpaint.request import check, dump, load
+from segment2inpaint.request import check, from_json, to_json
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
+    CleanPlate,
     Color,
     Everything,
     Fill,
     Length,
-    OwnMask,
-    Picture,
-    Plate,
     Points,
     Refine,
+    ReplacementImage,
     Request,
     Text,
+    UserMask,
 )
 
 PIXEL = np.full((1, 1, 3), 9, np.uint8)
 
 
-def no_file(path: str) -> Picture:
+def no_file(path: str) -> ReplacementImage:
     raise AssertionError(path)
 
 
-def no_mask(path: str) -> Bits:
+def no_mask(path: str) -> BinaryMask:
     raise AssertionError(path)
 
 
@@ -56,43 +56,43 @@ def test_a_request_survives_json() -> None:
         "grabcut",
         "telea",
     )
-    assert load(json.loads(json.dumps(dump(request))), no_file, no_mask) == request
+    assert from_json(json.loads(json.dumps(to_json(request))), no_file, no_mask) == request
 
 
 @given(masks())
-def test_an_own_mask_without_a_file_travels_whole(bits: Bits) -> None:
-    data = json.loads(json.dumps(dump(Request((OwnMask(bits),)))))
-    (prompt,) = load(data, no_file, no_mask).prompts
-    assert isinstance(prompt, OwnMask)
-    assert (prompt.bits == bits).all()
+def test_an_own_mask_without_a_file_travels_whole(bits: BinaryMask) -> None:
+    data = json.loads(json.dumps(to_json(Request((UserMask(bits),)))))
+    (prompt,) = from_json(data, no_file, no_mask).prompts
+    assert isinstance(prompt, UserMask)
+    assert (prompt.mask == bits).all()
 
 
 def test_run_lengths_are_cocos() -> None:
     """Column by column, zeros first, as pycocotools counts."""
-    data = dump(Request((OwnMask(np.array([[True, False], [True, True]])),)))
+    data = to_json(Request((UserMask(np.array([[True, False], [True, True]])),)))
     assert data["prompts"] == [{"mask": {"size": [2, 2], "counts": [0, 2, 1, 1]}}]
 
 
 def test_files_are_named_and_read_again() -> None:
-    picture = Picture(PIXEL, np.ones((1, 1), np.float32), "cup.png")
+    picture = ReplacementImage(PIXEL, np.ones((1, 1), np.float32), "cup.png")
     request = Request(
-        (Plate(PIXEL, "clean.png"), OwnMask(np.ones((1, 1), np.bool_), "m.png")),
+        (CleanPlate(PIXEL, "clean.png"), UserMask(np.ones((1, 1), np.bool_), "m.png")),
         fill=Fill(picture=picture),
     )
     asked: list[str] = []
 
-    def read(path: str) -> Picture:
+    def read(path: str) -> ReplacementImage:
         asked.append(path)
         return picture
 
-    again = load(dump(request), read, lambda _: np.ones((1, 1), np.bool_))
+    again = from_json(to_json(request), read, lambda _: np.ones((1, 1), np.bool_))
     assert asked == ["cup.png", "clean.png"]
-    assert dump(again) == dump(request)
+    assert to_json(again) == to_json(request)
 
 
 def test_a_plate_without_a_file_has_no_json() -> None:
     with pytest.raises(BadOption, match="Plate without a file"):
-        dump(Request((Plate(PIXEL),)))
+        to_json(Request((CleanPlate(PIXEL),)))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_plate_without_a_file_has_no_json() -> None:
 )
 def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: str) -> None:
     with pytest.raises(BadOption, match=message):
-        load(data, no_file, no_mask)
+        from_json(data, no_file, no_mask)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,11 @@ def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: 
         (Request((Box(1.5, 2, 3, 4),)), "a box must have whole numbers"),
         (Request((Color(rgb=(300, 0, 0)),)), "from 0 to 255"),
         (Request((Color(at=(1, 2), tolerance=float("nan")),)), "tolerance must be a number from 0"),
-        (Request((OwnMask(np.zeros((2, 3), np.uint8)),)), r"got \(2, 3\) uint8"),
-        (Request((Plate("clean.jpg"),)), "a plate must be an .H, W, 3. uint8 array, got 'clean"),
+        (Request((UserMask(np.zeros((2, 3), np.uint8)),)), r"got \(2, 3\) uint8"),
+        (
+            Request((CleanPlate("clean.jpg"),)),
+            "a plate must be an .H, W, 3. uint8 array, got 'clean",
+        ),
         (Request((Text(" "),)), "words must not be empty"),
         (Request(([1, 2],)), "a prompt must be Points, Box"),
     ],
@@ -145,7 +148,7 @@ def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: 
 def test_a_value_out_of_range_is_told_in_a_line(request_: Request, message: str) -> None:
     """Whoever made the request: an ``Editor`` looks before it works."""
     with pytest.raises((BadOption, BadPrompt), match=message):
-        Editor().resolved(request_)
+        Editor().resolve(request_)
 
 
 @pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), 3])

@@ -11,23 +11,23 @@ import pytest
 
 from models.training.saliency import export
 from segment2inpaint.detect.builtin import detector
-from segment2inpaint.detect.builtin.detector import GrabCutDetector
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.networks import click, saliency
 from segment2inpaint.networks import onnx as networks
-from segment2inpaint.networks.click import Answer, Target, framed
-from segment2inpaint.networks.onnx import Floats, OnnxNetwork
-from segment2inpaint.networks.saliency import DEVIATION, MEAN, SIDE, Salient
-from segment2inpaint.types import Bits, Box, Image, Points
+from segment2inpaint.networks.click import ClickPrediction, ObjectPrompt, framed
+from segment2inpaint.networks.onnx import FloatArray, OnnxNetwork
+from segment2inpaint.networks.saliency import DEVIATION, MEAN, SIDE, SaliencyMap
+from segment2inpaint.types import BinaryMask, Box, Image, Points
 
 SIZE = 300, 400
 THING = Box(150, 100, 250, 200)
 
 
-def overlap(one: Bits, other: Bits) -> float:
+def overlap(one: BinaryMask, other: BinaryMask) -> float:
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
-def filled(box: Box, size: tuple[int, int] = SIZE) -> Bits:
+def filled(box: Box, size: tuple[int, int] = SIZE) -> BinaryMask:
     bits = np.zeros(size, np.bool_)
     bits[box.slices] = True
     return bits
@@ -40,14 +40,14 @@ def photo(*things: Box) -> Image:
     return image
 
 
-def standing_out(planes: Floats) -> Floats:
+def standing_out(planes: FloatArray) -> FloatArray:
     """Logits (1, SIDE, SIDE): what is red, 6 for 1."""
     red, green = (planes[i] * DEVIATION[i] + MEAN[i] for i in (0, 1))
-    logits: Floats = np.where(red > green + 0.3, 6, -6).astype(np.float32)[None]
+    logits: FloatArray = np.where(red > green + 0.3, 6, -6).astype(np.float32)[None]
     return logits
 
 
-def says(bits: Bits) -> Answer:
+def says(bits: BinaryMask) -> ClickPrediction:
     """The answer of a look at the whole photo: these, hardly the rest of THING, and no more."""
     frame = framed(Box(0, 0, bits.shape[1], bits.shape[0]))
     logits = np.full((2, click.SIDE // 2, click.SIDE // 2), -9, np.float32)
@@ -57,20 +57,20 @@ def says(bits: Bits) -> Answer:
         for part in (filled(THING), bits)
     )
     logits[:, :height, :width] = np.maximum(-9 + 6 * hardly, -9 + 14 * on)
-    return Answer(frame, logits)
+    return ClickPrediction(frame, logits)
 
 
 def test_a_window_is_seen_in_a_square_as_the_network_learnt_colours() -> None:
-    shown: list[Floats] = []
+    shown: list[FloatArray] = []
 
-    def watched(planes: Floats) -> Floats:
+    def watched(planes: FloatArray) -> FloatArray:
         shown.append(planes)
         return np.zeros((1, SIDE, SIDE), np.float32)
 
     image = np.zeros((*SIZE, 3), np.uint8)
     window = Box(40, 20, 340, 120)
     image[window.slices] = (255, 128, 0)
-    seen = saliency.seen(image, window, watched)
+    seen = saliency.predict_saliency(image, window, watched)
     assert seen.window == window
     assert shown[0].shape == (3, SIDE, SIDE)
     assert shown[0].dtype == np.float32
@@ -83,7 +83,7 @@ def test_a_window_is_seen_in_a_square_as_the_network_learnt_colours() -> None:
 def test_odds_lie_where_they_were_seen_and_are_nothing_beyond() -> None:
     logits = np.full((SIDE, SIDE), -50, np.float32)
     logits[: SIDE // 2] = 50
-    odds = Salient(Box(100, 100, 200, 200), logits, 0.5).odds(Box(0, 0, 400, 300), SIZE)
+    odds = SaliencyMap(Box(100, 100, 200, 200), logits, 0.5).odds(Box(0, 0, 400, 300), SIZE)
     weight = 0.5 * saliency.WEIGHT
     assert np.allclose(odds[102:148, 102:198], weight * saliency.CLEAR)
     assert np.allclose(odds[152:198, 102:198], -weight * saliency.DIM)
@@ -103,8 +103,8 @@ def test_odds_lie_where_they_were_seen_and_are_nothing_beyond() -> None:
 def test_what_stands_out_counts_as_far_as_it_is_where_the_answer_is(
     answer: Box, weight: float
 ) -> None:
-    target = Target(((155, 105),))
-    backed = click.backed(photo(THING), says(filled(answer)), target, standing_out)
+    target = ObjectPrompt(((155, 105),))
+    backed = click.with_saliency(photo(THING), says(filled(answer)), target, standing_out)
     assert backed.backing is not None
     assert backed.backing.weight == pytest.approx(weight, abs=0.1)
 
@@ -115,25 +115,28 @@ def test_what_stands_out_counts_as_far_as_it_is_where_the_answer_is(
 )
 def test_what_stands_out_counts_as_far_as_it_lies_in_the_box(box: Box, weight: float) -> None:
     answer = says(filled(box))
-    backed = click.backed(photo(THING), answer, Target(box=box), standing_out)
+    backed = click.with_saliency(photo(THING), answer, ObjectPrompt(box=box), standing_out)
     assert backed.backing is not None
     assert backed.backing.weight == pytest.approx(weight, abs=0.1)
 
 
 def test_a_part_is_not_what_stands_out() -> None:
-    target = Target(((155, 105),), granularity="part")
+    target = ObjectPrompt(((155, 105),), granularity="part")
     answer = says(filled(THING))
-    assert click.backed(photo(THING), answer, target, standing_out) is answer
+    assert click.with_saliency(photo(THING), answer, target, standing_out) is answer
 
 
 def test_nothing_found_is_not_backed() -> None:
     answer = says(filled(Box(0, 0, 1, 1)) & False)
-    assert click.backed(photo(THING), answer, Target(((155, 105),)), standing_out) is answer
+    assert (
+        click.with_saliency(photo(THING), answer, ObjectPrompt(((155, 105),)), standing_out)
+        is answer
+    )
 
 
 def test_an_answer_takes_what_backs_it() -> None:
     half = says(filled(Box(150, 100, 215, 200)))
-    backed = click.backed(photo(THING), half, Target(((155, 105),)), standing_out)
+    backed = click.with_saliency(photo(THING), half, ObjectPrompt(((155, 105),)), standing_out)
     whole = Box(0, 0, 400, 300)
     for answer, least in (half, 0.0), (backed, 0.95):
         odds = answer.odds(whole, SIZE) > 0
@@ -146,7 +149,7 @@ def test_an_answer_takes_what_backs_it() -> None:
 def test_a_thing_of_two_colours(prompt: Points | Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """The click network knows the larger part of it."""
 
-    def knows(planes: Floats) -> Floats:
+    def knows(planes: FloatArray) -> FloatArray:
         red, green, blue, inside = planes[:4, ::2, ::2]
         known = np.where(blue < 0, 6, -2)
         likely = np.where((red - green > 1) & (inside > 0), known, -9)
@@ -154,13 +157,13 @@ def test_a_thing_of_two_colours(prompt: Points | Box, monkeypatch: pytest.Monkey
 
     image = photo(THING)
     image[100:200, 215:250] = (200, 60, 250)
-    monkeypatch.setattr(detector, "shipped", {"click": knows, "saliency": standing_out}.get)
-    (mask,) = GrabCutDetector().detect(image, [prompt])
-    assert overlap(mask.bits, filled(THING)) > 0.9
+    monkeypatch.setattr(detector, "shipped_network", {"click": knows, "saliency": standing_out}.get)
+    (mask,) = BuiltinDetector().detect(image, [prompt])
+    assert overlap(mask.mask, filled(THING)) > 0.9
 
 
 def test_the_shipped_network_tells_what_stands_out() -> None:
-    network = networks.shipped("saliency")
+    network = networks.shipped_network("saliency")
     assert network is not None
     image = np.full((*SIZE, 3), (90, 120, 80), np.uint8)
     cv2.circle(image, (200, 150), 60, (210, 90, 40), -1)
@@ -168,14 +171,14 @@ def test_the_shipped_network_tells_what_stands_out() -> None:
     wanted = np.zeros(SIZE, np.uint8)
     cv2.circle(wanted, (200, 150), 60, 1, -1)
     whole = Box(0, 0, 400, 300)
-    found = saliency.seen(image, whole, network).odds(whole, SIZE) > 0
+    found = saliency.predict_saliency(image, whole, network).odds(whole, SIZE) > 0
     assert overlap(found, wanted > 0) > 0.85
 
 
 def test_a_click_on_the_ground_does_not_take_what_stands_out() -> None:
     image = photo(THING)
-    (mask,) = GrabCutDetector().detect(image, [Points(((40, 250),))])
-    assert not mask.bits[THING.grown(-5, SIZE).slices].any()
+    (mask,) = BuiltinDetector().detect(image, [Points(((40, 250),))])
+    assert not mask.mask[THING.grown(-5, SIZE).slices].any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 900), (900, 5), (37, 41)])
@@ -183,14 +186,14 @@ def test_a_click_on_the_ground_does_not_take_what_stands_out() -> None:
 def test_odd_photos(size: tuple[int, int]) -> None:
     """With the networks that ship."""
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    (mask,) = GrabCutDetector().detect(image, [Points(((size[1] - 1, 0),))])
-    assert mask.bits.shape == size
-    assert mask.bits[0, -1]
+    (mask,) = BuiltinDetector().detect(image, [Points(((size[1] - 1, 0),))])
+    assert mask.mask.shape == size
+    assert mask.mask[0, -1]
     for box in (Box(0, 0, size[1], size[0]), Box(0, 0, 1, 1)):
-        for mask in GrabCutDetector().detect(image, [box]):
-            assert mask.bits.shape == size
-            assert not mask.bits[box.y1 :].any()
-            assert not mask.bits[:, box.x1 :].any()
+        for mask in BuiltinDetector().detect(image, [box]):
+            assert mask.mask.shape == size
+            assert not mask.mask[box.y1 :].any()
+            assert not mask.mask[:, box.x1 :].any()
 
 
 def published(last: str = "Sigmoid") -> onnx.ModelProto:

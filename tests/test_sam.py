@@ -14,11 +14,11 @@ from segment_anything import SamPredictor, sam_model_registry
 
 from segment2inpaint.detect.sam import checkpoint as sam_weights
 from segment2inpaint.detect.sam.checkpoint import build, read
-from segment2inpaint.detect.sam.mask_selection import choose, clean
+from segment2inpaint.detect.sam.mask_selection import choose_mask, clean
 from segment2inpaint.detect.sam.original import SamDetector
-from segment2inpaint.detect.sam.predictor import _Object
+from segment2inpaint.detect.sam.predictor import _PromptedObject
 from segment2inpaint.errors import BadImage, BadModel, BadOption, BadPrompt
-from segment2inpaint.networks.click import Target
+from segment2inpaint.networks.click import ObjectPrompt
 from segment2inpaint.types import Box, Granularity, Image, Points, Text
 
 
@@ -132,14 +132,14 @@ def test_device_that_is_not_here(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        Target(include=((40, 30),)),
-        Target(include=((40, 30), (60, 50)), exclude=((10, 80),)),
-        Target(box=Box(20, 10, 90, 70)),
-        Target(include=((40, 30),), box=Box(20, 10, 90, 70)),
+        ObjectPrompt(include=((40, 30),)),
+        ObjectPrompt(include=((40, 30), (60, 50)), exclude=((10, 80),)),
+        ObjectPrompt(box=Box(20, 10, 90, 70)),
+        ObjectPrompt(include=((40, 30),), box=Box(20, 10, 90, 70)),
     ],
 )
 def test_masks_are_those_of_sampredictor(
-    detector: SamDetector, target: Target, size: tuple[int, int]
+    detector: SamDetector, target: ObjectPrompt, size: tuple[int, int]
 ) -> None:
     """Number for number, on the same prompt, for the single mask and the three."""
     image = photo(*size)
@@ -153,7 +153,7 @@ def test_masks_are_those_of_sampredictor(
     }
     one, score, low_one = theirs.predict(**prompt, multimask_output=False)
     three, scores, low_three = theirs.predict(**prompt, multimask_output=True)
-    network, thing = detector._network, [_Object(target, None)]
+    network, thing = detector._network, [_PromptedObject(target, None)]
     with torch.inference_mode():
         (embedding,) = network.embed([image])
         for multimask, masks, known, low in (
@@ -167,7 +167,7 @@ def test_masks_are_those_of_sampredictor(
 
 
 def test_a_mask_as_prompt_is_that_of_sampredictor(detector: SamDetector) -> None:
-    image, target = photo(), Target(include=((40, 30),))
+    image, target = photo(), ObjectPrompt(include=((40, 30),))
     theirs = SamPredictor(tiny.sam())
     theirs.set_image(image)
     clicked = {"point_coords": np.array(target.include), "point_labels": np.array([1])}
@@ -178,7 +178,9 @@ def test_a_mask_as_prompt_is_that_of_sampredictor(detector: SamDetector) -> None
     with torch.inference_mode():
         (embedding,) = detector._network.embed([image])
         start = torch.as_tensor(low[:1])[None]
-        got, _ = detector._decode(embedding, image.shape[:2], [_Object(target, None)], start, False)
+        got, _ = detector._decode(
+            embedding, image.shape[:2], [_PromptedObject(target, None)], start, False
+        )
     assert np.array_equal(got[0], expected_low)
     assert np.array_equal(detector._network.upscaled(got, image.shape[:2])[0] > 0, expected)
 
@@ -189,9 +191,9 @@ def test_a_mask_for_each_object(detector: SamDetector) -> None:
     prompts = [Points(((40, 30),)), Box(60, 20, 120, 80), Points((), ((5, 5),))]
     masks = detector.detect(image, prompts)
     assert len(masks) == 2
-    assert all(mask.bits.shape == (90, 140) and mask.bits.any() for mask in masks)
+    assert all(mask.mask.shape == (90, 140) and mask.mask.any() for mask in masks)
     assert all(0 <= mask.score <= 1 for mask in masks)
-    assert masks[0].slack == pytest.approx(1.25 * 140 / 64)
+    assert masks[0].edge_uncertainty == pytest.approx(1.25 * 140 / 64)
     assert np.array_equal(image, before)
 
 
@@ -200,7 +202,7 @@ def test_prompts_do_not_disturb_each_other(detector: SamDetector) -> None:
     together = detector.detect(photo(), [first, second])
     alone = [detector.detect(photo(), [prompt])[0] for prompt in (first, second)]
     for a, b in zip(together, alone, strict=True):
-        assert np.array_equal(a.bits, b.bits)
+        assert np.array_equal(a.mask, b.mask)
 
 
 def test_embedding_is_kept_for_the_same_pixels_only(checkpoint: Path) -> None:
@@ -239,7 +241,7 @@ def test_views_are_accepted(detector: SamDetector) -> None:
     view = photo()[:, ::-1]
     prompt = [Points(((40, 30),))]
     got, expected = detector.detect(view, prompt), detector.detect(view.copy(), prompt)
-    assert np.array_equal(got[0].bits, expected[0].bits)
+    assert np.array_equal(got[0].mask, expected[0].mask)
 
 
 # --- which mask ------------------------------------------------------------------------------
@@ -259,11 +261,11 @@ NOTHING, PART, WHOLE, PHOTO = (
     Box(0, 0, 40, 40),
 )
 BETWEEN = Box(6, 6, 20, 20)
-CLICK = Target(include=((10, 10),))
+CLICK = ObjectPrompt(include=((10, 10),))
 
 
-def pick(masks: np.ndarray, scores: list[float], target: Target = CLICK) -> int | None:
-    choice = choose(masks, np.array(scores, np.float32), target)
+def pick(masks: np.ndarray, scores: list[float], target: ObjectPrompt = CLICK) -> int | None:
+    choice = choose_mask(masks, np.array(scores, np.float32), target)
     return choice.which if choice else None
 
 
@@ -280,7 +282,7 @@ def test_the_better_mask_is_taken() -> None:
 )
 def test_granularity(granularity: Granularity, expected: int) -> None:
     """The sound masks by their size; how good exactly they are matters to ``auto`` only."""
-    target = Target(include=((10, 10),), granularity=granularity)
+    target = ObjectPrompt(include=((10, 10),), granularity=granularity)
     assert pick(logits(BETWEEN, WHOLE, PART, PHOTO), [0.7, 0.6, 0.9, 0.2], target) == expected
 
 
@@ -289,30 +291,30 @@ def test_a_click_does_not_mean_the_whole_photo() -> None:
 
 
 def test_a_mask_must_obey_the_clicks() -> None:
-    target = Target(include=((10, 10),), exclude=((20, 20),))
+    target = ObjectPrompt(include=((10, 10),), exclude=((20, 20),))
     assert pick(logits(WHOLE, PART, WHOLE, WHOLE), [0.9, 0.5, 0.9, 0.9], target) == 1
 
 
 def test_a_mask_must_lie_in_its_box() -> None:
-    target = Target(box=Box(7, 7, 15, 15))
+    target = ObjectPrompt(box=Box(7, 7, 15, 15))
     assert pick(logits(WHOLE, PART, PHOTO), [0.9, 0.5, 0.9], target) == 1
 
 
 def test_a_box_may_be_the_photo() -> None:
-    assert pick(logits(PHOTO), [0.5], Target(box=PHOTO)) == 0
+    assert pick(logits(PHOTO), [0.5], ObjectPrompt(box=PHOTO)) == 0
 
 
 def test_both_sides_have_a_scale() -> None:
     """As in networks that stretch the photo into a square."""
     masks = logits(Box(0, 0, 20, 10), Box(0, 10, 20, 20))
-    target = Target(include=((100, 30),))
-    choice = choose(masks, np.ones(2, np.float32), target, (0.1, 0.5))
+    target = ObjectPrompt(include=((100, 30),))
+    choice = choose_mask(masks, np.ones(2, np.float32), target, (0.1, 0.5))
     assert choice == (1, True)
 
 
 def test_if_none_obeys_the_best_is_taken() -> None:
-    target = Target(include=((35, 35),))
-    choice = choose(logits(PART, WHOLE, NOTHING), np.array([0.3, 0.9, 1.0]), target)
+    target = ObjectPrompt(include=((35, 35),))
+    choice = choose_mask(logits(PART, WHOLE, NOTHING), np.array([0.3, 0.9, 1.0]), target)
     assert choice == (1, False)
 
 
@@ -325,7 +327,7 @@ def test_specks_go_and_what_was_clicked_stays() -> None:
     bits[5:45, 5:45] = True
     bits[20, 20] = bits[30, 30] = False  # holes, one of them clicked
     bits[50, 50] = bits[55, 55] = True  # islands, one of them clicked
-    got = clean(bits, Target(include=((50, 50),), exclude=((30, 30),)))
+    got = clean(bits, ObjectPrompt(include=((50, 50),), exclude=((30, 30),)))
     changed = {(int(y), int(x)) for y, x in np.argwhere(got != bits)}
     assert changed == {(20, 20), (55, 55)}
 

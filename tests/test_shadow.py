@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from models.training.shadow import casting, chance, learn, lots, pool, unet, views
 from segment2inpaint.effects import shadow
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.types import BinaryMask, Image
 
 SIZE = (200, 260)
 
@@ -25,13 +25,13 @@ def ground() -> Image:
     return (np.array([150, 140, 120]) + y / 8 + grain).clip(0, 255).astype(np.uint8)
 
 
-def post() -> Bits:
+def post() -> BinaryMask:
     bits = np.zeros(SIZE, np.bool_)
     bits[50:130, 120:140] = True
     return bits
 
 
-def laid() -> Bits:
+def laid() -> BinaryMask:
     """The post's shadow, to the right of it and a little towards the viewer."""
     bits = np.zeros(SIZE, np.bool_)
     for up in range(80):
@@ -49,44 +49,44 @@ def scene(*, shaded: bool) -> Image:
 
 
 def test_a_cast_shadow_is_found() -> None:
-    cast = shadow.find(scene(shaded=True), post())
+    cast = shadow.find_shadow(scene(shaded=True), post())
     assert cast.certainty >= shadow.SURE
-    both, either = cast.bits & laid(), cast.bits | laid()
+    both, either = cast.mask & laid(), cast.mask | laid()
     assert both.sum() / either.sum() > 0.6
-    assert not (cast.bits & post()).any()
+    assert not (cast.mask & post()).any()
 
 
 def test_where_there_is_none_it_is_not_sure() -> None:
-    assert shadow.find(scene(shaded=False), post()).certainty < shadow.SURE
+    assert shadow.find_shadow(scene(shaded=False), post()).certainty < shadow.SURE
 
 
 def test_alpha_ends_softly() -> None:
-    alpha = shadow.alpha(shadow.Shadow(laid(), 1.0), 10)
+    alpha = shadow.shadow_alpha(shadow.Shadow(laid(), 1.0), 10)
     assert (alpha[laid()] == 1).all()
     assert 0 < alpha[(alpha > 0) & ~laid()].min() < 0.1
-    none = shadow.alpha(shadow.Shadow(np.zeros(SIZE, np.bool_), 0.0), 10)
+    none = shadow.shadow_alpha(shadow.Shadow(np.zeros(SIZE, np.bool_), 0.0), 10)
     assert none.max() == 0
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_no_object_and_nothing_but_object_cast_none(full: bool) -> None:
-    cast = shadow.find(ground(), np.full(SIZE, full))
+    cast = shadow.find_shadow(ground(), np.full(SIZE, full))
     assert cast.certainty == 0
-    assert not cast.bits.any()
+    assert not cast.mask.any()
 
 
 @settings(max_examples=15)
 @given(masks())
-def test_any_mask_will_do(bits: Bits) -> None:
+def test_any_mask_will_do(bits: BinaryMask) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (*bits.shape, 3), np.uint8)
-    cast = shadow.find(photo, bits)
-    assert cast.bits.shape == bits.shape
-    assert not (cast.bits & bits).any()
+    cast = shadow.find_shadow(photo, bits)
+    assert cast.mask.shape == bits.shape
+    assert not (cast.mask & bits).any()
     assert 0 <= cast.certainty <= 1
 
 
 def test_the_view_holds_the_object_and_its_surroundings() -> None:
-    seen = shadow.view(scene(shaded=False), post())
+    seen = shadow.shadow_input(scene(shaded=False), post())
     assert seen.planes.shape == (shadow.PLANES, shadow.SIDE, shadow.SIDE)
     assert seen.box == (38, 0, 222, 200)  # 82 px more on each side, where the photo has them
     assert seen.size == (160, 147)
@@ -101,7 +101,7 @@ def test_the_view_holds_the_object_and_its_surroundings() -> None:
 
 def test_training_sees_photos_as_the_package_does() -> None:
     photo, bits = cv2.GaussianBlur(scene(shaded=True)[:, :200], (0, 0), 2), post()[:, :200]
-    seen = shadow.view(photo, bits)
+    seen = shadow.shadow_input(photo, bits)
     edges = views.Edges(*(torch.full((1, 1, 1), float(n)) for n in (0, 0, 200, 200)))
     share = torch.from_numpy(bits).float()[None]
     frame = views.framed(share, edges)

@@ -22,7 +22,7 @@ from segment2inpaint import inpaint
 from segment2inpaint.cli import main
 from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.inpaint.diffusion import inspection, single_file
-from segment2inpaint.inpaint.diffusion.inpainter import Diffusion
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter
 from segment2inpaint.models import catalogue, download
 from segment2inpaint.protocols import Crop
 from segment2inpaint.types import Fill
@@ -75,7 +75,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Networks of 32 instead of 3072, on one thread; and no models but those of the test."""
     for network in ("FluxTransformer2DModel", "ChromaTransformer2DModel"):
         tiny_files.narrow(monkeypatch, network)
-    monkeypatch.setattr(catalogue, "folder", lambda: tmp_path / "models")
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path / "models")
     monkeypatch.setattr(catalogue, "default_hub_cache", lambda: tmp_path / "hub")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -95,7 +95,7 @@ def networks(pipe: Any) -> dict[str, torch.nn.Module]:
     return {n: part for n, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
 
 
-def same(one: Diffusion, other: Diffusion) -> bool:
+def same(one: DiffusionInpainter, other: DiffusionInpainter) -> bool:
     """Of one class, with the same weights, and painting the same pixels.
 
     One level apart counts as the same: some processors round by where in memory a weight lies.
@@ -117,7 +117,7 @@ def largest(pipe: Any) -> str:
 
 def fails(file: Path | str, *words: str, base: str = "", kind: type = BadModel) -> None:
     with pytest.raises(kind) as caught:
-        Diffusion(Path(file), "cpu", base=base)
+        DiffusionInpainter(Path(file), "cpu", base=base)
     text = str(caught.value)
     assert "\n" not in text
     assert text.startswith(str(file))
@@ -135,14 +135,14 @@ def test_a_file_paints_what_its_folder_paints(name: str, tmp_path: Path) -> None
     whole = [] if more is None else [(more, NETWORK)]
     pipe = make()
     pipe.save_pretrained(tmp_path / name)
-    folder = Diffusion(tmp_path / name, "cpu")
+    folder = DiffusionInpainter(tmp_path / name, "cpu")
     file, network = tmp_path / f"{name}.safetensors", largest(pipe)
     for parts, prefix in [([network], ""), ([network], NETWORK), *whole]:
         tiny_files.save(pipe, file, parts, prefix)
         assert inspection.read(file).card == card
-        opened = Diffusion(file, "cpu")
+        opened = DiffusionInpainter(file, "cpu")
         assert same(opened, folder)
-        assert opened.canvas == folder.canvas
+        assert opened.input_spec == folder.input_spec
 
 
 def test_the_card_of_the_family_settles_what_is_left_open(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_the_card_of_the_family_settles_what_is_left_open(tmp_path: Path) -> Non
     pipe.save_pretrained(tmp_path / "models" / "flux-schnell")
     pipe.save_pretrained(tmp_path / "models" / "flux-dev")
     file = tiny_files.save(pipe, tmp_path / "any.safetensors")
-    assert inpaint.load(str(file), "cpu").settled(OPEN)["guidance_scale"] == 0.0  # type: ignore[attr-defined]
+    assert inpaint.load(str(file), "cpu").resolve_fill(OPEN)["guidance_scale"] == 0.0  # type: ignore[attr-defined]
     named = inpaint.load(f"{file}@flux-dev", "cpu")
-    assert named.settled(OPEN)["guidance_scale"] == 7.0  # type: ignore[attr-defined]
+    assert named.resolve_fill(OPEN)["guidance_scale"] == 7.0  # type: ignore[attr-defined]
 
 
 def test_a_file_says_what_it_was_trained_for(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_file_says_what_it_was_trained_for(tmp_path: Path) -> None:
     kinds = []
     for signs in ([], ["v_pred"], ["v_pred", "ztsnr"]):
         save_file(weights | {sign: torch.zeros(0) for sign in signs}, file)
-        settings = Diffusion(file, "cpu")._pipe.scheduler.config
+        settings = DiffusionInpainter(file, "cpu")._pipe.scheduler.config
         kinds.append((settings.prediction_type, settings.rescale_betas_zero_snr))
     assert kinds == [("epsilon", False), ("v_prediction", False), ("v_prediction", True)]
     save_file(weights | {"edm_mean": torch.zeros(4)}, file)
@@ -188,7 +188,7 @@ def test_numbers_of_eight_bits_are_read_as_what_they_are(tmp_path: Path) -> None
     small = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in load_file(file).items()}
     save_file(small, file)
     rounded = small[f"{NETWORK}double_blocks.0.img_mod.lin.weight"].float()
-    opened = Diffusion(file, "cpu")._pipe
+    opened = DiffusionInpainter(file, "cpu")._pipe
     assert torch.equal(opened.transformer.transformer_blocks[0].norm1.linear.weight, rounded)
     assert {weight.dtype for weight in opened.text_encoder_2.parameters()} == {torch.float32}
 
@@ -235,9 +235,9 @@ def test_a_third_text_encoder_is_left_out_where_nobody_has_it(tmp_path: Path) ->
     pipe.save_pretrained(tmp_path / "m")
     parts = ["transformer", "vae", "text_encoder", "text_encoder_2"]
     file = tiny_files.save(pipe, tmp_path / "m.safetensors", parts)
-    assert networks(Diffusion(file, "cpu")._pipe).keys() == {*parts, "text_encoder_3"}
+    assert networks(DiffusionInpainter(file, "cpu")._pipe).keys() == {*parts, "text_encoder_3"}
     (tmp_path / "m" / "text_encoder_3" / "model.safetensors").unlink()
-    opened = Diffusion(file, "cpu")
+    opened = DiffusionInpainter(file, "cpu")
     assert networks(opened._pipe).keys() == set(parts)
     assert opened.inpaint([crop()], FILL)[0].shape == (64, 64, 3)
 
@@ -248,7 +248,7 @@ def test_the_safety_checker_of_a_lender_stays_there(tmp_path: Path) -> None:
     tiny.add_safety_checker(pipe)
     pipe.save_pretrained(tmp_path / "m")
     file = tiny_files.save(pipe, tmp_path / "m.safetensors", ["unet", "vae", "text_encoder"])
-    assert Diffusion(file, "cpu")._pipe.safety_checker is None
+    assert DiffusionInpainter(file, "cpu")._pipe.safety_checker is None
 
 
 # --- fetching what a file lacks -----------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_what_a_file_lacks_is_fetched_when_it_is_named(hub: Hub, tmp_path: Path)
     painted = command(*paint)
     assert painted.exit_code == 0, painted.output
     assert (np.asarray(Pillow.open(out)) != crop().image).any()
-    assert same(Diffusion(file, "cpu"), Diffusion(tmp_path / "whole", "cpu"))
+    assert same(DiffusionInpainter(file, "cpu"), DiffusionInpainter(tmp_path / "whole", "cpu"))
 
 
 def test_a_whole_file_needs_no_weights(hub: Hub, tmp_path: Path) -> None:
@@ -315,7 +315,10 @@ def test_a_base_after_the_file_is_fetched_from(hub: Hub, tmp_path: Path) -> None
     hub.files = files_of(tmp_path / "whole")
     assert command("models", "download", f"{file}@someone/tuned").exit_code == 0
     assert all("someone/tuned" in request for request in hub.asked)
-    assert same(Diffusion(file, "cpu", base="someone/tuned"), Diffusion(tmp_path / "whole", "cpu"))
+    assert same(
+        DiffusionInpainter(file, "cpu", base="someone/tuned"),
+        DiffusionInpainter(tmp_path / "whole", "cpu"),
+    )
 
 
 def test_fetching_for_a_file_fails_in_a_line(hub: Hub, tmp_path: Path) -> None:

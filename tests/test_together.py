@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.batching import Ask, Run, only, together
+from segment2inpaint.batching import EditRun, InpaintCall, run_batched, single_outcome
 from segment2inpaint.errors import BadModel, BadOption, NothingFound
-from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
+from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import Fill, Image
 
 
@@ -21,10 +21,12 @@ class Echo:
     name = "echo"
 
     def __init__(self, batch: int) -> None:
-        self.canvas = Canvas(batch=batch)
+        self.input_spec = InputSpec(batch_size=batch)
         self.calls: list[list[int]] = []
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         seeds = [crop.seed for crop in crops]
         self.calls.append(seeds)
         assert len({crop.image.shape for crop in crops}) == 1
@@ -38,11 +40,11 @@ def crop(seed: int, side: int = 4) -> Crop:
     return Crop(np.zeros((side, side, 3), np.uint8), np.ones((side, side), np.bool_), seed)
 
 
-def run(echo: Echo, *rounds: Sequence[Crop], fill: Fill = Fill()) -> Run[list[int]]:
+def run(echo: Echo, *rounds: Sequence[Crop], fill: Fill = Fill()) -> EditRun[list[int]]:
     """Asks for each round's crops in turn; returns what colours it was given."""
     colors: list[int] = []
     for crops in rounds:
-        (painted,) = yield [Ask(echo, fill, crops)]
+        (painted,) = yield [InpaintCall(echo, fill, crops)]
         assert painted.seconds >= 0
         assert [i.shape for i in painted.images] == [c.image.shape for c in crops]
         colors += [int(image[0, 0, 0]) for image in painted.images]
@@ -59,21 +61,21 @@ def test_everyone_gets_their_own_in_order(
     """Whatever crops of whatever sizes share a call, and however many."""
     echo = Echo(batch)
     runs = [run(echo, *[[crop(*one) for one in ask] for ask in rounds]) for rounds in wanted]
-    outcomes = list(together(runs))
+    outcomes = list(run_batched(runs))
     assert outcomes == [[seed for ask in rounds for seed, _ in ask] for rounds in wanted]
     assert all(len(call) <= batch for call in echo.calls)
 
 
 def test_alike_crops_of_several_runs_share_a_call() -> None:
     echo = Echo(3)
-    assert list(together(run(echo, [crop(i)]) for i in range(7))) == [[i] for i in range(7)]
+    assert list(run_batched(run(echo, [crop(i)]) for i in range(7))) == [[i] for i in range(7)]
     assert echo.calls == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def test_what_is_painted_differently_does_not() -> None:
     echo = Echo(3)
     fills = [Fill(), Fill(prompt="a rose"), Fill(seed=8, candidates=2)]
-    list(together(run(echo, [crop(i)], fill=fill) for i, fill in enumerate(fills)))
+    list(run_batched(run(echo, [crop(i)], fill=fill) for i, fill in enumerate(fills)))
     assert echo.calls == [[0, 2], [1]]
 
 
@@ -82,13 +84,13 @@ def test_no_more_is_taken_ahead_than_a_call_holds(batch: int, ahead: int) -> Non
     """Also where no two crops are alike; an endless source is fine."""
     echo, taken = Echo(batch), 0
 
-    def endless() -> Iterator[Run[list[int]]]:
+    def endless() -> Iterator[EditRun[list[int]]]:
         nonlocal taken
         while True:
             taken += 1
             yield run(echo, [crop(1, side=taken)])
 
-    outcomes = together(endless())
+    outcomes = run_batched(endless())
     for done in range(1, 9):
         assert next(outcomes) == [1]
         assert taken <= done - 1 + ahead
@@ -96,38 +98,38 @@ def test_no_more_is_taken_ahead_than_a_call_holds(batch: int, ahead: int) -> Non
 
 def test_only_the_guilty_falls() -> None:
     echo = Echo(4)
-    bad: Run[list[int]] = run(echo, [crop(13)])
-    outcomes = list(together([run(echo, [crop(1)]), bad, run(echo, [crop(2)], [crop(3)])]))
+    bad: EditRun[list[int]] = run(echo, [crop(13)])
+    outcomes = list(run_batched([run(echo, [crop(1)]), bad, run(echo, [crop(2)], [crop(3)])]))
     assert outcomes[::2] == [[1], [2, 3]]
     assert isinstance(outcomes[1], BadModel)
 
 
 def test_an_error_before_the_first_crop_is_an_outcome() -> None:
-    def nothing() -> Run[list[int]]:
+    def nothing() -> EditRun[list[int]]:
         raise NothingFound("nothing")
         yield []
 
     echo = Echo(2)
-    first, second = together([nothing(), run(echo, [crop(1)])])
+    first, second = run_batched([nothing(), run(echo, [crop(1)])])
     assert isinstance(first, NothingFound)
     assert second == [1]
     with pytest.raises(NothingFound):
-        only(together([nothing()]))
+        single_outcome(run_batched([nothing()]))
 
 
 def test_a_bug_is_not_an_outcome() -> None:
-    def broken() -> Run[list[int]]:
+    def broken() -> EditRun[list[int]]:
         raise ZeroDivisionError
         yield []
 
     with pytest.raises(ZeroDivisionError):
-        list(together([broken()]))
+        list(run_batched([broken()]))
 
 
 def test_whoever_stops_early_leaves_nothing_open() -> None:
     closed = []
 
-    def careful() -> Run[list[int]]:
+    def careful() -> EditRun[list[int]]:
         try:
             return (yield from run(echo, [crop(1)], [crop(2)]))
         finally:
@@ -139,21 +141,21 @@ def test_whoever_stops_early_leaves_nothing_open() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(together([careful(), careful()], stop))
+        list(run_batched([careful(), careful()], stop))
     assert closed == [True, True]
 
 
 def test_progress_is_that_of_the_run_and_only_rises() -> None:
     told: list[float] = []
     crops = [crop(1), crop(2), crop(3), crop(4, side=9)]
-    only(together([run(Echo(2), crops)], lambda _, share: told.append(share)))
+    single_outcome(run_batched([run(Echo(2), crops)], lambda _, share: told.append(share)))
     assert told == pytest.approx([0.5, 0.75, 1.0])
 
 
 def test_errors_of_one_run_alone_are_raised() -> None:
-    def refused() -> Run[int]:
+    def refused() -> EditRun[int]:
         raise BadOption("no")
         yield []
 
     with pytest.raises(BadOption):
-        only(together([refused()]))
+        single_outcome(run_batched([refused()]))

@@ -13,20 +13,20 @@ from hypothesis import given, settings
 
 from segment2inpaint import images
 from segment2inpaint.effects import shadow
-from segment2inpaint.masks import feathered
+from segment2inpaint.masks import feather_mask
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
     Check,
     Color,
+    Detection,
     Image,
     Length,
-    Mask,
-    OwnMask,
     Points,
     Prompt,
     Refine,
-    box_of,
+    UserMask,
+    bounding_box,
 )
 from segment2inpaint.verify import checks as verify
 from segment2inpaint.verify import measures
@@ -43,30 +43,30 @@ def ground(seed: int = 0) -> Image:
     return (130 + blotches + dice.normal(0, 5, (*SIZE, 3))).clip(0, 255).astype(np.uint8)
 
 
-def disc(radius: int = 24, at: tuple[int, int] = (100, 80)) -> Bits:
+def disc(radius: int = 24, at: tuple[int, int] = (100, 80)) -> BinaryMask:
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     return (x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2
 
 
-def with_disc(image: Image, bits: Bits) -> Image:
+def with_disc(image: Image, bits: BinaryMask) -> Image:
     """A red, striped thing."""
     stripes = np.where(np.arange(SIZE[1]) % 8 < 4, 200, 120).astype(np.uint8)
     thing = np.stack(np.broadcast_arrays(stripes, 40, 40), axis=-1).astype(np.uint8)
     return np.where(bits[..., None], np.broadcast_to(thing, image.shape), image)
 
 
-def checks(after: Image, bits: Bits, before: Image | None = None) -> dict[str, Check]:
-    alpha = feathered(bits, 6, 4)
+def checks(after: Image, bits: BinaryMask, before: Image | None = None) -> dict[str, Check]:
+    alpha = feather_mask(bits, 6, 4)
     photo = with_disc(ground(), disc()) if before is None else before
     shown = np.where(alpha[..., None] > 0, after, photo)
-    found = verify.removal(photo, shown, alpha, bits, [box_of(alpha > 0)])
+    found = verify.check_removal(photo, shown, alpha, bits, [bounding_box(alpha > 0)])
     return {check.name: check for check in found}
 
 
 def test_the_truth_is_not_called_failed() -> None:
     found = checks(ground(), disc())
     assert verify.verdict(tuple(found.values())) != "failed"
-    assert list(found) == [*verify.RULES, "shadow"]
+    assert list(found) == [*verify.CHECK_SPECS, "shadow"]
     for check in found.values():
         assert 0 <= check.score <= 1
         assert check.sentence
@@ -75,7 +75,7 @@ def test_the_truth_is_not_called_failed() -> None:
 
 
 def smeared() -> Image:
-    hole = feathered(disc(), 6, 4) > 0
+    hole = feather_mask(disc(), 6, 4) > 0
     return cv2.inpaint(with_disc(ground(), disc()), hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
 
 
@@ -124,14 +124,14 @@ def test_a_bar_may_be_thinner_than_the_least_shift(shape: tuple[int, int]) -> No
 
 @settings(max_examples=15)
 @given(masks())
-def test_any_mask_can_be_checked(bits: Bits) -> None:
+def test_any_mask_can_be_checked(bits: BinaryMask) -> None:
     """Specks, whole photos, bars: scores stay in range and nothing is changed."""
     photo = np.random.default_rng(0).integers(0, 256, (*bits.shape, 3), np.uint8)
     kept = photo.copy()
-    alpha = feathered(bits, 4, 2)
+    alpha = feather_mask(bits, 4, 2)
     for found in (
-        verify.removal(photo, photo, alpha, bits, [box_of(alpha > 0)]),
-        verify.replacement(photo, photo, alpha, bits, [box_of(alpha > 0)]),
+        verify.check_removal(photo, photo, alpha, bits, [bounding_box(alpha > 0)]),
+        verify.check_replacement(photo, photo, alpha, bits, [bounding_box(alpha > 0)]),
     ):
         assert all(0 <= check.score <= 1 for check in found)
     assert (photo == kept).all()
@@ -140,19 +140,19 @@ def test_any_mask_can_be_checked(bits: Bits) -> None:
 def test_the_worst_of_several_holes_counts() -> None:
     far = np.roll(disc(10), -70, axis=1)
     both = disc() | far
-    alpha = feathered(both, 6, 4)
+    alpha = feather_mask(both, 6, 4)
     photo = with_disc(ground(), both)
-    boxes = [box_of(feathered(bits, 6, 4) > 0) for bits in (far, disc())]
+    boxes = [bounding_box(feather_mask(bits, 6, 4) > 0) for bits in (far, disc())]
     shown = np.where(alpha[..., None] > 0, another(), photo)
-    found = verify.removal(photo, shown, alpha, both, boxes)
+    found = verify.check_removal(photo, shown, alpha, both, boxes)
     assert next(check for check in found if check.name == "stranger").failed
 
 
 def test_what_was_painted_in_its_place_is_there() -> None:
-    photo, alpha = with_disc(ground(), disc()), feathered(disc(), 6, 4)
-    boxes = [box_of(alpha > 0)]
-    absent, _ = verify.replacement(photo, ground(), alpha, disc(), boxes)
-    there, _ = verify.replacement(photo, another(), alpha, disc(), boxes)
+    photo, alpha = with_disc(ground(), disc()), feather_mask(disc(), 6, 4)
+    boxes = [bounding_box(alpha > 0)]
+    absent, _ = verify.check_replacement(photo, ground(), alpha, disc(), boxes)
+    there, _ = verify.check_replacement(photo, another(), alpha, disc(), boxes)
     assert there.score < 0.5 < absent.score
 
 
@@ -166,7 +166,7 @@ def check(name: str, score: float, threshold: float = 0.8) -> Check:
 class Remembers(FakeDetector):
     """Tells what it was asked."""
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         self.asked = image.shape, tuple(prompts)
         return super().detect(image, prompts)
 
@@ -177,9 +177,9 @@ CLICK = Points(((100, 80),), ((2, 2),))
 
 def looked_again(detector: Remembers, prompt: Prompt, box: Box = BOX, score: float = 0.6) -> str:
     """The names of the doubtful checks that a second look says have failed."""
-    alpha = feathered(disc(), 6, 4)
+    alpha = feather_mask(disc(), 6, 4)
     doubtful = [check(name, score) for name in ("leftover", "ghost", "stranger", "seam")]
-    found = verify.again(doubtful, detector, ground(), [prompt], alpha, disc(), box)
+    found = verify.redetect(doubtful, detector, ground(), [prompt], alpha, disc(), box)
     return " ".join(c.name for c in found if c.failed)
 
 
@@ -187,12 +187,12 @@ def test_a_second_look_at_the_window_finds_the_object_again() -> None:
     detector = Remembers(disc()[BOX.slices])
     assert looked_again(detector, CLICK) == "ghost stranger"
     assert detector.asked == ((80, 80, 3), (Points(((40, 40),)),))
-    assert looked_again(detector, box_of(disc())) == "ghost"
+    assert looked_again(detector, bounding_box(disc())) == "ghost"
 
 
 def test_a_second_look_finds_something_new_in_the_hole() -> None:
     assert looked_again(Remembers(disc(12)[BOX.slices]), CLICK) == "stranger"
-    assert looked_again(Remembers(disc(12)[BOX.slices]), box_of(disc())) == ""
+    assert looked_again(Remembers(disc(12)[BOX.slices]), bounding_box(disc())) == ""
     assert looked_again(Remembers(~disc()[BOX.slices]), CLICK) == ""
 
 
@@ -201,13 +201,15 @@ def test_a_second_look_at_a_large_window_is_at_a_reduced_one() -> None:
     bits = cv2.resize(disc().astype(np.uint8), (2000, 1600)) > 0
     box = Box(400, 400, 1424, 1424)
     detector = Remembers(np.zeros((256, 256), np.bool_))
-    prompts = [Points(((1000, 800),)), box_of(bits)]
-    verify.again([check("ghost", 0.6)], detector, photo, prompts, feathered(bits, 6, 4), bits, box)
+    prompts = [Points(((1000, 800),)), bounding_box(bits)]
+    verify.redetect(
+        [check("ghost", 0.6)], detector, photo, prompts, feather_mask(bits, 6, 4), bits, box
+    )
     (shape, (point, around)) = detector.asked
     assert shape == (256, 256, 3)
     assert point == Points(((150, 100),))
     assert isinstance(around, Box)
-    assert (np.abs(np.array(around) * 4 + 400 - box_of(bits)) <= 4).all()
+    assert (np.abs(np.array(around) * 4 + 400 - bounding_box(bits)) <= 4).all()
 
 
 @pytest.mark.parametrize(
@@ -246,14 +248,14 @@ def test_candidates_rank_by_what_the_others_have() -> None:
 def test_a_failure_suggests_what_to_change() -> None:
     auto, fixed = Refine(), Refine(dilate=Length(5, "px"), shadow=False)
     left, orphan = (check("leftover", 0.9),), (check("shadow", 0.9),)
-    assert verify.mended(left, auto, 7.0) == Refine(dilate=Length(14, "px"))
-    assert verify.mended(orphan, auto, 7.0) == Refine(shadow=True)
-    assert verify.mended((check("smear", 0.9),), auto, 7.0) == auto
-    assert verify.mended((*left, *orphan), fixed, 7.0) == fixed
+    assert verify.suggest_refine(left, auto, 7.0) == Refine(dilate=Length(14, "px"))
+    assert verify.suggest_refine(orphan, auto, 7.0) == Refine(shadow=True)
+    assert verify.suggest_refine((check("smear", 0.9),), auto, 7.0) == auto
+    assert verify.suggest_refine((*left, *orphan), fixed, 7.0) == fixed
 
 
 def test_thresholds_lie_above_the_doubt() -> None:
-    rules = verify.RULES.values()
+    rules = verify.CHECK_SPECS.values()
     assert all(verify.DOUBT < rule.threshold < 1 for rule in rules)
     assert verify.DOUBT < shadow.SURE < 1
 
@@ -263,9 +265,11 @@ def test_views_are_small_and_the_same_every_time() -> None:
     bits[500:900, 700:1300] = True
     photo = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)
     window = Box(600, 400, 1400, 1000)
-    one, two = (measures.view(photo, photo, bits.astype(np.float32), bits, window) for _ in "ab")
+    one, two = (
+        measures.hole_view(photo, photo, bits.astype(np.float32), bits, window) for _ in "ab"
+    )
     assert max(one.hole.shape) <= measures.LONG
-    for look in (measures.leftover, measures.stranger, measures.smear, measures.repeats):
+    for look in (measures.leftover, measures.unexplained_object, measures.smear, measures.repeats):
         assert look(one).numbers == look(two).numbers
 
 
@@ -276,9 +280,9 @@ def test_more_of_the_object_than_was_taken_is_found_beyond_another_colour() -> N
     photo = with_disc(ground(), post)
     photo[70:82, 94:106] = (225, 220, 210)
 
-    def more(bits: Bits) -> float:
-        alpha = feathered(bits, 6, 4)
-        seen = measures.view(photo, photo, alpha, bits, box_of(alpha > 0))
+    def more(bits: BinaryMask) -> float:
+        alpha = feather_mask(bits, 6, 4)
+        seen = measures.hole_view(photo, photo, alpha, bits, bounding_box(alpha > 0))
         return measures.leftover(seen).numbers[1]
 
     assert more(foot) > 1
@@ -291,13 +295,15 @@ def test_what_belongs_to_the_object_by_the_network_is_a_leftover() -> None:
         images.read(SAMPLES / f"chair{end}").image for end in (".jpg", "_clean.jpg", "_mask.png")
     )
     whole = mask[..., 0] > 127
-    box, legs = box_of(whole), whole.copy()
+    box, legs = bounding_box(whole), whole.copy()
     legs[: box.y0 + int(0.7 * box.height)] = False
 
-    def left(bits: Bits, *prompts: Prompt) -> Check:
-        alpha = feathered(bits, 12, 8)
+    def left(bits: BinaryMask, *prompts: Prompt) -> Check:
+        alpha = feather_mask(bits, 12, 8)
         after = np.where(alpha[..., None] > 0, clean, photo)
-        checks = verify.removal(photo, after, alpha, bits, [box_of(alpha > 0)], prompts=prompts)
+        checks = verify.check_removal(
+            photo, after, alpha, bits, [bounding_box(alpha > 0)], prompts=prompts
+        )
         return next(check for check in checks if check.name == "leftover")
 
     assert left(legs).failed
@@ -309,5 +315,5 @@ def test_what_belongs_to_the_object_by_the_network_is_a_leftover() -> None:
     ).failed
     assert not left(whole).failed
     # whoever draws a line, or asks for a part, is not told that more belongs to it
-    drawn = (OwnMask(legs), Color((9, 9)), Points(((box.x0, box.y0),), granularity="part"))
+    drawn = (UserMask(legs), Color((9, 9)), Points(((box.x0, box.y0),), granularity="part"))
     assert all(left(legs, prompt).score < 0.5 for prompt in drawn)

@@ -22,8 +22,8 @@ from web_server import API, DISC, app, file_of, scene, served
 from segment2inpaint import detect, inpaint
 from segment2inpaint.cli import main
 from segment2inpaint.editor import Editor
-from segment2inpaint.request import dump
-from segment2inpaint.types import OwnMask, Request
+from segment2inpaint.request import to_json
+from segment2inpaint.types import Request, UserMask
 from segment2inpaint.web.app import make
 
 HERE = "http://127.0.0.1"
@@ -138,7 +138,7 @@ def test_what_options_cannot_say_is_said_by_a_saved_request(
     near = [[70, 60], [90, 60]]
     bits = np.zeros((120, 160), np.bool_)
     bits[10:30, 10:40] = True
-    runs = dump(Request((OwnMask(bits),)))["prompts"][0]
+    runs = to_json(Request((UserMask(bits),)))["prompts"][0]
     request = {
         "prompts": [runs, {"color": {"at": near[0]}}, {"color": {"at": near[1], "tolerance": 9}}],
         "inpainter": "telea",
@@ -223,7 +223,7 @@ def test_a_network_looks_at_a_photo_before_it_is_clicked(tmp_path: Path) -> None
         pytest.MonkeyPatch.context() as patch,
         TestClient(make(editor, "0"), base_url=HERE) as client,
     ):
-        patch.setattr(detect, "choose", lambda *_: detect.Choice(name))
+        patch.setattr(detect, "choose", lambda *_: detect.DetectorChoice(name))
         photo = opened(client)
         assert looked == [(120, 160, 3)]
         client.post(f"{API}/photos/{photo}/find", json={"prompts": [CLICK]})

@@ -12,7 +12,7 @@ from segment2inpaint.web.routes_results import job_out
 
 
 def test_a_bug_in_a_job_is_told_and_survived(caplog: pytest.LogCaptureFixture) -> None:
-    line = web_jobs.Jobs(4)
+    line = web_jobs.JobQueue(4)
 
     def broken(progress: object) -> str:
         raise ZeroDivisionError
@@ -27,7 +27,7 @@ def test_a_bug_in_a_job_is_told_and_survived(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_full_queue_refuses() -> None:
-    line, go = web_jobs.Jobs(1), threading.Event()
+    line, go = web_jobs.JobQueue(1), threading.Event()
 
     def slow(progress: object) -> str:
         go.wait(10)
@@ -35,7 +35,7 @@ def test_a_full_queue_refuses() -> None:
 
     line.start("p", slow)
     line.start("p", slow)
-    with pytest.raises(web_jobs.Full):
+    with pytest.raises(web_jobs.ServerBusy):
         line.start("p", slow)
     go.set()
     line.close()
@@ -43,7 +43,7 @@ def test_a_full_queue_refuses() -> None:
 
 def test_a_job_is_cancelled_at_once_though_it_does_not_look() -> None:
     """The next one waits for the thread and says so; the late result is not kept."""
-    line, begun, go = web_jobs.Jobs(4), threading.Event(), threading.Event()
+    line, begun, go = web_jobs.JobQueue(4), threading.Event(), threading.Event()
 
     def deaf(progress: object) -> str:
         begun.set()
@@ -67,7 +67,7 @@ def test_of_several_looks_the_newest_is_answered() -> None:
     """Those that wait in the same slot are dropped; other slots are not touched."""
 
     async def play() -> list[object]:
-        looks, go = web_jobs.Looks(10, threads=1), threading.Event()
+        looks, go = web_jobs.LatestOnlyExecutor(10, threads=1), threading.Event()
         blocker = asyncio.create_task(looks.run(lambda: go.wait(10)))
         tasks = []
         for i in range(3):

@@ -20,16 +20,16 @@ from web_server import scene
 
 from segment2inpaint import images, inpaint
 from segment2inpaint.cli import edit, main
-from segment2inpaint.cli.build_request import asked
-from segment2inpaint.pipeline import refined
+from segment2inpaint.cli.build_request import load_inputs
+from segment2inpaint.pipeline import refined_alpha
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
     Color,
+    Detection,
     Everything,
     Fill,
     Length,
-    Mask,
     Points,
     Refine,
     Request,
@@ -40,7 +40,7 @@ from segment2inpaint.web.app_state import file_of
 from segment2inpaint.web.command_line import command
 from segment2inpaint.web.limits import Limits
 from segment2inpaint.web.request_builder import plain_name
-from segment2inpaint.web.session import Full, Gone, Kept, Patch, Store
+from segment2inpaint.web.session import NotFound, PackedMask, ResultPatch, ServerBusy, SessionStore
 
 
 def photo(side: int = 10) -> images.Photo:
@@ -51,18 +51,18 @@ def photo(side: int = 10) -> images.Photo:
 
 
 def test_the_oldest_photo_goes_when_there_are_too_many() -> None:
-    store = Store(Limits(photos=2))
+    store = SessionStore(Limits(photos=2))
     first, second = store.add(photo()), store.add(photo())
     store.get(first.id)
     third = store.add(photo())
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         store.get(second.id)
     assert store.get(first.id) is first
     assert store.get(third.id) is third
 
 
 def test_memory_is_bounded_and_what_works_stays() -> None:
-    store = Store(Limits(memory=3 * 300 + 50))
+    store = SessionStore(Limits(memory=3 * 300 + 50))
     desks = [store.add(photo()) for _ in range(3)]
     desks[0].busy = 1
     store.add(photo())
@@ -71,47 +71,47 @@ def test_memory_is_bounded_and_what_works_stays() -> None:
     assert store.get(desks[0].id)
     for desk in list(store._desks.values()):
         desk.busy = 1
-    with pytest.raises(Full):
+    with pytest.raises(ServerBusy):
         store.add(photo())
     assert len(store) == 3
 
 
 def test_idle_photos_go() -> None:
     now = [0.0]
-    store = Store(Limits(idle=60), lambda: now[0])
+    store = SessionStore(Limits(idle=60), lambda: now[0])
     old = store.add(photo())
     now[0] = 61
     new = store.add(photo())
     assert store.get(new.id)
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         store.get(old.id)
 
 
 def test_masks_and_ids_of_a_desk_are_bounded() -> None:
-    desk = Store(Limits(masks=3)).add(photo())
-    mask = Mask(np.ones((10, 10), np.bool_))
+    desk = SessionStore(Limits(masks=3)).add(photo())
+    mask = Detection(np.ones((10, 10), np.bool_))
     names = [desk.keep_mask(mask) for _ in range(5)]
     assert len(desk.masks) == 3
     assert len(set(names)) == 5
     assert min(map(len, names)) == 22
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         desk.mask(names[0])
 
 
 @given(masks())
-def test_a_kept_mask_comes_back(bits: Bits) -> None:
-    kept = Kept.of(Mask(bits, 0.5, 1.0))
+def test_a_kept_mask_comes_back(bits: BinaryMask) -> None:
+    kept = PackedMask.of(Detection(bits, 0.5, 1.0))
     assert (kept.bits() == bits).all()
     assert kept.packed.nbytes <= bits.size // 8 + 1
 
 
 @given(masks(60), st.integers(0, 3))
-def test_a_patch_is_the_result(bits: Bits, level: int) -> None:
+def test_a_patch_is_the_result(bits: BinaryMask, level: int) -> None:
     """Over its photo it is the whole result, and tiles show just that."""
     base = images.photo_of(np.zeros((*bits.shape, 3), np.uint8))
     alpha = bits.astype(np.float32)
     image = np.where(bits[..., None], 200, 0).astype(np.uint8).repeat(3, 2)[..., :3]
-    patch = Patch.of(image, alpha)
+    patch = ResultPatch.of(image, alpha)
     assert (patch.over(base)[0] == image).all()
     assert (patch.over(base)[1] == alpha).all()
     whole = Box(0, 0, bits.shape[1], bits.shape[0])
@@ -122,7 +122,7 @@ def test_a_patch_is_the_result(bits: Bits, level: int) -> None:
 # --- outlines --------------------------------------------------------------------------------
 
 
-def filled(paths: list[list[int]], size: tuple[int, ...]) -> Bits:
+def filled(paths: list[list[int]], size: tuple[int, ...]) -> BinaryMask:
     drawn = np.zeros(size, np.uint8)
     lines = [np.array(path, np.int32).reshape(-1, 1, 2) for path in paths]
     cv2.drawContours(drawn, lines, -1, 1, cv2.FILLED)
@@ -145,17 +145,17 @@ def test_outlines_of_noise_are_bounded() -> None:
 
 
 @given(masks(80), st.sampled_from(["auto", "0px", "5px"]), st.booleans())
-def test_the_outline_is_that_of_the_pipeline(bits: Bits, dilate: str, invert: bool) -> None:
+def test_the_outline_is_that_of_the_pipeline(bits: BinaryMask, dilate: str, invert: bool) -> None:
     """Though it works in a window: the radii are the same, and so is what the outline encloses."""
     how = Refine(Length.parse(dilate), invert=invert)
     image = np.zeros((*bits.shape, 3), np.uint8)
     try:
-        alpha, wide, soft = refined([Mask(bits)], [], how)
+        alpha, wide, soft = refined_alpha([Detection(bits)], [], how)
     except Exception as error:  # noqa: BLE001
         with pytest.raises(type(error)):
-            contours.changed(image, [Mask(bits)], [], how, 1.0)
+            contours.changed(image, [Detection(bits)], [], how, 1.0)
         return
-    got = contours.changed(image, [Mask(bits)], [], how, 1.0)
+    got = contours.changed(image, [Detection(bits)], [], how, 1.0)
     assert (got.dilate, got.feather) == (wide, soft)
     whole = np.zeros_like(alpha)
     whole[got.box.slices] = got.alpha
@@ -167,7 +167,7 @@ def test_a_rough_filling_covers_the_mask() -> None:
     image = scene()
     y, x = np.mgrid[:120, :160]
     bits = (x - 80) ** 2 + (y - 60) ** 2 < 17**2
-    soft = contours.changed(image, [Mask(bits)], [], Refine(Length(3, "px")), 1.0)
+    soft = contours.changed(image, [Detection(bits)], [], Refine(Length(3, "px")), 1.0)
     got = np.asarray(Pillow.open(BytesIO(quick_preview.filled(image, soft, inpaint.load("telea")))))
     box = quick_preview.around(soft, (120, 160))
     assert got.shape == (box.height, box.width, 4)
@@ -238,7 +238,7 @@ def test_the_command_says_just_the_request(picture: Path, request: Request) -> N
     assert line is not None
     got: list[Request] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edit, "_edit", lambda given: got.append(asked(given)[0]))
+        patch.setattr(edit, "_edit", lambda given: got.append(load_inputs(given)[0]))
         result = CliRunner().invoke(main, shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert got == [request]

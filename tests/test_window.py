@@ -9,32 +9,34 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from segment2inpaint import window
-from segment2inpaint.masks import parts
-from segment2inpaint.protocols import Canvas
-from segment2inpaint.types import Alpha, Bits, Box, Picture
-from segment2inpaint.window import Window, cut, placed, plan, stitch
+from segment2inpaint.masks import connected_components
+from segment2inpaint.protocols import InputSpec
+from segment2inpaint.types import Alpha, BinaryMask, Box, ReplacementImage
+from segment2inpaint.window import Window, crop_window, place_picture, plan, stitch
 
 CANVASES = [
-    Canvas(),
-    Canvas(area=512 * 512, multiple=8, cell=8),
-    Canvas(area=1024 * 1024, multiple=16, cell=16),
-    Canvas(padding=1.0, side=256),
+    InputSpec(),
+    InputSpec(area=512 * 512, multiple=8, mask_cell=8),
+    InputSpec(area=1024 * 1024, multiple=16, mask_cell=16),
+    InputSpec(padding=1.0, min_side=256),
 ]
 canvases = st.sampled_from(CANVASES)
 
 
-def windows(bits: Bits, canvas: Canvas, padding: int | None = None) -> list[Window]:
+def windows(bits: BinaryMask, input_spec: InputSpec, padding: int | None = None) -> list[Window]:
     height, width = bits.shape
-    return plan([box for box, _ in parts(bits)], (height, width), canvas, padding)
+    return plan(
+        [box for box, _ in connected_components(bits)], (height, width), input_spec, padding
+    )
 
 
 @given(masks(side=900), canvases, st.none() | st.integers(0, 300))
 def test_windows_lie_inside_apart_and_cover_the_mask(
-    bits: Bits, canvas: Canvas, padding: int | None
+    bits: BinaryMask, input_spec: InputSpec, padding: int | None
 ) -> None:
     height, width = bits.shape
     covered = np.zeros(bits.shape, int)
-    for w in windows(bits, canvas, padding):
+    for w in windows(bits, input_spec, padding):
         assert 0 <= w.box.x0 < w.box.x1 <= width
         assert 0 <= w.box.y0 < w.box.y1 <= height
         covered[w.box.slices] += 1
@@ -43,19 +45,25 @@ def test_windows_lie_inside_apart_and_cover_the_mask(
 
 
 @given(masks(side=900), canvases)
-def test_sides_are_multiples_and_enlargement_is_bounded(bits: Bits, canvas: Canvas) -> None:
-    for w in windows(bits, canvas):
-        assert w.padded[0] % canvas.multiple == 0
-        assert w.padded[1] % canvas.multiple == 0
+def test_sides_are_multiples_and_enlargement_is_bounded(
+    bits: BinaryMask, input_spec: InputSpec
+) -> None:
+    for w in windows(bits, input_spec):
+        assert w.padded_size[0] % input_spec.multiple == 0
+        assert w.padded_size[1] % input_spec.multiple == 0
         assert w.size[0] <= 2 * w.box.height
         assert w.size[1] <= 2 * w.box.width
-        assert all(0 <= p - s < canvas.multiple for p, s in zip(w.padded, w.size, strict=True))
+        assert all(
+            0 <= p - s < input_spec.multiple for p, s in zip(w.padded_size, w.size, strict=True)
+        )
 
 
 @given(masks(side=900), canvases)
-def test_aspect_is_bounded_where_the_photo_allows_it(bits: Bits, canvas: Canvas) -> None:
+def test_aspect_is_bounded_where_the_photo_allows_it(
+    bits: BinaryMask, input_spec: InputSpec
+) -> None:
     height, width = bits.shape
-    for w in windows(bits, canvas):
+    for w in windows(bits, input_spec):
         if w.box.height < height:
             assert w.box.width <= 2 * w.box.height
         if w.box.width < width:
@@ -63,11 +71,13 @@ def test_aspect_is_bounded_where_the_photo_allows_it(bits: Bits, canvas: Canvas)
 
 
 @given(masks(side=300), canvases)
-def test_planning_commutes_with_a_turn_by_180_degrees(bits: Bits, canvas: Canvas) -> None:
+def test_planning_commutes_with_a_turn_by_180_degrees(
+    bits: BinaryMask, input_spec: InputSpec
+) -> None:
     """Up to the one pixel by which an odd margin cannot be split."""
     height, width = bits.shape
-    there = sorted(w.box for w in windows(bits, canvas))
-    turned = windows(np.ascontiguousarray(bits[::-1, ::-1]), canvas)
+    there = sorted(w.box for w in windows(bits, input_spec))
+    turned = windows(np.ascontiguousarray(bits[::-1, ::-1]), input_spec)
     back = sorted(
         Box(width - b.x1, height - b.y1, width - b.x0, height - b.y0)
         for b in (w.box for w in turned)
@@ -77,56 +87,58 @@ def test_planning_commutes_with_a_turn_by_180_degrees(bits: Bits, canvas: Canvas
 
 
 @pytest.mark.parametrize(
-    ("box", "canvas", "expected", "scale"),
+    ("box", "input_spec", "expected", "scale"),
     [
         (Box(980, 730, 1020, 770), CANVASES[2], (512, 512), 2.0),
         (Box(800, 600, 1200, 900), CANVASES[2], (810, 650), 1.4),
         (Box(500, 350, 1500, 1150), CANVASES[2], (1900, 1500), 0.607),
-        (Box(900, 700, 940, 740), Canvas(), (104, 104), 1.0),
-        (Box(0, 0, 200, 200), Canvas(), (400, 400), 1.0),  # in the corner: shifted, not cut
+        (Box(900, 700, 940, 740), InputSpec(), (104, 104), 1.0),
+        (Box(0, 0, 200, 200), InputSpec(), (400, 400), 1.0),  # in the corner: shifted, not cut
     ],
 )
-def test_windows_by_hand(box: Box, canvas: Canvas, expected: tuple[int, int], scale: float) -> None:
+def test_windows_by_hand(
+    box: Box, input_spec: InputSpec, expected: tuple[int, int], scale: float
+) -> None:
     """On a photo of 2000x1500: the window's width and height, and its scale."""
-    (w,) = plan([box], (1500, 2000), canvas)
+    (w,) = plan([box], (1500, 2000), input_spec)
     assert (w.box.width, w.box.height) == expected
     assert w.scale == pytest.approx(scale, abs=0.01)
 
 
 def test_given_padding_is_taken() -> None:
-    (w,) = plan([Box(900, 700, 1000, 800)], (1500, 2000), Canvas(side=0), 50)
+    (w,) = plan([Box(900, 700, 1000, 800)], (1500, 2000), InputSpec(min_side=0), 50)
     assert w.box == Box(850, 650, 1050, 850)
 
 
 @given(st.data(), st.sampled_from(CANVASES[1:3]))
-def test_windows_with_room_have_few_sizes(data: st.DataObject, canvas: Canvas) -> None:
+def test_windows_with_room_have_few_sizes(data: st.DataObject, input_spec: InputSpec) -> None:
     """So that crops of many objects can share a call."""
     side = st.integers(1, 700)
     box = Box(1500, 1500, 1500 + data.draw(side), 1500 + data.draw(side))
-    (w,) = plan([box], (4000, 4000), canvas)
-    assert canvas.area is not None
-    assert w.padded in window._shapes(canvas.area, canvas.multiple)
-    assert w.padded[0] * w.padded[1] <= canvas.area
+    (w,) = plan([box], (4000, 4000), input_spec)
+    assert input_spec.area is not None
+    assert w.padded_size in window._shapes(input_spec.area, input_spec.multiple)
+    assert w.padded_size[0] * w.padded_size[1] <= input_spec.area
 
 
 @given(masks(side=300), st.integers(0, 120))
-def test_given_padding_is_that_of_diffusers(bits: Bits, padding: int) -> None:
+def test_given_padding_is_that_of_diffusers(bits: BinaryMask, padding: int) -> None:
     """The same box, and, the photo having room for it, the same pixels."""
     from diffusers.image_processor import VaeImageProcessor
     from PIL import Image
 
-    canvas = Canvas(area=128 * 128, multiple=8, cell=8)
-    (w,) = windows(bits, canvas, padding)
+    input_spec = InputSpec(area=128 * 128, multiple=8, mask_cell=8)
+    (w,) = windows(bits, input_spec, padding)
     library = VaeImageProcessor(vae_scale_factor=8)
     mask = Image.fromarray(bits.astype(np.uint8) * 255)
     box = library.get_crop_region(mask, 128, 128, pad=padding)
     assert w.box == box
     assume(min(w.size) > 1)  # diffusers fails on what is as thin as a line
     photo = np.random.default_rng(0).integers(0, 256, (*bits.shape, 3), dtype=np.uint8)
-    seen = cut(photo, bits.astype(np.float32), w, canvas).image
+    seen = crop_window(photo, bits.astype(np.float32), w, input_spec).image
     cropped = Image.fromarray(photo).crop(box)
     theirs = np.asarray(library.resize(cropped, 128, 128, resize_mode="fill"))
-    (y, x), (height, width) = w.at, w.size
+    (y, x), (height, width) = w.offset, w.size
     inner = np.s_[y : y + height, x : x + width]
     assert (seen[inner] == theirs[inner]).all()
 
@@ -134,26 +146,26 @@ def test_given_padding_is_that_of_diffusers(bits: Bits, padding: int) -> None:
 def test_overlapping_windows_are_joined_and_others_are_not() -> None:
     near = [Box(100, 100, 140, 140), Box(160, 100, 200, 140)]
     far = Box(900, 900, 940, 940)
-    boxes = [w.box for w in plan([*near, far], (1000, 1000), Canvas())]
+    boxes = [w.box for w in plan([*near, far], (1000, 1000), InputSpec())]
     assert len(boxes) == 2
     assert boxes[0].union(Box(*near[0]).union(near[1])) == boxes[0]
 
 
 def test_four_hundred_specks_are_not_four_hundred_windows() -> None:
     specks = [Box(x, y, x + 6, y + 6) for x in range(40, 1240, 60) for y in range(40, 1240, 60)]
-    assert len(plan(specks, (1600, 1600), Canvas())) == 1
+    assert len(plan(specks, (1600, 1600), InputSpec())) == 1
 
 
 @given(st.data(), masks(side=60), canvases)
 def test_stitching_writes_where_alpha_is_and_nowhere_else(
-    data: st.DataObject, bits: Bits, canvas: Canvas
+    data: st.DataObject, bits: BinaryMask, input_spec: InputSpec
 ) -> None:
     photo = data.draw(photos(*bits.shape))
     alpha: Alpha = bits.astype(np.float32) * 0.5
     image = photo.copy()
-    for w in windows(bits, canvas):
-        crop = cut(photo, alpha, w, canvas)
-        assert crop.image.shape[:2] == crop.bits.shape == w.padded
+    for w in windows(bits, input_spec):
+        crop = crop_window(photo, alpha, w, input_spec)
+        assert crop.image.shape[:2] == crop.mask.shape == w.padded_size
         stitch(image, alpha, w, np.full_like(crop.image, 255))
     assert (image[~bits] == photo[~bits]).all()
     blend = np.rint(photo[bits] + np.float32(0.5) * (np.float32(255) - photo[bits]))
@@ -161,44 +173,44 @@ def test_stitching_writes_where_alpha_is_and_nowhere_else(
 
 
 @given(masks(side=200), canvases)
-def test_the_models_mask_covers_the_alpha(bits: Bits, canvas: Canvas) -> None:
+def test_the_models_mask_covers_the_alpha(bits: BinaryMask, input_spec: InputSpec) -> None:
     """Every photo pixel that will be blended lies in a masked model pixel."""
     photo = np.zeros((*bits.shape, 3), np.uint8)
-    for w in windows(bits, canvas):
-        crop = cut(photo, bits.astype(np.float32), w, canvas)
+    for w in windows(bits, input_spec):
+        crop = crop_window(photo, bits.astype(np.float32), w, input_spec)
         own = np.argwhere(bits[w.box.slices])
         scale = np.array(w.size) / (w.box.height, w.box.width)
         centre = ((own + 0.5) * scale).astype(int)
-        assert crop.bits[centre[:, 0], centre[:, 1]].all()
+        assert crop.mask[centre[:, 0], centre[:, 1]].all()
 
 
 def test_a_latent_cell_is_masked_whole() -> None:
-    canvas = Canvas(area=64 * 64, multiple=8, cell=8)
+    input_spec = InputSpec(area=64 * 64, multiple=8, mask_cell=8)
     alpha = np.zeros((64, 64), np.float32)
     alpha[33, 18] = 0.01
-    crop = cut(
+    crop = crop_window(
         np.zeros((64, 64, 3), np.uint8),
         alpha,
         Window(Box(0, 0, 64, 64), (64, 64), (64, 64)),
-        canvas,
+        input_spec,
     )
-    assert crop.bits[32:40, 16:24].all()
-    assert crop.bits.sum() == 64
+    assert crop.mask[32:40, 16:24].all()
+    assert crop.mask.sum() == 64
 
 
 def test_resampling_there_and_back_keeps_a_smooth_picture() -> None:
     ramp = np.linspace(0, 255, 300).astype(np.uint8)[None, :, None].repeat(200, 0).repeat(3, 2)
-    half = window.resampled(ramp, (100, 150))
-    assert np.abs(window.resampled(half, (200, 300)).astype(int) - ramp).max() <= 2
-    assert window.resampled(ramp, (200, 300)) is ramp
+    half = window.resample(ramp, (100, 150))
+    assert np.abs(window.resample(half, (200, 300)).astype(int) - ramp).max() <= 2
+    assert window.resample(ramp, (200, 300)) is ramp
 
 
 def test_a_picture_stands_where_the_object_stood() -> None:
     """As large as the box allows, trimmed to its outline, centred, on the lower edge."""
     alpha = np.zeros((50, 80), np.float32)
     alpha[10:50, 20:40] = 1
-    picture = Picture(np.full((50, 80, 3), 9, np.uint8), alpha)
-    where, pixels, share = placed(picture, Box(100, 100, 160, 180))
+    picture = ReplacementImage(np.full((50, 80, 3), 9, np.uint8), alpha)
+    where, pixels, share = place_picture(picture, Box(100, 100, 160, 180))
     assert where == Box(110, 100, 150, 180)
     assert (share == 1).all()
     assert (pixels == 9).all()

@@ -11,11 +11,11 @@ import tiny
 import tiny_detectors
 import torch
 
-from segment2inpaint.detect.sam.transformers import Sam3, _bits
-from segment2inpaint.detect.text.grounding_dino import GroundingDino, _box, _phrase
-from segment2inpaint.detect.text_selection import instances, select
+from segment2inpaint.detect.sam.transformers import Sam3Detector, _bits
+from segment2inpaint.detect.text.grounding_dino import GroundingDinoDetector, _box, _phrase
+from segment2inpaint.detect.text_selection import select, text_matches
 from segment2inpaint.errors import BadModel, BadPrompt, NothingFound
-from segment2inpaint.types import Box, Image, Mask, Points, Prompt, Text
+from segment2inpaint.types import Box, Detection, Image, Points, Prompt, Text
 
 
 def photo(height: int = 60, width: int = 90, seed: int = 0) -> Image:
@@ -29,15 +29,15 @@ class Boxes:
     """A segmenter whose mask is the box itself; it finds nothing in those on the left."""
 
     name = "boxes"
-    takes: tuple[type, ...] = (Box,)
+    prompt_types: tuple[type, ...] = (Box,)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         found = []
         for box in prompts:
             assert isinstance(box, Box)
             bits = np.zeros(image.shape[:2], bool)
             bits[box.slices] = True
-            found += [Mask(bits, 0.9, 2.0)] * (box.x0 > 25)
+            found += [Detection(bits, 0.9, 2.0)] * (box.x0 > 25)
         return found
 
 
@@ -47,8 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dino(folder: Path) -> GroundingDino:
-    return GroundingDino(folder, Boxes(), "cpu")
+def dino(folder: Path) -> GroundingDinoDetector:
+    return GroundingDinoDetector(folder, Boxes(), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def sam3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("words", ["a dog", "A red Cat ", "dog. cat."])
 def test_boxes_and_scores_are_those_of_transformers(
-    folder: Path, dino: GroundingDino, words: str
+    folder: Path, dino: GroundingDinoDetector, words: str
 ) -> None:
     from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor
 
@@ -76,7 +76,7 @@ def test_boxes_and_scores_are_those_of_transformers(
     np.testing.assert_allclose(corners, expected["boxes"], atol=1e-3)
 
 
-def test_each_text_has_its_own_scores(dino: GroundingDino) -> None:
+def test_each_text_has_its_own_scores(dino: GroundingDinoDetector) -> None:
     """One pass for all; the words of one do not count for another."""
     texts = [Text("a dog"), Text("red cat")]
     with torch.inference_mode():
@@ -89,17 +89,17 @@ def test_each_text_has_its_own_scores(dino: GroundingDino) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_words_to_masks(dino: GroundingDino) -> None:
+def test_words_to_masks(dino: GroundingDinoDetector) -> None:
     masks = dino.detect(photo(), [Text("a dog", threshold=0.0)])
     assert 0 < len(masks) < 12
     assert [m.score for m in masks] == sorted((m.score for m in masks), reverse=True)
-    assert all(m.slack == 2.0 for m in masks)
+    assert all(m.edge_uncertainty == 2.0 for m in masks)
     (second,) = dino.detect(photo(), [Text("a dog", threshold=0.0, pick=(2,))])
-    assert (second.bits == masks[1].bits).all()
+    assert (second.mask == masks[1].mask).all()
     assert dino.name == "grounding-dino,boxes"
 
 
-def test_nothing_found_tells_the_best_score(dino: GroundingDino) -> None:
+def test_nothing_found_tells_the_best_score(dino: GroundingDinoDetector) -> None:
     with pytest.raises(NothingFound, match=r"no 'a dog', 'cat' above 0\.999, the best scores 0\."):
         dino.detect(photo(), [Text("a dog", 0.999), Text("cat", 0.999)])
 
@@ -113,7 +113,9 @@ def test_nothing_found_tells_the_best_score(dino: GroundingDino) -> None:
         ([Text("dog", 0.0, (40,))], "pick 40: there are"),
     ],
 )
-def test_texts_it_cannot_use(dino: GroundingDino, prompts: list[Prompt], message: str) -> None:
+def test_texts_it_cannot_use(
+    dino: GroundingDinoDetector, prompts: list[Prompt], message: str
+) -> None:
     with pytest.raises(BadPrompt, match=message):
         dino.detect(photo(), prompts)
 
@@ -141,7 +143,7 @@ def test_masks_are_those_of_sam3(sam3_folder: Path) -> None:
     (expected,) = processor.image_processor.post_process_instance_segmentation(
         out, threshold=0.0, mask_threshold=0.5, target_sizes=[(60, 90)]
     )
-    detector = Sam3(sam3_folder, "cpu")
+    detector = Sam3Detector(sam3_folder, "cpu")
     with torch.inference_mode():
         low, scores = detector._read(photo(), ["dog", "a red cat"])
     np.testing.assert_allclose(scores[0], expected["scores"], atol=1e-6)
@@ -154,9 +156,9 @@ def test_masks_are_those_of_sam3(sam3_folder: Path) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_sam3_takes_words_with_a_threshold(sam3_folder: Path) -> None:
-    detector = Sam3(sam3_folder, "cpu")
+    detector = Sam3Detector(sam3_folder, "cpu")
     masks = detector.detect(photo(), [Text("dog", 0.0)])
-    assert masks[0].bits.shape == (60, 90)
+    assert masks[0].mask.shape == (60, 90)
     assert [m.score for m in masks] == sorted((m.score for m in masks), reverse=True)
     with pytest.raises(NothingFound, match=r"sam3: no 'dog' above 0\.999, the best scores 0\."):
         detector.detect(photo(), [Text("dog", 0.999)])
@@ -165,14 +167,14 @@ def test_sam3_takes_words_with_a_threshold(sam3_folder: Path) -> None:
 
 
 def test_sam3_takes_clicks_by_its_tracker(tmp_path: Path) -> None:
-    detector = Sam3(tiny_detectors.sam3_tracker(tmp_path), "cpu")
+    detector = Sam3Detector(tiny_detectors.sam3_tracker(tmp_path), "cpu")
     (mask,) = detector.detect(photo(), [Box(10, 10, 60, 50)])
-    assert mask.bits.shape == (60, 90)
+    assert mask.mask.shape == (60, 90)
 
 
 def test_sam3_is_nothing_else(folder: Path) -> None:
     with pytest.raises(BadModel, match="a grounding-dino model, not SAM 3"):
-        Sam3(folder, "cpu")
+        Sam3Detector(folder, "cpu")
 
 
 # --- which are kept ---------------------------------------------------------------------------
@@ -184,13 +186,13 @@ def scores(*values: float) -> np.ndarray:
 
 def test_each_text_has_its_threshold() -> None:
     texts = [Text("dog", 0.5), Text("cat")]
-    found = instances("x", texts, [scores(0.6, 0.4), scores(0.2, 0.35)], 0.3)
+    found = text_matches("x", texts, [scores(0.6, 0.4), scores(0.2, 0.35)], 0.3)
     assert [(f.text, f.candidate) for f in found] == [(0, 0), (1, 1)]
 
 
 def test_the_best_rejected_score_is_told_for_no_candidates_too() -> None:
     with pytest.raises(NothingFound, match=r"no 'dog' above 0\.3, the best scores 0\.000"):
-        instances("x", [Text("dog")], [scores()], 0.3)
+        text_matches("x", [Text("dog")], [scores()], 0.3)
 
 
 def test_boxes_and_points_say_which_objects_are_meant() -> None:
@@ -198,7 +200,7 @@ def test_boxes_and_points_say_which_objects_are_meant() -> None:
     for x in (0, 20, 40):
         bits = np.zeros((20, 60), bool)
         bits[5:15, x + 2 : x + 18] = True
-        masks.append(Mask(bits))
+        masks.append(Detection(bits))
     left, middle, right = masks
     dog = Text("dog")
     assert select(masks, [dog]) == masks

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from segment2inpaint.editor import Editor
 from segment2inpaint.web.app import make
 from segment2inpaint.web.limits import Limits
-from segment2inpaint.web.security import Guard
+from segment2inpaint.web.security import SecurityMiddleware
 from segment2inpaint.web.server import bound, config
 
 DISC = (80, 60)  # centre of the disc in a scene
@@ -37,12 +37,12 @@ def file_of(pixels: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
     return file.getvalue()
 
 
-def app(limits: Limits = Limits(), token: str | None = None, **options: Any) -> Guard:
+def app(limits: Limits = Limits(), token: str | None = None, **options: Any) -> SecurityMiddleware:
     return make(Editor("cpu", cache=False), "0", limits, token, **options)
 
 
 @contextmanager
-def served(given: Guard) -> Iterator[str]:
+def served(given: SecurityMiddleware) -> Iterator[str]:
     """Its address, as long as it is served."""
     at = bound("127.0.0.1", 0)
     server = uvicorn.Server(config(given))

@@ -25,7 +25,7 @@ NO_LIBGL = (
 )
 
 
-class Group(click.Group):
+class ErrorGroup(click.Group):
     """Turns what a user can put right into one line and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -35,7 +35,7 @@ class Group(click.Group):
             with console.warnings_in_a_line():
                 return super().invoke(ctx)
         except Segment2InpaintError as error:
-            click.echo(f"error: {console.line(str(error))}", err=True)
+            click.echo(f"error: {console.escape_line(str(error))}", err=True)
             ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
         except ImportError as error:
             if ".so" not in str(error):
@@ -54,7 +54,7 @@ class Group(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="segment2inpaint")
 def main() -> None:
     """Take an object out of a photo, or put another in its place, by pointing at it."""

@@ -15,7 +15,7 @@ import click
 from segment2inpaint.cli import console
 from segment2inpaint.cli.build_request import Options, saved, tuning, wanted
 from segment2inpaint.cli.options import (
-    Number,
+    FiniteFloat,
     device_option,
     file,
     fill_options,
@@ -29,23 +29,23 @@ from segment2inpaint.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from segment2inpaint.dataset.formats.annotations import Area
+    from segment2inpaint.dataset.formats.annotations import AreaThreshold
     from segment2inpaint.dataset.formats.registry import Source
-    from segment2inpaint.dataset.options import Effort
-    from segment2inpaint.dataset.plan import Plan
-    from segment2inpaint.dataset.run_types import Job, Outcome, Settings
+    from segment2inpaint.dataset.options import ExecutionOptions
+    from segment2inpaint.dataset.plan import RunPlan
+    from segment2inpaint.dataset.run_types import PhotoJob, PhotoOutcome, RunSettings
 
 FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
 LINES = 20  # problems, failures or planned photos told one by one
 PATIENCE = 10.0  # s between two lines of progress where there is no terminal
 
 
-def area(text: str) -> Area:
-    from segment2inpaint.dataset.formats.annotations import Area
+def area(text: str) -> AreaThreshold:
+    from segment2inpaint.dataset.formats.annotations import AreaThreshold
     from segment2inpaint.errors import BadOption
 
     try:
-        return Area.parse(text)
+        return AreaThreshold.parse(text)
     except BadOption as error:
         raise click.BadParameter(str(error)) from error
 
@@ -89,12 +89,12 @@ run_options = options(
                  help="Stop when more than N photos have failed."),
     click.option("--workers", type=click.IntRange(0), metavar="N",
                  help="Processes; 0 for none but this.  [default: one a core, one for a GPU]"),
-    click.option("--timeout", type=Number(0), default=0.0, metavar="SECONDS",
+    click.option("--timeout", type=FiniteFloat(0), default=0.0, metavar="SECONDS",
                  help="A photo that takes longer has failed.  [default: none]"),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local",
                  show_default=True, help="This machine, or a Ray cluster."),
     click.option("--address", metavar="HOST:PORT|auto", help="Of the Ray cluster."),
-    click.option("--gpus", type=Number(0), default=0.0, show_default=True,
+    click.option("--gpus", type=FiniteFloat(0), default=0.0, show_default=True,
                  help="Share of a GPU that each of Ray's workers gets, such as 0.5."),
     click.option("--block", type=click.IntRange(1, 64), default=16, show_default=True,
                  help="Photos in one of Ray's tasks."),
@@ -138,14 +138,14 @@ def batch(**given: Any) -> None:
     if given["estimate"] and not given["dry_run"]:
         raise click.UsageError("--estimate goes with --dry-run")
     settings = _settings(given)
-    pick = dataset.Pick(
+    pick = dataset.AnnotationFilter(
         given["categories"], given["ids"], given["min_area"], given["max_area"], given["use"]
     )
     source = registry.open_source(
         given["source"], _base(given), format=given["format"], pick=pick,
         root=str(given["root"]) if given["root"] else None, globs=given["globs"], out=settings.out,
     )  # fmt: skip
-    planned = runner.planned(
+    planned = runner.open_plan(
         source, settings, retry_failed=given["retry_failed"], skip_invalid=given["skip_invalid"],
         dry=given["dry_run"], tell=_once(), problem=_problems(),
     )  # fmt: skip
@@ -165,13 +165,13 @@ def batch(**given: Any) -> None:
 # --- from options ---------------------------------------------------------------------------
 
 
-def _settings(given: Options) -> Settings:
-    from segment2inpaint.dataset import Settings, storage
+def _settings(given: Options) -> RunSettings:
+    from segment2inpaint.dataset import RunSettings, storage
 
     out = given["outdir"]
     names = ("quality", "if_nothing", "strict", "resize_mask", "max_pixels", "device", "dtype")
-    return Settings(
-        out=out if storage.remote(out) else str(Path(out).absolute()),
+    return RunSettings(
+        out=out if storage.is_remote(out) else str(Path(out).absolute()),
         masks="" if given["no_masks"] else given["masks"].rstrip("/"),
         cache=given["cache"],
         tuning=tuning(given),
@@ -179,11 +179,11 @@ def _settings(given: Options) -> Settings:
     )
 
 
-def _effort(given: Options) -> Effort:
-    from segment2inpaint.dataset import Effort
+def _effort(given: Options) -> ExecutionOptions:
+    from segment2inpaint.dataset import ExecutionOptions
 
     names = ("workers", "timeout", "max_failures", "engine", "address", "gpus", "block")
-    return Effort(**{name: given[name] for name in names})
+    return ExecutionOptions(**{name: given[name] for name in names})
 
 
 def _base(given: Options) -> dict[str, Any]:
@@ -206,7 +206,9 @@ def _absolute(request: dict[str, Any]) -> dict[str, Any]:
 def _named(name: Any) -> Any:
     from segment2inpaint.dataset import storage
 
-    return name if not isinstance(name, str) or storage.remote(name) else str(Path(name).absolute())
+    return (
+        name if not isinstance(name, str) or storage.is_remote(name) else str(Path(name).absolute())
+    )
 
 
 # --- telling --------------------------------------------------------------------------------
@@ -232,12 +234,12 @@ def _problems() -> Callable[[object], None]:
         nonlocal told
         told += 1
         if told <= LINES:
-            click.echo(console.line(str(problem)), err=True)
+            click.echo(console.escape_line(str(problem)), err=True)
 
     return tell
 
 
-def _show(plan: Plan, source: Source, effort: Effort, *, estimate: bool) -> None:
+def _show(plan: RunPlan, source: Source, effort: ExecutionOptions, *, estimate: bool) -> None:
     """The plan on standard output: what would be written, of what, and how long it takes."""
     from segment2inpaint.dataset import runner
 
@@ -246,7 +248,7 @@ def _show(plan: Plan, source: Source, effort: Effort, *, estimate: bool) -> None
         if number == LINES:
             click.echo(f"... and {counts.photos - counts.done - LINES} more")
             break
-        click.echo(console.line(_line(job)))
+        click.echo(console.escape_line(_line(job)))
     click.echo(
         f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
         f"copy as they are; {counts.done} finished, {counts.failed} of them failed"
@@ -258,27 +260,27 @@ def _show(plan: Plan, source: Source, effort: Effort, *, estimate: bool) -> None
         click.echo(f"estimate, with {workers} workers: {told}")
 
 
-def _line(job: Job) -> str:
+def _line(job: PhotoJob) -> str:
     asked = [item for item in job.items if item.request is not None]
     labels = ", ".join(item.label for item in asked if item.label)
     what = f"{len(asked)} object{'s' * (len(asked) != 1)}" if asked else "as it is"
     return f"{job.photo} -> {job.output}: {what}{f' ({labels})' if labels else ''}"
 
 
-def _execute(plan: Plan, source: Source, effort: Effort, *, as_json: bool) -> None:
+def _execute(plan: RunPlan, source: Source, effort: ExecutionOptions, *, as_json: bool) -> None:
     from segment2inpaint.dataset import runner
 
     counts, failed = plan.counts(), 0
     with _progress(counts.photos, counts.done) as step:
         for outcome in runner.execute(plan, source, effort):
             failed += not outcome.ok
-            told = console.line(f"failed: {outcome.photo}: {outcome.error}")
+            told = console.escape_line(f"failed: {outcome.photo}: {outcome.error}")
             step("" if outcome.ok or failed > LINES else told, failed)
             if as_json:
                 click.echo(json.dumps(_plain(outcome)))
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
+def _plain(outcome: PhotoOutcome) -> dict[str, Any]:
     names = ("photo", "output", "status", "error", "verdict", "seconds")
     return {name: getattr(outcome, name) for name in names}
 

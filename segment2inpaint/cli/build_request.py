@@ -16,8 +16,8 @@ from segment2inpaint.cli.options import fill_options, find_options, refine_optio
 
 if TYPE_CHECKING:
     from segment2inpaint.images import Photo
-    from segment2inpaint.protocols import Tuning
-    from segment2inpaint.types import Bits, Picture, Refine, Request
+    from segment2inpaint.protocols import RuntimeOptions
+    from segment2inpaint.types import BinaryMask, Refine, ReplacementImage, Request
 
 Options = dict[str, Any]
 
@@ -29,27 +29,27 @@ ASIDE = (
 )  # fmt: skip
 
 
-def asked(given: Options) -> tuple[Request, Photo]:
+def load_inputs(given: Options) -> tuple[Request, Photo]:
     """The photo, and the request that the options come to."""
     from segment2inpaint import images, request
-    from segment2inpaint.api import picture_of
+    from segment2inpaint.api import as_picture
     from segment2inpaint.errors import BadOption
 
     source = given["photo"]
     limit = {"max_pixels": given["max_pixels"]} if given["max_pixels"] else {}
     photo = images.read(_stdin() if source == "-" else Path(source), **limit)
 
-    def read_mask(name: str) -> Bits:
+    def read_mask(name: str) -> BinaryMask:
         return images.read_mask(name, photo.size, resize=given["resize_mask"])
 
-    def read_picture(name: str) -> Picture:
-        return picture_of(images.read(name))
+    def read_picture(name: str) -> ReplacementImage:
+        return as_picture(images.read(name))
 
     if not given.get("request"):
-        return request.load(wanted(given), read_picture, read_mask), photo
+        return request.from_json(wanted(given), read_picture, read_mask), photo
     data = saved(given["request"])
     try:
-        return request.load(data, read_picture, read_mask), photo
+        return request.from_json(data, read_picture, read_mask), photo
     except BadOption as error:
         raise BadOption(f"{given['request']}: {error}") from error
 
@@ -171,9 +171,9 @@ def refinement(given: Options) -> Refine:
     )
 
 
-def tuning(given: Options) -> Tuning:
+def tuning(given: Options) -> RuntimeOptions:
     """How diffusion models shall run; a command without these options leaves all as it is."""
-    from segment2inpaint.protocols import Tuning
+    from segment2inpaint.protocols import RuntimeOptions
 
-    names = {f.name for f in dataclasses.fields(Tuning)} & given.keys()
-    return Tuning(**{name: given[name] for name in names})
+    names = {f.name for f in dataclasses.fields(RuntimeOptions)} & given.keys()
+    return RuntimeOptions(**{name: given[name] for name in names})

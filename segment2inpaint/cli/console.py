@@ -15,14 +15,14 @@ from segment2inpaint import __version__
 
 if TYPE_CHECKING:
     from segment2inpaint.images import Photo
-    from segment2inpaint.types import Alpha, Check, Mask, Request, Result
+    from segment2inpaint.types import Alpha, Check, Detection, Request, Result
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
 DOUBT = 0.5  # a lower score is not worth a word
 PATIENCE = 1.0  # s before anything is said
 
 
-class Meter:
+class ProgressReporter:
     """Progress on standard error, once a run has lasted a second.
 
     A line that is written over on a terminal; elsewhere a plain line after three seconds where
@@ -47,7 +47,7 @@ class Meter:
             return
         self.stage, self.last, self.shown = stage, now, True
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> ProgressReporter:
         return self
 
     def __exit__(
@@ -76,7 +76,7 @@ def warnings_in_a_line() -> Iterator[None]:
         yield
 
 
-def line(text: str) -> str:
+def escape_line(text: str) -> str:
     """A text in one line: names may hold line breaks and a terminal's commands, here escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -90,7 +90,7 @@ def forget_output() -> None:
 def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
     """A result as JSON data, arrays left out."""
     return {
-        **mask_report(photo, output, request, result.masks),
+        **mask_report(photo, output, request, result.detections),
         "settings": dict(result.settings),
         "changed": int((result.alpha > 0).sum()),
         "changed_outside": result.changed_outside,
@@ -111,23 +111,23 @@ def report(photo: Photo, output: str, request: Request, result: Result) -> dict[
 
 
 def mask_report(
-    photo: Photo, output: str, request: Request, found: Sequence[Mask]
+    photo: Photo, output: str, request: Request, found: Sequence[Detection]
 ) -> dict[str, Any]:
     """What was found, as JSON data."""
-    from segment2inpaint.request import dump
-    from segment2inpaint.types import box_of
+    from segment2inpaint.request import to_json
+    from segment2inpaint.types import bounding_box
 
     return {
         "version": __version__,
         "photo": photo.name,
         "size": {"width": photo.size[1], "height": photo.size[0]},
         "output": output,
-        "request": dump(request),
+        "request": to_json(request),
         "masks": [
             {
                 "number": number,
-                "box": list(box_of(m.bits)),
-                "area": int(m.bits.sum()),
+                "box": list(bounding_box(m.mask)),
+                "area": int(m.mask.sum()),
                 "score": round(m.score, 4),
             }
             for number, m in enumerate(found, 1)
@@ -140,18 +140,18 @@ def summary(output: str, result: Result) -> str:
     used = f"{result.settings['detector']} + {result.settings['inpainter']}"
     share = (result.alpha > 0).mean()
     return (
-        f"{output}: {_objects(result.masks)}, {share:.1%} of the photo repainted, "
+        f"{output}: {_objects(result.detections)}, {share:.1%} of the photo repainted, "
         f"{result.changed_outside} pixels changed outside ({used}, "
         f"{sum(result.seconds.values()):.1f} s){_judged(result)}"
     )
 
 
-def mask_summary(output: str, found: Sequence[Mask], alpha: Alpha, detector: str) -> str:
+def mask_summary(output: str, found: Sequence[Detection], alpha: Alpha, detector: str) -> str:
     """What was found, in one line."""
     return f"{output}: {_objects(found)}, {(alpha > 0).mean():.1%} of the photo ({detector})"
 
 
-def _objects(found: Sequence[Mask]) -> str:
+def _objects(found: Sequence[Detection]) -> str:
     return f"{len(found)} object{'s' * (len(found) != 1)}"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segment2inpaint.cli import console
-from segment2inpaint.cli.build_request import Options, asked, refinement, tuning
+from segment2inpaint.cli.build_request import Options, load_inputs, refinement, tuning
 from segment2inpaint.cli.options import (
     device_option,
     file,
@@ -23,7 +23,7 @@ from segment2inpaint.cli.options import (
     tuning_options,
     verify_options,
 )
-from segment2inpaint.cli.output import check_outputs, deliver, print_json, to_stdout
+from segment2inpaint.cli.output import check_outputs, print_json, to_stdout, write_outputs
 
 if TYPE_CHECKING:
     from segment2inpaint.editor import Editor
@@ -101,7 +101,7 @@ def mask(**given: Any) -> None:
     from segment2inpaint.cli import overlay
     from segment2inpaint.types import Length
 
-    request, photo = asked(given)
+    request, photo = load_inputs(given)
     check_outputs(given, photo, request)
     numbered = given["everything"] and not given["pick"]
     if numbered and given["output"] != "-" and images.format_of(given["output"]) in LOSSY:
@@ -111,12 +111,12 @@ def mask(**given: Any) -> None:
         {**given, "dilate": given["dilate"] or none, "feather": given["feather"] or none}
     )
     editor = _editor(given)
-    request = editor.resolved(dataclasses.replace(request, refine=how), paint=False)
+    request = editor.resolve(dataclasses.replace(request, refine=how), paint=False)
     found = editor.find(photo, request)
     if numbered:
         alpha = (masks.labels(found) / 255).astype(np.float32)
     else:
-        alpha, _, _ = pipeline.refined(found, request.prompts, how)
+        alpha, _, _ = pipeline.refined_alpha(found, request.prompts, how)
     if given["output"] == "-":
         picture = images.photo_of(np.rint(255 * alpha).astype(np.uint8)[..., None].repeat(3, 2))
         to_stdout(images.encode(dataclasses.replace(picture, grey=True), picture.image, 0 * alpha))
@@ -128,20 +128,20 @@ def mask(**given: Any) -> None:
     if given["as_json"]:
         print_json(console.mask_report(photo, given["output"], request, found))
     told = console.mask_summary(given["output"], found, alpha, request.detector)
-    click.echo(console.line(told), err=True)
+    click.echo(console.escape_line(told), err=True)
 
 
 def _edit(given: Options) -> None:
     """What ``remove`` and ``replace`` share: read, run, write, tell."""
-    request, photo = asked(given)
+    request, photo = load_inputs(given)
     check_outputs(given, photo, request)
     if given["everything"] and not given["pick"]:
         raise click.UsageError("say which: --pick N, as `mask --everything --overlay` numbers them")
     editor = _editor(given)
-    named = editor.resolved(request)
-    with console.Meter() as meter:
+    named = editor.resolve(request)
+    with console.ProgressReporter() as meter:
         result = editor.run(photo, dataclasses.replace(named, inpainter=request.inpainter), meter)
-    deliver(given, photo, named, result)
+    write_outputs(given, photo, named, result)
     if given["strict"] and result.verdict == "failed":
         click.get_current_context().exit(console.FAILED)
 

@@ -14,7 +14,7 @@ from segment2inpaint.cli.options import file
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from segment2inpaint.models.catalogue import Card
+    from segment2inpaint.models.catalogue import ModelCard
     from segment2inpaint.types import Fill
 
 
@@ -53,7 +53,7 @@ def show(name: str) -> None:
         **({"memory": f"about {catalogue.megabytes(card.memory)}"} if card.memory else {}),
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
-        "here": catalogue.find(name) or f"no; {catalogue.command(name)}",
+        "here": catalogue.find(name) or f"no; {catalogue.download_command(name)}",
         **_values(card.fill, ""),
         **_values(card.remove, " (remove)"),
     }
@@ -61,7 +61,7 @@ def show(name: str) -> None:
         click.echo(f"{key:<26}{value}")
 
 
-def _size(card: Card) -> str:
+def _size(card: ModelCard) -> str:
     from segment2inpaint.models import catalogue
 
     return catalogue.megabytes(card.size) if card.size else "of unknown size"
@@ -96,12 +96,12 @@ def download(name: str, cache_dir: Path | None) -> None:
         memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
         what = "" if without else f"{size}{memory}, "
         click.echo(f"{part.title}: {what}licence {part.licence}, from {part.repo}", err=True)
-        with console.Meter() as meter:
+        with console.ProgressReporter() as meter:
             path = fetch(part, meter, without=without, hub_cache=cache_dir)
         click.echo(path)
 
 
-def _wanted(name: str) -> tuple[Card, Collection[str]]:
+def _wanted(name: str) -> tuple[ModelCard, Collection[str]]:
     """The card of a name, or the one that lends a file what it lacks; folders left out."""
     from segment2inpaint import inpaint
     from segment2inpaint.models import catalogue

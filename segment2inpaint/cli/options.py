@@ -55,7 +55,7 @@ def color(text: str) -> dict[str, tuple[int, ...]]:
     return {"rgb": (red, green, blue)}
 
 
-class Number(click.FloatRange):
+class FiniteFloat(click.FloatRange):
     """A number in a range, and not NaN, which is in all of them for Click."""
 
     def convert(
@@ -98,7 +98,7 @@ find_options = options(
     click.option("--each", is_flag=True, help="Every --point is an object of its own."),
     click.option("--color", "colors", type=color, metavar="X,Y|#RRGGBB", multiple=True,
                  help="Everything of one colour: that of a pixel, connected to it, or #RRGGBB."),
-    click.option("--tolerance", type=Number(0, 200),
+    click.option("--tolerance", type=FiniteFloat(0, 200),
                  help="How far a colour may differ (CIE76).  [default: chosen from the photo]"),
     click.option("--global", "everywhere", is_flag=True,
                  help="The colour everywhere, not only connected to the pixel."),
@@ -106,7 +106,7 @@ find_options = options(
                  default="auto", show_default=True, help="How much of the object a click means."),
     click.option("--text", "texts", multiple=True, metavar="WORDS",
                  help="Every object of this name (needs a model); repeat it for several names."),
-    click.option("--threshold", type=Number(0, 1),
+    click.option("--threshold", type=FiniteFloat(0, 1),
                  help="Least score of an object found by words.  [default: the model's]"),
     click.option("--everything", is_flag=True, help="Whatever can be told apart, numbered."),
     click.option("--pick", type=picks, metavar="N,N",
@@ -170,8 +170,8 @@ fill_options = options(
     click.option("--negative-prompt", metavar="TEXT", help="What should not stand there."),
     click.option("--steps", "num_inference_steps", type=click.IntRange(1),
                  help="Diffusion steps.  [default: the model's]"),
-    click.option("--guidance-scale", type=Number(0), help="[default: the model's]"),
-    click.option("--strength", type=Number(0, 1, min_open=True),
+    click.option("--guidance-scale", type=FiniteFloat(0), help="[default: the model's]"),
+    click.option("--strength", type=FiniteFloat(0, 1, min_open=True),
                  help="[default: the model's]"),
     click.option("--candidates", type=click.IntRange(1, 64), default=1, show_default=True,
                  help="Paint so many, and rank them by what their verification says."),
@@ -199,7 +199,7 @@ tuning_options = options(
                  help="Keep weights in fewer bits, by torchao or bitsandbytes."),
     click.option("--attention", metavar="BACKEND",
                  help="Attention of diffusers, such as sage or _native_cudnn; doctor lists them."),
-    click.option("--block-cache", type=Number(0, 1, min_open=True), metavar="SHARE",
+    click.option("--block-cache", type=FiniteFloat(0, 1, min_open=True), metavar="SHARE",
                  help="Skip the transformer's blocks at steps where its first changes by less, "
                       "such as 0.1 (Klein, Qwen-Image)."),
     click.option("--compile", "compile", is_flag=True,

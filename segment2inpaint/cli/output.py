@@ -65,15 +65,15 @@ def check_outputs(given: Options, photo: Photo, request: Request) -> None:
 
 def _beside(given: Options, request: Request) -> Iterator[Path]:
     """The files that are read besides the photo."""
-    from segment2inpaint.types import OwnMask, Plate
+    from segment2inpaint.types import CleanPlate, UserMask
 
-    files = [p.source for p in request.prompts if isinstance(p, OwnMask | Plate)]
+    files = [p.source for p in request.prompts if isinstance(p, UserMask | CleanPlate)]
     picture = request.fill.picture
     files += [picture.source] if picture else []
     yield from (Path(file) for file in [*files, given.get("request")] if file)
 
 
-def deliver(given: Options, photo: Photo, request: Request, result: Result) -> None:
+def write_outputs(given: Options, photo: Photo, request: Request, result: Result) -> None:
     """Write what was asked for, then tell about it."""
     from segment2inpaint import images
     from segment2inpaint.pipeline import preview
@@ -93,7 +93,7 @@ def deliver(given: Options, photo: Photo, request: Request, result: Result) -> N
         print_json({**report, "candidates": console.candidates(result, files)})
     summary = console.summary(next(iter(files.values()), given["output"]), result)
     for told in (*console.ranking(result, files), summary):
-        click.echo(console.line(told), err=True)
+        click.echo(console.escape_line(told), err=True)
 
 
 def to_stdout(data: bytes) -> None:

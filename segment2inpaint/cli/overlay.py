@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.masks import innermost
-from segment2inpaint.types import Alpha, Bits, Image, Mask, Point, box_of
+from segment2inpaint.masks import deepest_point
+from segment2inpaint.types import Alpha, BinaryMask, Detection, Image, Point, bounding_box
 
 SHARE = 0.45  # of the colour over the photo
 GOLDEN = 0.618  # of the colour circle between two numbers: neighbours differ most
 TEXT = 50  # parts of the long side that a digit is high
 
 
-def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
+def numbered(image: Image, found: Sequence[Detection], side: int = 1600) -> Image:
     """The photo, at most ``side`` px long, with each mask in a colour and its number from 1.
 
     Small masks lie over large ones. ``found`` are at most 255.
@@ -26,7 +26,7 @@ def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
     scale = min(1.0, side / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     drawn: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    small = [_reduced(mask.bits, size) for mask in found]
+    small = [_reduced(mask.mask, size) for mask in found]
     order = sorted(range(len(found)), key=lambda i: -int(small[i].sum()))
     for i in order:
         color = _color(i)
@@ -41,7 +41,7 @@ def numbered(image: Image, found: Sequence[Mask], side: int = 1600) -> Image:
     for i in order:
         seen = top == i + 1
         if small[i].any():
-            _write(drawn, str(i + 1), innermost(seen if seen.any() else small[i]))
+            _write(drawn, str(i + 1), deepest_point(seen if seen.any() else small[i]))
     return drawn
 
 
@@ -54,7 +54,7 @@ def contact_sheet(
     px long.
     """
     changed = np.logical_or.reduce([alpha > 0 for _, alpha in results])
-    box = box_of(changed)
+    box = bounding_box(changed)
     around = box.grown(max(box.width, box.height) // 2, (changed.shape[0], changed.shape[1]))
     scale = side / max(around.width, around.height)
     size = max(1, round(around.width * scale)), max(1, round(around.height * scale))
@@ -71,8 +71,10 @@ def contact_sheet(
     return sheet
 
 
-def _reduced(bits: Bits, size: tuple[int, int]) -> Bits:
-    small: Bits = cv2.resize(bits.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+def _reduced(bits: BinaryMask, size: tuple[int, int]) -> BinaryMask:
+    small: BinaryMask = (
+        cv2.resize(bits.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+    )
     return small
 
 

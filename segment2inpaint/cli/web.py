@@ -130,7 +130,7 @@ def _serve(given: dict[str, Any], token: str | None) -> None:
     from segment2inpaint.web.server import bound, serve, warm
 
     how = tuning(given)
-    editor = Editor(given["device"], given["dtype"], given["cache"], tuning=how)
+    editor = Editor(given["device"], given["dtype"], given["cache"], runtime=how)
     limits = Limits(
         upload=given["max_upload"] * 1_000_000,
         pixels=given["max_pixels"],

@@ -12,17 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint import request as json_of
-from segment2inpaint.dataset.formats.annotations import Area, Pick
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter, AreaThreshold
 from segment2inpaint.dataset.formats.registry import FORMATS, open_source
 from segment2inpaint.dataset.manifest import to_hf
-from segment2inpaint.dataset.options import Effort
-from segment2inpaint.dataset.run_types import Json, Outcome, Settings
-from segment2inpaint.dataset.runner import execute, planned
-from segment2inpaint.dataset.storage import remote
+from segment2inpaint.dataset.options import ExecutionOptions
+from segment2inpaint.dataset.run_types import Json, PhotoOutcome, RunSettings
+from segment2inpaint.dataset.runner import execute, open_plan
+from segment2inpaint.dataset.storage import is_remote
 from segment2inpaint.errors import BadOption
 from segment2inpaint.types import Request
 
-__all__ = ["FORMATS", "Area", "Effort", "Outcome", "Pick", "Settings", "run", "to_hf"]
+__all__ = [
+    "FORMATS",
+    "AnnotationFilter",
+    "AreaThreshold",
+    "ExecutionOptions",
+    "PhotoOutcome",
+    "RunSettings",
+    "run",
+    "to_hf",
+]
 
 
 def run(
@@ -31,14 +40,14 @@ def run(
     out: str | Path,
     *,
     format: str = "auto",
-    pick: Pick | None = None,
+    pick: AnnotationFilter | None = None,
     root: str | Path | None = None,
     globs: tuple[str, ...] = (),
     retry_failed: bool = False,
     skip_invalid: bool = False,
-    effort: Effort | None = None,
+    effort: ExecutionOptions | None = None,
     **settings: Any,
-) -> Iterator[Outcome]:
+) -> Iterator[PhotoOutcome]:
     """Edit every photo of ``source`` into ``out``; yields what came of each, as it is done.
 
     ``source`` is a folder, ``.jsonl``, ``.csv``, COCO ``.json``, YOLO ``.yaml``, a folder of
@@ -52,14 +61,14 @@ def run(
     before any work if the source has faults, and when the disk is full, ``BadOption`` for a
     request or a setting that makes no sense.
     """
-    how = Settings(out if remote(str(out)) else str(Path(out).absolute()), **settings)  # type: ignore[arg-type]
+    how = RunSettings(out if is_remote(str(out)) else str(Path(out).absolute()), **settings)  # type: ignore[arg-type]
     base = base_of(request)
     given = open_source(
-        str(source), base, format=format, pick=pick or Pick(),
+        str(source), base, format=format, pick=pick or AnnotationFilter(),
         root=str(root) if root else None, globs=globs, out=how.out,
     )  # fmt: skip
-    with planned(given, how, retry_failed=retry_failed, skip_invalid=skip_invalid) as plan:
-        yield from execute(plan, given, effort or Effort())
+    with open_plan(given, how, retry_failed=retry_failed, skip_invalid=skip_invalid) as plan:
+        yield from execute(plan, given, effort or ExecutionOptions())
 
 
 def base_of(request: Request | Mapping[str, Any] | None) -> Json:
@@ -68,7 +77,7 @@ def base_of(request: Request | Mapping[str, Any] | None) -> Json:
         request = Request(())
     if isinstance(request, Request):
         json_of.check(request)
-        return json_of.dump(request)
+        return json_of.to_json(request)
     prompts = request.get("prompts")
     if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):
         raise BadOption(f"a request has a list of prompts, got {prompts!r:.60}")

@@ -10,11 +10,20 @@ from importlib.metadata import version
 import numpy as np
 
 from segment2inpaint.dataset.plan import mask_name
-from segment2inpaint.dataset.run_types import Item, Job, Json, Settings
-from segment2inpaint.types import Box, Mask, OwnMask, Points, Prompt, Request, Result, box_of
+from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
+from segment2inpaint.types import (
+    Box,
+    Detection,
+    Points,
+    Prompt,
+    Request,
+    Result,
+    UserMask,
+    bounding_box,
+)
 
 Inputs = Sequence[tuple[str, str]]  # of each file: size and time, and digest
-Step = tuple[Request, tuple[Item, ...]]  # a request, and the objects that it is for
+Step = tuple[Request, tuple[EditItem, ...]]  # a request, and the objects that it is for
 
 NEAR = 3  # px that a click may lie beside the mask that it made
 LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python", "PIL": "pillow", "torch": "torch",
@@ -22,7 +31,7 @@ LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python", "PIL": "pillow", "torch":
 
 
 def record(
-    job: Job,
+    job: PhotoJob,
     inputs: Inputs,
     status: str,
     error: str = "",
@@ -49,7 +58,7 @@ def record(
 def rows(
     steps: Sequence[Step],
     results: Sequence[Result],
-    settings: Settings,
+    settings: RunSettings,
     digests: Mapping[str, str],
     changed: int,
 ) -> list[Json]:
@@ -62,7 +71,7 @@ def rows(
     told = []
     for (request, items), result in zip(steps, results, strict=True):
         for item, own in zip(items, _spans(items), strict=True):
-            found = _found(request.prompts, own, result.masks)
+            found = _found(request.prompts, own, result.detections)
             status = "done" if found and digests else "failed"
             if not found and settings.if_nothing != "fail":
                 status = "nothing"
@@ -72,8 +81,8 @@ def rows(
                 "verdict": result.verdict,
                 "checks": {check.name: round(check.score, 4) for check in result.checks},
                 "attempts": max(1, len(result.attempts)),
-                "box": list(box_of(found.bits)) if found else None,
-                "area": int(found.bits.sum()) if found else None,
+                "box": list(bounding_box(found.mask)) if found else None,
+                "area": int(found.mask.sum()) if found else None,
                 "changed": int((result.alpha > 0).sum()),
                 "changed_outside": changed,
                 "detector": result.settings["detector"],
@@ -86,7 +95,7 @@ def rows(
     return told
 
 
-def _said(item: Item, status: str, error: str) -> Json:
+def _said(item: EditItem, status: str, error: str) -> Json:
     """What can be told of an object before anything was done."""
     return {
         "photo": item.photo, "output": item.output, "where": item.where, "id": item.id,
@@ -94,7 +103,7 @@ def _said(item: Item, status: str, error: str) -> Json:
     }  # fmt: skip
 
 
-def _found(prompts: Sequence[Prompt], own: slice, masks: Sequence[Mask]) -> Mask | None:
+def _found(prompts: Sequence[Prompt], own: slice, masks: Sequence[Detection]) -> Detection | None:
     """The mask of the object that some of the prompts point at, None if there is none.
 
     As many masks as prompts of one kind are in their order; else the place tells.
@@ -103,10 +112,10 @@ def _found(prompts: Sequence[Prompt], own: slice, masks: Sequence[Mask]) -> Mask
         hers = list(masks[own])
     else:
         hers = [mask for mask in masks if any(_is_at(mask, p) for p in prompts[own])]
-    return Mask(np.logical_or.reduce([mask.bits for mask in hers])) if hers else None
+    return Detection(np.logical_or.reduce([mask.mask for mask in hers])) if hers else None
 
 
-def _spans(items: Sequence[Item]) -> Iterator[slice]:
+def _spans(items: Sequence[EditItem]) -> Iterator[slice]:
     """Which of the step's prompts are each object's."""
     end = 0
     for item in items:
@@ -114,15 +123,15 @@ def _spans(items: Sequence[Item]) -> Iterator[slice]:
         yield slice(start, end)
 
 
-def _is_at(mask: Mask, prompt: Prompt) -> bool:
+def _is_at(mask: Detection, prompt: Prompt) -> bool:
     match prompt:
         case Box():
-            return bool(mask.bits[prompt.slices].any())
-        case OwnMask():
-            return bool((mask.bits & prompt.bits).any())
+            return bool(mask.mask[prompt.slices].any())
+        case UserMask():
+            return bool((mask.mask & prompt.mask).any())
         case Points():
             spots = [Box(x, y, x + 1, y + 1) for x, y in prompt.include]
-            return any(mask.bits[s.grown(NEAR, mask.bits.shape[:2]).slices].any() for s in spots)
+            return any(mask.mask[s.grown(NEAR, mask.mask.shape[:2]).slices].any() for s in spots)
     return True
 
 

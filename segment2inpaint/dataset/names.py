@@ -17,6 +17,6 @@ def is_photo(name: str) -> bool:
     return True
 
 
-def writable(name: str) -> str:
+def output_name(name: str) -> str:
     """The name that a photo's result gets: its own, but a GIF becomes a PNG."""
     return name[:-4] + ".png" if name.lower().endswith(".gif") else name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Effort:
+class ExecutionOptions:
     """Who does the work, and when to give up.
 
     ``workers``: processes; None is one for each core (one for a GPU), 0 does it in this

@@ -18,7 +18,14 @@ from segment2inpaint import images
 from segment2inpaint.dataset import request_json, storage
 from segment2inpaint.dataset.formats.registry import Source
 from segment2inpaint.dataset.formats.shards import read_input
-from segment2inpaint.dataset.run_types import FAILURES, Item, Job, Json, Problem, Settings
+from segment2inpaint.dataset.run_types import (
+    FAILED_STATUSES,
+    EditItem,
+    InvalidRow,
+    Json,
+    PhotoJob,
+    RunSettings,
+)
 from segment2inpaint.errors import ModelMissing, Segment2InpaintError
 from segment2inpaint.types import Request
 
@@ -50,20 +57,22 @@ class Counts:
     failed: int
 
 
-class Plan:
+class RunPlan:
     """The photos of a run, each with its objects, and what the ledger says of them.
 
     ``pinned`` says what a request's ``auto`` comes to.
     """
 
-    def __init__(self, file: Path, settings: Settings, pinned: Callable[[Request], Json]) -> None:
+    def __init__(
+        self, file: Path, settings: RunSettings, pinned: Callable[[Request], Json]
+    ) -> None:
         file.unlink(missing_ok=True)
         self.settings = settings
         self._pinned = pinned
         self._base = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._base.executescript(_TABLES)
 
-    def __enter__(self) -> Plan:
+    def __enter__(self) -> RunPlan:
         return self
 
     def __exit__(
@@ -82,29 +91,31 @@ class Plan:
         number = 0
         while some := list(islice(rows, SOME)):
             self._base.execute("begin")
-            lost = storage.missing({n for i in some if isinstance(i, Item) for n in _inputs(i)})
+            lost = storage.missing({n for i in some if isinstance(i, EditItem) for n in _inputs(i)})
             for one in some:
                 number += 1
-                sound = one if isinstance(one, Problem) else self._checked(one, lost)
-                if isinstance(sound, Problem):
+                sound = one if isinstance(one, InvalidRow) else self._checked(one, lost)
+                if isinstance(sound, InvalidRow):
                     self._tell(sound)
                 else:
                     self._add(sound, number)
             self._base.execute("commit")
         self._claim_targets()
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[InvalidRow]:
         """What is wrong, in the order found."""
         for row in self._base.execute("select place, what from problems"):
-            yield Problem(*row)
+            yield InvalidRow(*row)
 
-    def _checked(self, item: Item, lost: set[str]) -> Item | Problem:
+    def _checked(self, item: EditItem, lost: set[str]) -> EditItem | InvalidRow:
         """The item with what ``auto`` comes to, or what is wrong with it by itself."""
         for name in _inputs(item):
             if name in lost:
-                return Problem(item.where, f"{storage.file_of(name)}: no such file; check the path")
+                return InvalidRow(
+                    item.where, f"{storage.file_of(name)}: no such file; check the path"
+                )
         if item.output.startswith("/") or ".." in PurePosixPath(item.output).parts:
-            return Problem(item.where, f"output {item.output} must stay below the output folder")
+            return InvalidRow(item.where, f"output {item.output} must stay below the output folder")
         if item.request is None:
             return item
         try:
@@ -114,15 +125,15 @@ class Plan:
         except ModelMissing as error:  # so it will be for all
             raise ModelMissing(f"{item.where}: {error}") from error
         except Segment2InpaintError as error:
-            return Problem(item.where, str(error))
+            return InvalidRow(item.where, str(error))
         return replace(item, request={**item.request, **pinned})
 
-    def _add(self, item: Item, number: int) -> None:
+    def _add(self, item: EditItem, number: int) -> None:
         known = self._base.execute(
             "select photo, place from jobs where output = ?", (item.output,)
         ).fetchone()
         if known and known[0] != item.photo:
-            self._tell(Problem(item.where, f"would write {item.output}, as {known[1]} does"))
+            self._tell(InvalidRow(item.where, f"would write {item.output}, as {known[1]} does"))
             return
         request = json.dumps(item.request) if item.request else None
         if (
@@ -132,7 +143,7 @@ class Plan:
                 (item.output, request, item.id),
             ).fetchone()
         ):
-            self._tell(Problem(item.where, f"asks the same of {item.photo} as a row before it"))
+            self._tell(InvalidRow(item.where, f"asks the same of {item.photo} as a row before it"))
             return
         if not known:
             self._base.execute(
@@ -161,15 +172,17 @@ class Plan:
             "select whose from targets where place = ?", (target,)
         ).fetchone()
         if name in RESERVED:
-            self._tell(Problem(place, f"would write {name}, which is the run's own"))
+            self._tell(InvalidRow(place, f"would write {name}, which is the run's own"))
         elif other:
-            self._tell(Problem(place, f"would write {name}, as {other[0]} does"))
+            self._tell(InvalidRow(place, f"would write {name}, as {other[0]} does"))
         elif self._base.execute("select 1 from inputs where place = ?", (target,)).fetchone():
-            self._tell(Problem(place, f"would write {name} over an input; choose another OUTDIR"))
+            self._tell(
+                InvalidRow(place, f"would write {name} over an input; choose another OUTDIR")
+            )
         else:
             self._base.execute("insert into targets values (?, ?)", (target, place))
 
-    def _tell(self, problem: Problem) -> None:
+    def _tell(self, problem: InvalidRow) -> None:
         self._base.execute("insert into problems values (?, ?)", (problem.where, problem.what))
 
     # --- what is finished ------------------------------------------------------------------
@@ -200,14 +213,14 @@ class Plan:
         self._base.executemany("delete from done where output = ?", [(name,) for name in stale])
         self._base.execute("commit")
 
-    def _stands(self, job: Job, retry: bool) -> bool:
+    def _stands(self, job: PhotoJob, retry: bool) -> bool:
         found = self._base.execute(
             "select record from done where output = ?", (job.output,)
         ).fetchone()
         if not found:
             return False
         record = json.loads(found[0])
-        if record["key"] != job.key or (retry and record["status"] in FAILURES):
+        if record["key"] != job.key or (retry and record["status"] in FAILED_STATUSES):
             return False
         names = [job.photo, *request_json.files(job.items)]
         return (
@@ -221,11 +234,11 @@ class Plan:
 
     # --- reading it ------------------------------------------------------------------------
 
-    def todo(self) -> Iterator[Job]:
+    def todo(self) -> Iterator[PhotoJob]:
         """The photos that are not finished, in the source's order."""
         return self._jobs("where jobs.output not in (select output from done)")
 
-    def all(self) -> Iterator[Job]:
+    def all(self) -> Iterator[PhotoJob]:
         """All photos, in the source's order."""
         return self._jobs()
 
@@ -238,7 +251,7 @@ class Plan:
         def count(what: str) -> int:
             return int(self._base.execute(f"select count(*) from {what}").fetchone()[0])
 
-        marks = ", ".join(f"'{status}'" for status in FAILURES)
+        marks = ", ".join(f"'{status}'" for status in FAILED_STATUSES)
         return Counts(
             count("jobs"),
             count("items where request is not null"),
@@ -247,7 +260,7 @@ class Plan:
             count(f"done where status in ({marks})"),
         )
 
-    def _jobs(self, where: str = "") -> Iterator[Job]:
+    def _jobs(self, where: str = "") -> Iterator[PhotoJob]:
         cursor = self._base.cursor().execute(
             "select jobs.output, jobs.photo, items.place, items.id, items.label, items.request,"
             " jobs.first from jobs join items on items.output = jobs.output"
@@ -258,19 +271,19 @@ class Plan:
             group = list(rows)
             output, photo, first = group[0][0], group[0][1], group[0][6]
             items = tuple(
-                Item(photo, output, json.loads(r[5]) if r[5] else None, r[2], r[3], r[4])
+                EditItem(photo, output, json.loads(r[5]) if r[5] else None, r[2], r[3], r[4])
                 for r in group
             )
             key = request_json.key(items, self.settings)
-            yield Job(photo, output, items, key, first % every == 0)
+            yield PhotoJob(photo, output, items, key, first % every == 0)
 
 
-def mask_name(output: str, settings: Settings) -> str:
+def mask_name(output: str, settings: RunSettings) -> str:
     """Where the mask of a photo goes, relative to the output folder."""
     return f"{settings.masks}/{output}.png"
 
 
-def _inputs(item: Item) -> list[str]:
+def _inputs(item: EditItem) -> list[str]:
     return [item.photo, *request_json.files([item])]
 
 
@@ -279,7 +292,7 @@ def _same(name: str, was: list[Any]) -> bool:
     import hashlib
 
     before, digest = str(was[0]), str(was[1])
-    if before and storage.token(name) == before:
+    if before and storage.fingerprint(name) == before:
         return True
     try:
         return hashlib.sha256(read_input(name)).hexdigest() == digest

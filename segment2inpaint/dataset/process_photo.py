@@ -22,7 +22,7 @@ from segment2inpaint.dataset.formats.shards import read_input
 from segment2inpaint.dataset.manifest_rows import Inputs, Step, record, rows
 from segment2inpaint.dataset.plan import mask_name
 from segment2inpaint.dataset.results_log import STATE
-from segment2inpaint.dataset.run_types import Job, Json, Settings
+from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import (
     BadDataset,
@@ -32,7 +32,7 @@ from segment2inpaint.errors import (
     Segment2InpaintError,
 )
 from segment2inpaint.images import Photo
-from segment2inpaint.types import Alpha, Image, Request, Result, box_of
+from segment2inpaint.types import Alpha, Image, Request, Result, bounding_box
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 THUMB = 160  # px, the longer side of each of its three pictures
@@ -40,10 +40,10 @@ LOOK = 0.75  # of the object's longer side, shown round it
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class LoadedPhoto:
     """A photo read, and its requests with the objects that each is for; no photo: a copy."""
 
-    job: Job
+    job: PhotoJob
     data: bytes
     photo: Photo | None
     steps: tuple[Step, ...]
@@ -52,13 +52,13 @@ class Ready:
 
 
 @dataclass(frozen=True, eq=False)
-class Failed:
+class FailedPhoto:
     """A photo that could not be done, at whatever stage.
 
     ``whole`` is its file where there was nothing to find in it, else empty.
     """
 
-    job: Job
+    job: PhotoJob
     error: str
     inputs: Inputs
     trace: str = ""
@@ -66,17 +66,17 @@ class Failed:
 
 
 @dataclass(frozen=True, eq=False)
-class Edited:
+class EditedPhoto:
     """A photo with its objects gone; a result for each step."""
 
-    ready: Ready
+    ready: LoadedPhoto
     image: Image
     alpha: Alpha
     results: tuple[Result, ...] = ()
     seconds: float = 0.0
 
 
-class Stop(Exception):
+class AbortRun(Exception):
     """Not an error of one photo: no photo can be done, the run must end with ``error``."""
 
     def __init__(self, error: Segment2InpaintError) -> None:
@@ -84,21 +84,21 @@ class Stop(Exception):
         self.error = error
 
 
-def editor_for(settings: Settings) -> Editor:
+def editor_for(settings: RunSettings) -> Editor:
     """The editor that a worker keeps."""
-    return Editor(settings.device, settings.dtype, settings.cache, tuning=settings.tuning)
+    return Editor(settings.device, settings.dtype, settings.cache, runtime=settings.tuning)
 
 
-def prepared(job: Job, settings: Settings) -> Ready | Failed:
+def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhoto:
     """Read all files of a photo and its requests."""
     start = perf_counter()
     inputs: list[tuple[str, str]] = []
     try:
         inputs.extend(_input(name) for name in request_json.files(job.items))
-        before, data = storage.token(job.photo), read_input(job.photo)
+        before, data = storage.fingerprint(job.photo), read_input(job.photo)
         inputs.insert(0, (before, _digest(data)))
         if all(item.request is None for item in job.items):
-            return Ready(job, data, None, (), inputs, perf_counter() - start)
+            return LoadedPhoto(job, data, None, (), inputs, perf_counter() - start)
         limit = {"max_pixels": settings.max_pixels} if settings.max_pixels else {}
         photo = images.read(data, name=job.photo, **limit)
         steps = tuple(
@@ -107,20 +107,22 @@ def prepared(job: Job, settings: Settings) -> Ready | Failed:
         )
     except Exception as error:  # noqa: BLE001 - whatever a photo does, it is that photo's
         return _failure(job, error, inputs)
-    return Ready(job, data, photo, steps, inputs, perf_counter() - start)
+    return LoadedPhoto(job, data, photo, steps, inputs, perf_counter() - start)
 
 
-def edited(some: Iterable[Ready | Failed], editor: Editor) -> Iterator[Edited | Failed]:
+def edit_photos(
+    some: Iterable[LoadedPhoto | FailedPhoto], editor: Editor
+) -> Iterator[EditedPhoto | FailedPhoto]:
     """Each photo with its objects gone, in order; windows of several photos share batches."""
     rest = iter(some)
-    begun: deque[Ready | Failed] = deque()  # not told of yet: at most what a batch holds
+    begun: deque[LoadedPhoto | FailedPhoto] = deque()  # not told of yet: at most what a batch holds
     try:
         for result in editor.many(_first_steps(rest, begun)):
             while not _is_asked(begun[0]):
                 yield _without_steps(begun.popleft())
             yield _finished(begun.popleft(), result, editor)
     except (ModelMissing, BadModel) as error:
-        raise Stop(error) from error
+        raise AbortRun(error) from error
     except Exception:  # noqa: BLE001 - a fault of ours: whose photo it is shows alone
         yield from (_one(one, editor) for one in begun)
         begun.clear()
@@ -128,19 +130,19 @@ def edited(some: Iterable[Ready | Failed], editor: Editor) -> Iterator[Edited | 
     yield from (_without_steps(one) for one in begun)
 
 
-def delivered(one: Edited | Failed, settings: Settings) -> Json:
+def write_results(one: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
     """Write the results of a photo; its record. Raises ``Stop`` if the disk is full."""
     try:
         return _delivered(one, settings)
     except Exception as error:
         if _is_full(error):
             told = str(error).removesuffix("; choose another place")
-            raise Stop(BadDataset(f"{told}; make room and start again")) from error
-        job, inputs = (one if isinstance(one, Failed) else one.ready).job, _inputs_of(one)
+            raise AbortRun(BadDataset(f"{told}; make room and start again")) from error
+        job, inputs = (one if isinstance(one, FailedPhoto) else one.ready).job, _inputs_of(one)
         return _failed(_failure(job, error, inputs))
 
 
-def lost(job: Job, error: str) -> Json:
+def quarantine(job: PhotoJob, error: str) -> Json:
     """The record of a photo that took its process down."""
     try:
         inputs = [_input(name) for name in [job.photo, *request_json.files(job.items)]]
@@ -150,37 +152,41 @@ def lost(job: Job, error: str) -> Json:
 
 
 def _input(name: str) -> tuple[str, str]:
-    return storage.token(name), _digest(read_input(name))
+    return storage.fingerprint(name), _digest(read_input(name))
 
 
 # --- editing --------------------------------------------------------------------------------
 
 
 def _first_steps(
-    rest: Iterator[Ready | Failed], begun: deque[Ready | Failed]
+    rest: Iterator[LoadedPhoto | FailedPhoto], begun: deque[LoadedPhoto | FailedPhoto]
 ) -> Iterator[tuple[Photo, Request]]:
     """What is to be done first to each photo; all are noted in ``begun``."""
     for one in rest:
         begun.append(one)
-        if isinstance(one, Ready) and one.photo:
+        if isinstance(one, LoadedPhoto) and one.photo:
             yield one.photo, one.steps[0][0]
 
 
-def _is_asked(one: Ready | Failed) -> bool:
-    return isinstance(one, Ready) and one.photo is not None
+def _is_asked(one: LoadedPhoto | FailedPhoto) -> bool:
+    return isinstance(one, LoadedPhoto) and one.photo is not None
 
 
-def _without_steps(one: Ready | Failed) -> Edited | Failed:
+def _without_steps(one: LoadedPhoto | FailedPhoto) -> EditedPhoto | FailedPhoto:
     """A failure, or a photo that is only copied."""
     nothing = np.zeros((0, 0, 3), np.uint8)
-    return one if isinstance(one, Failed) else Edited(one, nothing, nothing[..., 0].astype("f4"))
+    return (
+        one
+        if isinstance(one, FailedPhoto)
+        else EditedPhoto(one, nothing, nothing[..., 0].astype("f4"))
+    )
 
 
 def _finished(
-    one: Ready | Failed, result: Result | Segment2InpaintError, editor: Editor
-) -> Edited | Failed:
+    one: LoadedPhoto | FailedPhoto, result: Result | Segment2InpaintError, editor: Editor
+) -> EditedPhoto | FailedPhoto:
     """The other steps of a photo, each on what the one before has left."""
-    assert isinstance(one, Ready)
+    assert isinstance(one, LoadedPhoto)
     assert one.photo
     try:
         if isinstance(result, Segment2InpaintError):
@@ -190,25 +196,25 @@ def _finished(
             photo = replace(one.photo, image=results[-1].image)
             results.append(editor.run(photo, request))
     except (ModelMissing, BadModel) as error:
-        raise Stop(error) from error
+        raise AbortRun(error) from error
     except Exception as error:  # noqa: BLE001 - as above
         return _failure(one.job, error, one.inputs, one.data)
     alpha: Alpha = np.maximum.reduce([result.alpha for result in results])
     spent = sum(sum(result.seconds.values()) for result in results)
-    return Edited(one, results[-1].image, alpha, tuple(results), spent)
+    return EditedPhoto(one, results[-1].image, alpha, tuple(results), spent)
 
 
-def _one(one: Ready | Failed, editor: Editor) -> Edited | Failed:
+def _one(one: LoadedPhoto | FailedPhoto, editor: Editor) -> EditedPhoto | FailedPhoto:
     """One photo by itself."""
     if not _is_asked(one):
         return _without_steps(one)
-    assert isinstance(one, Ready)
+    assert isinstance(one, LoadedPhoto)
     assert one.photo
     try:
         result = editor.run(one.photo, one.steps[0][0])
     except Exception as error:
         if isinstance(error, ModelMissing | BadModel):
-            raise Stop(error) from error
+            raise AbortRun(error) from error
         return _failure(one.job, error, one.inputs, one.data)
     return _finished(one, result, editor)
 
@@ -216,8 +222,8 @@ def _one(one: Ready | Failed, editor: Editor) -> Edited | Failed:
 # --- writing --------------------------------------------------------------------------------
 
 
-def _delivered(one: Edited | Failed, settings: Settings) -> Json:
-    if isinstance(one, Failed):
+def _delivered(one: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
+    if isinstance(one, FailedPhoto):
         return _left(one, settings) if one.whole else _failed(one)
     ready, start = one.ready, perf_counter()
     if ready.photo is None:
@@ -245,7 +251,7 @@ def _delivered(one: Edited | Failed, settings: Settings) -> Json:
     return record(ready.job, ready.inputs, status, error, told, verdict, seconds, written)
 
 
-def _files(one: Edited, settings: Settings) -> dict[str, bytes]:
+def _files(one: EditedPhoto, settings: RunSettings) -> dict[str, bytes]:
     """What is written for a photo, by name: itself, and its mask."""
     photo, job = one.ready.photo, one.ready.job
     assert photo
@@ -256,7 +262,7 @@ def _files(one: Edited, settings: Settings) -> dict[str, bytes]:
     return {job.output: data, mask_name(job.output, settings): images.encode_mask(one.alpha)}
 
 
-def _left(one: Failed, settings: Settings) -> Json:
+def _left(one: FailedPhoto, settings: RunSettings) -> Json:
     """A photo with nothing to find in it: a failure, copied, or left out."""
     if settings.if_nothing == "copy":
         return _copied(one.job, one.whole, one.inputs, settings, one.error)
@@ -265,29 +271,31 @@ def _left(one: Failed, settings: Settings) -> Json:
     return _failed(one)
 
 
-def _failed(one: Failed) -> Json:
+def _failed(one: FailedPhoto) -> Json:
     return record(one.job, one.inputs, "failed", one.error, trace=one.trace)
 
 
-def _copied(job: Job, data: bytes, inputs: Inputs, settings: Settings, why: str = "") -> Json:
+def _copied(
+    job: PhotoJob, data: bytes, inputs: Inputs, settings: RunSettings, why: str = ""
+) -> Json:
     storage.write(storage.join(settings.out, job.output), data)
     return record(job, inputs, "copied", why, written={job.output: len(data)})
 
 
-def _inputs_of(one: Edited | Failed) -> Inputs:
-    return one.inputs if isinstance(one, Failed) else one.ready.inputs
+def _inputs_of(one: EditedPhoto | FailedPhoto) -> Inputs:
+    return one.inputs if isinstance(one, FailedPhoto) else one.ready.inputs
 
 
-def _format(photo: Photo, job: Job) -> str | None:
+def _format(photo: Photo, job: PhotoJob) -> str | None:
     """None: the photo's own, whatever its suffix says; else what the new suffix asks for."""
     same = job.output.rpartition(".")[2] == storage.file_of(job.photo).rpartition(".")[2]
     return None if same or "#" in job.photo else images.format_of(job.output)
 
 
-def _write_thumb(one: Edited, settings: Settings) -> None:
+def _write_thumb(one: EditedPhoto, settings: RunSettings) -> None:
     """before | mask | after, round what was repainted, for the report."""
     assert one.ready.photo
-    before, box = one.ready.photo.image, box_of(one.alpha > 0)
+    before, box = one.ready.photo.image, bounding_box(one.alpha > 0)
     box = box.grown(int(LOOK * max(box.width, box.height)), before.shape[:2])
     every = max(1, max(box.width, box.height) // THUMB)  # enough pixels for a small picture
     high, wide = (slice(s.start, s.stop, every) for s in box.slices)
@@ -298,19 +306,19 @@ def _write_thumb(one: Edited, settings: Settings) -> None:
     storage.write(thumb_name(one.ready.job.output, settings), data)
 
 
-def thumb_name(output: str, settings: Settings) -> str:
+def thumb_name(output: str, settings: RunSettings) -> str:
     """Where the report's picture of a photo is."""
     return storage.join(settings.out, f"{STATE}/thumbs/{output}.jpg")
 
 
-def _failure(job: Job, error: Exception, inputs: Inputs, data: bytes = b"") -> Failed:
+def _failure(job: PhotoJob, error: Exception, inputs: Inputs, data: bytes = b"") -> FailedPhoto:
     """What a photo could not: in a line if the user can mend it, with its trace if it is ours."""
     if isinstance(error, Segment2InpaintError):
         whole = data if isinstance(error, NothingFound) else b""
         told = str(error).splitlines()[0].removeprefix(f"{job.photo}: ")
-        return Failed(job, told, inputs, whole=whole)
+        return FailedPhoto(job, told, inputs, whole=whole)
     told = f"{type(error).__name__}: {error}".splitlines()[0]
-    return Failed(job, told, inputs, traceback.format_exc())
+    return FailedPhoto(job, told, inputs, traceback.format_exc())
 
 
 def _is_full(error: BaseException) -> bool:

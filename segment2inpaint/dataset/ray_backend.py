@@ -20,15 +20,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from segment2inpaint.dataset import results_log, storage
-from segment2inpaint.dataset.process_photo import lost
-from segment2inpaint.dataset.results_log import Ledger
-from segment2inpaint.dataset.run_types import Item, Job, Json, Settings
-from segment2inpaint.dataset.worker_pool import Crew
+from segment2inpaint.dataset.process_photo import quarantine
+from segment2inpaint.dataset.results_log import ResultsLog
+from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
+from segment2inpaint.dataset.worker_pool import WorkerPool
 from segment2inpaint.errors import BadDataset, BadOption, Segment2InpaintError
 
 if TYPE_CHECKING:
-    from segment2inpaint.dataset.options import Effort
-    from segment2inpaint.dataset.plan import Plan
+    from segment2inpaint.dataset.options import ExecutionOptions
+    from segment2inpaint.dataset.plan import RunPlan
 
 WAVE = 10_000  # photos in one Ray dataset: bounds the driver's memory
 RETRIES = 3  # of a block whose actor is lost
@@ -37,7 +37,7 @@ ROUNDS = 3  # over what is missing
 PATIENCE = 10.0  # s for the cluster to answer
 
 
-def records(plan: Plan, effort: Effort, run: int) -> Iterator[Json]:
+def records(plan: RunPlan, effort: ExecutionOptions, run: int) -> Iterator[Json]:
     """The record of each photo that is not finished, as blocks are done.
 
     Raises ``BadOption`` without Ray, ``BadDataset`` without a cluster.
@@ -58,14 +58,14 @@ def records(plan: Plan, effort: Effort, run: int) -> Iterator[Json]:
                 yield record
         if not missing:
             return
-    book = Ledger(plan.settings.out, run)
+    book = ResultsLog(plan.settings.out, run)
     for job in list(plan.todo()):
-        record = lost(job, f"its worker was lost in {ROUNDS} rounds")
+        record = quarantine(job, f"its worker was lost in {ROUNDS} rounds")
         book.add([record])
         yield record
 
 
-def _connected(effort: Effort) -> Any:
+def _connected(effort: ExecutionOptions) -> Any:
     """Ray, connected to the cluster, or to one started on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -88,12 +88,17 @@ def _connected(effort: Effort) -> Any:
 def _reach(address: str) -> None:
     """Raise ``OSError`` if nobody answers: Ray itself would wait for ever."""
     host, _, port = address.rpartition(":")
-    if port.isdigit() and not storage.remote(host):
+    if port.isdigit() and not storage.is_remote(host):
         socket.create_connection((host, int(port)), PATIENCE).close()
 
 
 def _wave(
-    ray: Any, jobs: list[Job], settings: Settings, effort: Effort, run: int, block: int
+    ray: Any,
+    jobs: list[PhotoJob],
+    settings: RunSettings,
+    effort: ExecutionOptions,
+    run: int,
+    block: int,
 ) -> Iterator[Json]:
     """Some photos as one Ray dataset: a table of names for each block, records back."""
     import pyarrow
@@ -108,7 +113,7 @@ def _wave(
     with warnings.catch_warnings():  # Ray 2.60 would rather not be told of retries
         warnings.simplefilter("ignore", DeprecationWarning)
         answers = ray.data.from_arrow(tables).map_batches(
-            Worker,
+            RayWorker,
             fn_constructor_args=(settings, run, effort.timeout),
             batch_size=None,
             batch_format="pyarrow",
@@ -126,7 +131,7 @@ def _wave(
             yield record
 
 
-def _size(ray: Any, effort: Effort, blocks: int) -> Json:
+def _size(ray: Any, effort: ExecutionOptions, blocks: int) -> Json:
     """How many actors: as asked for, else from one to as many as fit, as the cluster grows."""
     if effort.workers:
         return {"size": min(effort.workers, blocks)}
@@ -135,12 +140,12 @@ def _size(ray: Any, effort: Effort, blocks: int) -> Json:
     return {"min_size": 1, "max_size": max(1, min(int(fit), blocks))}
 
 
-class Worker:
+class RayWorker:
     """An actor: a block of photos in, their records out; both are also in its own ledger."""
 
-    def __init__(self, settings: Settings, run: int, timeout: float) -> None:
-        self.book = Ledger(settings.out, run)
-        self.crew = Crew(1, settings, timeout)
+    def __init__(self, settings: RunSettings, run: int, timeout: float) -> None:
+        self.book = ResultsLog(settings.out, run)
+        self.crew = WorkerPool(1, settings, timeout)
 
     def __call__(self, batch: Any) -> Any:
         import pyarrow
@@ -152,17 +157,17 @@ class Worker:
             done = [{"stop": str(error)}]
         return pyarrow.table({"record": [json.dumps(record) for record in done]})
 
-    def _done(self, jobs: Iterable[Job]) -> list[Json]:
+    def _done(self, jobs: Iterable[PhotoJob]) -> list[Json]:
         found = []
         for record in self.crew.run(jobs):
-            if not storage.remote(self.book.folder):
+            if not storage.is_remote(self.book.folder):
                 self.book.add([record])
             found.append(record)
-        if storage.remote(self.book.folder):
+        if storage.is_remote(self.book.folder):
             self.book.add(found)
         return found
 
 
-def job_of(data: Json) -> Job:
+def job_of(data: Json) -> PhotoJob:
     """The job that ``dataclasses.asdict`` took apart."""
-    return Job(**{**data, "items": tuple(Item(**item) for item in data["items"])})
+    return PhotoJob(**{**data, "items": tuple(EditItem(**item) for item in data["items"])})

@@ -9,9 +9,9 @@ from importlib.resources import files
 from math import log10
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.plan import SHOWN, Plan
+from segment2inpaint.dataset.plan import SHOWN, RunPlan
 from segment2inpaint.dataset.process_photo import thumb_name
-from segment2inpaint.dataset.run_types import FAILURES, Json
+from segment2inpaint.dataset.run_types import FAILED_STATUSES, Json
 from segment2inpaint.errors import BadImage
 
 BINS = 20
@@ -19,9 +19,9 @@ ERROR = "error"  # of a photo with the status failed: a verdict may be failed to
 ORDER = {"quarantined": 0, ERROR: 1, "partial": 2, "failed": 3, "doubtful": 4, "clean": 5}
 
 
-def write(plan: Plan) -> None:
+def write(plan: RunPlan) -> None:
     """Write the report of what is finished: counts and histograms of all, pictures of some."""
-    tally = _Tally()
+    tally = _ReportSummary()
     for record in plan.records():
         tally.add(record)
     shown = sorted(
@@ -37,7 +37,7 @@ def write(plan: Plan) -> None:
     )
 
 
-class _Tally:
+class _ReportSummary:
     """Counts over all photos, and the short form of those that may be shown."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class _Tally:
 def _verdict(record: Json) -> str:
     """The verdict on what was done, or else why there is none."""
     status: str = record["status"]
-    if status in FAILURES:
+    if status in FAILED_STATUSES:
         return ERROR if status == "failed" else status
     return record["verdict"] or status
 
@@ -93,7 +93,7 @@ def _short(record: Json, verdict: str) -> Json:
     }  # fmt: skip
 
 
-def _card(short: Json, plan: Plan) -> Json:
+def _card(short: Json, plan: RunPlan) -> Json:
     return {**short, "picture": _picture(thumb_name(short["output"], plan.settings))}
 
 

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from segment2inpaint import images, request
-from segment2inpaint.api import picture_of
+from segment2inpaint.api import as_picture
 from segment2inpaint.dataset.formats import coco
 from segment2inpaint.dataset.formats.shards import read_input
-from segment2inpaint.dataset.run_types import Item, Json, Settings, own_version
+from segment2inpaint.dataset.run_types import EditItem, Json, RunSettings, own_version
 from segment2inpaint.errors import BadOption
-from segment2inpaint.types import Bits, Box, OwnMask, Picture, Prompt, Request
+from segment2inpaint.types import BinaryMask, Box, Prompt, ReplacementImage, Request, UserMask
 
 Size = tuple[int, int]
 
-_PIXEL = Picture(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
+_PIXEL = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
 _DOT = np.ones((1, 1), np.bool_)
 _SHAPES = ("polygons", "rle", "segment", "relative")
 
@@ -42,21 +42,21 @@ def checked(data: Json) -> Request:
 
 def _kind_of(prompt: Json) -> Prompt:
     """A prompt of the kind that an annotation will be."""
-    return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else OwnMask(_DOT)
+    return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else UserMask(_DOT)
 
 
-def ready(data: Json, size: Size, settings: Settings) -> Request:
+def ready(data: Json, size: Size, settings: RunSettings) -> Request:
     """The request with its files read, for a photo of ``size`` (h, w)."""
 
-    def read_mask(name: str) -> Bits:
+    def read_mask(name: str) -> BinaryMask:
         return images.read_mask(read_input(name), size, resize=settings.resize_mask)
 
     return _loaded(data, _picture, read_mask, partial(_shaped, size=size))
 
 
-def steps(items: Sequence[Item]) -> list[tuple[Json, list[Item]]]:
+def steps(items: Sequence[EditItem]) -> list[tuple[Json, list[EditItem]]]:
     """The requests for a photo, in order; objects that differ in their prompts only are one."""
-    done: list[tuple[Json, list[Item]]] = []
+    done: list[tuple[Json, list[EditItem]]] = []
     for item in items:
         if item.request is None:
             continue
@@ -69,7 +69,7 @@ def steps(items: Sequence[Item]) -> list[tuple[Json, list[Item]]]:
     return done
 
 
-def key(items: Sequence[Item], settings: Settings) -> str:
+def key(items: Sequence[EditItem], settings: RunSettings) -> str:
     """A digest of all that determines a photo's result, but for the content of files."""
     data = {
         "version": own_version(),
@@ -81,7 +81,7 @@ def key(items: Sequence[Item], settings: Settings) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def files(items: Sequence[Item]) -> list[str]:
+def files(items: Sequence[EditItem]) -> list[str]:
     """The files that the requests name, sorted."""
     return sorted({name for item in items for name in _files(item.request or {})})
 
@@ -110,13 +110,13 @@ def _nameless(data: Json | None) -> Any:
 
 def _loaded(
     data: Json,
-    read_picture: Callable[[str], Picture],
-    read_mask: Callable[[str], Bits],
+    read_picture: Callable[[str], ReplacementImage],
+    read_mask: Callable[[str], BinaryMask],
     shaped: Callable[[Json], Prompt],
 ) -> Request:
     """As ``request.load``, for the prompts of annotations too."""
     plain = [prompt for prompt in data.get("prompts", ()) if not _is_shape(prompt)]
-    found = request.load({**data, "prompts": plain}, read_picture, read_mask)
+    found = request.from_json({**data, "prompts": plain}, read_picture, read_mask)
     rest = iter(found.prompts)
     prompts = [shaped(p) if _is_shape(p) else next(rest) for p in data["prompts"]]
     return replace(found, prompts=tuple(prompts))
@@ -130,8 +130,8 @@ def _shaped(prompt: Json, size: Size) -> Prompt:
     if "relative" in prompt:
         return _absolute(prompt["relative"], size)
     if "segment" in prompt:
-        return OwnMask(coco.segment(prompt["segment"]["file"], prompt["segment"]["id"], size))
-    return OwnMask(coco.bits_of(prompt, size))
+        return UserMask(coco.segment(prompt["segment"]["file"], prompt["segment"]["id"], size))
+    return UserMask(coco.bits_of(prompt, size))
 
 
 def _absolute(prompt: Json, size: Size) -> Prompt:
@@ -141,8 +141,8 @@ def _absolute(prompt: Json, size: Size) -> Prompt:
         x0, y0, x1, y1 = np.array(prompt["box"]) * scale
         return Box(*(int(v) for v in (np.floor(x0), np.floor(y0), np.ceil(x1), np.ceil(y1))))
     scaled = [(np.array(p).reshape(-1, 2) * scale[:2]).ravel().tolist() for p in prompt["polygons"]]
-    return OwnMask(coco.bits_of({"polygons": scaled}, size))
+    return UserMask(coco.bits_of({"polygons": scaled}, size))
 
 
-def _picture(name: str) -> Picture:
-    return picture_of(images.read(read_input(name), name=name))
+def _picture(name: str) -> ReplacementImage:
+    return as_picture(images.read(read_input(name), name=name))

@@ -18,14 +18,14 @@ from segment2inpaint.errors import BadDataset, BadImage
 STATE = ".segment2inpaint"  # the folder, below the output folder, of what the next run needs
 
 
-class Ledger:
+class ResultsLog:
     """Adds records to files of its own, which sort behind those of earlier runs."""
 
     def __init__(self, out: str, run: int) -> None:
         self.folder = _folder(out)
         self._name = f"{run:06d}-{secrets.token_hex(8)}"
         self._parts = 0
-        if not storage.remote(out):
+        if not storage.is_remote(out):
             Path(self.folder).mkdir(parents=True, exist_ok=True)
 
     def add(self, records: Iterable[Json]) -> None:
@@ -38,7 +38,7 @@ class Ledger:
             raise BadDataset(f"{self.folder}: cannot be written: {why}") from error
 
     def _append(self, data: bytes) -> None:
-        if storage.remote(self.folder):
+        if storage.is_remote(self.folder):
             self._parts += 1
             storage.write(storage.join(self.folder, f"{self._name}-{self._parts:06d}.jsonl"), data)
             return

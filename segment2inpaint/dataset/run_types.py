@@ -10,14 +10,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segment2inpaint.errors import BadOption
-from segment2inpaint.protocols import Tuning
+from segment2inpaint.protocols import RuntimeOptions
 
 Json = dict[str, Any]
 IF_NOTHING = ("fail", "copy", "skip")
 
 
 @dataclass(frozen=True)
-class Item:
+class EditItem:
     """One object of one photo.
 
     ``photo`` is a name for ``store.read``, ``output`` relative to the output folder, both with
@@ -35,7 +35,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Problem:
+class InvalidRow:
     """A row that cannot be run, and why, in one line."""
 
     where: str
@@ -46,7 +46,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Job:
+class PhotoJob:
     """A photo and what is to be done to it; one output file. ``key`` stands for all but pixels.
 
     ``thumb``: the report shows it whatever comes of it.
@@ -54,13 +54,13 @@ class Job:
 
     photo: str
     output: str
-    items: tuple[Item, ...]
+    items: tuple[EditItem, ...]
     key: str
     thumb: bool = False
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """What holds for all photos of a run, and travels to its workers.
 
     ``masks`` is the folder, below the output folder, of what was repainted; empty for none.
@@ -78,7 +78,7 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     cache: bool = True
-    tuning: Tuning = Tuning()
+    tuning: RuntimeOptions = RuntimeOptions()
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PhotoOutcome:
     """What came of one photo.
 
     ``status`` is ``done``, ``copied``, ``nothing`` (left out, there was nothing to find),
@@ -111,10 +111,10 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        return self.status not in FAILURES
+        return self.status not in FAILED_STATUSES
 
 
-FAILURES = ("failed", "quarantined", "partial")
+FAILED_STATUSES = ("failed", "quarantined", "partial")
 
 
 @lru_cache
@@ -126,7 +126,7 @@ def own_version() -> str:
         return ""
 
 
-def outcome_of(record: Mapping[str, Any]) -> Outcome:
+def outcome_of(record: Mapping[str, Any]) -> PhotoOutcome:
     """The outcome that a line of the ledger tells of."""
     names = ("photo", "output", "status", "error", "verdict", "seconds")
-    return Outcome(**{name: record[name] for name in names}, rows=tuple(record["rows"]))
+    return PhotoOutcome(**{name: record[name] for name in names}, rows=tuple(record["rows"]))

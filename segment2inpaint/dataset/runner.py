@@ -14,20 +14,20 @@ from time import perf_counter
 from segment2inpaint import detect, inpaint
 from segment2inpaint.dataset import manifest, process_photo, report, results_log, storage
 from segment2inpaint.dataset.formats.registry import Source
-from segment2inpaint.dataset.options import Effort
-from segment2inpaint.dataset.plan import Plan
-from segment2inpaint.dataset.results_log import STATE, Ledger
+from segment2inpaint.dataset.options import ExecutionOptions
+from segment2inpaint.dataset.plan import RunPlan
+from segment2inpaint.dataset.results_log import STATE, ResultsLog
 from segment2inpaint.dataset.run_types import (
-    FAILURES,
-    Job,
+    FAILED_STATUSES,
+    InvalidRow,
     Json,
-    Outcome,
-    Problem,
-    Settings,
+    PhotoJob,
+    PhotoOutcome,
+    RunSettings,
     outcome_of,
 )
-from segment2inpaint.dataset.worker_pool import Crew
-from segment2inpaint.editor import Editor, untold
+from segment2inpaint.dataset.worker_pool import WorkerPool
+from segment2inpaint.editor import Editor, ignore_message
 from segment2inpaint.errors import BadDataset
 from segment2inpaint.types import Request
 
@@ -35,16 +35,16 @@ SAMPLE = 3  # photos that an estimate is made from
 
 
 @contextmanager
-def planned(
+def open_plan(
     source: Source,
-    settings: Settings,
+    settings: RunSettings,
     *,
     retry_failed: bool = False,
     skip_invalid: bool = False,
     dry: bool = False,
-    tell: Callable[[str], None] = untold,
-    problem: Callable[[Problem], None] = lambda _: None,
-) -> Iterator[Plan]:
+    tell: Callable[[str], None] = ignore_message,
+    problem: Callable[[InvalidRow], None] = lambda _: None,
+) -> Iterator[RunPlan]:
     """The plan of a run, checked, with what earlier runs have done; nobody else may run there.
 
     Each of the plan's problems is given to ``problem``; then, unless ``skip_invalid``,
@@ -54,7 +54,7 @@ def planned(
     with (
         _place(settings.out, dry) as folder,
         _room_in(folder),
-        Plan(Path(folder, "plan.sqlite"), settings, _Pinned(editor)) as plan,
+        RunPlan(Path(folder, "plan.sqlite"), settings, _AutoResolver(editor)) as plan,
     ):
         plan.fill(source)
         first, more = None, 0
@@ -80,7 +80,7 @@ def _room_in(folder: str) -> Iterator[None]:
         ) from error
 
 
-def execute(plan: Plan, source: Source, effort: Effort) -> Iterator[Outcome]:
+def execute(plan: RunPlan, source: Source, effort: ExecutionOptions) -> Iterator[PhotoOutcome]:
     """Do what is left of a plan, then write manifest, annotations and report.
 
     Yields what came of each photo, as it is done. Raises ``BadDataset`` if the disk is full.
@@ -97,7 +97,7 @@ def execute(plan: Plan, source: Source, effort: Effort) -> Iterator[Outcome]:
     finish(plan, source)
 
 
-def finish(plan: Plan, source: Source) -> None:
+def finish(plan: RunPlan, source: Source) -> None:
     """Write the manifest, the annotations without what is gone, and the report."""
     out = plan.settings.out
     manifest.write(out, plan.records())
@@ -109,7 +109,7 @@ def finish(plan: Plan, source: Source) -> None:
     report.write(plan)
 
 
-def estimate(plan: Plan, workers: int) -> float | None:
+def estimate(plan: RunPlan, workers: int) -> float | None:
     """Seconds that the rest will take, from a few photos done on trial; None if none could be."""
     count = plan.counts()
     left = count.photos - count.done
@@ -122,13 +122,13 @@ def estimate(plan: Plan, workers: int) -> float | None:
         for job in sample:
             start = perf_counter()
             record = _alone(job, trial, editor)
-            if record["status"] not in FAILURES:
+            if record["status"] not in FAILED_STATUSES:
                 times.append(perf_counter() - start)
     timed = times[1:] or times  # the first one has loaded the models
     return sum(timed) / len(timed) * left / max(1, workers) if timed else None
 
 
-def workers_for(effort: Effort, device: str) -> int:
+def workers_for(effort: ExecutionOptions, device: str) -> int:
     """How many processes: one for each core, but one for a GPU, whose memory is shared."""
     if effort.workers is not None:
         return effort.workers
@@ -137,19 +137,19 @@ def workers_for(effort: Effort, device: str) -> int:
     return (os.cpu_count() or 1) if choose(device) == "cpu" else 1
 
 
-def _engine(plan: Plan, effort: Effort, run: int) -> Iterator[Json]:
+def _engine(plan: RunPlan, effort: ExecutionOptions, run: int) -> Iterator[Json]:
     if effort.engine == "ray":
         from segment2inpaint.dataset import ray_backend
 
         yield from ray_backend.records(plan, effort, run)
         return
-    book = Ledger(plan.settings.out, run)
+    book = ResultsLog(plan.settings.out, run)
     for record in _local(plan, effort):
         book.add([record])
         yield record
 
 
-def _local(plan: Plan, effort: Effort) -> Iterator[Json]:
+def _local(plan: RunPlan, effort: ExecutionOptions) -> Iterator[Json]:
     settings = plan.settings
     count = workers_for(effort, settings.device)
     if count == 0:
@@ -158,27 +158,27 @@ def _local(plan: Plan, effort: Effort) -> Iterator[Json]:
     settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // count))
     todo = plan.counts().photos - plan.counts().done
     if todo:
-        with Crew(min(count, todo), settings, effort.timeout) as crew:
+        with WorkerPool(min(count, todo), settings, effort.timeout) as crew:
             yield from crew.run(plan.todo())
 
 
-def _inline(jobs: Iterable[Job], settings: Settings) -> Iterator[Json]:
+def _inline(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator[Json]:
     """In this process, one after the other."""
     editor = process_photo.editor_for(settings)
     for job in jobs:
         yield _alone(job, settings, editor)
 
 
-def _alone(job: Job, settings: Settings, editor: Editor) -> Json:
+def _alone(job: PhotoJob, settings: RunSettings, editor: Editor) -> Json:
     try:
-        (one,) = process_photo.edited([process_photo.prepared(job, settings)], editor)
-        return process_photo.delivered(one, settings)
-    except process_photo.Stop as stop:
+        (one,) = process_photo.edit_photos([process_photo.load_photo(job, settings)], editor)
+        return process_photo.write_results(one, settings)
+    except process_photo.AbortRun as stop:
         raise stop.error from stop
 
 
 @dataclass
-class _Pinned:
+class _AutoResolver:
     """What a request's ``auto`` comes to, asked once for each kind of request."""
 
     editor: Editor
@@ -191,7 +191,7 @@ class _Pinned:
         kinds = tuple(type(prompt) for prompt in request.prompts)
         key = (request.detector, request.inpainter, generates, kinds)
         if key not in self.known:
-            named = self.editor.resolved(request)
+            named = self.editor.resolve(request)
             detect.check_name(named.detector)
             inpaint.check_name(named.inpainter)
             # without a text, auto is two inpainters, the second for what the first fails at
@@ -203,7 +203,7 @@ class _Pinned:
 @contextmanager
 def _place(out: str, dry: bool) -> Iterator[str]:
     """A folder for the plan; unless ``dry``, with the output folder locked and swept."""
-    if dry or storage.remote(out):
+    if dry or storage.is_remote(out):
         with tempfile.TemporaryDirectory() as folder:
             yield folder
         return

@@ -29,14 +29,14 @@ _PART = re.compile(r"^\.[0-9a-f]{16}\.part$")  # what images.write_bytes leaves 
 _ASKERS = 32  # questions at once to a remote store
 
 
-def remote(name: str) -> bool:
+def is_remote(name: str) -> bool:
     """Whether a name is fsspec's business, not the operating system's."""
     return "://" in name
 
 
 def join(folder: str, name: str) -> str:
     """A ``/``-separated name below a folder, local or remote."""
-    return f"{folder.rstrip('/')}/{name}" if remote(folder) else str(Path(folder, name))
+    return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder, name))
 
 
 def file_of(name: str) -> str:
@@ -69,7 +69,7 @@ def reading(name: str) -> Iterator[None]:
 
 def write(name: str, data: bytes) -> None:
     """Store bytes under a name: whole, or not at all. Raises ``BadImage``."""
-    if not remote(name):
+    if not is_remote(name):
         images.write_bytes(name, data)
         return
     try:
@@ -86,7 +86,7 @@ def writing(name: str) -> Iterator[BinaryIO]:
 
     For what is too long to be held in memory.
     """
-    local = None if remote(name) else Path(name)
+    local = None if is_remote(name) else Path(name)
     folder = tempfile.gettempdir() if local is None else local.parent
     part = Path(folder, f".{secrets.token_hex(8)}.part")
     try:
@@ -108,7 +108,7 @@ def writing(name: str) -> Iterator[BinaryIO]:
 
 def lines(name: str) -> Iterator[bytes]:
     """The lines of a file, one after the other, each with its end. Raises ``BadImage``."""
-    if remote(name):
+    if is_remote(name):
         yield from read(name).splitlines(keepends=True)
         return
     try:
@@ -118,11 +118,11 @@ def lines(name: str) -> Iterator[bytes]:
         raise BadImage(f"{name}: cannot be read ({_why(error)})") from error
 
 
-def token(name: str) -> str:
+def fingerprint(name: str) -> str:
     """Changes when the file does: size and time, or what a remote store has; "" if missing."""
     name = file_of(name)
     try:
-        if remote(name):
+        if is_remote(name):
             system, path = _system(name)
             return str(system.ukey(path))
         found = os.stat(name)
@@ -134,7 +134,7 @@ def token(name: str) -> str:
 def size(name: str) -> int:
     """Bytes stored under the name of a whole file, -1 if there is none."""
     try:
-        if remote(name):
+        if is_remote(name):
             system, path = _system(name)
             return int(system.size(path))
         return Path(name).stat().st_size
@@ -145,7 +145,7 @@ def size(name: str) -> int:
 def missing(names: Iterable[str]) -> set[str]:
     """Those of the names whose file is not there."""
     files = {name: file_of(name) for name in names}
-    distant = sorted({file for file in files.values() if remote(file)})
+    distant = sorted({file for file in files.values() if is_remote(file)})
     with ThreadPoolExecutor(_ASKERS) as askers:
         there = dict(zip(distant, askers.map(lambda file: size(file) >= 0, distant), strict=True))
     return {name for name, file in files.items() if not there.get(file, os.path.isfile(file))}
@@ -153,7 +153,7 @@ def missing(names: Iterable[str]) -> set[str]:
 
 def walk(folder: str) -> list[str]:
     """All files below a folder, relative and ``/``-separated, sorted; hidden ones left out."""
-    if remote(folder):
+    if is_remote(folder):
         system, path = _system(folder)
         names = [found[len(path.rstrip("/")) + 1 :] for found in system.find(path)]
     else:
@@ -166,7 +166,7 @@ def walk(folder: str) -> list[str]:
 
 
 def is_folder(name: str) -> bool:
-    if not remote(name):
+    if not is_remote(name):
         return os.path.isdir(name)
     system, path = _system(name)
     return bool(system.isdir(path))
@@ -174,7 +174,7 @@ def is_folder(name: str) -> bool:
 
 def real(name: str) -> str:
     """One spelling for each file: links of its folder followed."""
-    if remote(name):
+    if is_remote(name):
         return name
     folder, last = os.path.split(name)
     return os.path.join(_real_folder(folder), last)
@@ -182,7 +182,7 @@ def real(name: str) -> str:
 
 def sweep(folder: str) -> None:
     """Delete what writers that were killed have left half-written."""
-    if remote(folder):
+    if is_remote(folder):
         return  # an object appears whole
     for root, _, files in os.walk(folder):
         for name in files:
@@ -196,7 +196,7 @@ def _real_folder(folder: str) -> str:
 
 
 def _whole(name: str) -> bytes:
-    if not remote(name):
+    if not is_remote(name):
         return Path(name).read_bytes()
     system, path = _system(name)
     data: bytes = system.cat_file(path)
@@ -204,7 +204,7 @@ def _whole(name: str) -> bytes:
 
 
 def _range(file: str, offset: int, count: int) -> bytes:
-    if remote(file):
+    if is_remote(file):
         system, path = _system(file)
         part: bytes = system.cat_file(path, start=offset, end=offset + count)
         return part

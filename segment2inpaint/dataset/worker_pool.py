@@ -21,7 +21,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from segment2inpaint.dataset.run_types import Job, Json, Settings
+from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
 
 GROUP = 16  # photos handed out together: they may share batches
@@ -36,25 +36,25 @@ class _Worker:
 
     process: Any
     pipe: Connection
-    held: dict[str, Job] = field(default_factory=dict)
+    held: dict[str, PhotoJob] = field(default_factory=dict)
     alone: bool = False
     ready: bool = False
     heard: float = field(default_factory=monotonic)
 
 
-class Crew:
+class WorkerPool:
     """Some workers. ``timeout``: seconds after which one that says nothing is killed, 0: never."""
 
-    def __init__(self, size: int, settings: Settings, timeout: float = 0.0) -> None:
+    def __init__(self, size: int, settings: RunSettings, timeout: float = 0.0) -> None:
         self._size = size
         self._settings = settings
         self._timeout = timeout
         self._workers: list[_Worker] = []
-        self._suspects: deque[Job] = deque()
+        self._suspects: deque[PhotoJob] = deque()
         self._strikes: Counter[str] = Counter()
         self._false_starts = 0
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(
@@ -70,7 +70,7 @@ class Crew:
             worker.pipe.close()
         self._workers.clear()
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Json]:
+    def run(self, jobs: Iterable[PhotoJob]) -> Iterator[Json]:
         """The record of each photo, as they are done. Raises what no photo can be done without."""
         rest = iter(jobs)
         while True:
@@ -84,7 +84,7 @@ class Crew:
 
     # --- handing out -----------------------------------------------------------------------
 
-    def _feed(self, rest: Iterator[Job]) -> None:
+    def _feed(self, rest: Iterator[PhotoJob]) -> None:
         """Suspects go to idle workers, one each; the others hold up to two groups."""
         while len(self._workers) < self._size:
             self._workers.append(_started(self._settings))
@@ -94,7 +94,7 @@ class Crew:
             elif not (worker.held and worker.alone) and len(worker.held) <= GROUP:
                 self._give(worker, list(islice(rest, GROUP)), alone=False)
 
-    def _give(self, worker: _Worker, jobs: list[Job], *, alone: bool) -> None:
+    def _give(self, worker: _Worker, jobs: list[PhotoJob], *, alone: bool) -> None:
         if not jobs:
             return
         if not worker.held:
@@ -138,7 +138,7 @@ class Crew:
 
     def _buried(self, worker: _Worker, why: str) -> Iterator[Json]:
         """Do again, alone, what a dead worker held; but quarantine who killed it twice."""
-        from segment2inpaint.dataset.process_photo import lost
+        from segment2inpaint.dataset.process_photo import quarantine
 
         self._workers.remove(worker)
         worker.pipe.close()
@@ -155,10 +155,10 @@ class Crew:
             if self._strikes[job.output] < STRIKES:
                 self._suspects.append(job)
             else:
-                yield lost(job, f"its process died {STRIKES} times: {why}")
+                yield quarantine(job, f"its process died {STRIKES} times: {why}")
 
 
-def _started(settings: Settings) -> _Worker:
+def _started(settings: RunSettings) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, settings), daemon=True)
@@ -178,7 +178,7 @@ def _death(process: Any) -> str:
 # --- in the worker ----------------------------------------------------------------------------
 
 
-def work(pipe: Connection, settings: Settings) -> None:
+def work(pipe: Connection, settings: RunSettings) -> None:
     """A worker's life: groups of jobs in, records out, until the other end is closed."""
     from segment2inpaint.dataset import process_photo as stages
 
@@ -195,7 +195,7 @@ def work(pipe: Connection, settings: Settings) -> None:
         try:
             while True:
                 _do(groups.get(), editor, pipe, writer, slots, settings)
-        except stages.Stop as stop:
+        except stages.AbortRun as stop:
             pipe.send(stop.error)
             os._exit(1)
 
@@ -205,14 +205,14 @@ def _listen(
     groups: queue.Queue[list[Future[Any]]],
     reader: ThreadPoolExecutor,
     slots: threading.Semaphore,
-    settings: Settings,
+    settings: RunSettings,
 ) -> None:
     """Begin to read each photo that arrives. Without a parent there is nothing to live for."""
-    from segment2inpaint.dataset.process_photo import prepared
+    from segment2inpaint.dataset.process_photo import load_photo
 
-    def read(job: Job) -> Any:
+    def read(job: PhotoJob) -> Any:
         slots.acquire()
-        return prepared(job, settings)
+        return load_photo(job, settings)
 
     while True:
         try:
@@ -228,7 +228,7 @@ def _do(
     pipe: Connection,
     writer: ThreadPoolExecutor,
     slots: threading.Semaphore,
-    settings: Settings,
+    settings: RunSettings,
 ) -> None:
     """Edit a group; each photo is written, and told of, while the next is edited."""
     from segment2inpaint.dataset import process_photo as stages
@@ -240,8 +240,8 @@ def _do(
             yield one
 
     writing: deque[Future[Json]] = deque()
-    for one in stages.edited(taken(), editor):
-        writing.append(writer.submit(stages.delivered, one, settings))
+    for one in stages.edit_photos(taken(), editor):
+        writing.append(writer.submit(stages.write_results, one, settings))
         while writing and (len(writing) > AHEAD or writing[0].done()):
             pipe.send(writing.popleft().result())
     for future in writing:

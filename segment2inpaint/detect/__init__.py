@@ -19,46 +19,46 @@ from segment2inpaint.models.device import choose as choose_device
 from segment2inpaint.protocols import Detector
 from segment2inpaint.types import (
     Box,
+    CleanPlate,
     Color,
+    Detection,
     Everything,
     Image,
-    Mask,
-    OwnMask,
-    Plate,
     Points,
     Prompt,
     Text,
+    UserMask,
 )
 
 DETECTORS = {
     "color": "color:ColorDetector",
-    "plate": "clean_plate:PlateDetector",
-    "mask": "user_mask:MaskDetector",
-    "grabcut": "builtin.detector:GrabCutDetector",
-    "regions": "builtin.region_merging:RegionsDetector",
+    "plate": "clean_plate:CleanPlateDetector",
+    "mask": "user_mask:UserMaskDetector",
+    "grabcut": "builtin.detector:BuiltinDetector",
+    "regions": "builtin.region_merging:RegionMergingDetector",
     "sam": "sam.original:SamDetector",
-    "sam-hq": "sam.transformers:TransformersSam",
-    "sam2": "sam.transformers:TransformersSam",
-    "edgetam": "sam.transformers:TransformersSam",
-    "sam3": "sam.transformers:Sam3",
-    "grounding-dino": "text.grounding_dino:GroundingDino",
+    "sam-hq": "sam.transformers:TransformersSamDetector",
+    "sam2": "sam.transformers:TransformersSamDetector",
+    "edgetam": "sam.transformers:TransformersSamDetector",
+    "sam3": "sam.transformers:Sam3Detector",
+    "grounding-dino": "text.grounding_dino:GroundingDinoDetector",
 }
 
-OWN_FINDER: dict[type, str] = {Color: "color", Plate: "plate", OwnMask: "mask"}
+DETECTOR_OF_PROMPT: dict[type, str] = {Color: "color", CleanPlate: "plate", UserMask: "mask"}
 
 # Cards of networks that take clicks and boxes: the quickest first on a CPU, the best on a GPU.
-QUICK = (
+FASTEST_FIRST = (
     "edgetam", "sam2.1-tiny", "sam2.1-small", "sam-vit-b", "sam2.1-base-plus", "sam-hq-vit-base",
     "sam2.1-large", "sam-vit-l", "sam-vit-h", "sam3",
 )  # fmt: skip
-BEST = (
+BEST_FIRST = (
     "sam2.1-large", "sam2.1-base-plus", "sam-hq-vit-base", "sam-vit-h", "sam-vit-l", "sam3",
     "sam2.1-small", "sam2.1-tiny", "sam-vit-b", "edgetam",
 )  # fmt: skip
-WORDS = "grounding-dino-tiny"
+TEXT_DETECTOR = "grounding-dino-tiny"
 
 # What config.json calls the networks, and what they are called here.
-KINDS = {
+BACKEND_OF_MODEL_TYPE = {
     "sam": "sam",
     "sam_hq": "sam-hq",
     "sam2": "sam2",
@@ -75,14 +75,14 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class DetectorChoice:
     """What ``auto`` took, and in one line why, or how to get better."""
 
     name: str
-    why: str = ""
+    reason: str = ""
 
 
-def choose(prompts: Sequence[Prompt], device: str = "auto") -> Choice:
+def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
     """The best detector on this machine for these prompts.
 
     A colour, a plate and an own mask have their own; several of them are united ("color+mask").
@@ -90,40 +90,44 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> Choice:
     to one without weights; words to Grounding DINO and such a network, or to SAM 3. Raises
     ``BadPrompt`` for no prompts, ``ModelMissing`` for words if none here can read.
     """
-    own = dict.fromkeys(name for p in prompts if (name := OWN_FINDER.get(type(p))))
+    own = dict.fromkeys(name for p in prompts if (name := DETECTOR_OF_PROMPT.get(type(p))))
     if own:
-        return Choice("+".join(own))
+        return DetectorChoice("+".join(own))
     if not prompts:
         raise BadPrompt("no prompt: point at the object with -p X,Y, -b X0,Y0,X1,Y1 or --mask")
-    clicks = _network(device)
+    clicks = _local_sam(device)
     if any(isinstance(p, Text) for p in prompts):
-        return _reader(clicks)
+        return _text_detector(clicks)
     if clicks:
-        return Choice(clicks, f"{catalogue.card(clicks).title}; it is on this machine")
+        return DetectorChoice(clicks, f"{catalogue.card(clicks).title}; it is on this machine")
     name = "regions" if any(isinstance(p, Everything) for p in prompts) else "grabcut"
-    return Choice(name, f"no SAM here; `{catalogue.command('sam2.1-tiny')}` is better")
+    return DetectorChoice(
+        name, f"no SAM here; `{catalogue.download_command('sam2.1-tiny')}` is better"
+    )
 
 
-def _network(device: str) -> str:
+def _local_sam(device: str) -> str:
     """The card of the network that clicks go to, empty if none is here."""
-    here = [name for name in QUICK if catalogue.find(name)]
+    here = [name for name in FASTEST_FIRST if catalogue.find(name)]
     if find_spec("timm") is None:
         here = [name for name in here if name != "edgetam"]
     if not here:
         return ""
-    order = QUICK if choose_device(device) == "cpu" else BEST
+    order = FASTEST_FIRST if choose_device(device) == "cpu" else BEST_FIRST
     return min(here, key=order.index)
 
 
-def _reader(clicks: str) -> Choice:
-    if catalogue.find(WORDS):
+def _text_detector(clicks: str) -> DetectorChoice:
+    if catalogue.find(TEXT_DETECTOR):
         masks = clicks or "grabcut"
-        return Choice(f"{WORDS},{masks}", f"words by {WORDS}, masks by {masks}")
+        return DetectorChoice(
+            f"{TEXT_DETECTOR},{masks}", f"words by {TEXT_DETECTOR}, masks by {masks}"
+        )
     if catalogue.find("sam3"):
-        return Choice("sam3", "SAM 3 is on this machine")
+        return DetectorChoice("sam3", "SAM 3 is on this machine")
     raise ModelMissing(
         "a text prompt needs a model that reads, none is on this machine; "
-        f"get one with: {catalogue.command(WORDS)}, and for its masks sam2.1-tiny"
+        f"get one with: {catalogue.download_command(TEXT_DETECTOR)}, and for its masks sam2.1-tiny"
     )
 
 
@@ -136,9 +140,9 @@ def load(name: str, device: str = "auto", *, cache: bool = True) -> Detector:
     model that is not on this machine, ``BadModel`` for one that is not a detector.
     """
     if "+" in name and not Path(name).exists():
-        return United(tuple(load(part, device, cache=cache) for part in name.split("+")))
+        return CompositeDetector(tuple(load(part, device, cache=cache) for part in name.split("+")))
     finder, _, masks = (name, "", "") if Path(name).exists() else name.partition(",")
-    backend, model = _located(finder)
+    backend, model = _locate(finder)
     if masks and backend != "grounding-dino":
         raise BadOption(f"{name}: {finder} needs no other detector beside it")
     made: Any = _backend(backend)
@@ -171,13 +175,14 @@ def _check_known(name: str) -> None:
         raise BadOption(f"unknown detector {name!r}; known: {listed}, or a file, folder or hub id")
 
 
-def _located(name: str) -> tuple[str, Path | None]:
+def _locate(name: str) -> tuple[str, Path | None]:
     """The name in the table, and the model's file or folder, None if it has none."""
     if name in DETECTORS and not any(c.backend == name for c in catalogue.cards()):
         return name, None
     if name in DETECTORS:
         ranked = sorted(
-            (c.name for c in catalogue.cards() if c.backend == name), key=(*QUICK, WORDS).index
+            (c.name for c in catalogue.cards() if c.backend == name),
+            key=(*FASTEST_FIRST, TEXT_DETECTOR).index,
         )
         here = next((card for card in ranked if catalogue.find(card)), ranked[0])
         return name, catalogue.resolve(here, name)
@@ -188,10 +193,10 @@ def _located(name: str) -> tuple[str, Path | None]:
         return card.backend, catalogue.resolve(card.name, card.backend)
     _check_known(name)
     model = catalogue.resolve(name)
-    return _kind(model), model
+    return _backend_of(model), model
 
 
-def _kind(model: Path) -> str:
+def _backend_of(model: Path) -> str:
     """The name in the table for a file or folder. Raises ``BadModel``."""
     config = model / "config.json"
     if not config.is_file():
@@ -200,9 +205,9 @@ def _kind(model: Path) -> str:
         kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
     except (ValueError, AttributeError) as error:
         raise BadModel(f"{config}: damaged: {error}") from error
-    if kind not in KINDS:
-        raise BadModel(f"{model}: a {kind} model, not one of {', '.join(KINDS)}")
-    return KINDS[kind]
+    if kind not in BACKEND_OF_MODEL_TYPE:
+        raise BadModel(f"{model}: a {kind} model, not one of {', '.join(BACKEND_OF_MODEL_TYPE)}")
+    return BACKEND_OF_MODEL_TYPE[kind]
 
 
 def _backend(name: str) -> Any:
@@ -211,7 +216,7 @@ def _backend(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class United:
+class CompositeDetector:
     """Several detectors, each with the prompts of its own kind, and points and boxes for all."""
 
     detectors: tuple[Detector, ...]
@@ -221,15 +226,15 @@ class United:
         return "+".join(d.name for d in self.detectors)
 
     @property
-    def takes(self) -> tuple[type, ...]:
-        return tuple(dict.fromkeys(kind for d in self.detectors for kind in d.takes))
+    def prompt_types(self) -> tuple[type, ...]:
+        return tuple(dict.fromkeys(kind for d in self.detectors for kind in d.prompt_types))
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """The masks that each detector finds."""
         return [
             mask
             for d in self.detectors
             for mask in d.detect(
-                image, [p for p in prompts if isinstance(p, (*d.takes, Points, Box))]
+                image, [p for p in prompts if isinstance(p, (*d.prompt_types, Points, Box))]
             )
         ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import accept, limit
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.types import Bits, Box, Image, Mask, Plate, Points, Prompt
+from segment2inpaint.types import BinaryMask, Box, CleanPlate, Detection, Image, Points, Prompt
 
 Matrix = NDArray[np.float64]
 
@@ -23,16 +23,16 @@ SIGMAS, FLOOR = 6.0, 4.0  # above the noise, and at least so much CIE76, is a di
 STRIP, MARGIN = 1 << 20, 8  # px worked on at once; rows beyond them that the blur sees
 
 
-class PlateDetector:
+class CleanPlateDetector:
     """Takes clean plates: what differs from all of them is one object."""
 
     name = "plate"
-    takes: tuple[type, ...] = (Plate, Points, Box)
+    prompt_types: tuple[type, ...] = (CleanPlate, Points, Box)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """One mask, or none where nothing differs. Raises ``BadPrompt``."""
-        prompts = accept(self.name, self.takes, prompts, image.shape[:2])
-        plates = [p for p in prompts if isinstance(p, Plate)]
+        prompts = accept(self.name, self.prompt_types, prompts, image.shape[:2])
+        plates = [p for p in prompts if isinstance(p, CleanPlate)]
         if not plates:
             raise BadPrompt(f"{self.name}: points and boxes only limit a plate, give a plate too")
         bits = np.ones(image.shape[:2], np.bool_)
@@ -40,10 +40,10 @@ class PlateDetector:
             _check_size(plate, image)
             bits &= _changed(image, plate.image)
         bits = limit(bits, prompts)
-        return [Mask(bits)] if bits.any() else []
+        return [Detection(bits)] if bits.any() else []
 
 
-def _check_size(plate: Plate, image: Image) -> None:
+def _check_size(plate: CleanPlate, image: Image) -> None:
     if plate.image.shape != image.shape:
         (h, w), (height, width) = plate.image.shape[:2], image.shape[:2]
         raise BadPrompt(
@@ -52,7 +52,7 @@ def _check_size(plate: Plate, image: Image) -> None:
         )
 
 
-def _changed(image: Image, plate: Image) -> Bits:
+def _changed(image: Image, plate: Image) -> BinaryMask:
     """Pixels that the plate does not explain."""
     matrix = _alignment(image, plate)
     exposure = _exposure(_small(image), _small(_warped(plate, matrix)[0]))
@@ -118,7 +118,9 @@ def _misfit(image: Image, plate: Image, matrix: Matrix | None) -> float:
     return float(np.mean(np.minimum(apart, 30))) if seen.mean() > 0.5 else np.inf
 
 
-def _warped(plate: Image, matrix: Matrix | None, rows: slice = slice(None)) -> tuple[Image, Bits]:
+def _warped(
+    plate: Image, matrix: Matrix | None, rows: slice = slice(None)
+) -> tuple[Image, BinaryMask]:
     """The plate as the photo's camera saw it, in some rows, and where it has pixels."""
     height, width = plate.shape[:2]
     first, last, _ = rows.indices(height)
@@ -173,11 +175,11 @@ def _lab(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return lab
 
 
-def _hysteresis(difference: NDArray[np.float16], low: float, high: float) -> Bits:
+def _hysteresis(difference: NDArray[np.float16], low: float, high: float) -> BinaryMask:
     """Components above ``low`` that somewhere exceed ``high`` (Canny 1986)."""
     count, labels = cv2.connectedComponents((difference > low).astype(np.uint8))
     keep = np.zeros(count, np.bool_)
     keep[labels[difference > high]] = True
     keep[0] = False
-    kept: Bits = keep[labels]
+    kept: BinaryMask = keep[labels]
     return kept

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import accept, limit
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import components
-from segment2inpaint.types import Bits, Box, Color, Image, Mask, Point, Points, Prompt
+from segment2inpaint.masks import components_at
+from segment2inpaint.types import BinaryMask, Box, Color, Detection, Image, Point, Points, Prompt
 
 Lab = NDArray[np.float32]
 
@@ -27,11 +27,11 @@ class ColorDetector:
     """Takes colours; together they are one object. Points and boxes choose among its parts."""
 
     name = "color"
-    takes: tuple[type, ...] = (Color, Points, Box)
+    prompt_types: tuple[type, ...] = (Color, Points, Box)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """One mask, or none. Raises ``BadPrompt``."""
-        prompts = accept(self.name, self.takes, prompts, image.shape[:2])
+        prompts = accept(self.name, self.prompt_types, prompts, image.shape[:2])
         colors = [p for p in prompts if isinstance(p, Color)]
         if not colors:
             raise BadPrompt(f"{self.name}: points and boxes only limit a color, give a color too")
@@ -39,10 +39,10 @@ class ColorDetector:
         for color in colors:
             bits |= _select(image, color)
         bits = limit(bits, prompts)
-        return [Mask(bits)] if bits.any() else []
+        return [Detection(bits)] if bits.any() else []
 
 
-def _select(image: Image, color: Color) -> Bits:
+def _select(image: Image, color: Color) -> BinaryMask:
     if (color.at is None) == (color.rgb is None):
         raise BadPrompt("a color is given either by a point of the photo or by its RGB value")
     lab = _seed(image, color)
@@ -56,7 +56,7 @@ def _select(image: Image, color: Color) -> Bits:
     if seed is None:
         return bits
     bits[seed[1], seed[0]] = True
-    return components(bits, [seed])
+    return components_at(bits, [seed])
 
 
 def to_lab(image: Image) -> Lab:
@@ -84,11 +84,11 @@ def _difference(image: Image, lab: Lab) -> Lab:
     return difference
 
 
-def _within(image: Image, lab: Lab, tolerance: float) -> Bits:
+def _within(image: Image, lab: Lab, tolerance: float) -> BinaryMask:
     """Pixels within ``tolerance``, strip by strip so that memory stays bounded."""
     rows = max(1, STRIP // image.shape[1])
     strips = (image[y : y + rows] for y in range(0, len(image), rows))
-    bits: Bits = np.concatenate([_difference(strip, lab) <= tolerance for strip in strips])
+    bits: BinaryMask = np.concatenate([_difference(strip, lab) <= tolerance for strip in strips])
     return bits
 
 
@@ -108,7 +108,7 @@ def _stable(image: Image, lab: Lab, seed: Point | None) -> float:
             min(int(seed[1] * scale), small.shape[0] - 1),
         )
         difference[at[1], at[0]] = 0
-        areas = np.array([np.count_nonzero(components(difference <= t, [at])) for t in LEVELS])
+        areas = np.array([np.count_nonzero(components_at(difference <= t, [at])) for t in LEVELS])
         leaps = areas[1:] > LEAP * np.maximum(areas[:-1], 1)
         floods = np.flatnonzero(leaps & (areas[1:] > FLOOD * difference.size))
         if floods.size:

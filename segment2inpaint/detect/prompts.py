@@ -8,19 +8,19 @@ from typing import TypeVar
 import numpy as np
 
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import components
-from segment2inpaint.networks.click import Target
+from segment2inpaint.masks import components_at
+from segment2inpaint.networks.click import ObjectPrompt
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
+    CleanPlate,
     Color,
     Everything,
-    OwnMask,
-    Plate,
     Point,
     Points,
     Prompt,
     Text,
+    UserMask,
 )
 
 T = TypeVar("T")
@@ -29,26 +29,26 @@ KINDS: dict[type, str] = {
     Points: "points",
     Box: "boxes",
     Color: "colors",
-    Plate: "a clean plate",
+    CleanPlate: "a clean plate",
     Text: "text",
     Everything: "everything",
-    OwnMask: "masks",
+    UserMask: "masks",
 }
 
 
 def accept(
-    name: str, takes: tuple[type, ...], prompts: Sequence[Prompt], size: tuple[int, int]
+    name: str, prompt_types: tuple[type, ...], prompts: Sequence[Prompt], size: tuple[int, int]
 ) -> tuple[Prompt, ...]:
     """The prompts, checked, for the detector ``name`` on a photo of ``size`` (h, w).
 
-    Raises ``BadPrompt`` if there are none, for a kind that is not in ``takes``, and as
+    Raises ``BadPrompt`` if there are none, for a kind that is not in ``prompt_types``, and as
     ``check`` does.
     """
-    wants = " and ".join(KINDS[kind] for kind in takes)
+    wants = " and ".join(KINDS[kind] for kind in prompt_types)
     if not prompts:
         raise BadPrompt(f"{name}: no prompt given, it takes {wants}")
     for prompt in prompts:
-        if not isinstance(prompt, takes):
+        if not isinstance(prompt, prompt_types):
             raise BadPrompt(f"{name}: cannot use {KINDS[type(prompt)]}, it takes {wants}")
     return check(prompts, size)
 
@@ -70,7 +70,7 @@ def check(prompts: Sequence[Prompt], size: tuple[int, int]) -> tuple[Prompt, ...
     return checked
 
 
-def targets(prompts: Sequence[Prompt]) -> list[Target]:
+def targets(prompts: Sequence[Prompt]) -> list[ObjectPrompt]:
     """The objects that points and boxes mean, boxes first; other kinds are passed over.
 
     A ``Points`` whose include points all lie in one box refines that box's object (the
@@ -81,7 +81,7 @@ def targets(prompts: Sequence[Prompt]) -> list[Target]:
     inside: dict[int, list[Points]] = {i: [] for i in range(len(boxes))}
     alone: list[Points] = []
     for p in points:
-        holders = [i for i, box in enumerate(boxes) if all(map(box.holds, p.include))]
+        holders = [i for i, box in enumerate(boxes) if all(map(box.contains, p.include))]
         if p.include and holders:
             inside[min(holders, key=lambda i: boxes[i].width * boxes[i].height)].append(p)
         elif p.include:
@@ -108,7 +108,7 @@ def points_of(prompts: Sequence[Prompt]) -> tuple[list[Point], list[Point]]:
     return [q for p in points for q in p.include], [q for p in points for q in p.exclude]
 
 
-def limit(bits: Bits, prompts: Sequence[Prompt]) -> Bits:
+def limit(bits: BinaryMask, prompts: Sequence[Prompt]) -> BinaryMask:
     """What points and boxes leave of a mask, (H, W) bool.
 
     Only what lies in a box, only the 8-connected components that hold an include point, none
@@ -121,13 +121,13 @@ def limit(bits: Bits, prompts: Sequence[Prompt]) -> Bits:
         for box in boxes:
             inside[box.slices] = bits[box.slices]
         bits = inside
-    return components(bits, include, exclude) if include or exclude else bits
+    return components_at(bits, include, exclude) if include or exclude else bits
 
 
-def _target(points: Sequence[Points], box: Box | None) -> Target:
+def _target(points: Sequence[Points], box: Box | None) -> ObjectPrompt:
     include, exclude = points_of(points)
     sizes = [p.granularity for p in points if p.granularity != "auto"]
-    return Target(tuple(include), tuple(exclude), box, sizes[0] if sizes else "auto")
+    return ObjectPrompt(tuple(include), tuple(exclude), box, sizes[0] if sizes else "auto")
 
 
 def _box(box: Box, size: tuple[int, int]) -> Box:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import picked, points_of
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.types import Bits, Box, Mask, Prompt, Text
+from segment2inpaint.types import BinaryMask, Box, Detection, Prompt, Text
 
 
-class Instance(NamedTuple):
+class TextMatch(NamedTuple):
     """The score of a candidate for a text, and the numbers of both."""
 
     score: float
@@ -21,16 +21,16 @@ class Instance(NamedTuple):
     candidate: int
 
 
-def instances(
+def text_matches(
     name: str, texts: Sequence[Text], scores: Sequence[NDArray[np.float32]], threshold: float
-) -> list[Instance]:
+) -> list[TextMatch]:
     """The candidates above their text's threshold, the best first.
 
     ``scores`` has for each text those of all candidates; ``threshold`` is the detector's own.
     Raises ``NothingFound``, with the best score of all.
     """
     found = [
-        Instance(float(score), i, j)
+        TextMatch(float(score), i, j)
         for i, text in enumerate(texts)
         for j, score in enumerate(scores[i])
         if score > (threshold if text.threshold is None else text.threshold)
@@ -47,7 +47,7 @@ def instances(
     )
 
 
-def select(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> list[Mask]:
+def select(masks: Sequence[Detection], prompts: Sequence[Prompt]) -> list[Detection]:
     """What boxes and points leave of the masks, then those that the texts pick.
 
     A mask stays if most of it lies in a box, if it holds an include point, where any are given,
@@ -58,12 +58,12 @@ def select(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> list[Mask]:
     kept = [
         mask
         for mask in masks
-        if (not boxes or any(_inside(mask.bits, box) for box in boxes))
-        and (not include or any(mask.bits[y, x] for x, y in include))
-        and not any(mask.bits[y, x] for x, y in exclude)
+        if (not boxes or any(_inside(mask.mask, box) for box in boxes))
+        and (not include or any(mask.mask[y, x] for x, y in include))
+        and not any(mask.mask[y, x] for x, y in exclude)
     ]
     return picked(kept, [n for p in prompts if isinstance(p, Text) for n in p.pick])
 
 
-def _inside(bits: Bits, box: Box) -> bool:
+def _inside(bits: BinaryMask, box: Box) -> bool:
     return bool(2 * np.count_nonzero(bits[box.slices]) > np.count_nonzero(bits))

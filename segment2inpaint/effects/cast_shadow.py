@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Bits, Box, Image, box_of
+from segment2inpaint.types import BinaryMask, Box, Image, bounding_box
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 LONG = 144  # px of the view's long side, at most
 FLAT = (-0.5, -0.3, -0.15, 0.05, 0.2, 0.4, 0.7)  # height of a shadow, of the object's; up is < 0
@@ -27,21 +27,21 @@ SMALLEST = 0.06  # a shadow's area, of its object's
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class _CastShadowInput:
     """Round an object: log light and chromaticity without it, its outline, the same a little
     larger, and how far everything else is away from that.
     """
 
     box: Box
-    light: Floats
-    chroma: Floats
-    solid: Bits
-    taken: Bits
-    away: Floats
+    light: FloatArray
+    chroma: FloatArray
+    solid: BinaryMask
+    taken: BinaryMask
+    away: FloatArray
     size: float
 
 
-def laid(image: Image, bits: Bits) -> tuple[Bits, float]:
+def project_outline(image: Image, bits: BinaryMask) -> tuple[BinaryMask, float]:
     """The likeliest place of the shadow of the object at ``bits``, and how sure that is, in [0, 1].
 
     ``bits`` (H, W), as is the place, which is empty where there is none.
@@ -55,8 +55,8 @@ def laid(image: Image, bits: Bits) -> tuple[Bits, float]:
     return _full(best, seen.box, bits), certainty
 
 
-def _view(image: Image, bits: Bits) -> _View:
-    object_box = box_of(bits)
+def _view(image: Image, bits: BinaryMask) -> _CastShadowInput:
+    object_box = bounding_box(bits)
     diagonal = hypot(object_box.width, object_box.height)
     box = object_box.grown(max(24, round(diagonal)), (bits.shape[0], bits.shape[1]))
     scale = min(1.0, LONG / max(box.width, box.height))
@@ -70,14 +70,14 @@ def _view(image: Image, bits: Bits) -> _View:
     logs = _blur(logs * free[..., None], sigma) / (_blur(free, sigma) + 1e-4)[..., None]
     chroma = np.dstack([logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]])
     away = cv2.distanceTransform((~taken).astype(np.uint8), cv2.DIST_L2, 5)
-    return _View(box, logs.mean(2), chroma, share > 0.5, taken, away, diagonal * scale)
+    return _CastShadowInput(box, logs.mean(2), chroma, share > 0.5, taken, away, diagonal * scale)
 
 
-def _blur(a: Floats, sigma: float) -> Floats:
+def _blur(a: FloatArray, sigma: float) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(np.asarray(a, np.float32), (0, 0), sigma))
 
 
-def _full(part: Bits, box: Box, bits: Bits) -> Bits:
+def _full(part: BinaryMask, box: Box, bits: BinaryMask) -> BinaryMask:
     """A mask of the view at its place in the photo, the object left out."""
     whole = np.zeros_like(bits)
     smooth = cv2.resize(part.astype(np.float32), (box.width, box.height))
@@ -85,7 +85,7 @@ def _full(part: Bits, box: Box, bits: Bits) -> Bits:
     return whole & ~bits
 
 
-def _cast(seen: _View) -> Iterator[tuple[Bits, float]]:
+def _cast(seen: _CastShadowInput) -> Iterator[tuple[BinaryMask, float]]:
     """The object's outline laid on the ground, with how sure each place is its shadow's."""
     ratio = np.clip(_against_its_like(seen), -1.2, 0.3)
     edge = max(2, round(0.05 * seen.size))
@@ -103,9 +103,9 @@ def _cast(seen: _View) -> Iterator[tuple[Bits, float]]:
         yield _grown(laid, ratio < -fall / 2, wide) & ~seen.taken, _certainty(contrast)
 
 
-def _laid(seen: _View) -> Iterator[Bits]:
+def _laid(seen: _CastShadowInput) -> Iterator[BinaryMask]:
     """The outline laid down from its lowest line, in each direction and at each height of sun."""
-    box, size = box_of(seen.solid), seen.solid.shape[::-1]
+    box, size = bounding_box(seen.solid), seen.solid.shape[::-1]
     ground = box.y1 - 1 - 0.02 * box.height
     for flat in FLAT:
         for shear in SHEAR:
@@ -113,7 +113,7 @@ def _laid(seen: _View) -> Iterator[Bits]:
             yield cv2.warpAffine(seen.solid.astype(np.float32), down, size) > 0.5
 
 
-def _grown(laid: Bits, dark: Bits, wide: NDArray[np.uint8]) -> Bits:
+def _grown(laid: BinaryMask, dark: BinaryMask, wide: NDArray[np.uint8]) -> BinaryMask:
     """The outline, and what is dark and joined to it nearby: no shadow is as straight as a cut."""
     near = cv2.dilate(laid.astype(np.uint8), wide) > 0
     both = (near & (dark | laid)).astype(np.uint8)
@@ -124,7 +124,7 @@ def _certainty(contrast: float) -> float:
     return float(1 / (1 + np.exp(-(CONTRAST[0] * contrast + CONTRAST[1]))))
 
 
-def _against_its_like(seen: _View) -> Floats:
+def _against_its_like(seen: _CastShadowInput) -> FloatArray:
     """Each pixel's log light less that of lit places of its chromaticity and height."""
     height, width = seen.light.shape
     y, x = np.mgrid[:height, :width].astype(np.float32) / max(height, width)

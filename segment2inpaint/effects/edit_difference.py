@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.types import BinaryMask, Image
 
 NOISE = 4.0  # times the usual difference ...
 LEAST = 6.0  # ... or so much, CIE76, is a change
@@ -19,7 +19,7 @@ SIGMA = 1.2  # px, over which differences are averaged
 FEWEST = 64  # px beside the hole from which the usual difference is known
 
 
-def found(before: Image, after: Image, hole: Bits) -> Bits:
+def object_effect(before: Image, after: Image, hole: BinaryMask) -> BinaryMask:
     """(h, w): what changed from ``before`` to ``after`` in ``hole`` and hanging together with it.
 
     All of one size. The editor's coder and tone change every pixel a little: the median change
@@ -34,7 +34,7 @@ def found(before: Image, after: Image, hole: Bits) -> Bits:
     changed = size > max(LEAST, NOISE * float(np.median(size[free])))
     solid = cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels = cv2.connectedComponents(solid | hole.astype(np.uint8))
-    joined: Bits = np.isin(labels, np.unique(labels[hole])) & (solid > 0)
+    joined: BinaryMask = np.isin(labels, np.unique(labels[hole])) & (solid > 0)
     return joined
 
 

@@ -19,9 +19,9 @@ from safetensors.numpy import load_file
 
 from segment2inpaint.effects import cast_shadow
 from segment2inpaint.models.shipped import shipped_folder
-from segment2inpaint.types import Alpha, Bits, Box, Image, box_of
+from segment2inpaint.types import Alpha, BinaryMask, Box, Image, bounding_box
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 WEIGHTS = shipped_folder("weights") / "shadow.safetensors"
 SIDE = 160  # px of the square that the network sees
@@ -39,12 +39,12 @@ MIX = (0.67, 0.57, -0.16)  # certainty: the logistic of the network's and the ou
 class Shadow:
     """``bits``: (H, W), beside the object. ``certainty`` in [0, 1]. Empty bits: none found."""
 
-    bits: Bits
+    mask: BinaryMask
     certainty: float
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ShadowInput:
     """What the network sees: ``planes`` (PLANES, SIDE, SIDE), the photo's ``box`` in its top left
     corner, ``size`` (h, w) px large there.
 
@@ -53,19 +53,19 @@ class View:
     of the object's middle and below its lowest line, in diagonals of its box; nearness to it.
     """
 
-    planes: Floats
+    planes: FloatArray
     box: Box
     size: tuple[int, int]
 
 
-def find(image: Image, bits: Bits) -> Shadow:
+def find_shadow(image: Image, bits: BinaryMask) -> Shadow:
     """The likeliest place of the shadow that the object at ``bits`` casts in ``image``."""
     nothing = Shadow(np.zeros_like(bits), 0.0)
     if not bits.any() or bits.all():
         return nothing
-    seen = view(image, bits)
+    seen = shadow_input(image, bits)
     likely, cast = network(seen.planes, weights())
-    laid, fits = cast_shadow.laid(image, bits)
+    laid, fits = cast_shadow.project_outline(image, bits)
     height, width = seen.size
     whole = laid & (fits >= FITS)
     likely = cv2.resize(likely[:height, :width], (seen.box.width, seen.box.height))
@@ -85,9 +85,9 @@ def logits(cast: float, fits: float) -> tuple[float, float]:
     return one, other
 
 
-def view(image: Image, bits: Bits) -> View:
+def shadow_input(image: Image, bits: BinaryMask) -> ShadowInput:
     """The object at ``bits`` and as much round it as its box is long from corner to corner."""
-    own = box_of(bits)
+    own = bounding_box(bits)
     diagonal = hypot(own.width, own.height)
     box = own.grown(max(24, round(diagonal)), (bits.shape[0], bits.shape[1]))
     scale = SIDE / max(box.width, box.height)
@@ -104,10 +104,10 @@ def view(image: Image, bits: Bits) -> View:
     planes[7, :height, :width] = (x / scale - ((own.x0 + own.x1) / 2 - box.x0)) / diagonal
     planes[8, :height, :width] = (y / scale - (own.y1 - box.y0)) / diagonal
     planes[9, :height, :width] = np.exp(-away / (0.15 * diagonal * scale))
-    return View(planes, box, (height, width))
+    return ShadowInput(planes, box, (height, width))
 
 
-def _light(crop: Image, share: Floats) -> Floats:
+def _light(crop: Image, share: FloatArray) -> FloatArray:
     """The first planes (5, h, w), of the crop and the object's share of each pixel."""
     free = np.where(share < 0.1, np.float32(1), np.float32(0))
     logs = np.log((crop.astype(np.float32) / 255) ** 2.2 + np.float32(0.01))
@@ -122,23 +122,23 @@ def _light(crop: Image, share: Floats) -> Floats:
     return np.asarray(np.clip(np.stack(maps), -3, 3), np.float32)
 
 
-def _blurred(map_: Floats, sigma: float) -> Floats:
+def _blurred(map_: FloatArray, sigma: float) -> FloatArray:
     blurred = cv2.GaussianBlur(map_, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(blurred, np.float32)
 
 
 @functools.cache
-def weights() -> dict[str, Floats]:
+def weights() -> dict[str, FloatArray]:
     return {name: w.astype(np.float32) for name, w in load_file(WEIGHTS).items()}
 
 
-def network(planes: Floats, weights: dict[str, Floats]) -> tuple[Floats, float]:
+def network(planes: FloatArray, weights: dict[str, FloatArray]) -> tuple[FloatArray, float]:
     """How likely each pixel (SIDE, SIDE) is of the shadow or mirror image, and that there is one.
 
     A U-Net (Ronneberger et al. 2015) of 3 x 3 convolutions.
     """
 
-    def conv(maps: Floats, name: str, step: int = 1, bend: bool = True) -> Floats:
+    def conv(maps: FloatArray, name: str, step: int = 1, bend: bool = True) -> FloatArray:
         weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
         made = _convolved(maps, weight, step) + bias[:, None, None]
         return np.maximum(made, 0) if bend else made
@@ -163,7 +163,7 @@ def network(planes: Floats, weights: dict[str, Floats]) -> tuple[Floats, float]:
     return pixels, float(cast[0])
 
 
-def _convolved(maps: Floats, weight: Floats, step: int) -> Floats:
+def _convolved(maps: FloatArray, weight: FloatArray, step: int) -> FloatArray:
     """(c, h, w) maps by (o, c, 3, 3) weights, zeros beyond the edge."""
     count, height, width = maps.shape
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
@@ -175,13 +175,13 @@ def _convolved(maps: Floats, weight: Floats, step: int) -> Floats:
     return made.reshape(len(weight), height // step, width // step)
 
 
-def _share(logits: Floats) -> Floats:
+def _share(logits: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
 
 
-def alpha(shadow: Shadow, softness: float) -> Alpha:
+def shadow_alpha(shadow: Shadow, softness: float) -> Alpha:
     """1 on a shadow, falling smoothly to 0 at ``softness`` px from it: shadows end softly."""
-    away = cv2.distanceTransform((~shadow.bits).astype(np.uint8), cv2.DIST_L2, 5)
+    away = cv2.distanceTransform((~shadow.mask).astype(np.uint8), cv2.DIST_L2, 5)
     t = np.clip(1 - away / softness, 0, 1)
-    soft: Alpha = np.where(shadow.bits, 1, t * t * (3 - 2 * t)).astype(np.float32)
-    return soft if shadow.bits.any() else np.zeros(shadow.bits.shape, np.float32)
+    soft: Alpha = np.where(shadow.mask, 1, t * t * (3 - 2 * t)).astype(np.float32)
+    return soft if shadow.mask.any() else np.zeros(shadow.mask.shape, np.float32)

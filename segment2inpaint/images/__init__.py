@@ -27,8 +27,8 @@ from segment2inpaint.errors import BadImage, BadOption
 from segment2inpaint.images import exif, jpeg
 from segment2inpaint.images.atomic_write import check_target, write_bytes
 from segment2inpaint.images.decode import DAMAGE, decode, formats, line
-from segment2inpaint.images.encode import Notes, encoders
-from segment2inpaint.types import Alpha, Bits, Image, box_of, differing
+from segment2inpaint.images.encode import FileMetadata, encoders
+from segment2inpaint.types import Alpha, BinaryMask, Image, bounding_box, changed_pixels
 
 __all__ = [
     "MAX_PIXELS",
@@ -76,7 +76,7 @@ class Photo:
     format: str = "PNG"
     grey: bool = False
     alpha: Array | None = field(default=None, repr=False)
-    deep: NDArray[np.uint16] | None = field(default=None, repr=False)
+    pixels_16bit: NDArray[np.uint16] | None = field(default=None, repr=False)
     orientation: int = 1
     exif: bytes = field(default=b"", repr=False)
     icc: bytes | None = field(default=None, repr=False)
@@ -104,16 +104,16 @@ def read(
     """
     data, name, path = _contents(source, name)
     file = decode(data, name, max_pixels)
-    pixels = _upright(file.pixels, file.orientation)
+    pixels = _to_upright(file.pixels, file.orientation)
     colors = pixels[..., : 1 if pixels.shape[2] < 3 else 3]
     return Photo(
-        image=_frozen(np.repeat(_eight(colors), 3 // colors.shape[2], axis=2)),
+        image=_read_only(np.repeat(_to_8bit(colors), 3 // colors.shape[2], axis=2)),
         name=name,
         path=path,
         format=file.format,
         grey=colors.shape[2] == 1,
-        alpha=_frozen(pixels[..., -1]) if pixels.shape[2] in (2, 4) else None,
-        deep=_frozen(colors) if pixels.dtype == np.uint16 else None,
+        alpha=_read_only(pixels[..., -1]) if pixels.shape[2] in (2, 4) else None,
+        pixels_16bit=_read_only(colors) if pixels.dtype == np.uint16 else None,
         orientation=file.orientation,
         exif=file.exif,
         icc=file.icc,
@@ -130,7 +130,7 @@ def photo_of(image: Image, *, name: str = "array") -> Photo:
         raise BadImage(f"{name}: expected a uint8 array, got {got}; scale to 0..255 and convert")
     if image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise BadImage(f"{name}: expected shape (H, W, 3), got {image.shape}; give RGB pixels")
-    return Photo(_frozen(image.copy()), name)
+    return Photo(_read_only(image.copy()), name)
 
 
 def _contents(source: str | Path | bytes | BinaryIO, name: str) -> tuple[bytes, str, Path | None]:
@@ -156,32 +156,32 @@ def _contents(source: str | Path | bytes | BinaryIO, name: str) -> tuple[bytes, 
         raise BadImage(f"{name}: cannot be read ({line(error)}); check the path") from error
 
 
-def _eight(pixels: Array) -> Array:
+def _to_8bit(pixels: Array) -> Array:
     """16 bits to 8, rounded, so that ``257 * x`` comes back as x."""
     if pixels.dtype == np.uint8:
         return pixels
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _frozen(array: Array) -> Array:
+def _read_only(array: Array) -> Array:
     array = np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
 
 
-def _upright(pixels: Array, orientation: int) -> Array:
+def _to_upright(pixels: Array, orientation: int) -> Array:
     """Turn stored pixels as EXIF says they are to be seen."""
     pixels = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
-    return np.ascontiguousarray(_flipped(pixels, orientation))
+    return np.ascontiguousarray(_flip(pixels, orientation))
 
 
-def _stored(pixels: Array, orientation: int) -> Array:
+def _to_stored(pixels: Array, orientation: int) -> Array:
     """Turn upright pixels back as they are stored: the inverse of ``_upright``."""
-    pixels = _flipped(pixels, orientation)
+    pixels = _flip(pixels, orientation)
     return np.ascontiguousarray(pixels.swapaxes(0, 1) if orientation >= 5 else pixels)
 
 
-def _flipped(pixels: Array, orientation: int) -> Array:
+def _flip(pixels: Array, orientation: int) -> Array:
     rows, columns = _FLIPS.get(orientation, (False, False))
     return pixels[:: -1 if rows else 1, :: -1 if columns else 1]
 
@@ -266,7 +266,7 @@ def encode(
         raise BadImage(f"{photo.name}: cannot be written as {kind} ({line(error)})") from error
 
 
-def touched_blocks(photo: Photo, image: Image, alpha: Alpha) -> Bits:
+def touched_blocks(photo: Photo, image: Image, alpha: Alpha) -> BinaryMask:
     """Where a JPEG, written as JPEG without ``quality``, may decode differently, (H, W) bool.
 
     The blocks that hold a changed pixel, and the margin described in ``jpeg``; everywhere for
@@ -275,12 +275,12 @@ def touched_blocks(photo: Photo, image: Image, alpha: Alpha) -> Bits:
     changed = _changed(photo, image, alpha)
     if not photo.jpeg:
         return changed if photo.format != "AVIF" else np.ones_like(changed)
-    return _upright(
-        jpeg.touched(photo.jpeg, _stored(changed, photo.orientation)), photo.orientation
+    return _to_upright(
+        jpeg.touched_blocks(photo.jpeg, _to_stored(changed, photo.orientation)), photo.orientation
     )
 
 
-def _changed(photo: Photo, image: Image, alpha: Alpha) -> Bits:
+def _changed(photo: Photo, image: Image, alpha: Alpha) -> BinaryMask:
     """The pixels to write: alpha above 0, and another colour than the photo's."""
     for what, got in (("image", image.shape[:2]), ("alpha", alpha.shape)):
         if got != photo.size:
@@ -290,27 +290,29 @@ def _changed(photo: Photo, image: Image, alpha: Alpha) -> Bits:
             f"{photo.name}: expected image (H, W, 3) uint8, got {image.shape} {image.dtype}"
         )
     changed = np.zeros(photo.size, np.bool_)
-    where = box_of(alpha > 0).slices
-    changed[where] = differing(image[where], photo.image[where]) & (alpha[where] > 0)
+    where = bounding_box(alpha > 0).slices
+    changed[where] = changed_pixels(image[where], photo.image[where]) & (alpha[where] > 0)
     return changed
 
 
-def _encoded(photo: Photo, image: Image, changed: Bits, kind: str, quality: int | None) -> bytes:
+def _encoded(
+    photo: Photo, image: Image, changed: BinaryMask, kind: str, quality: int | None
+) -> bytes:
     same = kind == photo.format
     turn = photo.orientation if same else 1
-    notes = photo.exif if same else exif.turned(photo.exif, 1)
+    notes = photo.exif if same else exif.with_orientation(photo.exif, 1)
     if kind == "JPEG" and photo.jpeg and quality is None:
-        spliced = jpeg.spliced(photo.jpeg, _stored(image, turn), _stored(changed, turn), notes)
+        spliced = jpeg.splice(photo.jpeg, _to_stored(image, turn), _to_stored(changed, turn), notes)
         if spliced is not None:
             return spliced
-    pixels = _stored(_merged(photo, image, changed, deeply=kind in ("PNG", "TIFF")), turn)
-    beside = Notes(notes, photo.icc, photo.dpi, photo.chunks if same else (), photo.jpeg)
+    pixels = _to_stored(_merged(photo, image, changed, deeply=kind in ("PNG", "TIFF")), turn)
+    beside = FileMetadata(notes, photo.icc, photo.dpi, photo.chunks if same else (), photo.jpeg)
     return encoders()[kind](pixels, beside, quality)
 
 
-def _merged(photo: Photo, image: Image, changed: Bits, *, deeply: bool) -> Array:
+def _merged(photo: Photo, image: Image, changed: BinaryMask, *, deeply: bool) -> Array:
     """(H, W, 1 to 4): the photo's channels, new where ``changed``; 16 bits if both have them."""
-    whole = photo.deep if deeply and photo.deep is not None else None
+    whole = photo.pixels_16bit if deeply and photo.pixels_16bit is not None else None
     new: Array = image if not photo.grey else _grey(image)[..., None]
     old = whole if whole is not None else photo.image[..., : new.shape[2]]
     if whole is not None:
@@ -318,7 +320,7 @@ def _merged(photo: Photo, image: Image, changed: Bits, *, deeply: bool) -> Array
     colors = np.where(changed[..., None], new, old)
     if photo.alpha is None:
         return colors
-    alpha = photo.alpha if whole is not None else _eight(photo.alpha)
+    alpha = photo.alpha if whole is not None else _to_8bit(photo.alpha)
     return np.concatenate([colors, alpha[..., None]], axis=2)
 
 
@@ -336,7 +338,7 @@ def read_mask(
     *,
     name: str = "",
     resize: bool = False,
-) -> Bits:
+) -> BinaryMask:
     """Read a mask for a photo of ``size`` (h, w): True where it is above half, 127 of 255.
 
     ``name`` is what errors call it, by default the path.
@@ -348,7 +350,7 @@ def read_mask(
     photo = read(source, name=name)
     values = _grey(photo.image)
     if photo.alpha is not None and photo.alpha.min() < photo.alpha.max():
-        values = _eight(photo.alpha)
+        values = _to_8bit(photo.alpha)
     if 0 < values.max() <= 127:
         raise BadImage(
             f"{photo.name}: the mask's brightest pixel is {values.max()}, expected 255 on the "
@@ -368,7 +370,7 @@ def read_mask(
 
 def write_mask(
     target: str | Path,
-    mask: Bits | Alpha,
+    mask: BinaryMask | Alpha,
     *,
     source: Path | None = None,
     overwrite: bool = False,
@@ -381,7 +383,7 @@ def write_mask(
     write_bytes(target, data, source=source, overwrite=overwrite)
 
 
-def encode_mask(mask: Bits | Alpha, format: str = "PNG") -> bytes:
+def encode_mask(mask: BinaryMask | Alpha, format: str = "PNG") -> bytes:
     """The file of a mask as a grey picture, bool or [0, 1] as 0 to 255."""
     values = np.rint(np.asarray(mask, np.float32) * 255).astype(np.uint8)
-    return encoders()[format](values[..., None], Notes(), None)
+    return encoders()[format](values[..., None], FileMetadata(), None)

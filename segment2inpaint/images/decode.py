@@ -38,7 +38,7 @@ _OPENING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedFile:
     """A file taken apart; see ``images.Photo`` for the same names.
 
     ``pixels`` are (H, W, C) uint8 or uint16, not yet turned: grey, grey and alpha, RGB, or RGB
@@ -59,12 +59,12 @@ def formats() -> list[str]:
     return [kind for kind in _READ if kind != "AVIF" or features.check("avif")]
 
 
-def decode(data: bytes, name: str, max_pixels: int) -> Decoded:
+def decode(data: bytes, name: str, max_pixels: int) -> DecodedFile:
     """Take a file apart; ``name`` is what errors call it. Raises ``BadImage``."""
     if not data:
         raise BadImage(f"{name}: the file is empty, expected a picture; check where it came from")
     turned = exif.orientation(data)  # of a TIFF, whose pixels decoders would turn
-    data = exif.turned(data, 1) if turned > 1 else data
+    data = exif.with_orientation(data, 1) if turned > 1 else data
     with _opened(data, name) as picture:
         try:
             _check_kind(picture, data, name, max_pixels)
@@ -164,17 +164,17 @@ def _avif_depth(data: bytes) -> int:
     return 12 if data[at + 6] & 0x20 else 10
 
 
-def _decoded(picture: Pillow.Image, data: bytes, turned: int) -> Decoded:
+def _decoded(picture: Pillow.Image, data: bytes, turned: int) -> DecodedFile:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
     pixels = _pixels(picture, data)
     if kind == "TIFF":
-        notes = exif.turned(exif.without_pictures(sixteen_bit.tiff_exif(picture)), turned)
+        notes = exif.with_orientation(exif.without_pictures(sixteen_bit.tiff_exif(picture)), turned)
     else:
         notes = exif.without_pictures(picture.info.get("exif", b""))
         turned = exif.orientation(notes)
     chunks = tuple(_kept_chunks(data)) if kind == "PNG" else ()
     icc = picture.info.get("icc_profile") or None
-    return Decoded(pixels, kind, turned, notes, icc, _dpi(picture), chunks)
+    return DecodedFile(pixels, kind, turned, notes, icc, _dpi(picture), chunks)
 
 
 def _pixels(picture: Pillow.Image, data: bytes) -> Pixels:

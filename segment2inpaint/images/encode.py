@@ -21,7 +21,7 @@ _QUALITY = 95  # of a JPEG that was none
 
 
 @dataclass(frozen=True)
-class Notes:
+class FileMetadata:
     """What goes beside the pixels; see ``images.Photo`` for the names."""
 
     exif: bytes = b""
@@ -37,7 +37,7 @@ class Notes:
         return {name: value for name, value in every.items() if value}
 
 
-Encoder = Callable[[Pixels, Notes, int | None], bytes]
+Encoder = Callable[[Pixels, FileMetadata, int | None], bytes]
 
 
 def encoders() -> dict[str, Encoder]:
@@ -61,7 +61,7 @@ def _saved(pixels: Pixels, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def _png(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _png(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     options = notes.options(grey=pixels.shape[2] < 3)
     options["pnginfo"] = PngImagePlugin.PngInfo()
     for name, body in notes.chunks:
@@ -71,30 +71,30 @@ def _png(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
     return _saved(pixels, "PNG", compress_level=_EFFORT, **options)
 
 
-def _tiff(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _tiff(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     return sixteen_bit.tiff(pixels, **notes.options(grey=pixels.shape[2] < 3))
 
 
-def _webp(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _webp(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     options = notes.options(grey=False)  # WebP has no grey
     if quality is None:  # "quality" is then effort; exact: colours under alpha 0 stay
         return _saved(pixels, "WEBP", lossless=True, exact=True, method=0, quality=50, **options)
     return _saved(pixels, "WEBP", exact=True, quality=quality, **options)
 
 
-def _avif(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _avif(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     grey = pixels.shape[2] == 1
     sampling = "4:0:0" if grey else "4:4:4" if quality is None else "4:2:0"
     options = notes.options(grey=grey)
     return _saved(pixels, "AVIF", quality=quality or 100, subsampling=sampling, speed=8, **options)
 
 
-def _bmp(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _bmp(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     options = notes.options(grey=True)
     return _saved(_opaque(pixels), "BMP", **{k: v for k, v in options.items() if k == "dpi"})
 
 
-def _jpeg(pixels: Pixels, notes: Notes, quality: int | None) -> bytes:
+def _jpeg(pixels: Pixels, notes: FileMetadata, quality: int | None) -> bytes:
     pixels = _opaque(pixels)
     if notes.jpeg:
         options = _as_before(notes.jpeg, quality)

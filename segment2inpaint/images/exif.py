@@ -82,7 +82,7 @@ def orientation(exif: bytes) -> int:
     return 1
 
 
-def turned(exif: bytes, value: int) -> bytes:
+def with_orientation(exif: bytes, value: int) -> bytes:
     """The same bytes, of EXIF or of a whole TIFF file, with ``value`` for the orientation.
 
     Where no orientation was, none is added.

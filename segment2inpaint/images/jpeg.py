@@ -30,7 +30,7 @@ import jpeglib
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Bits, Image, box_of
+from segment2inpaint.types import BinaryMask, Image, bounding_box
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEE
@@ -60,7 +60,7 @@ def _cosines() -> NDArray[np.float64]:
 _DCT = _cosines()
 
 
-class Segment(NamedTuple):
+class JpegSegment(NamedTuple):
     """A marker, what its length covers, and the coded data after a scan's header."""
 
     marker: int
@@ -73,7 +73,7 @@ class Segment(NamedTuple):
         return struct.pack(">BBH", 0xFF, self.marker, len(self.body) + 2) + self.body + self.scan
 
 
-class Layout(NamedTuple):
+class JpegLayout(NamedTuple):
     """What the frame header says. ``factors``: pixels per sample of each component, (y, x)."""
 
     factors: tuple[tuple[int, int], ...]
@@ -81,7 +81,7 @@ class Layout(NamedTuple):
     plain: bool  # of a kind whose coefficients can be edited here
 
 
-def segments(data: bytes) -> Iterator[Segment]:
+def segments(data: bytes) -> Iterator[JpegSegment]:
     """The segments of the first picture in ``data``; whatever follows it is left out.
 
     As libjpeg does, passes over stray bytes between segments.
@@ -97,11 +97,11 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker == _SOS:
             after = _SCAN_END.search(data, stop)
             end = after.start() if after else len(data)
-        yield Segment(marker, data[at + 2 : stop], data[stop:end])
+        yield JpegSegment(marker, data[at + 2 : stop], data[stop:end])
         at = end
 
 
-def layout(data: bytes) -> Layout:
+def layout(data: bytes) -> JpegLayout:
     """Read the frame header. Raises ``ValueError`` if there is none that makes sense."""
     adobe, jfif = None, False
     for marker, body, _ in segments(data):
@@ -113,7 +113,7 @@ def layout(data: bytes) -> Layout:
     raise ValueError("no JPEG frame header")
 
 
-def _layout(marker: int, body: bytes, jfif: bool, adobe: int | None) -> Layout:
+def _layout(marker: int, body: bytes, jfif: bool, adobe: int | None) -> JpegLayout:
     count = body[5] if len(body) > 5 else 0
     parts = [body[6 + 3 * i : 9 + 3 * i] for i in range(count)]
     if not parts or len(parts[-1]) < 3:
@@ -128,10 +128,10 @@ def _layout(marker: int, body: bytes, jfif: bool, adobe: int | None) -> Layout:
     ycc = jfif or (ids != b"RGB" if adobe is None else adobe != 0)
     plain = marker in _HUFFMAN and body[0] == 8 and count in (1, 3) and even
     factors = tuple((most[0] // v, most[1] // h) for v, h in shares) if even else ()
-    return Layout(factors, ycc, plain)
+    return JpegLayout(factors, ycc, plain)
 
 
-def spliced(data: bytes, image: Image, changed: Bits, exif: bytes) -> bytes | None:
+def splice(data: bytes, image: Image, changed: BinaryMask, exif: bytes) -> bytes | None:
     """The file ``data`` with the pixels of ``image`` where ``changed``; see the module.
 
     ``image`` is ``(H, W, 3)`` uint8 RGB, ``changed`` ``(H, W)`` bool. ``exif`` replaces the
@@ -159,12 +159,12 @@ def spliced(data: bytes, image: Image, changed: Bits, exif: bytes) -> bytes | No
 def _edit(
     planes: Sequence[NDArray[np.int16]],
     tables: Sequence[NDArray[np.uint16]],
-    plan: Layout,
+    plan: JpegLayout,
     image: Image,
-    changed: Bits,
+    changed: BinaryMask,
 ) -> None:
     """Transform and quantise anew, in place, the blocks that ``changed`` touches."""
-    box = box_of(changed)
+    box = bounding_box(changed)
     sy, sx = (8 * max(f[axis] for f in plan.factors) for axis in (0, 1))
     y0, x0 = box.y0 // sy * sy, box.x0 // sx * sx
     for i, (fy, fx) in enumerate(plan.factors):
@@ -175,7 +175,7 @@ def _edit(
         _requantise(part, tables[i], (fy, fx), image[where], changed[where], weights, shift)
 
 
-def _component(i: int, plan: Layout) -> tuple[NDArray[np.float64], float]:
+def _component(i: int, plan: JpegLayout) -> tuple[NDArray[np.float64], float]:
     """How RGB becomes component ``i``: weights, and what to take off."""
     if len(plan.factors) == 1:
         return _LUMA, 128.0
@@ -187,7 +187,7 @@ def _requantise(
     table: NDArray[np.uint16],
     factors: tuple[int, int],
     image: Image,
-    changed: Bits,
+    changed: BinaryMask,
     weights: NDArray[np.float64],
     shift: float,
 ) -> None:
@@ -211,7 +211,7 @@ def _requantise(
         plane[y, x] = np.rint(_DCT @ samples @ _DCT.T / steps).clip(-1023, 1023)
 
 
-def touched(data: bytes, changed: Bits) -> Bits:
+def touched_blocks(data: bytes, changed: BinaryMask) -> BinaryMask:
     """Where the file that ``spliced`` makes may decode differently from ``data``, (H, W) bool.
 
     Everywhere, if it cannot make one.
@@ -226,14 +226,14 @@ def touched(data: bytes, changed: Bits) -> Bits:
     return region
 
 
-def _covered(bits: Bits, side: int, axis: int) -> Bits:
+def _covered(bits: BinaryMask, side: int, axis: int) -> BinaryMask:
     """Every run of ``side`` along ``axis`` that holds a True, True all along."""
     starts = np.arange(0, bits.shape[axis], side)
     runs = np.logical_or.reduceat(bits, starts, axis=axis)
     return runs.repeat(side, axis=axis).take(np.arange(bits.shape[axis]), axis=axis)
 
 
-def _grown(bits: Bits, by: int, axis: int) -> Bits:
+def _grown(bits: BinaryMask, by: int, axis: int) -> BinaryMask:
     grown = bits.copy()
     line, out = np.moveaxis(bits, axis, 0), np.moveaxis(grown, axis, 0)
     for step in range(1, by + 1):
@@ -257,18 +257,18 @@ def with_header(source: bytes, coded: bytes, exif: bytes, *, adobe: bool = False
     return b"".join([_SOI, *(s.coded for s in (*first, *pieces, *rest)), _bare(coded)[2:]])
 
 
-def exif_segments(exif: bytes) -> list[Segment]:
+def exif_segments(exif: bytes) -> list[JpegSegment]:
     """EXIF, beginning with ``Exif\\0\\0``, cut as writers cut what one segment cannot hold."""
     prefix, body = exif[:6], exif[6:]
     step = _LONGEST - 6
-    return [Segment(_APP1, prefix + body[i : i + step]) for i in range(0, len(body), step)]
+    return [JpegSegment(_APP1, prefix + body[i : i + step]) for i in range(0, len(body), step)]
 
 
-def _kept(segment: Segment) -> Segment | None:
+def _kept(segment: JpegSegment) -> JpegSegment | None:
     """The header segment to write for one that was read, None if it is dropped."""
     marker, body, _ = segment
     if marker == _APP0 and body.startswith(b"JFIF\0"):
-        return Segment(marker, body[:12] + bytes(2))
+        return JpegSegment(marker, body[:12] + bytes(2))
     profile = marker == _APP2 and body.startswith(b"ICC_PROFILE\0")
     adobe = marker == _APP14 and body.startswith(b"Adobe")
     return segment if profile or adobe or marker == _COM else None

@@ -9,14 +9,14 @@ from typing import Any
 from segment2inpaint.errors import BadOption, ModelMissing
 from segment2inpaint.models.device import choose as choose_device
 from segment2inpaint.models.device import free_memory
-from segment2inpaint.protocols import Inpainter, Look, Tuning
+from segment2inpaint.protocols import Inpainter, PreviewCallback, RuntimeOptions
 
 INPAINTERS = {
-    "exemplar": "exemplar.inpainter:Exemplar",
-    "telea": "opencv:Telea",
-    "ns": "opencv:NavierStokes",
-    "lama": "lama.inpainter:Lama",
-    "diffusion": "diffusion.inpainter:Diffusion",
+    "exemplar": "exemplar.inpainter:ExemplarInpainter",
+    "telea": "opencv:TeleaInpainter",
+    "ns": "opencv:NavierStokesInpainter",
+    "lama": "lama.inpainter:LamaInpainter",
+    "diffusion": "diffusion.inpainter:DiffusionInpainter",
 }
 
 
@@ -47,8 +47,8 @@ def load(
     name: str,
     device: str = "auto",
     dtype: str = "auto",
-    tuning: Tuning = Tuning(),
-    look: Look | None = None,
+    tuning: RuntimeOptions = RuntimeOptions(),
+    look: PreviewCallback | None = None,
 ) -> Inpainter:
     """The inpainter of a name in the table, a catalogue card, a folder, a file or a hub id.
 

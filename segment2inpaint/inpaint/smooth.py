@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.types import BinaryMask, Image
 
 TELEA, NAVIER_STOKES = cv2.INPAINT_TELEA, cv2.INPAINT_NS
 
@@ -13,7 +13,7 @@ TELEA, NAVIER_STOKES = cv2.INPAINT_TELEA, cv2.INPAINT_NS
 RADIUS = 3.0
 
 
-def smooth(image: Image, hole: Bits, method: int = TELEA) -> Image:
+def smooth(image: Image, hole: BinaryMask, method: int = TELEA) -> Image:
     """The image with its hole filled from the rim inwards, the same whatever was in the hole.
 
     ``method`` is ``TELEA`` (fast marching, Telea 2004) or ``NAVIER_STOKES`` (lines of equal

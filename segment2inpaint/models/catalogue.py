@@ -19,7 +19,7 @@ import platformdirs
 
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models.shipped import shipped_folder
-from segment2inpaint.protocols import Canvas
+from segment2inpaint.protocols import InputSpec
 from segment2inpaint.types import Fill
 
 if sys.version_info >= (3, 11):
@@ -33,7 +33,7 @@ WEIGHTS = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"}
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What is known of a model.
 
     ``files`` of ``repo`` on the Hugging Face hub at ``revision``, ``size`` bytes in all;
@@ -60,7 +60,7 @@ class Card:
     size: int = 0
     sha256: Mapping[str, str] = field(default_factory=dict)
     pipeline: str = ""
-    canvas: Canvas | None = None
+    input_spec: InputSpec | None = None
     fill: Fill = Fill()
     remove: Fill = Fill()
     guidance: str = "guidance_scale"
@@ -83,13 +83,13 @@ class Card:
 
 
 @cache
-def cards() -> list[Card]:
+def cards() -> list[ModelCard]:
     """All cards, sorted by name."""
     paths = sorted(shipped_folder("cards").glob("*.toml"), key=lambda path: path.stem)
     return [_read(path) for path in paths]
 
 
-def card(name: str) -> Card:
+def card(name: str) -> ModelCard:
     """The card ``name``, or for a hub id (``org/name``) a card that knows no more than that.
 
     Raises ``ModelMissing`` for a name that is neither.
@@ -98,7 +98,7 @@ def card(name: str) -> Card:
         if name in (known.name, known.repo):
             return known
     if HUB_ID.fullmatch(name):
-        return Card(name=name, title=name, repo=name)
+        return ModelCard(name=name, title=name, repo=name)
     names = ", ".join(known.name for known in cards())
     raise ModelMissing(f"no model {name!r}; known: {names}, or a hub id ORG/NAME, or a path")
 
@@ -113,9 +113,9 @@ def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
     return next((here for here in places(model, hub_cache) if _complete(model, here)), None)
 
 
-def places(model: Card, hub_cache: Path | None = None) -> list[Path]:
+def places(model: ModelCard, hub_cache: Path | None = None) -> list[Path]:
     """Where the model may be on this machine, whole or in part, the best place first."""
-    return [folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]
+    return [models_folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]
 
 
 def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> Path:
@@ -135,12 +135,14 @@ def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> P
     found = find(name, hub_cache=hub_cache)
     if found is None:
         _check_pipeline(model, hub_cache)
-        how = command(name)
-        raise ModelMissing(f"{name} is not on this machine{_about(model)}; get it with: {how}")
+        how = download_command(name)
+        raise ModelMissing(
+            f"{name} is not on this machine{_size_and_licence(model)}; get it with: {how}"
+        )
     return found
 
 
-def _check_pipeline(model: Card, hub_cache: Path | None) -> None:
+def _check_pipeline(model: ModelCard, hub_cache: Path | None) -> None:
     """Raises ``ModelMissing`` for a repository that is here and has models in one file each."""
     for here in places(model, hub_cache):
         files = sorted(here.glob("*.safetensors"))
@@ -149,7 +151,7 @@ def _check_pipeline(model: Card, hub_cache: Path | None) -> None:
             raise ModelMissing(f"{model.repo} has {what}, such as {files[0]}")
 
 
-def folder() -> Path:
+def models_folder() -> Path:
     """Where models laid by hand are looked for, each in a folder of its card's name."""
     return platformdirs.user_cache_path("segment2inpaint") / "models"
 
@@ -161,12 +163,12 @@ def default_hub_cache() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def command(name: str) -> str:
+def download_command(name: str) -> str:
     """What to type to get the model."""
     return f"segment2inpaint models download {name}"
 
 
-def snapshots(model: Card, hub_cache: Path) -> list[Path]:
+def snapshots(model: ModelCard, hub_cache: Path) -> list[Path]:
     """The model's revisions in the Hugging Face cache, the card's own first, then the newest."""
     found = hub_folder(model, hub_cache) / "snapshots"
     if not found.is_dir():
@@ -175,7 +177,7 @@ def snapshots(model: Card, hub_cache: Path) -> list[Path]:
     return sorted(newest_first, key=lambda path: path.name != model.revision)
 
 
-def hub_folder(model: Card, hub_cache: Path) -> Path:
+def hub_folder(model: ModelCard, hub_cache: Path) -> Path:
     """Where the Hugging Face cache keeps the model."""
     return hub_cache / f"models--{model.repo.replace('/', '--')}"
 
@@ -185,16 +187,16 @@ def megabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _complete(model: Card, here: Path) -> bool:
+def _complete(model: ModelCard, here: Path) -> bool:
     """Whether the folder has what the card, or for want of it a model of any kind, needs."""
     if model.files:
         return all((here / file).is_file() for file in model.files)
     if (here / "model_index.json").is_file():
-        return not lacking(here)
+        return not missing_parts(here)
     return (here / "model.safetensors").is_file()
 
 
-def lacking(here: Path) -> list[str]:
+def missing_parts(here: Path) -> list[str]:
     """The parts that a pipeline's folder should have and does not, or not whole."""
     try:
         index = json.loads((here / "model_index.json").read_text(encoding="utf-8"))
@@ -226,18 +228,18 @@ def _shards(index: Path) -> set[str]:
         return set()
 
 
-def _about(model: Card) -> str:
+def _size_and_licence(model: ModelCard) -> str:
     return f" ({megabytes(model.size)}, licence {model.licence})" if model.size else ""
 
 
-def _read(path: Path) -> Card:
+def _read(path: Path) -> ModelCard:
     """Raises ``BadModel`` for a card that is not well formed."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        plain = Card(
+        plain = ModelCard(
             name=path.stem,
             files=tuple(table.pop("files")),
-            canvas=Canvas(**table.pop("canvas")) if "canvas" in table else None,
+            input_spec=InputSpec(**table.pop("input")) if "input" in table else None,
             fill=Fill(**table.pop("fill", {})),
             remove=Fill(**table.pop("remove", {})),
             title=table.pop("title"),

@@ -33,7 +33,7 @@ def devices() -> list[str]:
     return [*cuda, *mps, "cpu"]
 
 
-def half(name: str) -> torch.dtype:
+def half_precision(name: str) -> torch.dtype:
     """What an encoder of photos computes in on a device.
 
     Half precision pays on a GPU (bfloat16 where it is fast), and costs 8 times on a CPU.

@@ -17,14 +17,14 @@ from typing import NamedTuple, TypeVar
 
 from segment2inpaint.errors import BadModel, ModelMissing, Segment2InpaintError
 from segment2inpaint.models.catalogue import (
-    Card,
-    command,
+    ModelCard,
     default_hub_cache,
-    folder,
+    download_command,
     hub_folder,
     megabytes,
+    models_folder,
 )
-from segment2inpaint.protocols import Progress, quiet
+from segment2inpaint.protocols import ProgressCallback, no_progress
 
 ANSWER = 15.0  # seconds that the hub has for its first answer
 STALL = 120.0  # seconds without a new byte; its client writes up to 64 MB at a time
@@ -43,8 +43,8 @@ class _File(NamedTuple):
 
 
 def download(
-    model: Card,
-    progress: Progress = quiet,
+    model: ModelCard,
+    progress: ProgressCallback = no_progress,
     *,
     without: Collection[str] = (),
     hub_cache: Path | None = None,
@@ -76,7 +76,7 @@ def download(
         raise told from error
 
 
-def _listing(model: Card, hub: str, without: Collection[str] = ()) -> list[_File]:
+def _listing(model: ModelCard, hub: str, without: Collection[str] = ()) -> list[_File]:
     """The wanted files of the model on the hub."""
     from huggingface_hub import HfApi
 
@@ -122,7 +122,7 @@ def _wanted(names: list[str]) -> tuple[str, ...]:
     return tuple(map(str, [*texts, *half])) if half else ()
 
 
-def _check_room(model: Card, files: list[_File], where: Path) -> None:
+def _check_room(model: ModelCard, files: list[_File], where: Path) -> None:
     """Raises ``ModelMissing`` if the disk cannot hold the files."""
     there = next(path for path in [where, *where.parents] if path.exists())
     free = shutil.disk_usage(there).free
@@ -135,12 +135,12 @@ def _check_room(model: Card, files: list[_File], where: Path) -> None:
 
 
 def _fetch(
-    model: Card,
+    model: ModelCard,
     files: list[_File],
     where: Path,
     hub: str,
     stall: float,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> Path:
     from huggingface_hub import hf_hub_download
 
@@ -179,7 +179,7 @@ def _held(blobs: Path) -> float:
     return held
 
 
-def _check(model: Card, file: _File, path: Path) -> None:
+def _check(model: ModelCard, file: _File, path: Path) -> None:
     """Delete the file and raise ``BadModel`` if it is not what the card or the hub says."""
     expected = model.sha256.get(file.name, file.digest)
     got = _sha256(path) if len(expected) == 64 else _git_sha1(path)
@@ -189,7 +189,7 @@ def _check(model: Card, file: _File, path: Path) -> None:
     path.unlink(missing_ok=True)
     raise BadModel(
         f"{model.name}: {file.name} is damaged or not the known one: checksum {got[:12]}..., "
-        f"expected {expected[:12]}...; deleted, try again: {command(model.name)}"
+        f"expected {expected[:12]}...; deleted, try again: {download_command(model.name)}"
     )
 
 
@@ -258,7 +258,7 @@ def _quiet_hub() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2InpaintError | None:
+def _told(error: Exception, model: ModelCard, hub: str, where: Path) -> Segment2InpaintError | None:
     """The error in one line, None if it is not one that a user can put right."""
     from huggingface_hub import errors
 
@@ -271,7 +271,7 @@ def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2Inpai
     if any(isinstance(cause, UNWRITABLE) for cause in causes):
         return ModelMissing(f"{model.name}: cannot write to {where}; set HF_HUB_CACHE elsewhere")
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes):
-        how = f"unset it, or lay the model into {folder() / model.name}"
+        how = f"unset it, or lay the model into {models_folder() / model.name}"
         return ModelMissing(f"{model.name}: HF_HUB_OFFLINE is set, nothing is downloaded; {how}")
     if isinstance(error, errors.GatedRepoError) or status == 403:
         how = f"accept its licence at {model.page}, then log in with: hf auth login"
@@ -282,7 +282,7 @@ def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2Inpai
         return ModelMissing(
             f"{model.name}: {hub} has no revision {model.revision} of {model.repo}; "
             "get a newer segment2inpaint, or lay the model into "
-            f"{folder() / model.name}"
+            f"{models_folder() / model.name}"
         )
     if status is not None:
         return ModelMissing(f"{model.name}: {hub} answered {status}; try again later")
@@ -290,7 +290,7 @@ def _told(error: Exception, model: Card, hub: str, where: Path) -> Segment2Inpai
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         return ModelMissing(
             f"{model.name}: cannot be fetched from {hub} ({reason}); check the network, set "
-            f"HF_ENDPOINT to a mirror, or lay the model into {folder() / model.name}"
+            f"HF_ENDPOINT to a mirror, or lay the model into {models_folder() / model.name}"
         )
     return None
 

@@ -14,12 +14,12 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from segment2inpaint.masks import components, innermost
+from segment2inpaint.masks import components_at, deepest_point
 from segment2inpaint.networks import saliency
-from segment2inpaint.networks.letterbox import Frame, chance, shown, unseen
-from segment2inpaint.networks.onnx import Floats, Network
-from segment2inpaint.networks.saliency import Salient
-from segment2inpaint.types import Bits, Box, Granularity, Image, Point, box_of
+from segment2inpaint.networks.letterbox import Letterbox, outside_mask, resample, sigmoid
+from segment2inpaint.networks.onnx import FloatArray, Network
+from segment2inpaint.networks.saliency import SaliencyMap
+from segment2inpaint.types import BinaryMask, Box, Granularity, Image, Point, bounding_box
 
 SIDE = 160  # px of the frame that the network looks at
 PLANES = 8  # of the frame
@@ -38,7 +38,7 @@ OBJECT, PART = 0, 1  # channels of an answer
 
 
 @dataclass(frozen=True)
-class Target:
+class ObjectPrompt:
     """All that is known of one object: clicks on it, clicks beside it, its box, how much of it."""
 
     include: tuple[Point, ...] = ()
@@ -48,77 +48,80 @@ class Target:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ClickPrediction:
     """Logits (2, SIDE / 2, SIDE / 2) that each place in a frame is of the object, of the part.
 
     ``channel`` is the one that was asked for; ``sure``: at the clicks, see ``_sure``. ``backing``
     is what stands out there and was found to be what is meant, see ``backed``.
     """
 
-    frame: Frame
-    logits: Floats
+    frame: Letterbox
+    logits: FloatArray
     channel: int = OBJECT
     sure: bool = False
-    backing: Salient | None = None
+    backing: SaliencyMap | None = None
 
-    def odds(self, window: Box, size: tuple[int, int]) -> Floats:
+    def odds(self, window: Box, size: tuple[int, int]) -> FloatArray:
         """Log odds of what was asked for, as (h, w) over a window of the photo."""
         odds = self._shown(self.logits[self.channel], window, size)
         return odds if self.backing is None else odds + self.backing.odds(window, size)
 
-    def likely(self, window: Box, size: tuple[int, int]) -> Floats:
+    def likely(self, window: Box, size: tuple[int, int]) -> FloatArray:
         """The chance of each place, likewise; 0 where it did not look."""
         if self.backing is None:
-            likely = self._shown(chance(self.logits[self.channel]), window, size)
+            likely = self._shown(sigmoid(self.logits[self.channel]), window, size)
         else:
-            likely = chance(self.odds(window, size))
+            likely = sigmoid(self.odds(window, size))
         likely[self.unseen(window, size)] = 0
         return likely
 
-    def _shown(self, values: Floats, window: Box, size: tuple[int, int]) -> Floats:
+    def _shown(self, values: FloatArray, window: Box, size: tuple[int, int]) -> FloatArray:
         own, (height, width) = self.frame.window, self.frame.size
         scale = height / (2 * own.height), width / (2 * own.width)
-        return shown(values, own, scale, window, size)
+        return resample(values, own, scale, window, size)
 
-    def unseen(self, window: Box, size: tuple[int, int]) -> Bits:
+    def unseen(self, window: Box, size: tuple[int, int]) -> BinaryMask:
         """Which places of a window it did not look at, (h, w)."""
-        return unseen(self.frame.window, window, size)
+        return outside_mask(self.frame.window, window, size)
 
-    def found(self, target: Target) -> Box | None:
+    def found(self, target: ObjectPrompt) -> Box | None:
         """The box in the photo round what is likely, with the clicks on it."""
         own = self.frame
         likely = self.odds(own.window, own.size) > 0
-        clicks = [own.at(p) for p in target.include if own.window.holds(p)]
-        held = components(likely, [(x, y) for x, y in clicks if likely[y, x]])
+        clicks = [own.at(p) for p in target.include if own.window.contains(p)]
+        held = components_at(likely, [(x, y) for x, y in clicks if likely[y, x]])
         if not held.any():
             return None
-        box = own.unscaled(box_of(held))
+        box = own.unscaled(bounding_box(held))
         for x, y in target.include:
             box = box.union(Box(x, y, x + 1, y + 1))
         return box
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownMask:
     """An object that is known to be at ``bits`` (H, W), as if the network had said so."""
 
-    bits: Bits
+    mask: BinaryMask
 
-    def likely(self, window: Box, size: tuple[int, int]) -> Floats:
+    def likely(self, window: Box, size: tuple[int, int]) -> FloatArray:
         """The share of each place that is the object's, as (h, w) over a window of the photo."""
-        part = self.bits[window.slices].astype(np.float32)
+        part = self.mask[window.slices].astype(np.float32)
         return np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA))
 
 
-def framed(window: Box) -> Frame:
+def framed(window: Box) -> Letterbox:
     scale = SIDE / max(window.width, window.height)
     height, width = (max(1, round(side * scale)) for side in (window.height, window.width))
-    return Frame(window, (height, width))
+    return Letterbox(window, (height, width))
 
 
-def planes(
-    image: Image, frame: Frame, target: Target, before: Answer | Known | None = None
-) -> Floats:
+def input_planes(
+    image: Image,
+    frame: Letterbox,
+    target: ObjectPrompt,
+    before: ClickPrediction | KnownMask | None = None,
+) -> FloatArray:
     """What the network sees of a window, (PLANES, SIDE, SIDE).
 
     Red, green, blue; the photo (0 beyond it); discs round clicks on the object, and beside it;
@@ -132,7 +135,7 @@ def planes(
     seen[:3, :height, :width] = ((small / 255 - MEAN) / DEVIATION).transpose(2, 0, 1)
     seen[3, :height, :width] = 1
     for plane, points in (4, target.include), (5, target.exclude):
-        for point in filter(frame.window.holds, points):
+        for point in filter(frame.window.contains, points):
             _disc(seen[plane], frame.at(point))
     if target.box is not None:
         seen[6][frame.box(target.box).slices] = 1
@@ -141,14 +144,14 @@ def planes(
     return seen
 
 
-def _disc(plane: Floats, at: Point) -> None:
+def _disc(plane: FloatArray, at: Point) -> None:
     """A filled disc, cut off at the frame."""
     x, y = at
     across, down = np.arange(SIDE) - x, np.arange(SIDE) - y
     plane[across**2 + down[:, None] ** 2 <= DISC**2] = 1
 
 
-def find(image: Image, target: Target, network: Network) -> Answer:
+def predict(image: Image, target: ObjectPrompt, network: Network) -> ClickPrediction:
     """The answer in the last window that was looked at: round the box; or where it is sure of
     what is at the clicks, else in the whole photo, and then round that.
     """
@@ -164,7 +167,7 @@ def find(image: Image, target: Target, network: Network) -> Answer:
     return replace(looked, sure=answer.sure)
 
 
-def _surest(image: Image, target: Target, network: Network) -> Answer:
+def _surest(image: Image, target: ObjectPrompt, network: Network) -> ClickPrediction:
     """The first answer that is sure, from the whole photo on in closer and closer windows; if
     none is, that of the whole photo.
     """
@@ -177,7 +180,7 @@ def _surest(image: Image, target: Target, network: Network) -> Answer:
     return replace(answer, sure=True)
 
 
-def _closer(target: Target, size: tuple[int, ...]) -> Iterator[Box]:
+def _closer(target: ObjectPrompt, size: tuple[int, ...]) -> Iterator[Box]:
     """The whole photo, and smaller and smaller windows round the clicks."""
     clicks = reduce(Box.union, (Box(x, y, x + 1, y + 1) for x, y in target.include))
     yield Box(0, 0, size[1], size[0])
@@ -188,7 +191,7 @@ def _closer(target: Target, size: tuple[int, ...]) -> Iterator[Box]:
         yield clicks.grown(room, (size[0], size[1]))
 
 
-def _sure(answer: Answer, target: Target, size: tuple[int, ...]) -> bool:
+def _sure(answer: ClickPrediction, target: ObjectPrompt, size: tuple[int, ...]) -> bool:
     """Whether it found something at the clicks, its own chances agree with its mask, and that ends
     within the window.
     """
@@ -205,7 +208,9 @@ def _sure(answer: Answer, target: Target, size: tuple[int, ...]) -> bool:
     return bool(agreed >= SURE and not any(end and line.mean() > EDGE for line, end in cut))
 
 
-def backed(image: Image, answer: Answer, target: Target, network: Network) -> Answer:
+def with_saliency(
+    image: Image, answer: ClickPrediction, target: ObjectPrompt, network: Network
+) -> ClickPrediction:
     """The answer, together with what stands out in a window round the object, as far as that is
     the object: in a box, as little of it lies outside; else, as it is where the answer is.
 
@@ -215,16 +220,16 @@ def backed(image: Image, answer: Answer, target: Target, network: Network) -> An
     found = target.box or answer.found(target)
     if found is None or _means_part(target):
         return answer
-    seen = saliency.seen(image, around(found, AROUND_BOX, size), network)
+    seen = saliency.predict_saliency(image, around(found, AROUND_BOX, size), network)
     return replace(answer, backing=replace(seen, weight=_trust(seen, answer, target)))
 
 
-def _trust(seen: Salient, answer: Answer, target: Target) -> float:
+def _trust(seen: SaliencyMap, answer: ClickPrediction, target: ObjectPrompt) -> float:
     """From 0 to 1."""
     window, size = seen.window, (saliency.SIDE, saliency.SIDE)
     stands_out = seen.likely()
     if target.box:
-        inside = stands_out[Frame(window, size).box(target.box).slices].sum()
+        inside = stands_out[Letterbox(window, size).box(target.box).slices].sum()
         return _ramp(float(inside / max(stands_out.sum(), 1e-6)), *WITHIN)
     likely = answer.likely(window, size)
     both = np.minimum(likely, stands_out).sum() / max(np.maximum(likely, stands_out).sum(), 1e-6)
@@ -236,23 +241,25 @@ def _ramp(value: float, low: float, high: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
-def belonging(image: Image, bits: Bits, network: Network) -> Answer:
+def rest_of_object(image: Image, bits: BinaryMask, network: Network) -> ClickPrediction:
     """What belongs to the object that is known to be at ``bits`` (H, W), there and round it."""
-    own = box_of(bits)
-    x, y = innermost(bits[own.slices])
+    own = bounding_box(bits)
+    x, y = deepest_point(bits[own.slices])
     frame = framed(around(own, AROUND, (bits.shape[0], bits.shape[1])))
-    return _looked(image, frame, Target(((own.x0 + x, own.y0 + y),)), network, Known(bits))
+    return _looked(
+        image, frame, ObjectPrompt(((own.x0 + x, own.y0 + y),)), network, KnownMask(bits)
+    )
 
 
 def _looked(
     image: Image,
-    frame: Frame,
-    target: Target,
+    frame: Letterbox,
+    target: ObjectPrompt,
     network: Network,
-    before: Answer | Known | None = None,
-) -> Answer:
+    before: ClickPrediction | KnownMask | None = None,
+) -> ClickPrediction:
     """The answer in one window: the mean of what the network says of it and of its mirror image."""
-    seen = planes(image, frame, target, before)
+    seen = input_planes(image, frame, target, before)
     width = frame.size[1]
     turned = np.zeros_like(seen)
     turned[:, :, :width] = seen[:, :, :width][:, :, ::-1]
@@ -262,11 +269,11 @@ def _looked(
         cv2.warpAffine(p, back, p.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
         for p in network(turned)
     ]
-    mean: Floats = (network(seen) + np.stack(mirrored)) / 2
-    return Answer(frame, mean, PART if _means_part(target) else OBJECT)
+    mean: FloatArray = (network(seen) + np.stack(mirrored)) / 2
+    return ClickPrediction(frame, mean, PART if _means_part(target) else OBJECT)
 
 
-def _means_part(target: Target) -> bool:
+def _means_part(target: ObjectPrompt) -> bool:
     alone = len(target.include) == 1 and not target.exclude and target.box is None
     return alone and target.granularity == "part"
 

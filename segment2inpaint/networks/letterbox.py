@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Bits, Box, Point
+from segment2inpaint.types import BinaryMask, Box, Point
 
-Floats = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 
-def chance(odds: Floats) -> Floats:
+def sigmoid(odds: FloatArray) -> FloatArray:
     """Of log odds."""
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -40, 40))), np.float32)
 
 
 @dataclass(frozen=True)
-class Frame:
+class Letterbox:
     """A window of the photo, ``size`` (h, w) px large in the top left corner of the frame."""
 
     window: Box
@@ -55,9 +55,9 @@ class Frame:
         return start, min(max(round(high * scale), start + 1), length)
 
 
-def shown(
-    values: Floats, own: Box, scale: tuple[float, float], window: Box, size: tuple[int, int]
-) -> Floats:
+def resample(
+    values: FloatArray, own: Box, scale: tuple[float, float], window: Box, size: tuple[int, int]
+) -> FloatArray:
     """Values over a window ``own`` of the photo, as (h, w) = ``size`` over another window.
 
     ``scale`` (down, across) is how many px of the values lie on a px of the photo. Beyond ``own``
@@ -68,15 +68,15 @@ def shown(
     across = scale[1] * (window.x0 - own.x0) + 0.5 * x - 0.5
     back = np.array([[x, 0, across], [0, y, down]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid: Floats = cv2.warpAffine(
+    laid: FloatArray = cv2.warpAffine(
         values, back, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return laid
 
 
-def unseen(own: Box, window: Box, size: tuple[int, int]) -> Bits:
+def outside_mask(own: Box, window: Box, size: tuple[int, int]) -> BinaryMask:
     """Which places of a window, (h, w) = ``size``, lie beyond another one."""
     beyond = np.ones(size, np.bool_)
     if own.overlaps(window):
-        beyond[Frame(window, size).box(own).slices] = False
+        beyond[Letterbox(window, size).box(own).slices] = False
     return beyond

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from segment2inpaint.models.shipped import shipped_folder
 
-Floats = NDArray[np.float32]
-Network = Callable[[Floats], Floats]
+FloatArray = NDArray[np.float32]
+Network = Callable[[FloatArray], FloatArray]
 
 
 class OnnxNetwork:
@@ -29,15 +29,15 @@ class OnnxNetwork:
         self._net = cv2.dnn.readNetFromONNX(data)
         self._alone = Lock()  # OpenCV's networks keep what they are working on
 
-    def __call__(self, planes: Floats) -> Floats:
+    def __call__(self, planes: FloatArray) -> FloatArray:
         with self._alone:
             self._net.setInput(planes[None])
-            logits: Floats = self._net.forward()[0].copy()
+            logits: FloatArray = self._net.forward()[0].copy()
         return logits
 
 
 @functools.cache
-def shipped(name: str, folder: Path | None = None) -> OnnxNetwork | None:
+def shipped_network(name: str, folder: Path | None = None) -> OnnxNetwork | None:
     """Return the network ``NAME.onnx`` of ``folder``, None if the file is missing.
 
     ``folder`` None is the folder of the networks that ship with the package.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segment2inpaint.networks.letterbox import chance, shown, unseen
-from segment2inpaint.networks.onnx import Floats, Network
+from segment2inpaint.networks.letterbox import outside_mask, resample, sigmoid
+from segment2inpaint.networks.onnx import FloatArray, Network
 from segment2inpaint.types import Box, Image
 
 SIDE = 224  # px: the window, whatever its shape
@@ -22,32 +22,32 @@ WEIGHT = 1.5  # times them
 
 
 @dataclass(frozen=True, eq=False)
-class Salient:
+class SaliencyMap:
     """Logits (SIDE, SIDE) that each place in a window of the photo stands out.
 
     ``weight``, in [0, 1], is how far that counts.
     """
 
     window: Box
-    logits: Floats
+    logits: FloatArray
     weight: float = 1.0
 
-    def likely(self) -> Floats:
+    def likely(self) -> FloatArray:
         """The chance of each place, (SIDE, SIDE)."""
-        return chance(self.logits)
+        return sigmoid(self.logits)
 
-    def odds(self, window: Box, size: tuple[int, int]) -> Floats:
+    def odds(self, window: Box, size: tuple[int, int]) -> FloatArray:
         """Log odds that count, as (h, w) over another window of the photo; 0 beyond its own."""
         scale = SIDE / self.window.height, SIDE / self.window.width
-        odds = shown(np.clip(self.logits, -DIM, CLEAR), self.window, scale, window, size)
-        odds[unseen(self.window, window, size)] = 0
+        odds = resample(np.clip(self.logits, -DIM, CLEAR), self.window, scale, window, size)
+        odds[outside_mask(self.window, window, size)] = 0
         return self.weight * WEIGHT * odds
 
 
-def seen(image: Image, window: Box, network: Network) -> Salient:
+def predict_saliency(image: Image, window: Box, network: Network) -> SaliencyMap:
     """What stands out in a window, among what else it shows."""
     part = image[window.slices]
     way = cv2.INTER_AREA if max(part.shape[:2]) > SIDE else cv2.INTER_LINEAR
     small = cv2.resize(part, (SIDE, SIDE), interpolation=way).astype(np.float32)
     planes = ((small / 255 - MEAN) / DEVIATION).astype(np.float32).transpose(2, 0, 1)
-    return Salient(window, network(planes)[0])
+    return SaliencyMap(window, network(planes)[0])

@@ -17,26 +17,26 @@ import numpy as np
 from segment2inpaint.effects import shadow
 from segment2inpaint.effects.shadow import Shadow
 from segment2inpaint.networks import click
-from segment2inpaint.networks.onnx import shipped
+from segment2inpaint.networks.onnx import shipped_network
 from segment2inpaint.protocols import Detector
 from segment2inpaint.types import (
     Alpha,
-    Bits,
+    BinaryMask,
     Box,
     Check,
+    CleanPlate,
     Color,
+    Detection,
     Image,
     Length,
-    Mask,
-    OwnMask,
-    Plate,
     Points,
     Prompt,
     Refine,
+    UserMask,
     Verdict,
 )
 from segment2inpaint.verify import measures
-from segment2inpaint.verify.measures import Evidence, View
+from segment2inpaint.verify.measures import HoleView, Measurement
 
 DOUBT = 0.5  # score from which a result is doubtful
 AGAIN = 0.8  # overlap with the old mask from which a detector is said to find the object again
@@ -46,45 +46,45 @@ MOST = 8  # holes that are checked, the largest ones
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _CheckSpec:
     """How one check reads its evidence, and what it says: sound, doubtful, failed."""
 
-    look: Callable[[View], Evidence]
+    look: Callable[[HoleView], Measurement]
     weights: tuple[float, ...]
     constant: float
     threshold: float
     says: tuple[str, str, str]
 
 
-RULES = {
-    "leftover": _Rule(
+CHECK_SPECS = {
+    "leftover": _CheckSpec(
         # fitted: 0.78; where more lies about, more whole objects would be said to have a part left
         measures.leftover, (4.96, 1.25, 1.18), -5.03, 0.85,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
          "part of the object is left at the edge"),
     ),
-    "ghost": _Rule(
+    "ghost": _CheckSpec(
         measures.ghost, (5.59, 6.33), -1.37, 0.97,
         ("the object does not shine through",
          "the object may shine through",
          "the object still shines through"),
     ),
-    "stranger": _Rule(
-        measures.stranger, (4.17, 1.52), 0.05, 0.79,
+    "stranger": _CheckSpec(
+        measures.unexplained_object, (4.17, 1.52), 0.05, 0.79,
         ("nothing new stands there",
          "something may stand there that its surroundings do not explain",
          "something new stands there"),
     ),
-    "seam": _Rule(
+    "seam": _CheckSpec(
         measures.seam, (2.17, 1.29, 2.68), -7.28, 0.84,
         ("no seam", "a seam may show", "a seam shows"),
     ),
-    "smear": _Rule(
+    "smear": _CheckSpec(
         measures.smear, (2.05, 6.66), -0.96, 0.83,
         ("as grained as its surroundings", "may be smeared", "smeared"),
     ),
-    "repeats": _Rule(
+    "repeats": _CheckSpec(
         measures.repeats, (4.0, 1.31), -3.87, 0.76,
         ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
     ),
@@ -101,11 +101,11 @@ SHADOWS = (
 ABSENT = ("something stands there now", "hardly anything new stands there", "nothing stands there")
 
 
-def removal(
+def check_removal(
     before: Image,
     after: Image,
     alpha: Alpha,
-    bits: Bits,
+    bits: BinaryMask,
     windows: Sequence[Box],
     cast: Shadow | None = None,
     prompts: Sequence[Prompt] = (),
@@ -116,17 +116,17 @@ def removal(
     shadow, if it was looked for already. The click network is asked what else belongs to the
     object, unless the ``prompts`` drew a line themselves.
     """
-    look = view if _whole(prompts) else measures.view
+    look = view if _whole(prompts) else measures.hole_view
     seen = [look(before, after, alpha, bits, box) for box in _largest(windows)]
-    checks = [_checked(name, seen) for name in RULES]
-    return (*checks, _orphan(cast or shadow.find(before, bits), alpha, seen[0]))
+    checks = [_checked(name, seen) for name in CHECK_SPECS]
+    return (*checks, _orphan(cast or shadow.find_shadow(before, bits), alpha, seen[0]))
 
 
-def replacement(
-    before: Image, after: Image, alpha: Alpha, bits: Bits, windows: Sequence[Box]
+def check_replacement(
+    before: Image, after: Image, alpha: Alpha, bits: BinaryMask, windows: Sequence[Box]
 ) -> tuple[Check, ...]:
     """The checks after something was painted in the object's place: is it there, does it join."""
-    seen = [measures.view(before, after, alpha, bits, box) for box in _largest(windows)]
+    seen = [measures.hole_view(before, after, alpha, bits, box) for box in _largest(windows)]
     strange = _checked("stranger", seen)
     score = 1 - strange.score
     said = _said(ABSENT, score, 0.95)
@@ -141,26 +141,26 @@ def _largest(windows: Sequence[Box]) -> list[Box]:
 def _whole(prompts: Sequence[Prompt]) -> bool:
     """Whether a whole object was meant: no part, nor what a mask or a colour says."""
     return not any(
-        isinstance(p, OwnMask | Color | Plate)
+        isinstance(p, UserMask | Color | CleanPlate)
         or (isinstance(p, Points) and p.granularity == "part")
         for p in prompts
     )
 
 
-def view(before: Image, after: Image, alpha: Alpha, bits: Bits, window: Box) -> View:
+def view(before: Image, after: Image, alpha: Alpha, bits: BinaryMask, window: Box) -> HoleView:
     """As ``evidence.view``, with what the click network takes for more of the object."""
-    seen, own = measures.view(before, after, alpha, bits, window), np.zeros_like(bits)
+    seen, own = measures.hole_view(before, after, alpha, bits, window), np.zeros_like(bits)
     own[window.slices] = bits[window.slices]
-    network = shipped("click")
+    network = shipped_network("click")
     if network is None or not own.any():
         return seen
-    answer = click.belonging(before, own, network)
+    answer = click.rest_of_object(before, own, network)
     return replace(seen, more=answer.likely(seen.box, seen.hole.shape))
 
 
-def _checked(name: str, seen: Sequence[View]) -> Check:
+def _checked(name: str, seen: Sequence[HoleView]) -> Check:
     """The check of a name, of the view where it is worst."""
-    rule = RULES[name]
+    rule = CHECK_SPECS[name]
     found = [(rule.look(view), view) for view in seen]
     scores = [_score(rule, one.numbers) for one, _ in found]
     worst = int(np.argmax(scores))
@@ -169,7 +169,7 @@ def _checked(name: str, seen: Sequence[View]) -> Check:
     return Check(name, scores[worst], rule.threshold, said, view.shown, one.where)
 
 
-def _score(rule: _Rule, numbers: Sequence[float]) -> float:
+def _score(rule: _CheckSpec, numbers: Sequence[float]) -> float:
     total = rule.constant + sum(w * n for w, n in zip(rule.weights, numbers, strict=True))
     return 1 / (1 + exp(-float(np.clip(total, -50, 50))))
 
@@ -178,24 +178,24 @@ def _said(says: tuple[str, str, str], score: float, threshold: float) -> str:
     return says[2] if score >= threshold else says[1] if score >= DOUBT else says[0]
 
 
-def _orphan(cast: Shadow, alpha: Alpha, seen: View) -> Check:
+def _orphan(cast: Shadow, alpha: Alpha, seen: HoleView) -> Check:
     """Is a shadow of the object left outside the hole."""
     size = seen.shown.shape[1::-1]
-    left = cast.bits & (alpha == 0)
-    share = float(left.sum() / max(1, cast.bits.sum()))
+    left = cast.mask & (alpha == 0)
+    share = float(left.sum() / max(1, cast.mask.sum()))
     score = cast.certainty * share
     where = cv2.resize(left[seen.box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
     said = _said(SHADOWS, score, shadow.SURE)
     return Check("shadow", score, shadow.SURE, said, seen.shown, where)
 
 
-def again(
+def redetect(
     checks: Sequence[Check],
     detector: Detector,
     after: Image,
     prompts: Sequence[Prompt],
     alpha: Alpha,
-    bits: Bits,
+    bits: BinaryMask,
     box: Box,
 ) -> tuple[Check, ...]:
     """The checks after a second look at ``box`` with the same clicks and boxes.
@@ -229,13 +229,15 @@ def _small(image: Image, size: tuple[int, int]) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _seen(found: Sequence[Mask], old: Bits, hole: Bits, clicks: bool) -> dict[str, str]:
+def _seen(
+    found: Sequence[Detection], old: BinaryMask, hole: BinaryMask, clicks: bool
+) -> dict[str, str]:
     """What a second look says to each check that it settles."""
-    overlap = max((_overlap(mask.bits, old) for mask in found), default=0.0)
+    overlap = max((_overlap(mask.mask, old) for mask in found), default=0.0)
     if overlap >= AGAIN:
         said = f"the detector finds the object again (overlap {overlap:.2f})"
         return dict.fromkeys(AT_CLICKS, said)
-    if clicks and any(m.bits.any() and hole[m.bits].mean() >= INSIDE for m in found):
+    if clicks and any(m.mask.any() and hole[m.mask].mean() >= INSIDE for m in found):
         return {"stranger": "the detector finds something new at the click"}
     return {}
 
@@ -248,7 +250,7 @@ def _moved(prompt: Prompt, box: Box, size: tuple[int, int]) -> Prompt | None:
 
     if isinstance(prompt, Points):
         include, exclude = (
-            tuple(at(x, y) for x, y in points if box.holds((x, y)))
+            tuple(at(x, y) for x, y in points if box.contains((x, y)))
             for points in (prompt.include, prompt.exclude)
         )
         return Points(include, exclude, prompt.granularity) if include else None
@@ -259,7 +261,7 @@ def _moved(prompt: Prompt, box: Box, size: tuple[int, int]) -> Prompt | None:
     return None
 
 
-def _overlap(one: Bits, other: Bits) -> float:
+def _overlap(one: BinaryMask, other: BinaryMask) -> float:
     """Intersection over union."""
     return float((one & other).sum() / max(1, (one | other).sum()))
 
@@ -295,7 +297,7 @@ def _apart(candidates: Sequence[Sequence[Check]]) -> Sequence[float]:
 
     0 where they cannot be compared: after other masks, or if each shall show something new.
     """
-    shown = [one[0].shown for one in candidates if one and one[0].name in RULES]
+    shown = [one[0].crop for one in candidates if one and one[0].name in CHECK_SPECS]
     if len(shown) < len(candidates) or len({one.shape for one in shown}) > 1:
         return [0.0] * len(candidates)
     off = np.array(shown, np.float32)
@@ -305,7 +307,7 @@ def _apart(candidates: Sequence[Sequence[Check]]) -> Sequence[float]:
     return [log(sqrt(float(row.mean())) + 1) if row.size else 0.0 for row in squares]
 
 
-def mended(checks: Sequence[Check], how: Refine, dilate: float) -> Refine:
+def suggest_refine(checks: Sequence[Check], how: Refine, dilate: float) -> Refine:
     """What the failed checks suggest to do to the mask; ``how`` itself if they suggest nothing.
 
     Twice the dilation for a leftover, where the dilation is automatic; the shadow with the

@@ -17,17 +17,17 @@ from starlette.exceptions import HTTPException
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadImage, ModelMissing, Segment2InpaintError
 from segment2inpaint.web import routes_models, routes_photos, routes_results
-from segment2inpaint.web.app_state import Served
-from segment2inpaint.web.jobs import Superseded, told
+from segment2inpaint.web.app_state import AppState
+from segment2inpaint.web.jobs import Superseded, error_payload
 from segment2inpaint.web.limits import Limits
 from segment2inpaint.web.responses import ErrorOut
-from segment2inpaint.web.security import Guard
-from segment2inpaint.web.session import Full, Gone
+from segment2inpaint.web.security import SecurityMiddleware
+from segment2inpaint.web.session import NotFound, ServerBusy
 
 STATIC = Path(__file__).parent / "static"
 SWEEP = 30.0  # s between two looks for idle photos
 STATUS: list[tuple[type[Segment2InpaintError], int]] = [
-    (Gone, 404), (Superseded, 409), (Full, 503), (ModelMissing, 409), (BadImage, 422),
+    (NotFound, 404), (Superseded, 409), (ServerBusy, 503), (ModelMissing, 409), (BadImage, 422),
 ]  # fmt: skip
 FAULTS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorOut} for code in (400, 401, 403, 404, 408, 409, 413, 421, 422, 503)
@@ -46,9 +46,9 @@ def make(
     token: str | None = None,
     hosts: tuple[str, ...] = (),
     ready: Callable[[], None] = lambda: None,
-) -> Guard:
+) -> SecurityMiddleware:
     """The server as an ASGI application. ``ready`` is called, in a thread, once it runs."""
-    served = Served(editor, limits)
+    served = AppState(editor, limits)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -73,13 +73,13 @@ def make(
     app.include_router(api)
     _add_pages(app)
     _add_errors(app)
-    return Guard(app, limits, token, hosts)
+    return SecurityMiddleware(app, limits, token, hosts)
 
 
-async def _sweep(served: Served) -> None:
+async def _sweep(served: AppState) -> None:
     while True:
         await asyncio.sleep(SWEEP)
-        served.store.settle()
+        served.store.evict_idle()
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -109,7 +109,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Segment2InpaintError)
     async def refused(request: Request, error: Segment2InpaintError) -> JSONResponse:
         status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
-        return JSONResponse({"error": told(error)}, status)
+        return JSONResponse({"error": error_payload(error)}, status)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -15,12 +15,12 @@ from segment2inpaint import images
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.images import Photo
-from segment2inpaint.protocols import Progress
+from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.types import Image, Points, Request
 from segment2inpaint.web import tiles
-from segment2inpaint.web.jobs import Job, Jobs, Looks
+from segment2inpaint.web.jobs import EditJob, JobQueue, LatestOnlyExecutor
 from segment2inpaint.web.limits import Limits
-from segment2inpaint.web.session import Desk, Store
+from segment2inpaint.web.session import PhotoSession, SessionStore
 
 T = TypeVar("T")
 
@@ -31,31 +31,33 @@ MIME = {"JPEG": "image/jpeg", "TIFF": "image/tiff", "BMP": "image/bmp", "AVIF": 
 
 
 @runtime_checkable
-class Prepared(Protocol):
+class SupportsPrepare(Protocol):
     """A detector that can do before a click what does not depend on it."""
 
     def prepare(self, images: Sequence[Image]) -> None: ...
 
 
 @dataclass(eq=False)
-class Served:
+class AppState:
     """The editor, and the photos and the work of its clients."""
 
     editor: Editor
     limits: Limits
-    store: Store = field(init=False)
-    looks: Looks = field(init=False)
-    files: Looks = field(init=False)
-    jobs: Jobs = field(init=False)
-    downloads: Jobs = field(init=False)
+    store: SessionStore = field(init=False)
+    looks: LatestOnlyExecutor = field(init=False)
+    files: LatestOnlyExecutor = field(init=False)
+    jobs: JobQueue = field(init=False)
+    downloads: JobQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.limits)
-        self.looks = Looks(self.limits.waiting)
-        self.files = Looks(self.limits.waiting)  # whole pictures: few at a time, they are large
-        self.jobs = Jobs(self.limits.queue)
-        self.downloads = Jobs(self.limits.queue)
-        self.editor.look = self._sketched
+        self.store = SessionStore(self.limits)
+        self.looks = LatestOnlyExecutor(self.limits.waiting)
+        self.files = LatestOnlyExecutor(
+            self.limits.waiting
+        )  # whole pictures: few at a time, they are large
+        self.jobs = JobQueue(self.limits.queue)
+        self.downloads = JobQueue(self.limits.queue)
+        self.editor.on_preview = self._sketched
 
     def _sketched(self, crops: Sequence[Image]) -> None:
         """Let the page see how far a diffusion model is, in the first of its windows."""
@@ -66,24 +68,24 @@ class Served:
         """A photo out of an upload. Raises ``BadImage``."""
         return images.read(data, name=name, max_pixels=self.limits.pixels)
 
-    def prepare(self, desk: Desk) -> None:
+    def prepare(self, desk: PhotoSession) -> None:
         """Let a network look at the photo before it is clicked; nothing for other detectors."""
         click = Request((Points(((0, 0),)),))
         with suppress(Segment2InpaintError):  # a click will tell
-            detector = self.editor.detector(self.editor.resolved(click, paint=False).detector)
-            if isinstance(detector, Prepared):
+            detector = self.editor.detector(self.editor.resolve(click, paint=False).detector)
+            if isinstance(detector, SupportsPrepare):
                 detector.prepare([desk.photo.image])
 
-    def edit(self, desk: Desk, work: Callable[[Progress], str]) -> Job:
+    def edit(self, desk: PhotoSession, work: Callable[[ProgressCallback], str]) -> EditJob:
         """A job on a photo, which stays on the server as long."""
 
-        def held(progress: Progress) -> str:
+        def held(progress: ProgressCallback) -> str:
             desk.busy += 1
             try:
                 return work(progress)
             finally:
                 desk.busy -= 1
-                self.store.settle()
+                self.store.evict_idle()
 
         return self.jobs.start(desk.id, held)
 

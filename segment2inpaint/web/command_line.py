@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 from segment2inpaint.types import (
     Box,
+    CleanPlate,
     Color,
     Everything,
     Fill,
     Length,
-    OwnMask,
-    Plate,
     Points,
     Prompt,
     Refine,
     Request,
     Text,
+    UserMask,
 )
 
 Words = list[str]
@@ -67,13 +67,13 @@ def _prompts(prompts: tuple[Prompt, ...]) -> Words | None:
             words += ["-b", ",".join(map(str, p))]
     words += colors
     for p in prompts:
-        if isinstance(p, Plate | OwnMask):
-            words += ["--plate" if isinstance(p, Plate) else "--mask", _safe(p.source)]
+        if isinstance(p, CleanPlate | UserMask):
+            words += ["--plate" if isinstance(p, CleanPlate) else "--mask", _safe(p.source)]
     return words if all(_has_file(p) for p in prompts) else None
 
 
 def _has_file(prompt: Prompt) -> bool:
-    return not isinstance(prompt, Plate | OwnMask) or bool(prompt.source)
+    return not isinstance(prompt, CleanPlate | UserMask) or bool(prompt.source)
 
 
 def _points(several: list[Points]) -> Words | None:

@@ -12,8 +12,18 @@ import numpy as np
 from segment2inpaint import masks
 from segment2inpaint.effects import shadow
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.pipeline import refined
-from segment2inpaint.types import Alpha, Bits, Box, Image, Mask, Points, Prompt, Refine, box_of
+from segment2inpaint.pipeline import refined_alpha
+from segment2inpaint.types import (
+    Alpha,
+    BinaryMask,
+    Box,
+    Detection,
+    Image,
+    Points,
+    Prompt,
+    Refine,
+    bounding_box,
+)
 
 Path = list[int]  # x0, y0, x1, y1, ... of a closed line, in photo px
 
@@ -21,7 +31,7 @@ NUMBERS = 24_000  # in the paths of a mask, at most: about 120 kB as JSON
 PATHS = 1_500
 
 
-def paths(bits: Bits, corner: tuple[int, int] = (0, 0)) -> list[Path]:
+def paths(bits: BinaryMask, corner: tuple[int, int] = (0, 0)) -> list[Path]:
     """The outlines of a mask whose top left is at ``corner`` (x, y), its holes among them.
 
     To be filled even-odd. Simplified to within half a pixel, and further where it is intricate;
@@ -39,7 +49,7 @@ def paths(bits: Bits, corner: tuple[int, int] = (0, 0)) -> list[Path]:
         off *= 2
 
 
-class Soft(NamedTuple):
+class FeatheredMask(NamedTuple):
     """The alpha of what will change, in its box, and the radii in photo px that made it."""
 
     box: Box
@@ -59,8 +69,12 @@ class Soft(NamedTuple):
 
 
 def changed(
-    image: Image, found: Sequence[Mask], prompts: Sequence[Prompt], refine: Refine, factor: float
-) -> Soft:
+    image: Image,
+    found: Sequence[Detection],
+    prompts: Sequence[Prompt],
+    refine: Refine,
+    factor: float,
+) -> FeatheredMask:
     """What a refinement makes of masks.
 
     Works in a window round the masks, which comes to the same. Raises ``NothingFound``.
@@ -68,25 +82,25 @@ def changed(
     size = image.shape[:2]
     whole = Box(0, 0, size[1], size[0])
     around = whole if refine.invert or refine.shadow else _window(found, refine, size)
-    near = [replace(m, bits=m.bits[around.slices]) for m in found]
-    alpha, dilate, feather = refined(near, _moved(prompts, around), refine, factor=factor)
+    near = [replace(m, mask=m.mask[around.slices]) for m in found]
+    alpha, dilate, feather = refined_alpha(near, _moved(prompts, around), refine, factor=factor)
     if refine.shadow and not refine.invert:
         alpha = _shadowed(image, found, alpha, max(dilate + feather, 1.0))
-    tight = box_of(alpha > 0)
+    tight = bounding_box(alpha > 0)
     x, y = around.x0, around.y0
     box = Box(x + tight.x0, y + tight.y0, x + tight.x1, y + tight.y1)
-    return Soft(box, alpha[tight.slices], dilate, feather)
+    return FeatheredMask(box, alpha[tight.slices], dilate, feather)
 
 
-def _window(found: Sequence[Mask], refine: Refine, size: tuple[int, int]) -> Box:
+def _window(found: Sequence[Detection], refine: Refine, size: tuple[int, int]) -> Box:
     """Round all masks, with room for the dilation. Raises ``NothingFound`` for empty ones."""
-    boxes = [box for m in found if (box := box_of(m.bits)).width]
+    boxes = [box for m in found if (box := bounding_box(m.mask)).width]
     if not boxes:
         raise NothingFound("the mask is empty: nothing would change")
     box = boxes[0]
     for other in boxes[1:]:
         box = box.union(other)
-    slack = max(m.slack for m in found)
+    slack = max(m.edge_uncertainty for m in found)
     dilate, _ = masks.radii(box, refine, slack, 2.0)
     return box.grown(int(dilate) + 4, (size[0], size[1]))
 
@@ -100,17 +114,17 @@ def _moved(prompts: Sequence[Prompt], around: Box) -> list[Prompt]:
     ]
 
 
-def _shadowed(image: Image, found: Sequence[Mask], alpha: Alpha, softness: float) -> Alpha:
+def _shadowed(image: Image, found: Sequence[Detection], alpha: Alpha, softness: float) -> Alpha:
     for mask in found:
-        cast = shadow.find(image, mask.bits)
+        cast = shadow.find_shadow(image, mask.mask)
         if cast.certainty >= shadow.ASKED:
-            alpha = np.maximum(alpha, shadow.alpha(cast, softness))
+            alpha = np.maximum(alpha, shadow.shadow_alpha(cast, softness))
     return alpha
 
 
 def stroked(
-    bits: Bits, strokes: Sequence[tuple[Sequence[tuple[float, float]], float, bool]]
-) -> Bits:
+    bits: BinaryMask, strokes: Sequence[tuple[Sequence[tuple[float, float]], float, bool]]
+) -> BinaryMask:
     """The mask with strokes drawn into it in order: each a line of points (x, y), a radius in
     photo px, and whether it erases."""
     drawn = bits.astype(np.uint8)

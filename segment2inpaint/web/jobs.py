@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from segment2inpaint.errors import Segment2InpaintError
-from segment2inpaint.protocols import Progress
-from segment2inpaint.web.session import Full, Gone, new_id
+from segment2inpaint.protocols import ProgressCallback
+from segment2inpaint.web.session import NotFound, ServerBusy, new_id
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED = ("done", "failed", "cancelled")
@@ -32,7 +32,7 @@ class Cancelled(Exception):
     """Raised inside of a job to end it."""
 
 
-class Looks:
+class LatestOnlyExecutor:
     """Quick work that a page waits for, two at a time.
 
     Of the same ``slot`` only the newest is wanted: older ones still waiting end as
@@ -47,7 +47,9 @@ class Looks:
     async def run(self, work: Callable[[], T], slot: str = "") -> T:
         """What ``work`` gives. Raises ``Full``, ``Superseded`` and what ``work`` raises."""
         if self._waiting >= self._most:
-            raise Full("the server is busy: too many clicks are waiting; try again in a moment")
+            raise ServerBusy(
+                "the server is busy: too many clicks are waiting; try again in a moment"
+            )
         future = self._pool.submit(work)
         older = self._newest.get(slot) if slot else None
         if older:
@@ -71,7 +73,7 @@ class Looks:
 
 
 @dataclass(eq=False)
-class Job:
+class EditJob:
     """Something that takes a while: where it stands, and the id of what came of it.
 
     ``sketch`` is the latest of ``sketches`` JPEGs of a work in progress.
@@ -87,11 +89,11 @@ class Job:
     number: int = 0
     sketch: bytes = b""
     sketches: int = 0
-    wish: threading.Event = field(default_factory=threading.Event)  # to be cancelled
+    cancel_requested: threading.Event = field(default_factory=threading.Event)  # to be cancelled
 
     def progress(self, stage: str, share: float) -> None:
         """Note how far it is. Raises ``Cancelled`` if it is no longer wanted."""
-        if self.wish.is_set():
+        if self.cancel_requested.is_set():
             raise Cancelled
         self.stage, self.share = stage, share
 
@@ -105,17 +107,17 @@ class Job:
         return self.state, self.stage, round(self.share, 2), self.sketches
 
 
-class Jobs:
+class JobQueue:
     """Jobs one after the other, in the order in which they came."""
 
     def __init__(self, queue: int) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, EditJob] = OrderedDict()
         self._lock = threading.Lock()
         self._most, self._count = queue, 0
-        self.current: Job | None = None
+        self.current: EditJob | None = None
 
-    def start(self, photo: str, work: Callable[[Progress], str]) -> Job:
+    def start(self, photo: str, work: Callable[[ProgressCallback], str]) -> EditJob:
         """Put ``work``, which returns the id of its result, at the queue's end.
 
         Raises ``Full``.
@@ -123,23 +125,25 @@ class Jobs:
         with self._lock:
             unfinished = [job for job in self._jobs.values() if job.state not in FINISHED]
             if len(unfinished) > self._most:
-                raise Full(f"the server is busy: {len(unfinished)} jobs are waiting; try later")
+                raise ServerBusy(
+                    f"the server is busy: {len(unfinished)} jobs are waiting; try later"
+                )
             self._count += 1
-            job = Job(photo, number=self._count)
+            job = EditJob(photo, number=self._count)
             self._jobs[job.id] = job
             for old in [j for j in self._jobs.values() if j.state in FINISHED][:-REMEMBERED]:
                 del self._jobs[old.id]
         self._pool.submit(partial(self._run, job, work))
         return job
 
-    def get(self, name: str) -> Job:
+    def get(self, name: str) -> EditJob:
         """Raises ``Gone``."""
         job = self._jobs.get(name)
         if job is None:
-            raise Gone("no such job on the server")
+            raise NotFound("no such job on the server")
         return job
 
-    def place(self, job: Job) -> int:
+    def place(self, job: EditJob) -> int:
         """How many jobs are before it."""
         with self._lock:
             return sum(
@@ -147,13 +151,13 @@ class Jobs:
                 for other in self._jobs.values()
             )
 
-    def cancel(self, name: str) -> Job:
+    def cancel(self, name: str) -> EditJob:
         """End a job at once; what it still does until its next step is thrown away.
 
         The next one waits for that step, see ``ending``. Raises ``Gone``.
         """
         job = self.get(name)
-        job.wish.set()
+        job.cancel_requested.set()
         self._end(job, "cancelled")
         return job
 
@@ -163,7 +167,7 @@ class Jobs:
         current = self.current
         return current is not None and current.state == "cancelled"
 
-    async def wait(self, job: Job, seconds: float) -> None:
+    async def wait(self, job: EditJob, seconds: float) -> None:
         """Until the job has moved on, at most so long."""
         before = job.news, self.place(job)
         for _ in range(int(seconds / 0.05)):
@@ -175,10 +179,10 @@ class Jobs:
 
     def close(self) -> None:
         for job in list(self._jobs.values()):
-            job.wish.set()
+            job.cancel_requested.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, job: Job, work: Callable[[Progress], str]) -> None:
+    def _run(self, job: EditJob, work: Callable[[ProgressCallback], str]) -> None:
         with self._lock:
             if job.state != "queued":
                 return
@@ -188,7 +192,7 @@ class Jobs:
         except Cancelled:
             self._end(job, "cancelled")
         except Segment2InpaintError as error:
-            self._end(job, "failed", error=told(error))
+            self._end(job, "failed", error=error_payload(error))
         except Exception:
             log.exception("job %s failed", job.id)
             text = "something broke on the server; its terminal says what"
@@ -197,7 +201,11 @@ class Jobs:
             self.current = None
 
     def _end(
-        self, job: Job, state: State, result: str | None = None, error: dict[str, str] | None = None
+        self,
+        job: EditJob,
+        state: State,
+        result: str | None = None,
+        error: dict[str, str] | None = None,
     ) -> None:
         """Settle a job, if it is not settled: what comes after it was cancelled is too late."""
         with self._lock:
@@ -206,6 +214,6 @@ class Jobs:
                 job.share = 1.0 if state == "done" else job.share
 
 
-def told(error: Segment2InpaintError) -> dict[str, str]:
+def error_payload(error: Segment2InpaintError) -> dict[str, str]:
     """An error as JSON data."""
     return {"kind": type(error).__name__, "message": str(error)}

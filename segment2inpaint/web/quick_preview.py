@@ -10,14 +10,14 @@ from PIL import Image as Pillow
 
 from segment2inpaint.protocols import Crop, Inpainter
 from segment2inpaint.types import Box, Fill, Image
-from segment2inpaint.web.contours import Soft
+from segment2inpaint.web.contours import FeatheredMask
 
 QUICK = "telea"  # the inpainter
 SIDE = 360  # px: the window is made no larger
 ROOM = 0.25  # of the longer side, round what is filled
 
 
-def filled(image: Image, soft: Soft, quick: Inpainter) -> bytes:
+def filled(image: Image, soft: FeatheredMask, quick: Inpainter) -> bytes:
     """What may come to stand in the window ``around``, as WebP with alpha, ``SIDE`` px at most."""
     box = soft.box
     window = around(soft, (image.shape[0], image.shape[1]))
@@ -35,6 +35,6 @@ def filled(image: Image, soft: Soft, quick: Inpainter) -> bytes:
     return file.getvalue()
 
 
-def around(soft: Soft, size: tuple[int, int]) -> Box:
+def around(soft: FeatheredMask, size: tuple[int, int]) -> Box:
     """Where in a photo of ``size`` (h, w) the picture lies."""
     return soft.box.grown(max(8, int(ROOM * max(soft.box.width, soft.box.height))), size)

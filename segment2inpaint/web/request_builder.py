@@ -8,14 +8,21 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from segment2inpaint import request
-from segment2inpaint.api import picture_of
+from segment2inpaint.api import as_picture
 from segment2inpaint.detect import DETECTORS
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
 from segment2inpaint.inpaint import INPAINTERS
 from segment2inpaint.models import catalogue
-from segment2inpaint.types import Bits, OwnMask, Picture, Plate, Prompt, Request
-from segment2inpaint.web.session import Desk
+from segment2inpaint.types import (
+    BinaryMask,
+    CleanPlate,
+    Prompt,
+    ReplacementImage,
+    Request,
+    UserMask,
+)
+from segment2inpaint.web.session import PhotoSession
 
 
 def plain_name(text: str) -> str:
@@ -39,7 +46,7 @@ def _here(kind: str) -> list[str]:
     return [c.name for c in catalogue.cards() if c.kind == kind and catalogue.find(c.name)]
 
 
-def build(desk: Desk, data: Mapping[str, Any]) -> Request:
+def build(desk: PhotoSession, data: Mapping[str, Any]) -> Request:
     """The request of checked JSON data. It names no file of the server.
 
     Raises ``BadOption`` for a model that is not among those of this machine, ``Gone`` for an
@@ -50,28 +57,28 @@ def build(desk: Desk, data: Mapping[str, Any]) -> Request:
     for prompt in data["prompts"]:
         _check_runs(prompt.get("mask"), desk.photo)
 
-    def read_picture(name: str) -> Picture:
-        return picture_of(desk.file(name))
+    def read_picture(name: str) -> ReplacementImage:
+        return as_picture(desk.file(name))
 
-    def read_mask(name: str) -> Bits:
+    def read_mask(name: str) -> BinaryMask:
         return desk.mask(name).bits()
 
-    made = request.load(data, read_picture, read_mask)
+    made = request.from_json(data, read_picture, read_mask)
     return replace(made, prompts=tuple(_with_source(p, desk) for p in made.prompts))
 
 
 def portable(made: Request) -> Request:
     """The request with its masks inside, so that it can be saved by itself."""
-    prompts = (OwnMask(p.bits) if isinstance(p, OwnMask) else p for p in made.prompts)
+    prompts = (UserMask(p.mask) if isinstance(p, UserMask) else p for p in made.prompts)
     return replace(made, prompts=tuple(prompts))
 
 
-def _with_source(prompt: Prompt, desk: Desk) -> Prompt:
+def _with_source(prompt: Prompt, desk: PhotoSession) -> Prompt:
     """Plates by the name of the client's file; masks by theirs, or by one to save them under."""
-    if isinstance(prompt, Plate):
-        return Plate(prompt.image, desk.file(prompt.source).name)
-    if isinstance(prompt, OwnMask) and prompt.source:
-        return OwnMask(prompt.bits, desk.mask_name(prompt.source))
+    if isinstance(prompt, CleanPlate):
+        return CleanPlate(prompt.image, desk.file(prompt.source).name)
+    if isinstance(prompt, UserMask) and prompt.source:
+        return UserMask(prompt.mask, desk.mask_name(prompt.source))
     return prompt
 
 

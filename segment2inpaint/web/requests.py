@@ -52,7 +52,7 @@ class TextIn(Strict):
     pick: Annotated[list[Number], Field(max_length=255)] = []
 
 
-class Runs(Strict):
+class RunLengths(Strict):
     """A mask as uncompressed COCO run lengths: column by column, zeros first."""
 
     size: Annotated[list[X], Field(min_length=2, max_length=2)]
@@ -86,7 +86,7 @@ class PlatePrompt(Strict):
 
 
 class MaskPrompt(Strict):
-    mask: Id | Runs
+    mask: Id | RunLengths
 
 
 Prompt = (

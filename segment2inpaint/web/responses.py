@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 
-class Fault(BaseModel):
+class ErrorDetail(BaseModel):
     kind: str
     message: str
 
@@ -15,7 +15,7 @@ class Fault(BaseModel):
 class ErrorOut(BaseModel):
     """One line that says what is wrong."""
 
-    error: Fault
+    error: ErrorDetail
 
 
 class PhotoOut(BaseModel):
@@ -89,7 +89,7 @@ class JobOut(BaseModel):
     share: float
     sketches: int
     result: str | None
-    error: Fault | None
+    error: ErrorDetail | None
 
 
 class CheckOut(BaseModel):

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import formats
 from segment2inpaint.models import catalogue
-from segment2inpaint.protocols import Progress
-from segment2inpaint.web.app_state import Served
+from segment2inpaint.protocols import ProgressCallback
+from segment2inpaint.web.app_state import AppState
 from segment2inpaint.web.request_builder import detectors, inpainters
 from segment2inpaint.web.requests import DownloadIn
 from segment2inpaint.web.responses import AboutOut, JobOut, ModelOut
@@ -20,7 +20,7 @@ from segment2inpaint.web.routes_results import job_out
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$")]
 
 
-def routes(served: Served, version: str) -> APIRouter:
+def routes(served: AppState, version: str) -> APIRouter:
     """About the server and the models."""
     router = APIRouter(tags=["server"])
 
@@ -55,7 +55,7 @@ def routes(served: Served, version: str) -> APIRouter:
         if agreed.licence != card.licence:
             raise BadOption(f"{name} has the licence {card.licence!r}; agree to that one")
 
-        def work(progress: Progress) -> str:
+        def work(progress: ProgressCallback) -> str:
             from segment2inpaint.models.download import download as fetch
 
             fetch(card, progress)

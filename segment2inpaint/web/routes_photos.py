@@ -11,11 +11,19 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from segment2inpaint import images, masks, pipeline
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.images.encode import Notes, encoders
-from segment2inpaint.request import dump
-from segment2inpaint.types import Alpha, Bits, Length, Mask, Points, Refine, box_of
+from segment2inpaint.images.encode import FileMetadata, encoders
+from segment2inpaint.request import to_json
+from segment2inpaint.types import Alpha, BinaryMask, Detection, Length, Points, Refine, bounding_box
 from segment2inpaint.web import contours, quick_preview, requests, tiles
-from segment2inpaint.web.app_state import KEEP, SUFFIX, Served, file_of, kind_of, result_stem, stem
+from segment2inpaint.web.app_state import (
+    KEEP,
+    SUFFIX,
+    AppState,
+    file_of,
+    kind_of,
+    result_stem,
+    stem,
+)
 from segment2inpaint.web.command_line import command, replay
 from segment2inpaint.web.request_builder import build, plain_name, portable
 from segment2inpaint.web.responses import (
@@ -26,7 +34,7 @@ from segment2inpaint.web.responses import (
     OutlineOut,
     PhotoOut,
 )
-from segment2inpaint.web.session import Desk, Gone, Kept, Patch
+from segment2inpaint.web.session import NotFound, PackedMask, PhotoSession, ResultPatch
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Name = Annotated[str, Query(max_length=300, description="what the file is called")]
@@ -35,7 +43,7 @@ Number = Annotated[int, Path(ge=0, le=10_000)]
 Which = Annotated[int, Query(ge=0, le=31, description="number of the candidate, the best is 0")]
 
 
-def routes(served: Served) -> APIRouter:
+def routes(served: AppState) -> APIRouter:
     """Open, see, find, refine."""
     router = APIRouter(tags=["photos"])
     store, looks = served.store, served.looks
@@ -132,43 +140,49 @@ BYTES: dict[str, Any] = {
 }
 
 
-def about(desk: Desk) -> PhotoOut:
+def about(desk: PhotoSession) -> PhotoOut:
     photo = desk.photo
-    bits = 16 if photo.deep is not None else 8
+    bits = 16 if photo.pixels_16bit is not None else 8
     return PhotoOut(
         id=desk.id, name=photo.name, width=photo.size[1], height=photo.size[0],
         format=photo.format, bits=bits, levels=tiles.levels(photo.size),
     )  # fmt: skip
 
 
-def tile_of(desk: Desk, patch: Patch | None, level: int, column: int, row: int) -> Response:
+def tile_of(
+    desk: PhotoSession, patch: ResultPatch | None, level: int, column: int, row: int
+) -> Response:
     """Raises ``Gone`` beyond the photo."""
     data = tiles.tile(desk.photo, patch, level, column, row)
     if data is None:
-        raise Gone("no such tile: it is beyond the photo")
+        raise NotFound("no such tile: it is beyond the photo")
     kind = "image/jpeg" if desk.photo.alpha is None else "image/webp"
     return Response(data, media_type=kind, headers=KEEP)
 
 
-def _filed(served: Served, desk: Desk, kind: str, data: bytes, name: str, resize: bool) -> FileOut:
+def _filed(
+    served: AppState, desk: PhotoSession, kind: str, data: bytes, name: str, resize: bool
+) -> FileOut:
     if kind == "mask":
         served.read(data, name)  # within the limits
-        mask = Mask(images.read_mask(data, desk.photo.size, name=name, resize=resize), own=True)
-        if not mask.bits.any():
+        mask = Detection(
+            images.read_mask(data, desk.photo.size, name=name, resize=resize), from_user=True
+        )
+        if not mask.mask.any():
             raise NothingFound(f"{name}: the mask is empty, nothing is above half")
         given = desk.keep_mask(mask)
         desk.names[given] = name
     else:
         given = desk.keep_file(replace(served.read(data, name), path=None))
-        served.store.settle()
+        served.store.evict_idle()
     return FileOut(id=given, name=name)
 
 
-def _found(served: Served, desk: Desk, what: requests.FindIn) -> FoundOut:
+def _found(served: AppState, desk: PhotoSession, what: requests.FindIn) -> FoundOut:
     start = perf_counter()
     data = {**what.model_dump(exclude_unset=True, exclude={"slot", "edge_refine"})}
     made = replace(build(desk, data), refine=Refine(edge_refine=what.edge_refine))
-    made = served.editor.resolved(made, paint=False)
+    made = served.editor.resolve(made, paint=False)
     found = served.editor.find(desk.photo, made)
     objects = [_object(desk, mask) for mask in found]
     return FoundOut(
@@ -176,23 +190,23 @@ def _found(served: Served, desk: Desk, what: requests.FindIn) -> FoundOut:
     )
 
 
-def _object(desk: Desk, mask: Mask) -> ObjectOut:
-    box = box_of(mask.bits)
-    part = mask.bits[box.slices]
+def _object(desk: PhotoSession, mask: Detection) -> ObjectOut:
+    box = bounding_box(mask.mask)
+    part = mask.mask[box.slices]
     return ObjectOut(
         mask=desk.keep_mask(mask), box=list(box), area=int(part.sum()),
         score=round(mask.score, 4), paths=contours.paths(part, (box.x0, box.y0)),
     )  # fmt: skip
 
 
-def _soft(desk: Desk, what: requests.OutlineIn) -> contours.Soft:
+def _soft(desk: PhotoSession, what: requests.OutlineIn) -> contours.FeatheredMask:
     found = [desk.mask(name).mask() for name in what.masks]
     beside = Points((), tuple((x, y) for x, y in what.exclude))
     factor = 2.0 if what.replace else 1.0
     return contours.changed(desk.photo.image, found, [beside], refinement(what.refine), factor)
 
 
-def _outlined(desk: Desk, what: requests.OutlineIn) -> OutlineOut:
+def _outlined(desk: PhotoSession, what: requests.OutlineIn) -> OutlineOut:
     soft = _soft(desk, what)
     return OutlineOut(
         paths=soft.outer, solid=soft.solid, dilate=round(soft.dilate, 1),
@@ -200,7 +214,7 @@ def _outlined(desk: Desk, what: requests.OutlineIn) -> OutlineOut:
     )  # fmt: skip
 
 
-def _roughly(served: Served, desk: Desk, what: requests.OutlineIn) -> Response:
+def _roughly(served: AppState, desk: PhotoSession, what: requests.OutlineIn) -> Response:
     soft = _soft(desk, what)
     data = quick_preview.filled(
         desk.photo.image, soft, served.editor.inpainter(quick_preview.QUICK)
@@ -215,38 +229,38 @@ def refinement(how: requests.RefineIn) -> Refine:
     return Refine(**{**given, **lengths})
 
 
-def _drawn(desk: Desk, what: requests.StrokesIn) -> ObjectOut:
+def _drawn(desk: PhotoSession, what: requests.StrokesIn) -> ObjectOut:
     bits = _solid(desk.mask(what.mask)) if what.mask else np.zeros(desk.photo.size, np.bool_)
     strokes = [([(x, y) for x, y in s.points], s.radius, s.erase) for s in what.strokes]
     drawn = contours.stroked(bits, strokes)
     if not drawn.any():
         raise NothingFound("nothing is left of the mask")
-    return _object(desk, Mask(drawn, own=True))
+    return _object(desk, Detection(drawn, from_user=True))
 
 
-def _solid(kept: Kept) -> Bits:
+def _solid(kept: PackedMask) -> BinaryMask:
     """The bits to draw on: holes that nobody made are filled."""
     return kept.bits() if kept.own else masks.fill_holes(kept.bits())
 
 
-def _masked(served: Served, desk: Desk, data: dict[str, Any]) -> bytes:
+def _masked(served: AppState, desk: PhotoSession, data: dict[str, Any]) -> bytes:
     none = {"dilate": "0px", "feather": "0px"}
     made = build(desk, {**data, "refine": {**none, **data.get("refine", {})}})
     found = served.editor.find(desk.photo, made)
-    alpha, _, _ = pipeline.refined(found, made.prompts, made.refine)
+    alpha, _, _ = pipeline.refined_alpha(found, made.prompts, made.refine)
     return grey_png(alpha)
 
 
 def grey_png(alpha: Alpha) -> bytes:
     values = np.rint(255 * alpha).astype(np.uint8)
-    return encoders()["PNG"](values[..., None], Notes(), None)
+    return encoders()["PNG"](values[..., None], FileMetadata(), None)
 
 
-def _commanded(desk: Desk, what: requests.RequestIn, keep: int) -> CommandOut:
+def _commanded(desk: PhotoSession, what: requests.RequestIn, keep: int) -> CommandOut:
     made = build(desk, what.plain())
     output = f"{result_stem(desk.photo)}.{SUFFIX[kind_of(desk.photo)]}"
     line = command(made, desk.photo.name, output, keep)
-    whole = dump(portable(made))
+    whole = to_json(portable(made))
     if line is None:
         saved = f"{stem(desk.photo.name)}.request.json"
         line = replay(made, desk.photo.name, saved, output, keep)

@@ -9,14 +9,29 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from segment2inpaint import images
 from segment2inpaint.errors import BadOption
-from segment2inpaint.protocols import Progress
-from segment2inpaint.request import dump
+from segment2inpaint.protocols import ProgressCallback
+from segment2inpaint.request import to_json
 from segment2inpaint.types import Candidate, Check, Request, Result
 from segment2inpaint.web import requests, tiles
-from segment2inpaint.web.app_state import KEEP, SUFFIX, Served, file_of, kind_of, result_stem, stem
-from segment2inpaint.web.jobs import Job, Jobs
+from segment2inpaint.web.app_state import (
+    KEEP,
+    SUFFIX,
+    AppState,
+    file_of,
+    kind_of,
+    result_stem,
+    stem,
+)
+from segment2inpaint.web.jobs import EditJob, JobQueue
 from segment2inpaint.web.request_builder import build, portable
-from segment2inpaint.web.responses import CandidateOut, CheckOut, Fault, JobOut, PhotoOut, ResultOut
+from segment2inpaint.web.responses import (
+    CandidateOut,
+    CheckOut,
+    ErrorDetail,
+    JobOut,
+    PhotoOut,
+    ResultOut,
+)
 from segment2inpaint.web.routes_photos import (
     PICTURE,
     Id,
@@ -27,7 +42,7 @@ from segment2inpaint.web.routes_photos import (
     grey_png,
     tile_of,
 )
-from segment2inpaint.web.session import Desk, Gone, Made, Patch
+from segment2inpaint.web.session import NotFound, PhotoSession, ResultPatch, StoredResult
 
 DOUBT = 0.5  # of a check's score: from here on it is worth showing where
 SHOWN = 900  # px of a check's picture
@@ -38,7 +53,7 @@ Seconds = Annotated[float, Query(ge=0, le=25, description="to wait for news, at 
 Quality = Annotated[int, Query(ge=1, le=100)]
 
 
-def routes(served: Served) -> APIRouter:
+def routes(served: AppState) -> APIRouter:
     """Start, watch, cancel; see and take away."""
     router = APIRouter(tags=["results"])
     store, jobs = served.store, served.jobs
@@ -62,7 +77,7 @@ def routes(served: Served) -> APIRouter:
         """What a diffusion model has painted so far, small, as JPEG; there are ``sketches``."""
         shown = served.jobs.get(job).sketch
         if not shown:
-            raise Gone("no sketch of that job")
+            raise NotFound("no sketch of that job")
         return Response(shown, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     @router.delete("/jobs/{job}")
@@ -119,7 +134,7 @@ def routes(served: Served) -> APIRouter:
         """Where a check saw its fault, in red."""
         shown = store.owner(result).result(result).overlays.get(f"{candidate} {name}")
         if shown is None:
-            raise Gone("no picture of that check")
+            raise NotFound("no picture of that check")
         return Response(shown, media_type="image/jpeg")
 
     @router.post("/results/{result}/continue", status_code=201)
@@ -135,18 +150,18 @@ def routes(served: Served) -> APIRouter:
     return router
 
 
-def _line(served: Served, job: str) -> Jobs:
+def _line(served: AppState, job: str) -> JobQueue:
     """The queue that has the job. Raises ``Gone``."""
     try:
         served.jobs.get(job)
-    except Gone:
+    except NotFound:
         served.downloads.get(job)
         return served.downloads
     return served.jobs
 
 
-def job_out(line: Jobs, job: Job) -> JobOut:
-    error = Fault(**job.error) if job.error else None
+def job_out(line: JobQueue, job: EditJob) -> JobOut:
+    error = ErrorDetail(**job.error) if job.error else None
     stage = "ending" if job.state == "queued" and line.ending else job.stage
     return JobOut(
         id=job.id, photo=job.photo, state=job.state, place=line.place(job), stage=stage,
@@ -154,20 +169,20 @@ def job_out(line: Jobs, job: Job) -> JobOut:
     )  # fmt: skip
 
 
-def _run(served: Served, desk: Desk, made: Request, progress: Progress) -> str:
+def _run(served: AppState, desk: PhotoSession, made: Request, progress: ProgressCallback) -> str:
     result = served.editor.run(desk.photo, made, progress)
     progress("check", 1.0)  # raises if nobody wants it any more
     return desk.keep_made(_kept(result, made))
 
 
-def _kept(result: Result, made: Request) -> Made:
+def _kept(result: Result, made: Request) -> StoredResult:
     whole = {
         "changed_outside": result.changed_outside,
         "seconds": dict(result.seconds),
         "attempts": [dict(attempt) for attempt in result.attempts],
-        "request": dump(portable(made)),
+        "request": to_json(portable(made)),
     }
-    patches = tuple(Patch.of(one.image, one.alpha) for one in result.candidates)
+    patches = tuple(ResultPatch.of(one.image, one.alpha) for one in result.candidates)
     reports = [
         _candidate(one, patch).model_dump()
         for one, patch in zip(result.candidates, patches, strict=True)
@@ -178,10 +193,10 @@ def _kept(result: Result, made: Request) -> Made:
         for check in one.checks
         if _doubted(check)
     }
-    return Made(patches, tuple(reports), whole, overlays)
+    return StoredResult(patches, tuple(reports), whole, overlays)
 
 
-def _candidate(one: Candidate, patch: Patch) -> CandidateOut:
+def _candidate(one: Candidate, patch: ResultPatch) -> CandidateOut:
     return CandidateOut(
         verdict=one.verdict,
         checks=[_check(check) for check in one.checks],
@@ -203,7 +218,7 @@ def _check(check: Check) -> CheckOut:
     )  # fmt: skip
 
 
-def _told(desk: Desk, name: str) -> ResultOut:
+def _told(desk: PhotoSession, name: str) -> ResultOut:
     made = desk.result(name)
     candidates = [CandidateOut(**report) for report in made.reports]
     told: dict[str, Any] = dict(made.whole)
@@ -212,27 +227,27 @@ def _told(desk: Desk, name: str) -> ResultOut:
     )
 
 
-def _patch(desk: Desk, name: str, candidate: int) -> Patch:
+def _patch(desk: PhotoSession, name: str, candidate: int) -> ResultPatch:
     patches = desk.result(name).patches
     if candidate >= len(patches):
-        raise Gone(f"candidate {candidate}: there are {len(patches)}, numbered from 0")
+        raise NotFound(f"candidate {candidate}: there are {len(patches)}, numbered from 0")
     return patches[candidate]
 
 
-def _preview(desk: Desk, patch: Patch) -> bytes:
+def _preview(desk: PhotoSession, patch: ResultPatch) -> bytes:
     side = max(patch.box.width, patch.box.height)
     around = patch.box.grown(max(32, side // 2), desk.photo.size)
     return tiles.picture(tiles.pasted(desk.photo.image[around.slices], around, patch), THUMBNAIL)
 
 
-def _encoded(desk: Desk, patch: Patch, kind: str, quality: int | None) -> bytes:
+def _encoded(desk: PhotoSession, patch: ResultPatch, kind: str, quality: int | None) -> bytes:
     if kind not in images.formats():
         raise BadOption(f"cannot write {kind} here, expected {', '.join(images.formats())}")
     image, alpha = patch.over(desk.photo)
     return images.encode(desk.photo, image, alpha, format=kind, quality=quality)
 
 
-def _taken_up(served: Served, desk: Desk, patch: Patch) -> images.Photo:
+def _taken_up(served: AppState, desk: PhotoSession, patch: ResultPatch) -> images.Photo:
     """What reading the result's file would give: the same as a second command would see."""
     kind = kind_of(desk.photo)
     data = _encoded(desk, patch, kind, None)

@@ -38,7 +38,7 @@ HEADERS = {
 }
 
 
-class Refused(HTTPException):
+class RequestRefused(HTTPException):
     """A request that goes no further; raised here, or inside the application as it reads."""
 
 
@@ -51,14 +51,14 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass
-class Coming:
+class UploadBudget:
     """What all requests together have sent that is not dealt with yet."""
 
     bytes: int = 0
 
 
 @dataclass(frozen=True)
-class Guard:
+class SecurityMiddleware:
     """An ASGI application before another: checks Host, Origin, token and size, sets headers.
 
     ``token`` None asks for none. ``hosts`` are further names that the server may be called by;
@@ -69,7 +69,7 @@ class Guard:
     limits: Limits
     token: str | None = None
     hosts: tuple[str, ...] = ()
-    coming: Coming = field(default_factory=Coming)
+    coming: UploadBudget = field(default_factory=UploadBudget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,12 +88,12 @@ class Guard:
 
         try:
             self._check(scope)
-            body = _Body(receive, self.coming, self.limits, *self._bounds(scope))
+            body = _BoundedBody(receive, self.coming, self.limits, *self._bounds(scope))
             try:
                 await self.app(scope, body, guarded)
             finally:
                 self.coming.bytes -= body.got
-        except Refused as refused:
+        except RequestRefused as refused:
             if not started:
                 await _answer(guarded, refused)
 
@@ -104,18 +104,24 @@ class Guard:
         self._check_host(headers.get("host", ""))
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
-            raise Refused(403, "this call comes from another site; open the page of this server")
+            raise RequestRefused(
+                403, "this call comes from another site; open the page of this server"
+            )
         if site not in ("same-origin", "none") and scope["path"] != "/":
-            raise Refused(403, "this call comes from another site; open the page of this server")
+            raise RequestRefused(
+                403, "this call comes from another site; open the page of this server"
+            )
         if self.token and not scope["path"].startswith(OPEN) and scope["path"] != "/":
             given = headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                raise Refused(
+                raise RequestRefused(
                     401, "the token is missing or wrong; send Authorization: Bearer TOKEN"
                 )
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._bounds(scope)[0]:
-            raise Refused(413, f"too much: at most {self._bounds(scope)[0]} bytes can be sent here")
+            raise RequestRefused(
+                413, f"too much: at most {self._bounds(scope)[0]} bytes can be sent here"
+            )
 
     def _check_host(self, header: str) -> None:
         try:
@@ -127,7 +133,7 @@ class Guard:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            raise Refused(
+            raise RequestRefused(
                 421, f"this server does not answer to the name {name[:80]!r}; see --allow-host"
             ) from None
 
@@ -138,11 +144,11 @@ class Guard:
         return most, self.limits.upload_time, self.limits.stall
 
 
-class _Body:
+class _BoundedBody:
     """A request's body as it comes in, as long as it keeps within its bounds."""
 
     def __init__(
-        self, receive: Receive, coming: Coming, limits: Limits, most: int, total: float,
+        self, receive: Receive, coming: UploadBudget, limits: Limits, most: int, total: float,
         stall: float,
     ) -> None:  # fmt: skip
         self._receive, self._coming, self._limits = receive, coming, limits
@@ -157,13 +163,15 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, patience))
         except (TimeoutError, asyncio.TimeoutError):
-            raise Refused(408, "the upload came too slowly; try again") from None
+            raise RequestRefused(408, "the upload came too slowly; try again") from None
         self.got += len(message.get("body", b""))
         self._coming.bytes += len(message.get("body", b""))
         if self._coming.bytes > self._limits.memory:
-            raise Refused(503, "the server is busy with other uploads; try again in a moment")
+            raise RequestRefused(
+                503, "the server is busy with other uploads; try again in a moment"
+            )
         if self.got > self._most:
-            raise Refused(413, "too much was sent; see limits in /api/v1/about")
+            raise RequestRefused(413, "too much was sent; see limits in /api/v1/about")
         self._whole = not message.get("more_body", False)
         return message
 
@@ -176,7 +184,7 @@ def _with_policy(headers: Any) -> list[tuple[bytes, bytes]]:
     return [*headers, *more]
 
 
-async def _answer(send: Send, refused: Refused) -> None:
+async def _answer(send: Send, refused: RequestRefused) -> None:
     body = json.dumps({"error": {"kind": "Refused", "message": refused.detail}}).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -19,7 +19,7 @@ CONNECTIONS = 400
 HEAD = 20.0  # s that the head of a request may take
 
 
-class Patient(H11Protocol):
+class HeaderTimeoutProtocol(H11Protocol):
     """Closes a connection whose request's head does not come in time."""
 
     _late: asyncio.TimerHandle | None = None
@@ -74,7 +74,7 @@ def serve(app: Any, at: socket.socket, started: Callable[[], None]) -> None:
 def config(app: Any) -> uvicorn.Config:
     """How the server is run: quiet, patient to a degree, and telling nobody what it is."""
     return uvicorn.Config(
-        app, http=Patient, log_level="warning", access_log=False, server_header=False,
+        app, http=HeaderTimeoutProtocol, log_level="warning", access_log=False, server_header=False,
         proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_keep_alive=30,
         timeout_graceful_shutdown=2, ws="none",
     )  # fmt: skip

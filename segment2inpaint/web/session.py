@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.images import Photo
-from segment2inpaint.types import Alpha, Bits, Box, Image, Mask, box_of
+from segment2inpaint.types import Alpha, BinaryMask, Box, Detection, Image, bounding_box
 from segment2inpaint.web.limits import Limits
 
 T = TypeVar("T")
 
 
-class Gone(Segment2InpaintError):
+class NotFound(Segment2InpaintError):
     """What a client names is not, or no longer, on the server."""
 
 
-class Full(Segment2InpaintError):
+class ServerBusy(Segment2InpaintError):
     """The server has taken on as much as it may."""
 
 
@@ -35,7 +35,7 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class PackedMask:
     """A mask, packed: the bits in its box."""
 
     box: Box
@@ -46,30 +46,30 @@ class Kept:
     own: bool
 
     @classmethod
-    def of(cls, mask: Mask) -> Kept:
-        box = box_of(mask.bits)
-        size = (mask.bits.shape[0], mask.bits.shape[1])
-        packed = np.packbits(mask.bits[box.slices])
-        return cls(box, packed, size, mask.score, mask.slack, mask.own)
+    def of(cls, mask: Detection) -> PackedMask:
+        box = bounding_box(mask.mask)
+        size = (mask.mask.shape[0], mask.mask.shape[1])
+        packed = np.packbits(mask.mask[box.slices])
+        return cls(box, packed, size, mask.score, mask.edge_uncertainty, mask.from_user)
 
-    def inside(self) -> Bits:
+    def inside(self) -> BinaryMask:
         """The bits in the box."""
         count = self.box.width * self.box.height
         flat = np.unpackbits(self.packed, count=count)
         return flat.reshape(self.box.height, self.box.width).astype(np.bool_)
 
-    def bits(self) -> Bits:
+    def bits(self) -> BinaryMask:
         """The bits of the whole photo, (H, W)."""
         whole = np.zeros(self.size, np.bool_)
         whole[self.box.slices] = self.inside()
         return whole
 
-    def mask(self) -> Mask:
-        return Mask(self.bits(), self.score, self.slack, self.own)
+    def mask(self) -> Detection:
+        return Detection(self.bits(), self.score, self.slack, self.own)
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class ResultPatch:
     """What a result changed: its pixels and alpha in the box where alpha is above 0."""
 
     box: Box
@@ -77,8 +77,8 @@ class Patch:
     alpha: Alpha
 
     @classmethod
-    def of(cls, image: Image, alpha: Alpha) -> Patch:
-        box = box_of(alpha > 0)
+    def of(cls, image: Image, alpha: Alpha) -> ResultPatch:
+        box = bounding_box(alpha > 0)
         return cls(box, image[box.slices].copy(), alpha[box.slices].copy())
 
     def over(self, photo: Photo) -> tuple[Image, Alpha]:
@@ -89,20 +89,20 @@ class Patch:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class StoredResult:
     """A result: its candidates, best first, each a patch and what is told of it.
 
     ``whole`` is what is told of all of them, ``overlays`` are JPEGs by candidate and check.
     """
 
-    patches: tuple[Patch, ...]
+    patches: tuple[ResultPatch, ...]
     reports: tuple[Mapping[str, Any], ...]
     whole: Mapping[str, Any]
     overlays: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
-class Desk:
+class PhotoSession:
     """A photo, and by id its masks, uploaded files (as photos) and results.
 
     The oldest masks and results go when there are too many.
@@ -111,9 +111,9 @@ class Desk:
     id: str
     photo: Photo
     limits: Limits
-    masks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
+    masks: OrderedDict[str, PackedMask] = field(default_factory=OrderedDict)
     files: OrderedDict[str, Photo] = field(default_factory=OrderedDict)
-    made: OrderedDict[str, Made] = field(default_factory=OrderedDict)
+    made: OrderedDict[str, StoredResult] = field(default_factory=OrderedDict)
     names: dict[str, str] = field(default_factory=dict)  # of masks that came as files
     used: float = field(default_factory=monotonic)
     busy: int = 0
@@ -123,22 +123,22 @@ class Desk:
         stem = self.photo.name.rpartition(".")[0] or self.photo.name
         return self.names.get(mask, f"{stem}_mask_{mask[:4].strip('-')}.png")
 
-    def keep_mask(self, mask: Mask) -> str:
-        return _kept(self.masks, Kept.of(mask), self.limits.masks)
+    def keep_mask(self, mask: Detection) -> str:
+        return _kept(self.masks, PackedMask.of(mask), self.limits.masks)
 
     def keep_file(self, photo: Photo) -> str:
         return _kept(self.files, photo, self.limits.results)
 
-    def keep_made(self, made: Made) -> str:
+    def keep_made(self, made: StoredResult) -> str:
         return _kept(self.made, made, self.limits.results)
 
-    def mask(self, name: str) -> Kept:
+    def mask(self, name: str) -> PackedMask:
         return _found(self.masks, name, "mask")
 
     def file(self, name: str) -> Photo:
         return _found(self.files, name, "file")
 
-    def result(self, name: str) -> Made:
+    def result(self, name: str) -> StoredResult:
         return _found(self.made, name, "result")
 
     @property
@@ -155,7 +155,7 @@ class Desk:
 
 def weight(photo: Photo) -> int:
     """Bytes of a photo in memory."""
-    arrays = (photo.image, photo.alpha, photo.deep)
+    arrays = (photo.image, photo.alpha, photo.pixels_16bit)
     return sum(a.nbytes for a in arrays if a is not None) + len(photo.jpeg)
 
 
@@ -171,35 +171,37 @@ def _found(shelf: OrderedDict[str, T], name: str, kind: str) -> T:
     try:
         return shelf[name]
     except KeyError:
-        raise Gone(
+        raise NotFound(
             f"no such {kind} on this photo; it may have been dropped, make it again"
         ) from None
 
 
-class Store:
+class SessionStore:
     """All desks. The one that was used longest ago goes when there is no room."""
 
     def __init__(self, limits: Limits, now: Callable[[], float] = monotonic) -> None:
         self.limits, self._now = limits, now
-        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._desks: OrderedDict[str, PhotoSession] = OrderedDict()
         self._lock = threading.RLock()
 
-    def add(self, photo: Photo) -> Desk:
+    def add(self, photo: Photo) -> PhotoSession:
         """A desk for the photo. Raises ``Full`` if all others are busy."""
-        desk = Desk(new_id(), replace(photo, path=None), self.limits, used=self._now())
+        desk = PhotoSession(new_id(), replace(photo, path=None), self.limits, used=self._now())
         with self._lock:
             self._desks[desk.id] = desk
-            if not self.settle():
+            if not self.evict_idle():
                 del self._desks[desk.id]
-                raise Full("the server has no room for another photo now; try again later")
+                raise ServerBusy("the server has no room for another photo now; try again later")
         return desk
 
-    def get(self, name: str) -> Desk:
+    def get(self, name: str) -> PhotoSession:
         """The desk of this id, used now. Raises ``Gone``."""
         with self._lock:
             desk = self._desks.get(name)
             if desk is None:
-                raise Gone("no such photo on the server; it may have been dropped, open it again")
+                raise NotFound(
+                    "no such photo on the server; it may have been dropped, open it again"
+                )
             desk.used = self._now()
             self._desks.move_to_end(name)
             return desk
@@ -210,15 +212,15 @@ class Store:
             self.get(name)
             del self._desks[name]
 
-    def owner(self, made: str) -> Desk:
+    def owner(self, made: str) -> PhotoSession:
         """The desk that has a result of this id. Raises ``Gone``."""
         with self._lock:
             for desk in self._desks.values():
                 if made in desk.made:
                     return self.get(desk.id)
-        raise Gone("no such result on the server; it may have been dropped, make it again")
+        raise NotFound("no such result on the server; it may have been dropped, make it again")
 
-    def settle(self) -> bool:
+    def evict_idle(self) -> bool:
         """Drop what lies idle, then the oldest until all fits; whether it now does."""
         with self._lock:
             for desk in list(self._desks.values()):

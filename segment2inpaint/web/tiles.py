@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from segment2inpaint.images import Photo
 from segment2inpaint.types import Box, Image
-from segment2inpaint.web.session import Patch
+from segment2inpaint.web.session import ResultPatch
 
 SIDE = 512  # px of a tile
 DEEPEST = 10  # a level is a halving
@@ -25,7 +25,9 @@ def levels(size: tuple[int, int]) -> int:
     return level
 
 
-def tile(photo: Photo, patch: Patch | None, level: int, column: int, row: int) -> bytes | None:
+def tile(
+    photo: Photo, patch: ResultPatch | None, level: int, column: int, row: int
+) -> bytes | None:
     """A tile of the photo, with the patch over it, as JPEG (WebP if it is see-through).
 
     At ``level`` n a pixel is 2^n px of the photo. None beyond the photo.
@@ -45,7 +47,7 @@ def tile(photo: Photo, patch: Patch | None, level: int, column: int, row: int) -
     return _coded(reduced(np.dstack([part, alpha]), level), photo.icc)
 
 
-def pasted(part: Image, box: Box, patch: Patch | None) -> Image:
+def pasted(part: Image, box: Box, patch: ResultPatch | None) -> Image:
     """The photo's pixels in ``box``, with those of the patch where it lies there."""
     if patch is None or not box.overlaps(patch.box):
         return part

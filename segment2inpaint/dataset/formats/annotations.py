@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Literal
 
-from segment2inpaint.dataset.run_types import Item, Json
+from segment2inpaint.dataset.run_types import EditItem, Json
 from segment2inpaint.errors import BadDataset, BadOption
 
 Use = Literal["auto", "box", "mask"]
 
 
 @dataclass(frozen=True)
-class Area:
+class AreaThreshold:
     """A bound on an object's area: square pixels, or a share of the photo."""
 
     value: float
     share: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Area:
+    def parse(cls, text: str) -> AreaThreshold:
         """Read ``400`` (square pixels) or ``1%`` (of the photo). Raises ``BadOption``."""
         try:
             value = float(text.strip().removesuffix("%"))
@@ -34,13 +34,13 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Pick:
+class AnnotationFilter:
     """Which annotated objects are meant; empty and None mean all. ``use``: the box or the mask."""
 
     categories: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
-    min_area: Area | None = None
-    max_area: Area | None = None
+    min_area: AreaThreshold | None = None
+    max_area: AreaThreshold | None = None
     use: Use = "auto"
 
     def check(self, known: Sequence[str], where: str) -> None:
@@ -56,7 +56,7 @@ class Pick:
             if name not in known:
                 raise BadDataset(f"{where}: no annotation has the id {name!r}")
 
-    def takes(self, found: Found) -> bool:
+    def takes(self, found: Annotation) -> bool:
         """Raises ``BadDataset`` if the area is not known in the unit asked for."""
         if self.categories and found.label not in self.categories:
             return False
@@ -69,7 +69,7 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Found:
+class Annotation:
     """One annotated object.
 
     ``box`` is x0, y0, x1, y1 and ``shape`` a prompt as in ``Item.request``, in photo pixels or,
@@ -99,8 +99,13 @@ class Found:
 
 
 def items_of(
-    photo: str, output: str, found: Sequence[Found], pick: Pick, base: Json, where: str
-) -> Iterator[Item]:
+    photo: str,
+    output: str,
+    found: Sequence[Annotation],
+    pick: AnnotationFilter,
+    base: Json,
+    where: str,
+) -> Iterator[EditItem]:
     """The chosen objects of a photo; the photo as it is, where there are none."""
     chosen = [one for one in found if pick.takes(one)]
     for one in chosen:
@@ -109,12 +114,12 @@ def items_of(
             kind = "box" if pick.use == "box" else "mask"
             raise BadDataset(f"{one.where}: the annotation has no {kind}; leave out --use")
         request = {**base, "prompts": [prompt]}
-        yield Item(photo, output, request, one.where, one.id, one.label)
+        yield EditItem(photo, output, request, one.where, one.id, one.label)
     if not chosen:
-        yield Item(photo, output, None, where)
+        yield EditItem(photo, output, None, where)
 
 
-def _area(found: Found, bound: Area) -> float:
+def _area(found: Annotation, bound: AreaThreshold) -> float:
     value = found.share if bound.share else found.area
     if value is None:
         other = "square pixels" if bound.share else "per cent of the photo, such as 1%"

@@ -18,24 +18,24 @@ import numpy as np
 
 from segment2inpaint import images
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Found, Pick, items_of
-from segment2inpaint.dataset.names import writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.names import output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset
-from segment2inpaint.types import Bits
+from segment2inpaint.types import BinaryMask
 
 
 @dataclass(frozen=True)
-class Coco:
+class CocoSource:
     """``path`` is the JSON file, ``root`` the folder of the photos (None: found beside it)."""
 
     path: str
     base: Json
-    pick: Pick
+    pick: AnnotationFilter
     root: str | None = None
     kind = "coco"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The chosen objects of each photo, sorted by its name. Raises ``BadDataset``."""
         data = loaded(self.path)
         root, top = self._folders(data)
@@ -50,7 +50,7 @@ class Coco:
         for photo in sorted(data["images"], key=lambda one: str(one["file_name"])):
             where = f"{self.path}: image {photo['id']}"
             name = storage.join(root, photo["file_name"])
-            output = writable(_below(name, top))
+            output = output_name(_below(name, top))
             own = [_with_share(one, photo) for one in found.get(photo["id"], [])]
             yield from items_of(name, output, own, self.pick, self.base, where)
 
@@ -111,7 +111,7 @@ def _check_numbers(data: Json, path: str) -> None:
             seen.add(one["id"])
 
 
-def bits_of(shape: Json, size: tuple[int, int]) -> Bits:
+def bits_of(shape: Json, size: tuple[int, int]) -> BinaryMask:
     """Polygons or run lengths as pixels. Raises ``BadDataset`` if they do not fit the photo."""
     from pycocotools import mask as runs
 
@@ -131,7 +131,7 @@ def bits_of(shape: Json, size: tuple[int, int]) -> Bits:
                 coded = runs.frPyObjects(coded, *coded["size"])
         with warnings.catch_warnings():  # pycocotools is older than NumPy 2
             warnings.simplefilter("ignore", DeprecationWarning)
-            bits: Bits = runs.decode(coded).astype(np.bool_)
+            bits: BinaryMask = runs.decode(coded).astype(np.bool_)
     except Exception as error:
         raise BadDataset(f"the annotated mask is damaged: {error!r:.80}") from error
     if bits.shape != size:
@@ -144,22 +144,22 @@ def is_panoptic(data: Json) -> bool:
     return bool(data["annotations"]) and "segments_info" in data["annotations"][0]
 
 
-def segment(file: str, number: int, size: tuple[int, int]) -> Bits:
+def segment(file: str, number: int, size: tuple[int, int]) -> BinaryMask:
     """The pixels of one segment of a panoptic PNG. Raises ``BadDataset``."""
-    ids = _numbered(file, storage.token(file))
+    ids = _numbered(file, storage.fingerprint(file))
     if ids.shape != size:
         raise BadDataset(f"{file}: has {ids.shape[::-1]} pixels, expected {size[::-1]}")
-    found: Bits = ids == number
+    found: BinaryMask = ids == number
     return found
 
 
-def _instances(data: Json, labels: dict[int, str], path: str) -> dict[int, list[Found]]:
-    found: dict[int, list[Found]] = {}
+def _instances(data: Json, labels: dict[int, str], path: str) -> dict[int, list[Annotation]]:
+    found: dict[int, list[Annotation]] = {}
     for one in data["annotations"]:
         where = f"{path}: annotation {one['id']}"
         x, y, w, h = _corners(one.get("bbox") or (0, 0, 0, 0), where)
         found.setdefault(one["image_id"], []).append(
-            Found(
+            Annotation(
                 id=str(one["id"]),
                 label=labels.get(one["category_id"], str(one["category_id"])),
                 where=where,
@@ -189,11 +189,11 @@ def _shape(segmentation: Any) -> Json | None:
     return {"polygons": segmentation}
 
 
-def _panoptic(data: Json, labels: dict[int, str], coco: Coco) -> dict[int, list[Found]]:
+def _panoptic(data: Json, labels: dict[int, str], coco: CocoSource) -> dict[int, list[Annotation]]:
     """Things; stuff (sky, grass) only if its category is asked for by name."""
     stuff = {c["id"] for c in data["categories"] if not c.get("isthing", 1)}
     wanted = set(coco.pick.categories)
-    found: dict[int, list[Found]] = {}
+    found: dict[int, list[Annotation]] = {}
     for one in data["annotations"]:
         file = _png(coco.path, one["file_name"])
         for part in one["segments_info"]:
@@ -202,7 +202,7 @@ def _panoptic(data: Json, labels: dict[int, str], coco: Coco) -> dict[int, list[
                 continue
             x, y, w, h = part["bbox"]
             found.setdefault(one["image_id"], []).append(
-                Found(
+                Annotation(
                     id=f"{one['file_name']}#{part['id']}",
                     label=label,
                     where=f"{one['file_name']}: segment {part['id']}",
@@ -215,7 +215,7 @@ def _panoptic(data: Json, labels: dict[int, str], coco: Coco) -> dict[int, list[
 
 
 def _panoptic_without(
-    coco: Coco, data: Json, gone: set[str], folder: str
+    coco: CocoSource, data: Json, gone: set[str], folder: str
 ) -> Iterator[tuple[str, bytes]]:
     """Each PNG with the pixels of what is gone unlabelled; ``data`` loses their segments."""
     for one in data["annotations"]:
@@ -247,7 +247,7 @@ def _png(path: str, name: str) -> str:
     return storage.join(str(path).removesuffix(".json"), name)
 
 
-def _with_share(found: Found, photo: Json) -> Found:
+def _with_share(found: Annotation, photo: Json) -> Annotation:
     pixels = photo.get("width", 0) * photo.get("height", 0)
     if not pixels or found.area is None:
         return found
@@ -266,7 +266,7 @@ def _index(data: Json) -> None:
 
 def _split(path: str) -> tuple[str, str, str]:
     """Folder, name and stem of a file."""
-    folder, _, name = (path if storage.remote(path) else os.path.abspath(path)).rpartition("/")
+    folder, _, name = (path if storage.is_remote(path) else os.path.abspath(path)).rpartition("/")
     return folder or "/", name, name.rpartition(".")[0]
 
 
@@ -288,6 +288,6 @@ def _root(home: str, stem: str, data: Json, path: str) -> str:
 
 
 def _below(name: str, top: str) -> str:
-    if storage.remote(name):
+    if storage.is_remote(name):
         return name[len(top.rstrip("/")) + 1 :]
     return Path(os.path.relpath(name, top)).as_posix()

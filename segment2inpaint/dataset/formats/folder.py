@@ -10,16 +10,16 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.names import is_photo, writable
+from segment2inpaint.dataset.names import is_photo, output_name
 from segment2inpaint.dataset.results_log import STATE
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset
 
 PER_PHOTO = ("mask", "plate")  # prompts whose file may be a folder: one file for each photo
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderSource:
     """The photos below ``root`` whose relative name matches one of ``globs``, sorted.
 
     In a glob ``*`` takes in ``/`` too: ``*.jpg`` is of all folders, ``2024/*`` all below one.
@@ -34,7 +34,7 @@ class Folder:
     leave: str = ""
     kind = "folder"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The photos as items. Raises ``BadDataset`` if there are none."""
         names = [n for n in storage.walk(self.root) if is_photo(n) and self._wanted(n)]
         made = _made(self.root, names)
@@ -42,15 +42,15 @@ class Folder:
         if not names:
             asked = f" by {', '.join(self.globs)}" if self.globs else ""
             raise BadDataset(f"{self.root}: no photos found{asked}{self._others()}")
-        beside = _Beside(self.base)
+        beside = _SidecarMatcher(self.base)
         for name in names:
             try:
                 request = beside.request(name)
             except BadDataset as error:
-                yield Problem(name, str(error))
+                yield InvalidRow(name, str(error))
                 continue
             photo = storage.join(self.root, name)
-            yield Item(photo, writable(name), request, name)
+            yield EditItem(photo, output_name(name), request, name)
 
     def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
         """A folder has no annotations."""
@@ -70,7 +70,7 @@ class Folder:
 
 def _made(root: str, names: Sequence[str]) -> set[str]:
     """Those of the names that earlier runs have made; not looked for on a remote store."""
-    if storage.remote(root):
+    if storage.is_remote(root):
         return set()
     folders = {str(above) for name in names for above in PurePosixPath(name).parents}
     outputs = {f for f in folders if storage.is_folder(storage.join(root, f"{f}/{STATE}"))}
@@ -86,7 +86,7 @@ def _masks(out: str) -> set[str]:
     return {str(json.loads(line).get("mask")) for line in lines}
 
 
-class _Beside:
+class _SidecarMatcher:
     """Finds the mask or plate that belongs to a photo in a folder of them."""
 
     def __init__(self, base: Json) -> None:

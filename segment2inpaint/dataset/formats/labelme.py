@@ -14,24 +14,24 @@ import numpy as np
 
 from segment2inpaint import images
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Found, Pick, items_of
-from segment2inpaint.dataset.names import writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.names import output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
 CORNERS = 64  # of a circle
 
 
 @dataclass(frozen=True)
-class LabelMe:
+class LabelMeSource:
     """``path`` is the folder of the JSON files."""
 
     path: str
     base: Json
-    pick: Pick
+    pick: AnnotationFilter
     kind = "labelme"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The chosen objects of each annotated photo, sorted by name. Raises ``BadDataset``."""
         known: set[str] = set()
         for name in self._notes():
@@ -41,10 +41,12 @@ class LabelMe:
                 found = [_found(s, n, name, data) for n, s in enumerate(data["shapes"], 1)]
                 photo = str(PurePosixPath(name).parent / data["imagePath"].replace("\\", "/"))
                 source = storage.join(self.path, photo)
-                items = list(items_of(source, writable(photo), found, self.pick, self.base, name))
+                items = list(
+                    items_of(source, output_name(photo), found, self.pick, self.base, name)
+                )
             except (ValueError, KeyError, TypeError, BadDataset, BadImage) as error:
                 told = str(error) if isinstance(error, BadDataset) else repr(error)
-                yield Problem(name, f"not a LabelMe file: {told:.80}")
+                yield InvalidRow(name, f"not a LabelMe file: {told:.80}")
                 continue
             yield from items
         self.pick.check(sorted(known), self.path)
@@ -73,12 +75,12 @@ def parsed(raw: bytes) -> Json:
     return data
 
 
-def _found(shape: Json, number: int, name: str, data: Json) -> Found:
+def _found(shape: Json, number: int, name: str, data: Json) -> Annotation:
     points = [(float(x), float(y)) for x, y in shape["points"]]
     prompt, area = _shape(shape.get("shape_type") or "polygon", points, shape, data)
     xs, ys = [x for x, _ in points], [y for _, y in points]
     pixels = (data.get("imageWidth") or 0) * (data.get("imageHeight") or 0)
-    return Found(
+    return Annotation(
         id=f"{name}#{number}",
         label=str(shape["label"]),
         where=f"{name}: shape {number}",
@@ -119,13 +121,13 @@ def _polygon(points: list[tuple[float, float]]) -> tuple[Json, float]:
 
 def _mask(points: list[tuple[float, float]], shape: Json, data: Json) -> tuple[Json, float]:
     """A PNG of the mask's box, where the photo's size is known."""
-    from segment2inpaint.request import runs_of
+    from segment2inpaint.request import run_lengths
 
     patch = images.read(base64.b64decode(shape["mask"]), name="mask").image[..., 0] > 0
     whole = np.zeros((data["imageHeight"], data["imageWidth"]), np.bool_)
     x, y = round(points[0][0]), round(points[0][1])
     whole[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
-    return {"mask": runs_of(whole)}, float(patch.sum())
+    return {"mask": run_lengths(whole)}, float(patch.sum())
 
 
 def _without(raw: bytes, name: str, gone: set[str]) -> bytes:

@@ -8,17 +8,17 @@ from typing import Protocol
 
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import labelme, voc, yolo
-from segment2inpaint.dataset.formats.annotations import Pick
-from segment2inpaint.dataset.formats.coco import Coco
-from segment2inpaint.dataset.formats.folder import Folder
-from segment2inpaint.dataset.formats.shards import TABLES, Tables, Tars
-from segment2inpaint.dataset.formats.table import Rows
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter
+from segment2inpaint.dataset.formats.coco import CocoSource
+from segment2inpaint.dataset.formats.folder import FolderSource
+from segment2inpaint.dataset.formats.shards import TABLES, ParquetSource, WebDatasetSource
+from segment2inpaint.dataset.formats.table import TableSource
 from segment2inpaint.dataset.names import is_photo
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
 FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
-ALL = Pick()
+ALL = AnnotationFilter()
 ANNOTATED = ("coco", "yolo", "voc", "labelme", "hf")
 
 
@@ -28,7 +28,7 @@ class Source(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """Each object asked for, in an order that does not vary."""
         ...
 
@@ -42,7 +42,7 @@ def open_source(
     base: Json,
     *,
     format: str = "auto",
-    pick: Pick = ALL,
+    pick: AnnotationFilter = ALL,
     root: str | None = None,
     globs: Sequence[str] = (),
     out: str = "",
@@ -54,7 +54,7 @@ def open_source(
     """
     if not storage.is_folder(path) and storage.size(path) < 0:
         raise BadDataset(f"{path}: no such file or folder, expected photos or annotations")
-    path = path if storage.remote(path) else os.path.abspath(path)
+    path = path if storage.is_remote(path) else os.path.abspath(path)
     kind = kind_of(path, base) if format == "auto" else format
     if globs and kind != "folder":
         raise BadDataset(f"{path}: is read as {kind}, --glob chooses in a folder of photos")
@@ -66,20 +66,20 @@ def open_source(
         raise BadDataset(f"{path}: photos without annotations need a prompt that holds for all")
     match kind:
         case "rows":
-            return Rows(path, os.path.abspath(root) if root else os.path.dirname(path), base)
+            return TableSource(path, os.path.abspath(root) if root else os.path.dirname(path), base)
         case "coco":
-            return Coco(path, base, pick, os.path.abspath(root) if root else None)
+            return CocoSource(path, base, pick, os.path.abspath(root) if root else None)
         case "yolo":
-            return yolo.Yolo(path, base, pick)
+            return yolo.YoloSource(path, base, pick)
         case "voc":
-            return voc.Voc(path, base, pick)
+            return voc.VocSource(path, base, pick)
         case "labelme":
-            return labelme.LabelMe(path, base, pick)
+            return labelme.LabelMeSource(path, base, pick)
         case "hf":
-            return Tables(path, base, pick)
+            return ParquetSource(path, base, pick)
         case "webdataset":
-            return Tars(path, base)
-    return Folder(path, base, globs, _inside(out, path))
+            return WebDatasetSource(path, base)
+    return FolderSource(path, base, globs, _inside(out, path))
 
 
 def kind_of(path: str, base: Json) -> str:
@@ -130,7 +130,7 @@ def _is_labelme(path: str) -> bool:
 
 def _inside(out: str, folder: str) -> str:
     """The output folder relative to the source, if it lies in it."""
-    if not out or storage.remote(out) or storage.remote(folder):
+    if not out or storage.is_remote(out) or storage.is_remote(folder):
         return ""
     relative = os.path.relpath(os.path.realpath(out), os.path.realpath(folder))
     return "" if relative.startswith("..") or relative == "." else relative.replace(os.sep, "/")

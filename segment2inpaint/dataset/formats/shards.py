@@ -13,9 +13,9 @@ from typing import Any
 
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import table
-from segment2inpaint.dataset.formats.annotations import Found, Pick, items_of
-from segment2inpaint.dataset.names import is_photo, writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.names import is_photo, output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
 TABLES = (".parquet", ".arrow")
@@ -25,7 +25,7 @@ MAGIC = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"II*\0"
 
 
 @dataclass(frozen=True)
-class Tables:
+class ParquetSource:
     """A folder of Parquet files, or of a dataset saved to disk, with a column of pictures.
 
     A column ``objects`` (``bbox`` as x, y, width, height; ``category``) makes the prompts, else
@@ -34,10 +34,10 @@ class Tables:
 
     path: str
     base: Json
-    pick: Pick
+    pick: AnnotationFilter
     kind = "hf"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The chosen objects of each row. Raises ``BadDataset``."""
         names = [name for name in storage.walk(self.path) if name.endswith(TABLES)]
         annotated = False
@@ -54,10 +54,10 @@ class Tables:
             for number, row in _heads(file, column, has_objects):
                 where = f"{name}: row {number}"
                 suffix = _suffix(row[column])
-                output = writable(f"{PurePosixPath(name).with_suffix('')}/{number:06d}{suffix}")
+                output = output_name(f"{PurePosixPath(name).with_suffix('')}/{number:06d}{suffix}")
                 photo = f"{file}#row={number},{column}"
                 if not has_objects:
-                    yield Item(photo, output, self.base, where)
+                    yield EditItem(photo, output, self.base, where)
                     continue
                 found = list(_objects(row["objects"], labels, where))
                 yield from items_of(photo, output, found, self.pick, self.base, where)
@@ -70,7 +70,7 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Tars:
+class WebDatasetSource:
     """WebDataset shards: a photo and what has the same key. ``x.json`` may hold a row's prompts
     (see ``rows``), ``x.mask.png`` is an own mask; else ``base`` is for all."""
 
@@ -78,7 +78,7 @@ class Tars:
     base: Json
     kind = "webdataset"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The photos of all shards, in order. Raises ``BadDataset``."""
         folder = not self.path.endswith(".tar")
         names = [n for n in storage.walk(self.path) if n.endswith(".tar")] if folder else [""]
@@ -90,20 +90,20 @@ class Tars:
         """Prompts are not annotations."""
         return iter(())
 
-    def _shard(self, shard: str, name: str) -> Iterator[Item | Problem]:
+    def _shard(self, shard: str, name: str) -> Iterator[EditItem | InvalidRow]:
         try:
             for key, parts in _samples(shard):
                 yield from self._sample(shard, name, key, parts)
         except (tarfile.TarError, OSError) as error:
-            yield Problem(name, f"not a readable tar: {error}")
+            yield InvalidRow(name, f"not a readable tar: {error}")
 
     def _sample(
         self, shard: str, name: str, key: str, parts: dict[str, str]
-    ) -> Iterator[Item | Problem]:
+    ) -> Iterator[EditItem | InvalidRow]:
         where = f"{name}: {key}"
         photos = [end for end in parts if is_photo(f"x.{end}") and "." not in end]
         if len(photos) != 1:
-            yield Problem(where, f"expected one photo, got {', '.join(photos) or 'none'}")
+            yield InvalidRow(where, f"expected one photo, got {', '.join(photos) or 'none'}")
             return
         row: Json = {}
         try:
@@ -116,10 +116,10 @@ class Tars:
             masks = [parts[end] for end in parts if end in ("mask.png", "seg.png")]
             request = table.request_of({**row, **({"mask": masks} if masks else {})}, self.base)
         except (ValueError, TypeError, AttributeError, BadImage) as error:
-            yield Problem(where, f"{key}.json: {error}")
+            yield InvalidRow(where, f"{key}.json: {error}")
             return
-        output = writable(f"{name.removesuffix('.tar')}/{key}.{photos[0]}")
-        yield Item(parts[photos[0]], output, request, where)
+        output = output_name(f"{name.removesuffix('.tar')}/{key}.{photos[0]}")
+        yield EditItem(parts[photos[0]], output, request, where)
 
 
 def read_input(name: str) -> bytes:
@@ -172,14 +172,14 @@ def _group(file: str, group: int, column: str) -> Any:
 def _parquet(file: str) -> Any:
     from pyarrow import parquet
 
-    return parquet.ParquetFile(_stream(file) if storage.remote(file) else file)
+    return parquet.ParquetFile(_stream(file) if storage.is_remote(file) else file)
 
 
 @lru_cache(2)
 def _arrow(file: str) -> Any:
     import pyarrow
 
-    source = _stream(file) if storage.remote(file) else pyarrow.memory_map(file)
+    source = _stream(file) if storage.is_remote(file) else pyarrow.memory_map(file)
     return pyarrow.ipc.open_stream(source).read_all()
 
 
@@ -230,7 +230,7 @@ def _suffix(value: Any) -> str:
     return next((end for magic, end in MAGIC.items() if data.startswith(magic)), ".png")
 
 
-def _objects(value: Any, labels: list[str], where: str) -> Iterator[Found]:
+def _objects(value: Any, labels: list[str], where: str) -> Iterator[Annotation]:
     """The objects of a row: a struct of lists, or a list of structs."""
     if isinstance(value, list):
         value = {key: [one[key] for one in value] for key in (value[0] if value else {})}
@@ -240,7 +240,7 @@ def _objects(value: Any, labels: list[str], where: str) -> Iterator[Found]:
         kind = kinds[number] if number < len(kinds) else ""
         label = labels[kind] if isinstance(kind, int) and kind < len(labels) else str(kind)
         name = f"{where}, object {number}"
-        yield Found(name, label, name, (x, y, x + w, y + h), area=w * h)
+        yield Annotation(name, label, name, (x, y, x + w, y + h), area=w * h)
 
 
 def _samples(shard: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -264,7 +264,7 @@ def _samples(shard: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _opened(shard: str) -> tarfile.TarFile:
-    if not storage.remote(shard):
+    if not storage.is_remote(shard):
         return tarfile.open(shard, "r:")
     return tarfile.open(fileobj=_stream(shard), mode="r:")
 

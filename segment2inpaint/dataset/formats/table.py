@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.names import writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.names import output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadOption
 from segment2inpaint.types import Fill, Refine
 
@@ -38,7 +38,7 @@ LENGTHS = ("dilate", "feather")
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableSource:
     """The rows of a file, relative to ``root``, completed from ``base``."""
 
     path: str
@@ -46,7 +46,7 @@ class Rows:
     base: Json
     kind = "rows"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """Each row as an item, or what is wrong with it. Raises ``BadDataset`` for no rows."""
         number = 0
         for number, row in self._rows():
@@ -56,7 +56,7 @@ class Rows:
                     raise row
                 yield self._item(row, where)
             except (ValueError, TypeError, AttributeError, BadOption) as error:
-                yield Problem(where, str(error).splitlines()[0])
+                yield InvalidRow(where, str(error).splitlines()[0])
         if not number:
             raise BadDataset(f"{self.path}: no rows in it, expected one for each object")
 
@@ -77,7 +77,7 @@ class Rows:
             if line.strip():
                 yield number, _parsed(line)
 
-    def _item(self, row: Any, where: str) -> Item:
+    def _item(self, row: Any, where: str) -> EditItem:
         if not isinstance(row, Mapping):
             raise ValueError(f'expected an object such as {{"photo": ...}}, got {row!r:.40}')
         for key in row:
@@ -92,11 +92,11 @@ class Rows:
         if not isinstance(output, str):
             raise ValueError(f"output must be a name, got {output!r:.40}")
         request, label = self._request(row), str(row.get("label", ""))
-        return Item(photo, writable(output), request, where, str(row.get("id", "")), label)
+        return EditItem(photo, output_name(output), request, where, str(row.get("id", "")), label)
 
     def _relative(self, photo: str) -> str:
         root = self.root.rstrip("/")
-        if storage.remote(photo):
+        if storage.is_remote(photo):
             inside = photo.startswith(root + "/")
             relative = photo[len(root) + 1 :] if inside else ""
         else:
@@ -119,7 +119,7 @@ class Rows:
         return {kind: self._file(value)} if kind in FILES and isinstance(value, str) else prompt
 
     def _file(self, name: str) -> str:
-        if storage.remote(name) or os.path.isabs(name):
+        if storage.is_remote(name) or os.path.isabs(name):
             return name
         return storage.join(self.root, name)
 

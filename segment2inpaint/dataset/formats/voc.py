@@ -8,24 +8,24 @@ from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Found, Pick, items_of
-from segment2inpaint.dataset.names import writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.names import output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset
 
 NOTES, PHOTOS, LISTS = "Annotations", "JPEGImages", "ImageSets"
 
 
 @dataclass(frozen=True)
-class Voc:
+class VocSource:
     """``path`` is the folder with ``Annotations`` and ``JPEGImages``."""
 
     path: str
     base: Json
-    pick: Pick
+    pick: AnnotationFilter
     kind = "voc"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The chosen objects of each annotated photo, sorted by name. Raises ``BadDataset``."""
         known: set[str] = set()
         for name in self._notes():
@@ -34,12 +34,12 @@ class Voc:
                 root = _tree(storage.read(storage.join(self.path, where)), where)
                 found = _found(root, where)
             except BadDataset as error:
-                yield Problem(where, str(error).partition(": ")[2])
+                yield InvalidRow(where, str(error).partition(": ")[2])
                 continue
             known.update(one.label for one in found)
             photo = f"{PHOTOS}/{_photo(root, name)}"
             source = storage.join(self.path, photo)
-            yield from items_of(source, writable(photo), found, self.pick, self.base, where)
+            yield from items_of(source, output_name(photo), found, self.pick, self.base, where)
         self.pick.check(sorted(known), self.path)
 
     def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
@@ -67,7 +67,7 @@ def _tree(raw: bytes, where: str) -> ElementTree.Element:
     return root
 
 
-def _found(root: ElementTree.Element, where: str) -> list[Found]:
+def _found(root: ElementTree.Element, where: str) -> list[Annotation]:
     pixels = float(root.findtext("size/width") or 0) * float(root.findtext("size/height") or 0)
     found = []
     for number, one in enumerate(root.findall("object"), 1):
@@ -82,7 +82,7 @@ def _found(root: ElementTree.Element, where: str) -> list[Found]:
         box = (x0 - 1, y0 - 1, x1, y1)
         area = (x1 - x0 + 1) * (y1 - y0 + 1)
         found.append(
-            Found(
+            Annotation(
                 id=f"{where}#{number}",
                 label=one.findtext("name") or "",
                 where=f"{where}: object {number}",

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Found, Pick, items_of
-from segment2inpaint.dataset.names import is_photo, writable
-from segment2inpaint.dataset.run_types import Item, Json, Problem
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.names import is_photo, output_name
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset
 
 SPLITS = ("train", "val", "test")
@@ -26,15 +26,15 @@ YAMLS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 
 
 @dataclass(frozen=True)
-class Yolo:
+class YoloSource:
     """``path`` is the YAML file or the folder."""
 
     path: str
     base: Json
-    pick: Pick
+    pick: AnnotationFilter
     kind = "yolo"
 
-    def items(self) -> Iterator[Item | Problem]:
+    def items(self) -> Iterator[EditItem | InvalidRow]:
         """The chosen objects of each photo, sorted by its name. Raises ``BadDataset``."""
         card = self._card()
         names = _names(card, self._home())
@@ -45,9 +45,9 @@ class Yolo:
                 found = list(self._found(label, names))
             except BadDataset as error:
                 where, _, what = str(error).partition(": ")
-                yield Problem(where, what)
+                yield InvalidRow(where, what)
                 continue
-            output = writable(self._below(photo))
+            output = output_name(self._below(photo))
             yield from items_of(photo, output, found, self.pick, self.base, self._below(photo))
 
     def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
@@ -126,7 +126,7 @@ class Yolo:
             relative = Path(os.path.relpath(name, self._top(self._card()))).as_posix()
         return relative
 
-    def _found(self, label: str, names: list[str]) -> Iterator[Found]:
+    def _found(self, label: str, names: list[str]) -> Iterator[Annotation]:
         if storage.size(label) < 0:
             return  # a photo of the background
         name = self._below(label)
@@ -135,7 +135,7 @@ class Yolo:
                 yield _parsed(line.split(), names, f"{name}:{number}")
 
 
-def _parsed(words: list[str], names: list[str], where: str) -> Found:
+def _parsed(words: list[str], names: list[str], where: str) -> Annotation:
     try:
         kind, values = int(float(words[0])), [float(word) for word in words[1:]]
     except (ValueError, OverflowError):
@@ -150,10 +150,12 @@ def _parsed(words: list[str], names: list[str], where: str) -> Found:
     if len(values) <= 5:  # a fifth is a confidence
         x, y, w, h = values[:4]
         box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-        return Found(where, label, where, box, None, True, share=w * h)
+        return Annotation(where, label, where, box, None, True, share=w * h)
     xs, ys = values[::2], values[1::2]
     box = (min(xs), min(ys), max(xs), max(ys))
-    return Found(where, label, where, box, {"polygons": [values]}, True, share=_shoelace(xs, ys))
+    return Annotation(
+        where, label, where, box, {"polygons": [values]}, True, share=_shoelace(xs, ys)
+    )
 
 
 def is_yaml(name: str) -> bool:

@@ -10,29 +10,29 @@ from numpy.typing import NDArray
 
 from segment2inpaint.types import Image
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.intp]
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
 
 SAMPLE = 7  # every so many pixels are looked at for texture words
 
 
-def lab(image: Image) -> Floats:
+def lab(image: Image) -> FloatArray:
     """(h, w, 3) L*a*b* of an sRGB picture, L in [0, 100]."""
-    converted: Floats = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    converted: FloatArray = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     return converted
 
 
-def softened(image: Image) -> Floats:
+def softened(image: Image) -> FloatArray:
     """L*a*b* with a little of the noise taken off."""
     return lab(cv2.GaussianBlur(image, (0, 0), 0.7))
 
 
-def slopes(plane: Floats) -> tuple[Floats, Floats]:
+def slopes(plane: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Change per px along x and along y (Scharr)."""
     return cv2.Scharr(plane, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(plane, cv2.CV_32F, 0, 1) / 16
 
 
-def texture(light: Floats) -> Iterator[Floats]:
+def texture(light: FloatArray) -> Iterator[FloatArray]:
     """Strength of lightness changes in four directions at three scales, smoothed: 12 planes."""
     for scale in (1, 2, 4):
         x, y = (scale * s for s in slopes(cv2.GaussianBlur(light, (0, 0), scale)))
@@ -40,7 +40,7 @@ def texture(light: Floats) -> Iterator[Floats]:
             yield np.sqrt(cv2.GaussianBlur(energy, (0, 0), 3))
 
 
-def color_words(colors: Floats, side: float, spread: float) -> tuple[Ints, Floats]:
+def color_words(colors: FloatArray, side: float, spread: float) -> tuple[IntArray, FloatArray]:
     """The word of each (..., 3) colour, flat, and how near the V words are: (V, V), rows sum to 1.
 
     A word is a cell of ``side`` CIE76 that is in use; nearness falls off over ``spread``.
@@ -55,11 +55,11 @@ def color_words(colors: Floats, side: float, spread: float) -> tuple[Ints, Float
     squares = (mean**2).sum(axis=1)
     away = np.maximum(squares[:, None] + squares - 2 * mean @ mean.T, 0)
     kernel = np.exp(-away / (2 * spread**2))
-    near: Floats = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    near: FloatArray = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
     return word, near
 
 
-def texture_words(light: Floats, number: int) -> Ints:
+def texture_words(light: FloatArray, number: int) -> IntArray:
     """The word of each pixel, flat: the nearest of at most ``number`` k-means of ``texture``."""
     planes = np.log1p(np.stack([*texture(light)], -1)).reshape(-1, 12).astype(np.float32)
     sample = np.ascontiguousarray(planes[:: SAMPLE if len(planes) > SAMPLE * number else 1])
@@ -67,5 +67,5 @@ def texture_words(light: Floats, number: int) -> Ints:
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 10, 0.1)
     clusters = min(number, len(sample))
     _, _, centers = cv2.kmeans(sample, clusters, None, stop, 1, cv2.KMEANS_PP_CENTERS)
-    word: Ints = ((centers**2).sum(axis=1) - 2 * planes @ centers.T).argmin(axis=1)
+    word: IntArray = ((centers**2).sum(axis=1) - 2 * planes @ centers.T).argmin(axis=1)
     return word

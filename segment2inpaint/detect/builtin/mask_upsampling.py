@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import Bits, Box, Image
+from segment2inpaint.types import BinaryMask, Box, Image
 
-Floats = NDArray[np.float32]
-Mean = Callable[[Floats], Floats]
+FloatArray = NDArray[np.float32]
+Mean = Callable[[FloatArray], FloatArray]
 
 TILE = 512  # px: so much is worked on at once, and only where the edge runs
 REACH = 1.5  # coarse px that the edge may move
 EPSILON = 1e-4  # variance, of [0, 1], below which the guide counts as flat
 
 
-def enlarged(image: Image, coarse: Bits) -> Bits:
+def upsample_mask(image: Image, coarse: BinaryMask) -> BinaryMask:
     """The mask at the size of its (H, W, 3) photo, its edge moved to the photo's nearest one.
 
     ``coarse`` covers the same view at any smaller size. The edge moves by at most
@@ -47,38 +47,38 @@ def _tiles(height: int, width: int) -> Iterator[Box]:
             yield Box(x, y, min(x + TILE, width), min(y + TILE, height))
 
 
-def _part(soft: Floats, box: Box, size: tuple[int, int]) -> Floats:
+def _part(soft: FloatArray, box: Box, size: tuple[int, int]) -> FloatArray:
     """The part of ``soft``, enlarged to ``size``, that lies in the box."""
     y, x = soft.shape[0] / size[0], soft.shape[1] / size[1]
     back = np.array(
         [[x, 0, (box.x0 + 0.5) * x - 0.5], [0, y, (box.y0 + 0.5) * y - 0.5]], np.float32
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    part: Floats = cv2.warpAffine(
+    part: FloatArray = cv2.warpAffine(
         soft, back, (box.width, box.height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return part
 
 
-def _guided(image: Image, share: Floats, radius: int) -> Floats:
+def _guided(image: Image, share: FloatArray, radius: int) -> FloatArray:
     """``share`` as the best local linear function of the colours, where it is not settled."""
     side = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(plane: Floats) -> Floats:
-        smooth: Floats = cv2.blur(plane, side, borderType=cv2.BORDER_REFLECT_101)
+    def mean(plane: FloatArray) -> FloatArray:
+        smooth: FloatArray = cv2.blur(plane, side, borderType=cv2.BORDER_REFLECT_101)
         return smooth
 
-    guide: Floats = image.astype(np.float32) / np.float32(255)
+    guide: FloatArray = image.astype(np.float32) / np.float32(255)
     color, level = mean(guide), mean(share)
     both = mean(guide * share[..., None]) - color * level[..., None]
     slope = _solved(guide, color, both, mean)
     offset = level - (slope * color).sum(axis=2)
-    fitted: Floats = (mean(slope) * guide).sum(axis=2) + mean(offset)
+    fitted: FloatArray = (mean(slope) * guide).sum(axis=2) + mean(offset)
     settled = (level < 1e-3) | (level > 1 - 1e-3)
     return np.where(settled, share, fitted)
 
 
-def _solved(guide: Floats, color: Floats, both: Floats, mean: Mean) -> Floats:
+def _solved(guide: FloatArray, color: FloatArray, both: FloatArray, mean: Mean) -> FloatArray:
     """(H, W, 3): the colours' local covariance matrix, inverse, times ``both``."""
     r, g, b = np.moveaxis(guide, 2, 0)
     cr, cg, cb = np.moveaxis(color, 2, 0)
@@ -88,5 +88,5 @@ def _solved(guide: Floats, color: Floats, both: Floats, mean: Mean) -> Floats:
     igg, igb, ibb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
     x, y, z = np.moveaxis(both, 2, 0)
     rows = (irr * x + irg * y + irb * z, irg * x + igg * y + igb * z, irb * x + igb * y + ibb * z)
-    solved: Floats = np.stack(rows, 2) / (rr * irr + rg * irg + rb * irb)[..., None]
+    solved: FloatArray = np.stack(rows, 2) / (rr * irr + rg * irg + rb * irb)[..., None]
     return solved

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.builtin import features
-from segment2inpaint.detect.builtin.features import Floats, Ints
-from segment2inpaint.types import Bits, Box, Image, Point
+from segment2inpaint.detect.builtin.features import FloatArray, IntArray
+from segment2inpaint.types import BinaryMask, Box, Image, Point
 
 START = 4.0  # times the odds, for the first guess
 TURNS = 5
@@ -39,10 +39,10 @@ class _Links:
     is 0 from the end of a row to the next, ``down`` is (h*w - w,).
     """
 
-    right: Floats
-    down: Floats
+    right: FloatArray
+    down: FloatArray
 
-    def sum(self, values: Floats, total: Floats, spare: Floats) -> Floats:
+    def sum(self, values: FloatArray, total: FloatArray, spare: FloatArray) -> FloatArray:
         """Into ``total``: of each pixel's neighbours, weighted by the links."""
         right, down = self.right, self.down
         w = len(values) - len(down)
@@ -54,13 +54,13 @@ class _Links:
         return total
 
 
-def walk(
+def random_walk_cut(
     image: Image,
-    odds: Floats,
-    outside: Bits,
+    odds: FloatArray,
+    outside: BinaryMask,
     include: Sequence[Point] = (),
     exclude: Sequence[Point] = (),
-) -> Bits:
+) -> BinaryMask:
     """(h, w): the pixels of the object.
 
     ``odds`` (h, w) are the log odds that a pixel belongs to it, as far as its place tells;
@@ -85,16 +85,16 @@ def walk(
             _round(off, (x, y))
             _round(on, (x, y), 0)
         inside = np.clip(_solved(links, on, off, inside.astype(np.float32)), 0, 1)
-    cut: Bits = inside > 0.5
+    cut: BinaryMask = inside > 0.5
     return cut if cut.any() else (odds > 0) & ~outside
 
 
-def _round(plane: Floats, point: Point, value: float = SURE) -> None:
+def _round(plane: FloatArray, point: Point, value: float = SURE) -> None:
     x, y = point
     plane[max(0, y - CLICK) : y + CLICK + 1, max(0, x - CLICK) : x + CLICK + 1] = value
 
 
-def _links(lab: Floats) -> _Links:
+def _links(lab: FloatArray) -> _Links:
     x = ((lab[:, 1:] - lab[:, :-1]) ** 2).sum(axis=2)
     y = ((lab[1:] - lab[:-1]) ** 2).sum(axis=2)
     usual = (x.mean() + y.mean()) / 2 + 1e-6
@@ -104,8 +104,8 @@ def _links(lab: Floats) -> _Links:
 
 
 def _evidence(
-    inside: Floats, weight: float, word: Ints, near: NDArray[np.float32] | None
-) -> Floats:
+    inside: FloatArray, weight: float, word: IntArray, near: NDArray[np.float32] | None
+) -> FloatArray:
     """Log odds of each pixel by its word's share of the inside and of the outside."""
     flat = inside.ravel()
     shares = []
@@ -115,11 +115,11 @@ def _evidence(
         share = count / max(float(count.sum()), 1e-6)
         shares.append(np.log(share + 3e-3 / len(count)))
     odds = (shares[0] - shares[1])[word].astype(np.float32)
-    log: Floats = (np.float32(weight) * odds).reshape(inside.shape)
+    log: FloatArray = (np.float32(weight) * odds).reshape(inside.shape)
     return log
 
 
-def _solved(links: _Links, on: Floats, off: Floats, start: Floats) -> Floats:
+def _solved(links: _Links, on: FloatArray, off: FloatArray, start: FloatArray) -> FloatArray:
     """The chance that a walker from each pixel is caught inside (preconditioned CG)."""
     x, on = start.flatten(), on.ravel()
     total, spare = np.empty_like(x), np.empty_like(x)
@@ -140,20 +140,20 @@ def _solved(links: _Links, on: Floats, off: Floats, start: Floats) -> Floats:
     return x.reshape(start.shape)
 
 
-def box_odds(size: tuple[int, int], box: Box) -> Floats:
+def box_odds(size: tuple[int, int], box: Box) -> FloatArray:
     """Log odds by place in a box that fits tightly: highest in its middle, 0 on its ellipse."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     across = (2 * x - box.x0 - box.x1) / box.width
     down = (2 * y - box.y0 - box.y1) / box.height
-    odds: Floats = (0.5 * np.clip(1 - across**2 - down**2, -3, 2)).astype(np.float32)
+    odds: FloatArray = (0.5 * np.clip(1 - across**2 - down**2, -3, 2)).astype(np.float32)
     return odds
 
 
-def shape_odds(region: Bits) -> Floats:
+def shape_odds(region: BinaryMask) -> FloatArray:
     """Log odds by place where ``region`` was guessed: 0 on its edge, less sure if it is large."""
     guess = region.astype(np.uint8)
     inside = cv2.distanceTransform(guess, cv2.DIST_L2, 3)
     depth = inside - cv2.distanceTransform(1 - guess, cv2.DIST_L2, 3)
     depth = np.clip(depth, -1e6, 1e6)  # OpenCV's distance from nothing is as large as floats go
-    odds: Floats = np.clip(8 * depth / np.sqrt(max(int(region.sum()), 1)), -4, 2)
+    odds: FloatArray = np.clip(8 * depth / np.sqrt(max(int(region.sum()), 1)), -4, 2)
     return odds

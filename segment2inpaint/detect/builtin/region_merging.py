@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.builtin.superpixels import Graph, graph
+from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph, superpixel_graph
 from segment2inpaint.detect.prompts import accept, picked
-from segment2inpaint.types import Bits, Everything, Image, Mask, Prompt
+from segment2inpaint.types import BinaryMask, Detection, Everything, Image, Prompt
 
 WORKING = 480  # long side of the picture that is divided, px
 CONTRAST = 15.0  # CIE76 that a difference of colour weighs as much as a mean boundary
@@ -29,25 +29,25 @@ PIECES = 600  # superpixels
 SLACK = 1.5  # px of the working picture
 
 
-class RegionsDetector:
+class RegionMergingDetector:
     """Takes everything only: numbered regions, the best first."""
 
     name = "regions"
-    takes: tuple[type, ...] = (Everything,)
+    prompt_types: tuple[type, ...] = (Everything,)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """A mask for each region. Raises ``BadPrompt``."""
         height, width = image.shape[:2]
-        accept(self.name, self.takes, prompts, (height, width))
+        accept(self.name, self.prompt_types, prompts, (height, width))
         scale = min(1.0, WORKING / max(height, width))
         size = max(2, round(width * scale)), max(2, round(height * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        pieces = graph(small, PIECES)
+        pieces = superpixel_graph(small, PIECES)
         found = distinct(pieces, regions(pieces))
         pick = [n for p in prompts if isinstance(p, Everything) for n in p.pick]
         slack = 0.0 if scale == 1 else SLACK / scale
         return [
-            Mask(_full(region[pieces.labels], (width, height)), score, slack)
+            Detection(_full(region[pieces.labels], (width, height)), score, slack)
             for region, score in picked(found, pick)
         ]
 
@@ -65,7 +65,7 @@ class _Node:
     near: dict[int, tuple[float, float]] = field(default_factory=dict)  # length, strength * length
 
 
-def regions(pieces: Graph) -> list[Region]:
+def regions(pieces: SuperpixelGraph) -> list[Region]:
     """All regions (K,) of the graph that the merging went through, with a score in [0, 1)."""
     nodes = _leaves(pieces)
     total = float(pieces.area.sum())
@@ -95,7 +95,7 @@ def _score(node: _Node, total: float) -> float:
     return float(weight / (1 + weight))
 
 
-def distinct(pieces: Graph, found: Sequence[Region]) -> list[Region]:
+def distinct(pieces: SuperpixelGraph, found: Sequence[Region]) -> list[Region]:
     """The best of regions that are nearly the same, the best first."""
     kept: list[Region] = []
     for region, score in sorted(found, key=lambda one: -one[1]):
@@ -104,7 +104,7 @@ def distinct(pieces: Graph, found: Sequence[Region]) -> list[Region]:
     return kept[:COUNT]
 
 
-def _leaves(pieces: Graph) -> dict[int, _Node]:
+def _leaves(pieces: SuperpixelGraph) -> dict[int, _Node]:
     nodes = {
         i: _Node([i], float(pieces.area[i]), pieces.features[i]) for i in range(len(pieces.area))
     }
@@ -135,12 +135,12 @@ def _merged(nodes: dict[int, _Node], a: int, b: int, new: int) -> _Node:
     return node
 
 
-def _overlap(pieces: Graph, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def _overlap(pieces: SuperpixelGraph, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(pieces.area[a & b].sum() / pieces.area[a | b].sum())
 
 
-def _full(small: Bits, size: tuple[int, int]) -> Bits:
+def _full(small: BinaryMask, size: tuple[int, int]) -> BinaryMask:
     """A mask of the working picture at the photo's size (w, h)."""
     soft = cv2.resize(small.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    bits: Bits = soft > 0.5
+    bits: BinaryMask = soft > 0.5
     return bits

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.builtin.features import Floats
-from segment2inpaint.detect.builtin.superpixels import Graph
+from segment2inpaint.detect.builtin.features import FloatArray
+from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
 from segment2inpaint.types import Point
 
 Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
@@ -25,14 +25,14 @@ SURE = 1e3
 
 
 @dataclass(frozen=True)
-class Seed:
+class ClickSeed:
     """A click on the object: its superpixel and its place, (x, y)."""
 
     start: int
     point: Point
 
 
-def cuts(graph: Graph, seed: Seed, weight: float) -> Regions:
+def cuts(graph: SuperpixelGraph, seed: ClickSeed, weight: float) -> Regions:
     """Cuts that start from discs round the click."""
     near = ((graph.center - np.array(seed.point)) ** 2).sum(axis=1)
     share = near[None] / (np.array(RADII) * graph.scale)[:, None] ** 2
@@ -41,7 +41,11 @@ def cuts(graph: Graph, seed: Seed, weight: float) -> Regions:
 
 
 def polish(
-    graph: Graph, seed: Seed, regions: Regions, prior: Floats | float = 0.0, rounds: int = 4
+    graph: SuperpixelGraph,
+    seed: ClickSeed,
+    regions: Regions,
+    prior: FloatArray | float = 0.0,
+    rounds: int = 4,
 ) -> Regions:
     """Each region after ``rounds`` of: colour models of inside and outside, then a cut.
 
@@ -65,19 +69,19 @@ def polish(
     return cut
 
 
-def _ways(graph: Graph) -> Floats:
+def _ways(graph: SuperpixelGraph) -> FloatArray:
     """(E,): from centre to centre, about 1 for each pair of small superpixels."""
     a, b = graph.ends
-    way: Floats = np.linalg.norm(graph.center[a] - graph.center[b], axis=1) / graph.scale * 25
+    way: FloatArray = np.linalg.norm(graph.center[a] - graph.center[b], axis=1) / graph.scale * 25
     return way
 
 
-def _smoothed(histogram: Floats) -> Floats:
-    smooth: Floats = histogram / np.maximum(histogram.sum(axis=0), 1e-6) + 3e-3 / len(histogram)
+def _smoothed(histogram: FloatArray) -> FloatArray:
+    smooth: FloatArray = histogram / np.maximum(histogram.sum(axis=0), 1e-6) + 3e-3 / len(histogram)
     return smooth
 
 
-def _links(graph: Graph) -> Floats:
+def _links(graph: SuperpixelGraph) -> FloatArray:
     """(K, K): how strongly neighbours hang together."""
     weight = (np.exp(-(graph.edge**2)) + 0.01) * graph.length
     links = np.zeros((len(graph.area),) * 2, np.float32)
@@ -87,7 +91,9 @@ def _links(graph: Graph) -> Floats:
     return links + links.T
 
 
-def _solve(links: Floats, diagonal: Floats, right: Floats, start: Floats) -> Floats:
+def _solve(
+    links: FloatArray, diagonal: FloatArray, right: FloatArray, start: FloatArray
+) -> FloatArray:
     """x of (diagonal - links) x = right, each column alone (preconditioned CG)."""
     x = start.copy()
     rest = right - (diagonal * x - links @ x)
@@ -105,7 +111,7 @@ def _solve(links: Floats, diagonal: Floats, right: Floats, start: Floats) -> Flo
 
 
 @lru_cache(maxsize=16)  # a correction is made again with every click after it
-def within_reach(graph: Graph, start: int) -> Regions:
+def within_reach(graph: SuperpixelGraph, start: int) -> Regions:
     """(LEVELS, K): regions within a distance of a superpixel.
 
     A step costs its boundary's strength, and a little for the way.
@@ -118,7 +124,7 @@ def within_reach(graph: Graph, start: int) -> Regions:
     return levels
 
 
-def _distance(graph: Graph, cost: Floats, start: int) -> Floats:
+def _distance(graph: SuperpixelGraph, cost: FloatArray, start: int) -> FloatArray:
     """The cheapest way to each superpixel from the start (Dijkstra 1959)."""
     near: list[list[tuple[int, float]]] = [[] for _ in graph.area]
     for a, b, c in zip(*graph.ends.tolist(), cost.tolist(), strict=True):

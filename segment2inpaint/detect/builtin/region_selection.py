@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segment2inpaint.detect.builtin.features import Floats, Ints
+from segment2inpaint.detect.builtin.features import FloatArray, IntArray
 from segment2inpaint.detect.builtin.region_proposals import (
+    ClickSeed,
     Regions,
-    Seed,
     cuts,
     polish,
     within_reach,
 )
-from segment2inpaint.detect.builtin.superpixels import Graph
+from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
 from segment2inpaint.types import Point
 
 ALIKE = 0.95  # regions that overlap more are one
@@ -28,39 +28,44 @@ LEAST, MOST = 0.001, 0.6  # of the picture: other regions are not looked at
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class RegionCandidates:
     """Regions (N, K) that hold a click, and how much each looks like an object, (N,)."""
 
     regions: Regions
-    quality: Floats
+    quality: FloatArray
 
-    def and_(self, other: Candidates) -> Candidates:
+    def and_(self, other: RegionCandidates) -> RegionCandidates:
         regions = np.concatenate([self.regions, other.regions])
-        return Candidates(regions, np.concatenate([self.quality, other.quality]))
+        return RegionCandidates(regions, np.concatenate([self.quality, other.quality]))
 
 
-def candidates(graph: Graph, seed: Seed) -> Candidates:
+def candidates(graph: SuperpixelGraph, seed: ClickSeed) -> RegionCandidates:
     """All that may be the object at a click."""
     found = [*(cuts(graph, seed, weight) for weight in PRIORS), within_reach(graph, seed.start)]
     guesses = distinct(graph, _valid(graph, seed, np.concatenate(found)))
     settled = _valid(graph, seed, polish(graph, seed, guesses, rounds=1), drop=False)
     fixed = np.tile(overlap(graph, guesses, settled), 2)
     every = np.concatenate([guesses, settled])
-    return Candidates(every, quality(graph, seed, every, fixed))
+    return RegionCandidates(every, quality(graph, seed, every, fixed))
 
 
-def told(graph: Graph, seed: Seed, known: Floats) -> Candidates:
+def candidates_from_prior(
+    graph: SuperpixelGraph, seed: ClickSeed, known: FloatArray
+) -> RegionCandidates:
     """What is known already, from wide to narrow. ``known`` (K,): pixels of each superpixel that
     are taken for the object.
     """
     own = np.array([known > share * graph.area for share in SHARES])
     own = _valid(graph, seed, own, drop=False)
     settled = _valid(graph, seed, polish(graph, seed, own, rounds=1), drop=False)
-    return Candidates(own, quality(graph, seed, own, overlap(graph, own, settled)))
+    return RegionCandidates(own, quality(graph, seed, own, overlap(graph, own, settled)))
 
 
-def likeliest(
-    graph: Graph, found: Candidates, bias: float = 0.0, known: Floats | None = None
+def best_region(
+    graph: SuperpixelGraph,
+    found: RegionCandidates,
+    bias: float = 0.0,
+    known: FloatArray | None = None,
 ) -> Regions:
     """The (K,) region that is most likely the object.
 
@@ -75,7 +80,9 @@ def likeliest(
     return chosen
 
 
-def corrected(graph: Graph, region: Regions, point: Point, on: bool, clicked: Ints) -> Regions:
+def apply_correction(
+    graph: SuperpixelGraph, region: Regions, point: Point, on: bool, clicked: IntArray
+) -> Regions:
     """The (K,) region after a click that says it is wrong there.
 
     The click is taken for the middle of what is wrong: an object like any other, that is added
@@ -97,7 +104,9 @@ def corrected(graph: Graph, region: Regions, point: Point, on: bool, clicked: In
     return chosen
 
 
-def quality(graph: Graph, seed: Seed, regions: Regions, fixed: Floats) -> Floats:
+def quality(
+    graph: SuperpixelGraph, seed: ClickSeed, regions: Regions, fixed: FloatArray
+) -> FloatArray:
     """(N,): how much each region looks like one whole object that was clicked in its middle.
 
     Good: a strong boundary; an inside that is not just one flat patch; hardly changed (``fixed``
@@ -107,16 +116,16 @@ def quality(graph: Graph, seed: Seed, regions: Regions, fixed: Floats) -> Floats
     outline, inside = _contrast(graph, regions)
     depth, offset = _centrality(graph, seed.point, regions)
     border = regions @ graph.rim / graph.rim.sum()
-    total: Floats = outline + inside / 2 + fixed / 2 + _middle(depth, offset) - border
+    total: FloatArray = outline + inside / 2 + fixed / 2 + _middle(depth, offset) - border
     return total
 
 
-def _middle(depth: Floats, offset: Floats) -> Floats:
-    middle: Floats = np.log(depth + 0.05) / 4 - offset / 2
+def _middle(depth: FloatArray, offset: FloatArray) -> FloatArray:
+    middle: FloatArray = np.log(depth + 0.05) / 4 - offset / 2
     return middle
 
 
-def _contrast(graph: Graph, regions: Regions) -> tuple[Floats, Floats]:
+def _contrast(graph: SuperpixelGraph, regions: Regions) -> tuple[FloatArray, FloatArray]:
     """Mean rank of the boundary strength round a region, and within it."""
     a, b = graph.ends
     weights = np.stack([graph.length * graph.rank, graph.length], 1)
@@ -125,7 +134,9 @@ def _contrast(graph: Graph, regions: Regions) -> tuple[Floats, Floats]:
     return round_it[:, 0] / np.maximum(round_it[:, 1], 1), within[:, 0] / within[:, 1]
 
 
-def _centrality(graph: Graph, point: Point, regions: Regions) -> tuple[Floats, Floats]:
+def _centrality(
+    graph: SuperpixelGraph, point: Point, regions: Regions
+) -> tuple[FloatArray, FloatArray]:
     """The click's depth as a share of the greatest, and its way from the centre in sqrt(area)."""
     labels = graph.labels[::RASTER, ::RASTER]
     y, x = point[1] // RASTER, point[0] // RASTER
@@ -139,14 +150,14 @@ def _centrality(graph: Graph, point: Point, regions: Regions) -> tuple[Floats, F
     return depth, np.linalg.norm(center - np.array(point), axis=1) / np.sqrt(area)
 
 
-def overlap(graph: Graph, first: Regions, second: Regions) -> Floats:
+def overlap(graph: SuperpixelGraph, first: Regions, second: Regions) -> FloatArray:
     """(N,): IoU of each region with its counterpart."""
     both = (first & second) @ graph.area
-    share: Floats = (both / np.maximum((first | second) @ graph.area, 1)).astype(np.float32)
+    share: FloatArray = (both / np.maximum((first | second) @ graph.area, 1)).astype(np.float32)
     return share
 
 
-def distinct(graph: Graph, regions: Regions) -> Regions:
+def distinct(graph: SuperpixelGraph, regions: Regions) -> Regions:
     """The regions without near repeats, in order."""
     weighted = (regions * graph.area).astype(np.float32)
     both = weighted @ regions.T.astype(np.float32)
@@ -159,7 +170,7 @@ def distinct(graph: Graph, regions: Regions) -> Regions:
     return regions[kept]
 
 
-def _valid(graph: Graph, seed: Seed, regions: Regions, drop: bool = True) -> Regions:
+def _valid(graph: SuperpixelGraph, seed: ClickSeed, regions: Regions, drop: bool = True) -> Regions:
     """Each region's part that holds the click, holes filled, of a fair size."""
     whole = [connected(graph, seed.start, region) for region in regions]
     kept = np.array([_filled(graph, region) for region in whole])
@@ -168,7 +179,7 @@ def _valid(graph: Graph, seed: Seed, regions: Regions, drop: bool = True) -> Reg
     return kept[fair] if drop and fair.any() else kept
 
 
-def connected(graph: Graph, start: int, region: Regions) -> Regions:
+def connected(graph: SuperpixelGraph, start: int, region: Regions) -> Regions:
     """The part of a region that holds ``start``, which is added."""
     a, b = graph.ends[:, region[graph.ends].all(axis=0)]
     reached = np.zeros_like(region)
@@ -181,13 +192,13 @@ def connected(graph: Graph, start: int, region: Regions) -> Regions:
     return reached
 
 
-def _neighbours(graph: Graph, start: int) -> Ints:
+def _neighbours(graph: SuperpixelGraph, start: int) -> IntArray:
     a, b = graph.ends
-    near: Ints = np.concatenate([b[a == start], a[b == start]])
+    near: IntArray = np.concatenate([b[a == start], a[b == start]])
     return near
 
 
-def _filled(graph: Graph, region: Regions) -> Regions:
+def _filled(graph: SuperpixelGraph, region: Regions) -> Regions:
     """The region with what it encloses."""
     labels = graph.labels[::RASTER, ::RASTER]
     canvas = np.pad(region[labels].astype(np.uint8), 1)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from segment2inpaint.detect.builtin.features import (
-    Floats,
-    Ints,
+    FloatArray,
+    IntArray,
     color_words,
     lab,
     slopes,
@@ -26,7 +26,7 @@ TEXTURE = 0.25  # weight of a texture difference beside the gradient's 1
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class SuperpixelGraph:
     """K superpixels, E pairs of neighbours.
 
     ``labels`` (h, w): the superpixel of each pixel. ``area`` (K,): pixels. ``rim`` (K,): pixels
@@ -36,17 +36,17 @@ class Graph:
     each colour. ``spread`` (K, V): the same, counted for near colours too.
     """
 
-    labels: Ints
-    area: Floats
-    rim: Floats
-    center: Floats
-    ends: Ints
-    length: Floats
-    edge: Floats
-    rank: Floats
-    features: Floats
-    words: Floats
-    spread: Floats
+    labels: IntArray
+    area: FloatArray
+    rim: FloatArray
+    center: FloatArray
+    ends: IntArray
+    length: FloatArray
+    edge: FloatArray
+    rank: FloatArray
+    features: FloatArray
+    words: FloatArray
+    spread: FloatArray
 
     @property
     def scale(self) -> float:
@@ -54,14 +54,14 @@ class Graph:
         return float(np.sqrt(self.area.sum()))
 
 
-def graph(image: Image, number: int) -> Graph:
+def superpixel_graph(image: Image, number: int) -> SuperpixelGraph:
     """About ``number`` superpixels of an (h, w, 3) picture of at least 2 x 2 px."""
     labels = slic(image, number)
     flat, count = labels.ravel(), int(labels.max()) + 1
     area = np.bincount(flat, minlength=count).astype(np.float32)
 
-    def mean(plane: Floats) -> Floats:
-        total: Floats = (np.bincount(flat, plane.ravel(), count) / area).astype(np.float32)
+    def mean(plane: FloatArray) -> FloatArray:
+        total: FloatArray = (np.bincount(flat, plane.ravel(), count) / area).astype(np.float32)
         return total
 
     colors = lab(image)
@@ -74,7 +74,7 @@ def graph(image: Image, number: int) -> Graph:
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]].astype(np.float32)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     words, spread = _words(softened(image), labels, count)
-    return Graph(
+    return SuperpixelGraph(
         labels=labels,
         area=area,
         rim=np.bincount(border, minlength=count).astype(np.float32),
@@ -89,7 +89,7 @@ def graph(image: Image, number: int) -> Graph:
     )
 
 
-def slic(image: Image, number: int) -> Ints:
+def slic(image: Image, number: int) -> IntArray:
     """Superpixels by k-means in colour and place (SLIC, Achanta et al. 2012), from 0 on."""
     height, width = image.shape[:2]
     step = max(1.0, float(np.sqrt(height * width / number)))
@@ -108,11 +108,11 @@ def slic(image: Image, number: int) -> Ints:
         size = np.maximum(np.bincount(labels, minlength=rows * columns), 1)
         means = [np.bincount(labels, p, rows * columns) / size for p in points.T]
         labels = _nearest(points, np.stack(means, 1).astype(np.float32), near)
-    found: Ints = np.unique(labels, return_inverse=True)[1].reshape(height, width)
+    found: IntArray = np.unique(labels, return_inverse=True)[1].reshape(height, width)
     return found
 
 
-def _nearest(points: Floats, means: Floats, near: list[Ints]) -> Ints:
+def _nearest(points: FloatArray, means: FloatArray, near: list[IntArray]) -> IntArray:
     """For each point the nearest of its nine candidate means."""
     best = np.full(len(points), np.inf, np.float32)
     labels, away = near[0].copy(), np.empty_like(points)
@@ -126,13 +126,13 @@ def _nearest(points: Floats, means: Floats, near: list[Ints]) -> Ints:
     return labels
 
 
-def _gradient(image: Image) -> Floats:
+def _gradient(image: Image) -> FloatArray:
     x, y = slopes(lab(cv2.GaussianBlur(image, (0, 0), 1.0)))
-    size: Floats = np.sqrt((x**2 + y**2).sum(axis=2))
+    size: FloatArray = np.sqrt((x**2 + y**2).sum(axis=2))
     return size
 
 
-def _boundaries(labels: Ints, gradient: Floats) -> tuple[Ints, Floats, Floats]:
+def _boundaries(labels: IntArray, gradient: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
     """Pairs of neighbours (2, E), the length of their boundary, the mean gradient on it."""
     count = int(labels.max()) + 1
     keys, values = [], []
@@ -147,7 +147,7 @@ def _boundaries(labels: Ints, gradient: Floats) -> tuple[Ints, Floats, Floats]:
     return np.stack(np.divmod(key, count)), length, strength.astype(np.float32)
 
 
-def _words(lab: Floats, labels: Ints, count: int) -> tuple[Floats, Floats]:
+def _words(lab: FloatArray, labels: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
     """Histograms of the superpixels over the colours that the picture has."""
     word, near = color_words(lab, BIN, SPREAD)
     number = len(near)

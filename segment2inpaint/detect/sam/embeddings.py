@@ -34,7 +34,7 @@ def default_folder() -> Path:
     return platformdirs.user_cache_path("segment2inpaint") / "embeddings"
 
 
-class Embeddings:
+class EmbeddingCache:
     """A photo's embedding by one network, computed once.
 
     ``checkpoint`` is the network's file or folder, ``kind`` what else its output depends on.

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.networks.click import Target
-from segment2inpaint.types import Bits, Point, box_of
+from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.types import BinaryMask, Point, bounding_box
 
 LARGEST = 0.6  # of the photo, for a mask that no box asked for
 IN_BOX = 0.8  # of a mask lies in the box that asked for it
@@ -21,19 +21,19 @@ ISLAND = 0.02  # of the largest part; smaller parts are dropped
 HOLE = 0.01  # of the mask; smaller holes are filled
 
 
-class Choice(NamedTuple):
+class MaskChoice(NamedTuple):
     """The mask taken, and whether it obeys the prompt."""
 
     which: int
     fits: bool
 
 
-def choose(
+def choose_mask(
     logits: NDArray[np.float32],
     scores: NDArray[np.float32],
-    target: Target,
+    target: ObjectPrompt,
     scale: tuple[float, float] = (1.0, 1.0),
-) -> Choice | None:
+) -> MaskChoice | None:
     """Which of several masks to take, None if all are empty.
 
     ``logits`` (n, h, w) and ``scores`` (n,), the predicted IoU; ``scale`` is their pixels per
@@ -55,10 +55,10 @@ def choose(
         (i for i in candidates if quality[i] >= best - tie), key=lambda i: int(masks[i].sum())
     )
     place = {"part": 0, "object": len(near) // 2}.get(target.granularity, -1)
-    return Choice(near[place], bool(fitting))
+    return MaskChoice(near[place], bool(fitting))
 
 
-def _fits(mask: Bits, target: Target, scale: tuple[float, float]) -> bool:
+def _fits(mask: BinaryMask, target: ObjectPrompt, scale: tuple[float, float]) -> bool:
     height, width = mask.shape
 
     def at(point: Point) -> bool:
@@ -79,18 +79,18 @@ def stability(logits: NDArray[np.float32]) -> float:
     return np.count_nonzero(logits > OFFSET) / loose if loose else 0.0
 
 
-def clean(bits: Bits, target: Target) -> Bits:
+def clean(bits: BinaryMask, target: ObjectPrompt) -> BinaryMask:
     """The mask without specks: small islands dropped, small holes filled.
 
     An island that holds an include point stays, as does a hole that holds an exclude point or
     touches the photo's edge.
     """
-    box = box_of(bits)
+    box = bounding_box(bits)
     if not box.width:
         return bits
     cleaned = np.zeros_like(bits)
     include, exclude = (
-        [(x - box.x0, y - box.y0) for x, y in points if box.holds((x, y))]
+        [(x - box.x0, y - box.y0) for x, y in points if box.contains((x, y))]
         for points in (target.include, target.exclude)
     )
     solid = _without_islands(bits[box.slices], include)
@@ -98,17 +98,17 @@ def clean(bits: Bits, target: Target) -> Bits:
     return cleaned
 
 
-def _without_islands(bits: Bits, include: Sequence[Point]) -> Bits:
+def _without_islands(bits: BinaryMask, include: Sequence[Point]) -> BinaryMask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     area = stats[:, cv2.CC_STAT_AREA]
     keep = area >= ISLAND * area[1:].max()
     keep[[labels[y, x] for x, y in include]] = True
     keep[0] = False
-    solid: Bits = keep[labels]
+    solid: BinaryMask = keep[labels]
     return solid
 
 
-def _specks(gaps: Bits, largest: float, exclude: Sequence[Point]) -> Bits:
+def _specks(gaps: BinaryMask, largest: float, exclude: Sequence[Point]) -> BinaryMask:
     """Gaps inside, smaller than ``largest`` px: those on the rim of the box lead outside."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)
     fill = stats[:, cv2.CC_STAT_AREA] < largest
@@ -116,5 +116,5 @@ def _specks(gaps: Bits, largest: float, exclude: Sequence[Point]) -> Bits:
         fill[edge] = False
     fill[[labels[y, x] for x, y in exclude]] = False
     fill[0] = False
-    specks: Bits = fill[labels]
+    specks: BinaryMask = fill[labels]
     return specks

@@ -11,10 +11,10 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from segment2inpaint.detect.sam.checkpoint import build, read
-from segment2inpaint.detect.sam.embeddings import Embedding, Embeddings
-from segment2inpaint.detect.sam.predictor import PromptableDetector, Prompted, Size
+from segment2inpaint.detect.sam.embeddings import Embedding, EmbeddingCache
+from segment2inpaint.detect.sam.predictor import PromptableDetector, PromptTensors, Size
 from segment2inpaint.models.device import choose as choose_device
-from segment2inpaint.models.device import half
+from segment2inpaint.models.device import half_precision
 from segment2inpaint.types import Image
 
 
@@ -29,7 +29,7 @@ class SamDetector(PromptableDetector):
 
     def __init__(self, checkpoint: Path, device: str = "auto", cache: Path | None = None) -> None:
         network = SamNetwork(build(read(checkpoint), checkpoint), choose_device(device))
-        super().__init__(network, Embeddings(checkpoint, network.kind, cache))
+        super().__init__(network, EmbeddingCache(checkpoint, network.kind, cache))
 
 
 class SamNetwork:
@@ -45,7 +45,7 @@ class SamNetwork:
         self.device = device
         self.side = sam.image_encoder.img_size
         self.mask_side = 4 * sam.prompt_encoder.image_embedding_size[0]
-        self.dtype = half(device)
+        self.dtype = half_precision(device)
         self.kind = f"sam {self.dtype}"
         self._sam = sam.to(device)
         self._resize = ResizeLongestSide(self.side)
@@ -66,7 +66,7 @@ class SamNetwork:
         return [{"features": each[None]} for each in features]
 
     def decode(
-        self, embedding: Embedding, prompted: Prompted, multimask: bool
+        self, embedding: Embedding, prompted: PromptTensors, multimask: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         device, sam = self.device, self._sam
         points = None

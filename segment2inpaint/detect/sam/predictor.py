@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import accept, picked, targets
 from segment2inpaint.detect.sam import automatic
-from segment2inpaint.detect.sam.embeddings import Embedding, Embeddings
-from segment2inpaint.detect.sam.mask_selection import choose, clean
+from segment2inpaint.detect.sam.embeddings import Embedding, EmbeddingCache
+from segment2inpaint.detect.sam.mask_selection import choose_mask, clean
 from segment2inpaint.errors import BadImage, BadPrompt
-from segment2inpaint.masks import innermost
-from segment2inpaint.networks.click import Target
+from segment2inpaint.masks import deepest_point
+from segment2inpaint.networks.click import ObjectPrompt
 from segment2inpaint.types import (
-    Bits,
+    BinaryMask,
     Box,
+    Detection,
     Everything,
     Image,
-    Mask,
-    OwnMask,
     Points,
     Prompt,
-    box_of,
+    UserMask,
+    bounding_box,
 )
 
 SLACK = 1.25  # in pixels of the network's own mask, by how far its edge may be off
@@ -45,7 +45,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Prompted:
+class PromptTensors:
     """Prompts of n objects in pixels of the network's frame; all have the same kinds.
 
     ``points`` (n, p, 2) float32 with ``labels`` (n, p) int32, 1 on the object and 0 beside it;
@@ -58,7 +58,7 @@ class Prompted:
     masks: torch.Tensor | None = None
 
 
-class Network(Protocol):
+class PromptableModel(Protocol):
     """An encoder and a decoder.
 
     ``side`` is that of its square frame, ``mask_side`` that of its masks, in pixels; ``kind``
@@ -80,7 +80,7 @@ class Network(Protocol):
         ...
 
     def decode(
-        self, embedding: Embedding, prompted: Prompted, multimask: bool
+        self, embedding: Embedding, prompted: PromptTensors, multimask: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, k, s, s) and predicted IoU (n, k): one mask an object, or several."""
         ...
@@ -94,9 +94,9 @@ class Network(Protocol):
         ...
 
 
-class _Object(NamedTuple):
-    target: Target
-    mask: Bits | None  # one of the user's own, to start from
+class _PromptedObject(NamedTuple):
+    target: ObjectPrompt
+    mask: BinaryMask | None  # one of the user's own, to start from
 
     @property
     def kinds(self) -> tuple[int, bool, bool]:
@@ -109,7 +109,7 @@ class _Object(NamedTuple):
         return self.kinds == (1, False, False) or self.target.granularity != "auto"
 
 
-class _Answer(NamedTuple):
+class _MaskPrediction(NamedTuple):
     logits: torch.Tensor  # (s, s)
     score: float
     fits: bool
@@ -121,9 +121,9 @@ class PromptableDetector:
     Safe to use from several threads, one at a time.
     """
 
-    takes: tuple[type, ...] = (Points, Box, OwnMask, Everything)
+    prompt_types: tuple[type, ...] = (Points, Box, UserMask, Everything)
 
-    def __init__(self, network: Network, embeddings: Embeddings) -> None:
+    def __init__(self, network: PromptableModel, embeddings: EmbeddingCache) -> None:
         self._network, self._embeddings = network, embeddings
         self._lock = threading.Lock()
 
@@ -138,10 +138,10 @@ class PromptableDetector:
         with self._lock, torch.inference_mode():
             self._embeddings.get(images, self._network.embed)
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """A mask for each object. Raises ``BadPrompt``."""
         size = image.shape[0], image.shape[1]
-        prompts = accept(self.name, self.takes, prompts, size)
+        prompts = accept(self.name, self.prompt_types, prompts, size)
         self._check(image)
         if any(isinstance(p, Everything) for p in prompts):
             return self._everything(image, prompts)
@@ -162,7 +162,7 @@ class PromptableDetector:
         if 0 in self._network.frame((height, width)):
             raise BadImage(f"photo of {width} x {height} px is too thin for {self.name}")
 
-    def _everything(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def _everything(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         size = image.shape[0], image.shape[1]
         if not all(isinstance(p, Everything) for p in prompts):
             raise BadPrompt(f"{self.name}: everything takes no other prompt beside it")
@@ -173,7 +173,7 @@ class PromptableDetector:
             def decode(clicks: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
                 points = self._points(clicks[:, None], size)
                 labels = torch.ones(points.shape[:2], dtype=torch.int32)
-                return self._network.decode(embedding, Prompted(points, labels), True)
+                return self._network.decode(embedding, PromptTensors(points, labels), True)
 
             found = automatic.candidates(
                 decode,
@@ -182,15 +182,15 @@ class PromptableDetector:
                 automatic.FEWER if self._network.device == "cpu" else automatic.PER_SIDE,
             )
             return [
-                self._mask(_Answer(low, score, True), size, Target())
+                self._mask(_MaskPrediction(low, score, True), size, ObjectPrompt())
                 for low, score in picked(found, pick)
             ]
 
     def _answers(
-        self, embedding: Embedding, size: Size, objects: Sequence[_Object]
-    ) -> list[_Answer | None]:
+        self, embedding: Embedding, size: Size, objects: Sequence[_PromptedObject]
+    ) -> list[_MaskPrediction | None]:
         """The best mask of each object, asked for again with itself as a prompt."""
-        found: dict[int, _Answer] = {}
+        found: dict[int, _MaskPrediction] = {}
         for group in _alike(objects):
             several = objects[group[0]].ambiguous
             found |= self._ask(embedding, size, objects, group, found, several)
@@ -206,11 +206,11 @@ class PromptableDetector:
         self,
         embedding: Embedding,
         size: Size,
-        objects: Sequence[_Object],
+        objects: Sequence[_PromptedObject],
         group: Sequence[int],
-        before: dict[int, _Answer],
+        before: dict[int, _MaskPrediction],
         several: bool,
-    ) -> dict[int, _Answer]:
+    ) -> dict[int, _MaskPrediction]:
         """Answers by the object's number, for those that have one.
 
         ``before`` are masks to start from; without one an object starts from its own, if any.
@@ -230,16 +230,18 @@ class PromptableDetector:
         for i, logits, score in zip(group, low, scores.cpu().numpy(), strict=True):
             frame = self._network.framed(logits[None], size)[0].cpu().numpy()
             scale = frame.shape[2] / size[1], frame.shape[1] / size[0]
-            choice = choose(frame, score, objects[i].target, scale)
+            choice = choose_mask(frame, score, objects[i].target, scale)
             if choice is not None:
-                answers[i] = _Answer(logits[choice.which], float(score[choice.which]), choice.fits)
+                answers[i] = _MaskPrediction(
+                    logits[choice.which], float(score[choice.which]), choice.fits
+                )
         return answers
 
     def _decode(
         self,
         embedding: Embedding,
         size: Size,
-        objects: Sequence[_Object],
+        objects: Sequence[_PromptedObject],
         masks: torch.Tensor | None,
         multimask: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -253,7 +255,7 @@ class PromptableDetector:
         if first.box is not None:
             ends = np.array([o.target.box for o in objects], np.float64).reshape(-1, 2, 2)
             boxes = self._points(ends, size).flatten(1)
-        prompted = Prompted(points, labels, boxes, masks)
+        prompted = PromptTensors(points, labels, boxes, masks)
         return self._network.decode(embedding, prompted, multimask)
 
     def _points(self, photo: NDArray[np.float64], size: Size) -> torch.Tensor:
@@ -262,7 +264,7 @@ class PromptableDetector:
         scale = np.array([frame[1] / size[1], frame[0] / size[0]])
         return torch.as_tensor(photo * scale, dtype=torch.float32)
 
-    def _as_logits(self, bits: Bits, size: Size) -> torch.Tensor:
+    def _as_logits(self, bits: BinaryMask, size: Size) -> torch.Tensor:
         """An own mask (1, s, s) as the network would have said it: signed distances."""
         side = self._network.mask_side
         grid = [max(1, round(c * side / self._network.side)) for c in self._network.frame(size)]
@@ -273,36 +275,40 @@ class PromptableDetector:
         )
         return torch.as_tensor(np.clip(STEEP * distance, -FIRM, FIRM))[None]
 
-    def _mask(self, answer: _Answer, size: Size, target: Target) -> Mask:
-        bits: Bits = (
+    def _mask(self, answer: _MaskPrediction, size: Size, target: ObjectPrompt) -> Detection:
+        bits: BinaryMask = (
             (self._network.upscaled(answer.logits[None, None], size)[0, 0] > 0).cpu().numpy()
         )
         slack = SLACK * max(size) / answer.logits.shape[-1]
-        return Mask(clean(bits, target), score=float(np.clip(answer.score, 0, 1)), slack=slack)
+        return Detection(
+            clean(bits, target), score=float(np.clip(answer.score, 0, 1)), edge_uncertainty=slack
+        )
 
 
-def _objects(prompts: Sequence[Prompt]) -> list[_Object]:
+def _objects(prompts: Sequence[Prompt]) -> list[_PromptedObject]:
     """The objects that points, boxes and own masks mean.
 
     An own mask stands for its box, which clicks inside refine, and its innermost point: by
     itself it says little to these networks.
     """
-    stand_ins = {id(p): box_of(p.bits) for p in prompts if isinstance(p, OwnMask)}
+    stand_ins = {id(p): bounding_box(p.mask) for p in prompts if isinstance(p, UserMask)}
     found = targets([stand_ins.get(id(p), p) for p in prompts])
-    areas = [p for p in prompts if isinstance(p, Box | OwnMask)]
+    areas = [p for p in prompts if isinstance(p, Box | UserMask)]
     objects = []
     for i, target in enumerate(found):
         area = areas[i] if i < len(areas) else None
-        if isinstance(area, OwnMask):
-            inner = innermost(area.bits)
+        if isinstance(area, UserMask):
+            inner = deepest_point(area.mask)
             include = (*target.include, *({inner} - set(target.include) - set(target.exclude)))
-            objects.append(_Object(Target(include, target.exclude, target.box), area.bits))
+            objects.append(
+                _PromptedObject(ObjectPrompt(include, target.exclude, target.box), area.mask)
+            )
         else:
-            objects.append(_Object(target, None))
+            objects.append(_PromptedObject(target, None))
     return objects
 
 
-def _alike(objects: Sequence[_Object]) -> Iterator[list[int]]:
+def _alike(objects: Sequence[_PromptedObject]) -> Iterator[list[int]]:
     """The objects' numbers in batches of equal kinds: padded prompts would change the masks."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, thing in enumerate(objects):
@@ -312,7 +318,7 @@ def _alike(objects: Sequence[_Object]) -> Iterator[list[int]]:
             yield group[start : start + BATCH]
 
 
-def _refines(new: _Answer, old: _Answer) -> bool:
+def _refines(new: _MaskPrediction, old: _MaskPrediction) -> bool:
     """Whether the second answer is the same object, no worse."""
     a, b = new.logits > 0, old.logits > 0
     union = int((a | b).sum())

@@ -18,16 +18,26 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from segment2inpaint.detect.prompts import accept
-from segment2inpaint.detect.sam.embeddings import Embedding, Embeddings
+from segment2inpaint.detect.sam.embeddings import Embedding, EmbeddingCache
 from segment2inpaint.detect.sam.mask_selection import clean
-from segment2inpaint.detect.sam.predictor import SLACK, PromptableDetector, Prompted, Size
-from segment2inpaint.detect.text_selection import instances, select
+from segment2inpaint.detect.sam.predictor import SLACK, PromptableDetector, PromptTensors, Size
+from segment2inpaint.detect.text_selection import select, text_matches
 from segment2inpaint.detect.transformers_loading import load, model_type
 from segment2inpaint.errors import BadModel, BadPrompt
 from segment2inpaint.models.device import choose as choose_device
-from segment2inpaint.models.device import half
-from segment2inpaint.networks.click import Target
-from segment2inpaint.types import Bits, Box, Everything, Image, Mask, OwnMask, Points, Prompt, Text
+from segment2inpaint.models.device import half_precision
+from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.types import (
+    BinaryMask,
+    Box,
+    Detection,
+    Everything,
+    Image,
+    Points,
+    Prompt,
+    Text,
+    UserMask,
+)
 
 # By the kind of model in config.json. The hub's SAM 2 and 3 name the video model, whose own class
 # would be loaded by transformers' automatic choice; its image part is what these classes take.
@@ -45,7 +55,7 @@ CLASSES = {
 CONCEPT = 0.5  # least score of an object found by words
 
 
-class TransformersSam(PromptableDetector):
+class TransformersSamDetector(PromptableDetector):
     """Points, boxes, own masks and everything to masks; the model is a folder as transformers
     saves it.
 
@@ -55,7 +65,7 @@ class TransformersSam(PromptableDetector):
 
     def __init__(self, model: Path, device: str = "auto", cache: Path | None = None) -> None:
         network = TransformersNetwork(model, choose_device(device))
-        super().__init__(network, Embeddings(model, network.kind, cache))
+        super().__init__(network, EmbeddingCache(model, network.kind, cache))
 
 
 class TransformersNetwork:
@@ -70,7 +80,7 @@ class TransformersNetwork:
         if kind not in CLASSES:
             raise BadModel(f"{model}: a {kind} model, not one of {', '.join(CLASSES)}")
         self.name = kind.removesuffix("_video").removesuffix("_tracker").replace("_", "-")
-        self.device, self.dtype = device, half(device)
+        self.device, self.dtype = device, half_precision(device)
         self.kind = f"{self.name} {self.dtype}"
         self._model, self._processor = load(model, CLASSES[kind], "AutoImageProcessor")
         self._model.to(device)
@@ -100,7 +110,7 @@ class TransformersNetwork:
         ]
 
     def decode(
-        self, embedding: Embedding, prompted: Prompted, multimask: bool
+        self, embedding: Embedding, prompted: PromptTensors, multimask: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Each object is given as a photo of its own: only so may each start from a mask."""
         given = {
@@ -129,7 +139,7 @@ class TransformersNetwork:
         return _resized(self.framed(logits, size) if self._pads else logits, size)
 
 
-class Sam3:
+class Sam3Detector:
     """Texts to masks by SAM 3; clicks, boxes, own masks and everything by its tracker.
 
     Beside a text, boxes and points say which of the objects found are meant. Each half is
@@ -137,7 +147,7 @@ class Sam3:
     """
 
     name = "sam3"
-    takes: tuple[type, ...] = (Text, Points, Box, OwnMask, Everything)
+    prompt_types: tuple[type, ...] = (Text, Points, Box, UserMask, Everything)
 
     def __init__(self, model: Path, device: str = "auto", cache: Path | None = None) -> None:
         self._given = model, choose_device(device), cache
@@ -147,8 +157,8 @@ class Sam3:
         self._lock = threading.Lock()
 
     @cached_property
-    def _tracker(self) -> TransformersSam:
-        return TransformersSam(*self._given)
+    def _tracker(self) -> TransformersSamDetector:
+        return TransformersSamDetector(*self._given)
 
     @cached_property
     def _reader(self) -> tuple[Any, Any]:
@@ -156,13 +166,13 @@ class Sam3:
         network, processor = load(model, "Sam3Model", "Sam3Processor")
         return network.to(device), processor
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """A mask for each object; by words the best first, their score that of the words.
 
         Raises ``BadPrompt``, and ``NothingFound`` with the best score for words.
         """
         size = image.shape[0], image.shape[1]
-        prompts = accept(self.name, self.takes, prompts, size)
+        prompts = accept(self.name, self.prompt_types, prompts, size)
         texts = [p for p in prompts if isinstance(p, Text)]
         if not texts:
             with self._lock:
@@ -170,7 +180,7 @@ class Sam3:
             return tracker.detect(image, prompts)
         with self._lock, torch.inference_mode():
             low, scores = self._read(image, [text.words for text in texts])
-            found = instances(self.name, texts, scores, CONCEPT)
+            found = text_matches(self.name, texts, scores, CONCEPT)
             masks = [self._mask(low[f.text][f.candidate], f.score, size) for f in found]
         return select(masks, prompts)
 
@@ -181,7 +191,7 @@ class Sam3:
         network, processor = self._reader
         pixels = processor(images=image.copy(), return_tensors="pt")["pixel_values"]
         kind = self._given[1].partition(":")[0]
-        dtype = half(self._given[1])
+        dtype = half_precision(self._given[1])
         low, scores = [], []
         with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
             vision = network.get_vision_features(pixels.to(self._given[1]))
@@ -201,14 +211,14 @@ class Sam3:
         )
         return {k: given[k].to(self._given[1]) for k in ("input_ids", "attention_mask")}
 
-    def _mask(self, low: torch.Tensor, score: float, size: Size) -> Mask:
-        bits = clean(_bits(low, size), Target())
-        return Mask(bits, score, SLACK * max(size) / low.shape[-1])
+    def _mask(self, low: torch.Tensor, score: float, size: Size) -> Detection:
+        bits = clean(_bits(low, size), ObjectPrompt())
+        return Detection(bits, score, SLACK * max(size) / low.shape[-1])
 
 
-def _bits(low: torch.Tensor, size: Size) -> Bits:
+def _bits(low: torch.Tensor, size: Size) -> BinaryMask:
     """Where the object is likelier than not; likelihoods are enlarged, as the library does it."""
-    bits: Bits = (_resized(low.sigmoid()[None, None], size)[0, 0] > 0.5).cpu().numpy()
+    bits: BinaryMask = (_resized(low.sigmoid()[None, None], size)[0, 0] > 0.5).cpu().numpy()
     return bits
 
 

@@ -13,25 +13,25 @@ import torch
 from torchvision.ops import box_convert, nms
 
 from segment2inpaint.detect.prompts import accept
-from segment2inpaint.detect.text_selection import instances, select
+from segment2inpaint.detect.text_selection import select, text_matches
 from segment2inpaint.detect.transformers_loading import load
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.models.device import choose as choose_device
 from segment2inpaint.protocols import Detector
-from segment2inpaint.types import Box, Image, Mask, Points, Prompt, Text
+from segment2inpaint.types import Box, Detection, Image, Points, Prompt, Text
 
 THRESHOLD = 0.3
 OVERLAP = 0.8  # IoU above which two boxes are one object
 
 
-class GroundingDino:
+class GroundingDinoDetector:
     """Texts to masks; boxes and points say which of the objects found are meant.
 
     ``model`` is a folder as transformers saves it (MM Grounding DINO and LLMDet have the same
     classes); ``segmenter`` makes the masks from boxes. Raises ``BadModel``, ``BadOption``.
     """
 
-    takes: tuple[type, ...] = (Text, Points, Box)
+    prompt_types: tuple[type, ...] = (Text, Points, Box)
 
     def __init__(self, model: Path, segmenter: Detector, device: str = "auto") -> None:
         self._device = choose_device(device)
@@ -46,26 +46,26 @@ class GroundingDino:
     def name(self) -> str:
         return f"grounding-dino,{self._segmenter.name}"
 
-    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Mask]:
+    def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """A mask for each object, the best first; the score is that of the words.
 
         Raises ``BadPrompt``, and ``NothingFound`` with the best score if none is above the
         threshold.
         """
         size = image.shape[0], image.shape[1]
-        prompts = accept("grounding-dino", self.takes, prompts, size)
+        prompts = accept("grounding-dino", self.prompt_types, prompts, size)
         texts = [p for p in prompts if isinstance(p, Text)]
         if not texts:
             raise BadPrompt("grounding-dino: no text prompt, it finds objects by words")
         with self._lock, torch.inference_mode():
             scores, corners = self._read(image, texts)
-        found = instances("grounding-dino", texts, list(scores.numpy()), THRESHOLD)
+        found = text_matches("grounding-dino", texts, list(scores.numpy()), THRESHOLD)
         boxes = corners[[f.candidate for f in found]]
         kept = nms(boxes, torch.tensor([f.score for f in found]), OVERLAP).tolist()
         masks = self._masks(image, [_box(boxes[i].tolist(), size) for i in kept])
         return select(
             [
-                Mask(mask.bits, found[i].score, mask.slack)
+                Detection(mask.mask, found[i].score, mask.edge_uncertainty)
                 for i, mask in zip(kept, masks, strict=True)
                 if mask is not None
             ],
@@ -99,7 +99,7 @@ class GroundingDino:
     def _tokens(self, phrase: str) -> Any:
         return self._processor.tokenizer(phrase, add_special_tokens=False)["input_ids"]
 
-    def _masks(self, image: Image, boxes: Sequence[Box]) -> list[Mask | None]:
+    def _masks(self, image: Image, boxes: Sequence[Box]) -> list[Detection | None]:
         """A mask for each box, None for one where the segmenter finds nothing."""
         together = self._segmenter.detect(image, boxes)
         if len(together) == len(boxes):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from segment2inpaint.errors import BadOption
-from segment2inpaint.models.device import half
+from segment2inpaint.models.device import half_precision
 from segment2inpaint.models.quiet import quiet_libraries
 
 
@@ -57,7 +57,7 @@ def _try(backend: str, place: str) -> None:
     """Attend once, to little. Raises what the backend raises."""
     from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
-    one = torch.zeros(1, 16, 2, 64, dtype=half(place), device=place)
+    one = torch.zeros(1, 16, 2, 64, dtype=half_precision(place), device=place)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of being slow
         dispatch_attention_fn(one, one, one, backend=AttentionBackendName(backend))

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from segment2inpaint.errors import BadModel, BadOption
 from segment2inpaint.inpaint.diffusion.folder import parameters
 from segment2inpaint.models.quiet import quiet_libraries
-from segment2inpaint.protocols import Crop, Look
+from segment2inpaint.protocols import Crop, PreviewCallback
 from segment2inpaint.types import Image
 
 KEPT = 8  # prompts whose embeddings are kept
@@ -34,7 +34,7 @@ def paint(
     crops: Sequence[Crop],
     settings: dict[str, Any],
     step: Step,
-    look: Look | None = None,
+    look: PreviewCallback | None = None,
 ) -> list[Image | None]:
     """Crops of one size, painted in one call; None where the safety checker refuses (it warns).
 
@@ -54,7 +54,7 @@ def paint(
         warnings.warn("the model's safety checker refused the result, kept the photo", stacklevel=3)
     if not np.isfinite(pixels).all():
         raise BadModel(f"{type(pipe).__name__} paints no numbers; its weights are damaged")
-    size = crops[0].bits.shape
+    size = crops[0].mask.shape
     return [None if no else _image(one, size) for one, no in zip(pixels, refused, strict=True)]
 
 
@@ -71,7 +71,7 @@ def _called(
     crops: Sequence[Crop],
     settings: dict[str, Any],
     step: Step,
-    look: Look | None,
+    look: PreviewCallback | None,
 ) -> tuple[NDArray[np.float32], list[bool]]:
     """(N, H, W, 3) float32 in [0, 1], and which the safety checker blackened."""
     takes = parameters(pipe)
@@ -85,10 +85,10 @@ def _called(
 
 
 def _arguments(
-    crops: Sequence[Crop], settings: dict[str, Any], step: Step, look: Look | None
+    crops: Sequence[Crop], settings: dict[str, Any], step: Step, look: PreviewCallback | None
 ) -> dict[str, Any]:
     """All that some pipeline or other takes; prompts a list, and a generator for each crop."""
-    height, width = crops[0].bits.shape
+    height, width = crops[0].mask.shape
 
     def after(pipe: Any, index: int, _: Any, values: dict[str, Any]) -> dict[str, Any]:
         step(index + 1, pipe.num_timesteps)
@@ -103,7 +103,7 @@ def _arguments(
         | lists
         | {
             "image": [Pillow.fromarray(crop.image) for crop in crops],
-            "mask_image": [Pillow.fromarray(crop.bits.astype(np.uint8) * 255) for crop in crops],
+            "mask_image": [Pillow.fromarray(crop.mask.astype(np.uint8) * 255) for crop in crops],
             "height": height,
             "width": width,
             "generator": [torch.Generator("cpu").manual_seed(crop.seed) for crop in crops],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.errors import BadModel, ModelMissing
-from segment2inpaint.models.catalogue import command, find, parts
+from segment2inpaint.models.catalogue import download_command, find, parts
 
 NEEDED = {"prompt", "image", "mask_image", "generator", "output_type"}
 
@@ -69,7 +69,7 @@ def opened(model: Path, index: dict[str, Any], pipeline: Any, options: dict[str,
 
     prior = find(PRIOR)
     if prior is None:
-        raise ModelMissing(f"{model}: needs its prior, get it with: {command(PRIOR)}")
+        raise ModelMissing(f"{model}: needs its prior, get it with: {download_command(PRIOR)}")
     decoder = diffusers.KandinskyV22InpaintPipeline.from_pretrained(model, **own, **options)
     first = diffusers.KandinskyV22PriorPipeline.from_pretrained(
         prior, variant=variant(prior, read_index(prior)), **options

@@ -29,17 +29,25 @@ from segment2inpaint.inpaint.diffusion.load import choose_dtype, load
 from segment2inpaint.inpaint.diffusion.lora import few_steps
 from segment2inpaint.inpaint.diffusion.optimization import placed
 from segment2inpaint.inpaint.smooth import smooth
-from segment2inpaint.models.catalogue import Card, cards, resolve
+from segment2inpaint.models.catalogue import ModelCard, cards, resolve
 from segment2inpaint.models.device import choose as choose_device
 from segment2inpaint.models.device import free_memory
 from segment2inpaint.models.quiet import quiet_libraries
-from segment2inpaint.protocols import Canvas, Crop, Inpainter, Look, Progress, Tuning, quiet
+from segment2inpaint.protocols import (
+    Crop,
+    Inpainter,
+    InputSpec,
+    PreviewCallback,
+    ProgressCallback,
+    RuntimeOptions,
+    no_progress,
+)
 from segment2inpaint.types import Fill, Image
 
 # For families without a card: what is asked for when an object is to go.
 BACKGROUND = "empty background, nothing there, photo"
 NATIVE = 1024  # px, the side of models that do not tell
-KANDINSKY = Canvas(768 * 768, 64, 64)  # tells neither; its sides are rounded up to 64
+KANDINSKY = InputSpec(768 * 768, 64, 64)  # tells neither; its sides are rounded up to 64
 LITTLE = 0.95  # strength from which on nearly nothing is left of what was in the hole
 
 PAINTS = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "strength")
@@ -50,12 +58,12 @@ PER_PIXEL = 2048
 MOST = 16  # crops in a call; more hardly pays, and a cancel waits for a step of all of them
 
 
-class Diffusion:
+class DiffusionInpainter:
     """Paints what a prompt says, or background if there is none.
 
     ``model`` is a folder in the layout of diffusers, a .safetensors file, the name of a card or
     a hub id on this machine; ``device`` and ``dtype`` are torch's names, or ``auto``.
-    ``canvas`` is read off the model. ``prefill`` fills the hole for a removal that keeps a part
+    ``input_spec`` is read off the model. ``prefill`` fills the hole for a removal that keeps a part
     of what is in it; ``card`` names the card, else the first of the same family
     serves; ``CARD+LORA`` lays a LoRA for few steps over it. ``look`` sees
     sketches of the crops in work. ``base`` names the model that lends a file what it lacks.
@@ -69,10 +77,10 @@ class Diffusion:
         model: Path | str,
         device: str = "auto",
         dtype: str = "auto",
-        tuning: Tuning = Tuning(),
+        tuning: RuntimeOptions = RuntimeOptions(),
         prefill: Inpainter | None = None,
         card: str = "",
-        look: Look | None = None,
+        look: PreviewCallback | None = None,
         base: str = "",
     ) -> None:
         place = choose_device(device)
@@ -90,12 +98,14 @@ class Diffusion:
             raise too_large() from None
         remember_prompts(pipe)
         self._prefill, self._look, self._lock = prefill, look, Lock()
-        canvas = canvas_of(pipe)
-        batch = tuning.batch_size or fitting(canvas, pipe.dtype, place)
+        input_spec = input_spec_of(pipe)
+        batch = tuning.batch_size or fitting(input_spec, pipe.dtype, place)
         batch = batch if self._card.batchable else 1
-        self.canvas = replace(canvas, batch=batch, edits=self._card.edits)
+        self.input_spec = replace(
+            input_spec, batch_size=batch, edits_by_instruction=self._card.edits
+        )
 
-    def settled(self, fill: Fill) -> dict[str, Any]:
+    def resolve_fill(self, fill: Fill) -> dict[str, Any]:
         """What it paints with where ``fill`` leaves it to the model. Raises ``BadOption``."""
         takes = parameters(self._pipe) | {"guidance_scale"}
         settings = {k: v for k, v in settings_for(fill, self._card).items() if k in takes}
@@ -103,22 +113,26 @@ class Diffusion:
             settings["prefill"] = self._guess(settings.get("strength", 1.0)).name
         return settings
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         """Each crop repainted with its own seed, the same (but for rounding) in any company.
 
-        Crops of one size share a call, ``canvas.batch`` of them, or half if memory runs out.
+        Crops of one size share a call, ``input_spec.batch`` of them, or half if memory runs out.
         Warns, and gives the crop back as it was, where the model's safety checker refuses.
         Raises ``BadOption`` for a strength too low for the steps or if one crop is too much for
         the memory, ``BadModel`` if the model paints no numbers.
         """
-        settled = self.settled(fill)
+        settled = self.resolve_fill(fill)
         seen = self._prefilled(crops, fill, settled)
         settings = _renamed(settled, self._card.guidance)
         painted: dict[int, Image] = {}
         with self._lock:  # a pipeline's scheduler counts the steps of one call
             while waiting := [i for i in range(len(crops)) if i not in painted]:
-                first = seen[waiting[0]].bits.shape
-                group = [i for i in waiting if seen[i].bits.shape == first][: self.canvas.batch]
+                first = seen[waiting[0]].mask.shape
+                group = [i for i in waiting if seen[i].mask.shape == first][
+                    : self.input_spec.batch_size
+                ]
 
                 def step(
                     now: int, steps: int, done: int = len(painted), own: int = len(group)
@@ -143,7 +157,7 @@ class Diffusion:
                     raise too_large() from None
             torch.cuda.empty_cache()
             crops = crops[: len(crops) // 2]
-            self.canvas = replace(self.canvas, batch=len(crops))
+            self.input_spec = replace(self.input_spec, batch_size=len(crops))
             warnings.warn(f"out of memory, going on with {len(crops)} at once", stacklevel=4)
 
     def _prefilled(
@@ -153,26 +167,28 @@ class Diffusion:
         from the old pixels does not bring the object back."""
         if fill.prompt is not None:
             return list(crops)
-        holes = [c for c in crops if not c.bits.all()]  # else it sees the object itself
+        holes = [c for c in crops if not c.mask.all()]  # else it sees the object itself
         filled = iter(self._guess(settings.get("strength", 1.0)).inpaint(holes, fill))
-        return [c if c.bits.all() else replace(c, image=next(filled)) for c in crops]
+        return [c if c.mask.all() else replace(c, image=next(filled)) for c in crops]
 
     def _guess(self, strength: float) -> Inpainter:
         """What fills the hole beforehand: nearly nothing of it is left at a high strength."""
-        return self._prefill if self._prefill and strength < LITTLE else Smooth()
+        return self._prefill if self._prefill and strength < LITTLE else SmoothInpainter()
 
 
-class Smooth:
+class SmoothInpainter:
     """A smooth guess."""
 
     name = "telea"
-    canvas = Canvas(seeded=False)
+    input_spec = InputSpec(uses_seed=False)
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
-        return [smooth(crop.image, crop.bits) for crop in crops]
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
+        return [smooth(crop.image, crop.mask) for crop in crops]
 
 
-def settings_for(fill: Fill, card: Card) -> dict[str, Any]:
+def settings_for(fill: Fill, card: ModelCard) -> dict[str, Any]:
     """The request's values, else the card's for a removal, else the card's, else none.
 
     Raises ``BadOption``.
@@ -200,7 +216,7 @@ def _renamed(settled: Mapping[str, Any], guidance: str) -> dict[str, Any]:
     return {names.get(k, k): v for k, v in settled.items() if k != "prefill"}
 
 
-def card_of(pipeline: str, *names: str) -> Card:
+def card_of(pipeline: str, *names: str) -> ModelCard:
     """The card of the first of these names, or else the first of the same pipeline class.
 
     Without a card, the whole hole is painted anew (some pipelines would keep part of the old
@@ -208,11 +224,11 @@ def card_of(pipeline: str, *names: str) -> Card:
     """
     same = [card for card in cards() if card.kind == "inpainter" and card.pipeline == pipeline]
     named = [card for name in names for card in same if name in (card.name, card.repo)]
-    unknown = Card("", "", "", fill=Fill(strength=1.0), remove=Fill(prompt=BACKGROUND))
+    unknown = ModelCard("", "", "", fill=Fill(strength=1.0), remove=Fill(prompt=BACKGROUND))
     return (named or same or [unknown])[0]
 
 
-def canvas_of(pipe: Any) -> Canvas:
+def input_spec_of(pipe: Any) -> InputSpec:
     """Native area, multiple of the sides and latent cell, from the model's configuration."""
     if type(pipe).__name__.startswith("Kandinsky"):
         return KANDINSKY
@@ -226,13 +242,13 @@ def canvas_of(pipe: Any) -> Canvas:
         side = network.config.sample_size
     side = side * scale if isinstance(side, int) else NATIVE
     multiple = 2 * cell if type(pipe).__name__.startswith("QwenImageEdit") else cell
-    return Canvas(area=side * side, multiple=multiple, cell=cell)
+    return InputSpec(area=side * side, multiple=multiple, mask_cell=cell)
 
 
-def fitting(canvas: Canvas, dtype: torch.dtype, place: str) -> int:
+def fitting(input_spec: InputSpec, dtype: torch.dtype, place: str) -> int:
     """How many crops of the native area the free memory holds; a CPU gains nothing from more."""
     if not place.startswith("cuda"):
         return 1
     free = free_memory(place)
-    crop = (canvas.area or NATIVE * NATIVE) * PER_PIXEL * dtype.itemsize
+    crop = (input_spec.area or NATIVE * NATIVE) * PER_PIXEL * dtype.itemsize
     return max(1, min(MOST, int(free // crop)))

@@ -74,7 +74,7 @@ NAMED = {"flux-dev": ("kontext", "flux-kontext"), "qwen-image": ("edit", "qwen-i
 
 
 @dataclass(frozen=True)
-class Contents:
+class CheckpointInfo:
     """A file's ``network``, a class of diffusers, the ``parts`` of a pipeline that it holds, and
     the name of the ``card`` of its family; ``channels`` of the latents that a UNet takes, and
     what of ``VELOCITY`` says how it was trained."""
@@ -87,7 +87,7 @@ class Contents:
     trained: frozenset[str] = frozenset()
 
 
-def read(file: Path) -> Contents:
+def read(file: Path) -> CheckpointInfo:
     """What a file holds. Raises ``BadModel`` for anything but a model that can inpaint."""
     shapes = _shapes(file)
     bare = {name.removeprefix(PREFIX): shape for name, shape in shapes.items()}
@@ -102,7 +102,7 @@ def read(file: Path) -> Contents:
             f"{file}: a {network} that is not for inpainting, or not whole; take its base model"
         )
     hint, instead = NAMED.get(card, ("/", ""))
-    return Contents(
+    return CheckpointInfo(
         file,
         network,
         _held(network, shapes),

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.errors import BadModel, BadOption
-from segment2inpaint.models.catalogue import Card, card, resolve
+from segment2inpaint.models.catalogue import ModelCard, card, resolve
 from segment2inpaint.models.quiet import quiet_libraries
 from segment2inpaint.types import Fill
 
 
-def few_steps(pipe: Any, base: Card, name: str) -> Card:
+def few_steps(pipe: Any, base: ModelCard, name: str) -> ModelCard:
     """Lay the LoRA of card ``name`` over the pipeline; returns ``base`` with its settings.
 
     Raises ``BadOption`` for a LoRA of another family and without peft, ``ModelMissing`` if it

@@ -13,7 +13,7 @@ import torch
 from segment2inpaint.errors import BadOption
 from segment2inpaint.inpaint.diffusion.attention import attend
 from segment2inpaint.models.device import free_memory
-from segment2inpaint.protocols import Tuning
+from segment2inpaint.protocols import RuntimeOptions
 
 OFFLOADS = ("auto", "none", "model", "group")
 QUANTIZED = ("transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3")
@@ -25,7 +25,7 @@ ROOM = 0.7  # share of the free memory that weights may take, the rest is for wh
 LARGE = 1536 * 1536  # pixels from which a decoder works tile by tile
 
 
-def placed(pipe: Any, place: str, tuning: Tuning) -> Any:
+def placed(pipe: Any, place: str, tuning: RuntimeOptions) -> Any:
     """The pipeline where it is to run, as ``tuning`` says. Raises ``BadOption``."""
     how = offload(pipe, place, tuning.offload)
     if tuning.attention:

@@ -16,15 +16,28 @@ from safetensors.torch import load_file
 
 from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.inpaint.diffusion.folder import read_index, variant
-from segment2inpaint.inpaint.diffusion.inspection import CODER, PREFIX, UNET, Contents, folder_of
+from segment2inpaint.inpaint.diffusion.inspection import (
+    CODER,
+    PREFIX,
+    UNET,
+    CheckpointInfo,
+    folder_of,
+)
 from segment2inpaint.inpaint.diffusion.optimization import quantize
-from segment2inpaint.models.catalogue import OPTIONAL, Card, command, lacking, parts, places
+from segment2inpaint.models.catalogue import (
+    OPTIONAL,
+    ModelCard,
+    download_command,
+    missing_parts,
+    parts,
+    places,
+)
 from segment2inpaint.models.catalogue import card as card_named
 
 THIRD = "text_encoder_3"  # Stable Diffusion 3 paints without it, and many files leave it out
 
 
-def lender(contents: Contents, base: str = "") -> Path:
+def lender(contents: CheckpointInfo, base: str = "") -> Path:
     """The folder that lends what the file lacks: of ``base`` (a card, a hub id or a folder), of
     the file's name beside it, or of the family's card.
 
@@ -43,11 +56,11 @@ def lender(contents: Contents, base: str = "") -> Path:
     what = "the configuration and what else it lacks"
     raise ModelMissing(
         f"{contents.file}: {what} of {base or contents.card} is not on this machine{wanting}; "
-        f"get it with: {command(named)}"
+        f"get it with: {download_command(named)}"
     )
 
 
-def _lenders(contents: Contents, base: str) -> list[Path]:
+def _lenders(contents: CheckpointInfo, base: str) -> list[Path]:
     if base and Path(base).is_dir():
         return [Path(base)]
     beside = [] if base else [contents.file.with_suffix("")]
@@ -55,7 +68,7 @@ def _lenders(contents: Contents, base: str) -> list[Path]:
     return [folder for folder in there if (folder / "model_index.json").is_file()]
 
 
-def _check_family(contents: Contents, folder: Path, index: dict[str, Any]) -> None:
+def _check_family(contents: CheckpointInfo, folder: Path, index: dict[str, Any]) -> None:
     pipeline = str(index.get("_class_name"))
     network = (index.get(folder_of(contents.network)) or ["", ""])[1]
     other_unet = network == UNET and ("XL" in pipeline) != (contents.card == "sdxl-inpaint")
@@ -66,14 +79,14 @@ def _check_family(contents: Contents, folder: Path, index: dict[str, Any]) -> No
         )
 
 
-def _absent(contents: Contents, folder: Path, index: dict[str, Any]) -> list[str]:
+def _absent(contents: CheckpointInfo, folder: Path, index: dict[str, Any]) -> list[str]:
     """What neither the file nor the folder has and the pipeline needs."""
     built = [part for part in contents.parts if not (folder / part / "config.json").is_file()]
     whole = contents.parts | {THIRD}
-    return built + [part for part in lacking(folder) if part not in whole]
+    return built + [part for part in missing_parts(folder) if part not in whole]
 
 
-def to_fetch(contents: Contents, base: str = "") -> tuple[Card, frozenset[str]]:
+def to_fetch(contents: CheckpointInfo, base: str = "") -> tuple[ModelCard, frozenset[str]]:
     """The card that lends what the file lacks, and the parts whose weights are not needed."""
     third = {THIRD} if "text_encoder" in contents.parts else set()
     return card_named(base or contents.card), contents.parts | OPTIONAL | third
@@ -83,7 +96,7 @@ def to_fetch(contents: Contents, base: str = "") -> tuple[Card, frozenset[str]]:
 
 
 def opened(
-    contents: Contents,
+    contents: CheckpointInfo,
     folder: Path,
     index: dict[str, Any],
     pipeline: Any,
@@ -100,7 +113,9 @@ def opened(
         why = "tensors of its network are missing"
         raise BadModel(f"{contents.file}: {why}; get the model again") from error
     own |= _texts(contents, folder, index, pipeline, own, options)
-    unused = [p for p in parts(index) if p in OPTIONAL or (p == THIRD and p in lacking(folder))]
+    unused = [
+        p for p in parts(index) if p in OPTIONAL or (p == THIRD and p in missing_parts(folder))
+    ]
     left_out: dict[str, Any] = dict.fromkeys(p for p in unused if p not in own)
     if "safety_checker" in left_out:
         left_out["requires_safety_checker"] = False
@@ -117,7 +132,7 @@ def opened(
 
 
 def _networks(
-    contents: Contents, folder: Path, index: dict[str, Any], options: dict[str, Any]
+    contents: CheckpointInfo, folder: Path, index: dict[str, Any], options: dict[str, Any]
 ) -> dict[str, Any]:
     """The network and, where the file has it, the VAE."""
     import diffusers
@@ -148,7 +163,7 @@ def _own(tensors: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 
 def _texts(
-    contents: Contents,
+    contents: CheckpointInfo,
     folder: Path,
     index: dict[str, Any],
     pipeline: Any,

@@ -22,12 +22,19 @@ import numpy as np
 from segment2inpaint.inpaint.exemplar.jit import Array, cold
 from segment2inpaint.inpaint.exemplar.patchmatch import BANDS, VOTE, improve, repaint, search
 from segment2inpaint.inpaint.exemplar.poisson import BLEND, blend
-from segment2inpaint.inpaint.exemplar.pyramid import FADE, RADIUS, Level, anywhere, doubled, pyramid
+from segment2inpaint.inpaint.exemplar.pyramid import (
+    FADE,
+    RADIUS,
+    PyramidLevel,
+    anywhere,
+    doubled,
+    pyramid,
+)
 from segment2inpaint.inpaint.exemplar.shiftmap import guess
-from segment2inpaint.inpaint.exemplar.thread_pool import Work, pool
+from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, pool
 from segment2inpaint.inpaint.smooth import smooth
-from segment2inpaint.protocols import Canvas, Crop, Progress, quiet
-from segment2inpaint.types import Bits, Fill, Image
+from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
+from segment2inpaint.types import BinaryMask, Fill, Image
 
 STAGE = "filling from the surroundings"
 COMPILING = "compiling the fill, this once"
@@ -47,20 +54,22 @@ GREY = 127  # where nothing at all is known
 Field = tuple[Array, Array, float]  # centres (T, 2) int32, costs (T,) float32, softness
 
 
-class Exemplar:
+class ExemplarInpainter:
     """Fills by copying from the surroundings: never from ``bits``, the same for the same seed.
 
     Another seed is another try; odd ones take the structure that lost.
     """
 
     name = "exemplar"
-    canvas = Canvas(padding=1.0, side=256)
+    input_spec = InputSpec(padding=1.0, min_side=256)
 
     def __init__(self, threads: int | None = None) -> None:
         """``threads`` to work with, None: all there are. The result does not depend on it."""
         self.threads = threads or os.cpu_count() or 1
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         """Each crop with its ``bits`` filled from its other pixels.
 
         Where there is too little to copy from, a smooth fill takes its place, with a warning.
@@ -70,32 +79,32 @@ class Exemplar:
             _compile(progress)
         with pool(min(self.threads, BANDS)) as threads:
             for done, crop in enumerate(crops):
-                work = Work(threads.map, _teller(progress, done, len(crops)))
+                work = PatchJobRunner(threads.map, _teller(progress, done, len(crops)))
                 painted.append(_painted(crop, crop.seed % 2 == 1, work))
         progress(STAGE, 1.0)
         return painted
 
 
-def _teller(progress: Progress, done: int, count: int) -> Callable[[float], None]:
+def _teller(progress: ProgressCallback, done: int, count: int) -> Callable[[float], None]:
     progress(STAGE, done / count)
     return lambda share: progress(STAGE, (done + share) / count)
 
 
-def _compile(progress: Progress) -> None:
+def _compile(progress: ProgressCallback) -> None:
     """Call every kernel once, on next to nothing."""
     progress(COMPILING, 0.0)
     image = np.zeros((48, 48, 3), np.uint8)
     bits = np.zeros((48, 48), bool)
     bits[16:32, 16:32] = True
-    _painted(Crop(image, bits), False, Work(map, lambda share: progress(COMPILING, 0.0)))
+    _painted(Crop(image, bits), False, PatchJobRunner(map, lambda share: progress(COMPILING, 0.0)))
 
 
-def _painted(crop: Crop, second: bool, work: Work) -> Image:
-    if not crop.bits.any():
+def _painted(crop: Crop, second: bool, work: PatchJobRunner) -> Image:
+    if not crop.mask.any():
         return crop.image.copy()
-    levels = pyramid(crop.image, crop.bits)
+    levels = pyramid(crop.image, crop.mask)
     if not levels:
-        return _plain(crop.image, crop.bits)
+        return _plain(crop.image, crop.mask)
     made, *other = _solved(levels, second, crop.seed, work)
     if other:
         made = _agreed(levels[0], made, other[0])
@@ -105,12 +114,14 @@ def _painted(crop: Crop, second: bool, work: Work) -> Image:
     return out
 
 
-def _plain(image: Image, bits: Bits) -> Image:
+def _plain(image: Image, bits: BinaryMask) -> Image:
     warnings.warn("too little around the hole to copy from: filled smoothly", stacklevel=3)
     return np.full_like(image, GREY) if bits.all() else smooth(image, bits)
 
 
-def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> list[Array]:
+def _solved(
+    levels: list[PyramidLevel], second: bool, seed: int, work: PatchJobRunner
+) -> list[Array]:
     """Paint the hole of all levels; returns the finest one's pixels (P, 3), once or twice.
 
     First from the structure that is taken, then, where there was a choice, from the other,
@@ -128,7 +139,7 @@ def _solved(levels: list[Level], second: bool, seed: int, work: Work) -> list[Ar
     return made
 
 
-def _agreed(level: Level, made: Array, other: Array) -> Array:
+def _agreed(level: PyramidLevel, made: Array, other: Array) -> Array:
     """``made``, and near to their mean wherever the ``other`` says much the same.
 
     Two tries that agree are both right but for their grain; where they do not, a mean would
@@ -146,7 +157,7 @@ def _rounds(n: int) -> int:
     return ROUNDS + min(2 * n, 4)
 
 
-def _units(levels: list[Level], middle: int) -> float:
+def _units(levels: list[PyramidLevel], middle: int) -> float:
     """What all this takes, near enough, in looks at a patch."""
     once = [PASSES * len(v.targets) + VOTE * len(v.pixels) for v in levels]
     finer = sum(1.5 * _rounds(n) * once[n] for n in range(middle))
@@ -154,7 +165,7 @@ def _units(levels: list[Level], middle: int) -> float:
 
 
 def _structures(
-    levels: list[Level], second: bool, seed: int, work: Work
+    levels: list[PyramidLevel], second: bool, seed: int, work: PatchJobRunner
 ) -> list[tuple[Field, Array]]:
     """Paint the first of some coarse levels in two ways, the better first, or the ``second``."""
     level = levels[0]
@@ -170,7 +181,7 @@ def _structures(
     return found[::-1] if cheap != second else found
 
 
-def _peeled(levels: list[Level], seed: int, work: Work) -> Field:
+def _peeled(levels: list[PyramidLevel], seed: int, work: PatchJobRunner) -> Field:
     """Fill the coarsest hole layer by layer from its border, then the finer ones from that."""
     level = levels[-1]
     nnf = anywhere(level, len(level.targets), seed)
@@ -190,7 +201,14 @@ def _peeled(levels: list[Level], seed: int, work: Work) -> Field:
 
 
 def _finer(
-    level: Level, coarse: Level, field: Field, seed: int, work: Work, *, rounds: int, reach: int = 0
+    level: PyramidLevel,
+    coarse: PyramidLevel,
+    field: Field,
+    seed: int,
+    work: PatchJobRunner,
+    *,
+    rounds: int,
+    reach: int = 0,
 ) -> Field:
     """Paint the level from the field of the coarser one, and settle it."""
     nnf = doubled(level, coarse, field[0], seed)
@@ -199,7 +217,14 @@ def _finer(
 
 
 def _settled(
-    level: Level, nnf: Array, softness: float, seed: int, work: Work, *, rounds: int, reach: int = 0
+    level: PyramidLevel,
+    nnf: Array,
+    softness: float,
+    seed: int,
+    work: PatchJobRunner,
+    *,
+    rounds: int,
+    reach: int = 0,
 ) -> Field:
     """Search and repaint in turn."""
     for turn in range(rounds):
@@ -210,7 +235,7 @@ def _settled(
     return nnf, cost, softness
 
 
-def _energy(level: Level, field: Field, seed: int, work: Work) -> float:
+def _energy(level: PyramidLevel, field: Field, seed: int, work: PatchJobRunner) -> float:
     """The mean root of the cost of all patches of the picture as it is."""
     cost = search(level, field[0], level.weight, work, seed=seed, passes=1, reach=REACH)[1]
     return float(np.sqrt(cost).mean())

@@ -18,8 +18,8 @@ from itertools import pairwise
 import numpy as np
 
 from segment2inpaint.inpaint.exemplar.jit import Array, compiled
-from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, RADIUS, SIDE, Level
-from segment2inpaint.inpaint.exemplar.thread_pool import Work
+from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, RADIUS, SIDE, PyramidLevel
+from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner
 
 BANDS = 8  # fixed, so that the result is the same for any number of threads
 ROW = SIDE * CHANNELS
@@ -27,10 +27,10 @@ VOTE = 0.5  # what a vote takes, in looks at a patch
 
 
 def search(
-    level: Level,
+    level: PyramidLevel,
     nnf: Array,
     weight: Array,
-    work: Work,
+    work: PatchJobRunner,
     *,
     seed: int,
     passes: int,
@@ -53,7 +53,12 @@ def search(
 
 
 def repaint(
-    level: Level, nnf: Array, cost: Array, pixels: Array, work: Work, softness: float
+    level: PyramidLevel,
+    nnf: Array,
+    cost: Array,
+    pixels: Array,
+    work: PatchJobRunner,
+    softness: float,
 ) -> None:
     """Paint ``pixels`` (P, 2) of the level with the votes of the patches over them.
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from segment2inpaint.inpaint.exemplar.jit import Array, compiled
-from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, RADIUS, Level
-from segment2inpaint.inpaint.exemplar.thread_pool import Work
+from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, RADIUS, PyramidLevel
+from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner
 
 PULL = 0.02  # towards the vote: a step at the border is forgotten after PULL ** -0.5 px
 ROUNDS = 60  # of relaxation
@@ -24,7 +24,7 @@ BLEND = 1.0  # what a pixel's relaxation takes, in looks at a patch
 CENTRED = 0.02  # a patch costs so much more for a pixel by each squared px from its centre
 
 
-def blend(level: Level, nnf: Array, cost: Array, work: Work) -> Array:
+def blend(level: PyramidLevel, nnf: Array, cost: Array, work: PatchJobRunner) -> Array:
     """The hole's pixels, (P, 3) float32, in place of the averages that ``flat`` holds."""
     chosen = np.zeros((len(level.pixels), 2), np.int32)
     _choose(level.pixels, level.index, nnf, cost, chosen)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from segment2inpaint.inpaint.exemplar.jit import Array
-from segment2inpaint.types import Bits, Image
+from segment2inpaint.types import BinaryMask, Image
 
 RADIUS = 3  # of a patch: 7 x 7 px
 SIDE = 2 * RADIUS + 1
@@ -23,7 +23,7 @@ WINDOW = 15  # px, over which texture is averaged (Newson et al. 2014)
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class PyramidLevel:
     """One level, padded by the patch radius; only the hole's part of ``flat`` ever changes.
 
     ``flat`` is (H, W * CHANNELS) float32. Of ``hole`` and ``known``, both (H, W) bool, neither
@@ -35,15 +35,15 @@ class Level:
     """
 
     flat: Array
-    hole: Bits
-    known: Bits
+    hole: BinaryMask
+    known: BinaryMask
     weight: Array
     pixels: Array
     number: Array
     targets: Array
     index: Array
     sources: Array
-    usable: Bits
+    usable: BinaryMask
 
     @property
     def view(self) -> Array:
@@ -51,11 +51,11 @@ class Level:
         return self.flat.reshape(*self.hole.shape, CHANNELS)
 
 
-def pyramid(image: Image, bits: Bits) -> list[Level]:
+def pyramid(image: Image, bits: BinaryMask) -> list[PyramidLevel]:
     """The levels from the finest on; an empty list if there is too little to copy from."""
     hole, known = bits, ~bits
     features = _featured(image, known)
-    levels: list[Level] = []
+    levels: list[PyramidLevel] = []
     while hole.any():
         level = _level(features, hole, known)
         if len(level.sources) < FEWEST:
@@ -67,7 +67,7 @@ def pyramid(image: Image, bits: Bits) -> list[Level]:
     return levels
 
 
-def doubled(fine: Level, coarse: Level, nnf: Array, seed: int) -> Array:
+def doubled(fine: PyramidLevel, coarse: PyramidLevel, nnf: Array, seed: int) -> Array:
     """The field of the coarse level at twice the size; at random where that is not usable."""
     inner = fine.targets - RADIUS
     i = coarse.index[inner[:, 0] // 2 + RADIUS, inner[:, 1] // 2 + RADIUS]
@@ -78,14 +78,14 @@ def doubled(fine: Level, coarse: Level, nnf: Array, seed: int) -> Array:
     return np.where(there[:, None], np.stack([y, x], axis=1), lost).astype(np.int32)
 
 
-def anywhere(level: Level, count: int, seed: int) -> Array:
+def anywhere(level: PyramidLevel, count: int, seed: int) -> Array:
     """So many sources, at random."""
     picks = np.random.default_rng(seed).integers(0, len(level.sources), count)
     places = np.divmod(level.sources[picks], level.hole.shape[1])
     return np.stack(places, axis=1)
 
 
-def numbered(bits: Bits) -> tuple[Array, Array]:
+def numbered(bits: BinaryMask) -> tuple[Array, Array]:
     """The True pixels (y, x), and the number of each in a picture of -1."""
     pixels = np.argwhere(bits).astype(np.int32)
     number = np.full(bits.shape, -1, np.int32)
@@ -93,7 +93,7 @@ def numbered(bits: Bits) -> tuple[Array, Array]:
     return pixels, number
 
 
-def _featured(image: Image, known: Bits) -> Array:
+def _featured(image: Image, known: BinaryMask) -> Array:
     """RGB and, as texture, the mean absolute gradients of what is known round each pixel."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     solid = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
@@ -106,7 +106,9 @@ def _featured(image: Image, known: Bits) -> Array:
     return features
 
 
-def _halved(features: Array, hole: Bits, known: Bits) -> tuple[Array, Bits, Bits]:
+def _halved(
+    features: Array, hole: BinaryMask, known: BinaryMask
+) -> tuple[Array, BinaryMask, BinaryMask]:
     """Half the size, each pixel the mean of the known ones of four; known if half of them are."""
     even = ((0, hole.shape[0] % 2), (0, hole.shape[1] % 2))
     features = np.where(hole[..., None], np.float32(0), features)
@@ -125,7 +127,7 @@ def _mean_of_four(a: Array) -> Array:
     return np.asarray(mean).reshape(a.shape[0] // 2, a.shape[1] // 2, *a.shape[2:])
 
 
-def _level(features: Array, hole: Bits, known: Bits) -> Level:
+def _level(features: Array, hole: BinaryMask, known: BinaryMask) -> PyramidLevel:
     sides = ((RADIUS, RADIUS), (RADIUS, RADIUS))
     hole, known = np.pad(hole, sides), np.pad(known, sides)
     patch = np.ones((SIDE, SIDE), np.uint8)
@@ -137,4 +139,4 @@ def _level(features: Array, hole: Bits, known: Bits) -> Level:
     pixels, number = numbered(hole)
     targets, index = numbered(near)
     sources = np.flatnonzero(usable).astype(np.int32)
-    return Level(flat, hole, known, weight, pixels, number, targets, index, sources, usable)
+    return PyramidLevel(flat, hole, known, weight, pixels, number, targets, index, sources, usable)

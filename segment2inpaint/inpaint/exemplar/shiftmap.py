@@ -19,8 +19,8 @@ import numpy as np
 
 from segment2inpaint.inpaint.exemplar.jit import Array, compiled
 from segment2inpaint.inpaint.exemplar.patchmatch import search
-from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, Level, anywhere, numbered
-from segment2inpaint.inpaint.exemplar.thread_pool import Work
+from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, PyramidLevel, anywhere, numbered
+from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner
 
 OFFSETS = 48  # at most
 ROOM = 8_000_000  # entries of the table of costs, at most
@@ -32,7 +32,7 @@ ROUNDS = 10  # of the solver
 NEVER = np.float32(1e6)  # the cost of copying what is not known
 
 
-def guess(level: Level, seed: int, work: Work) -> Array:
+def guess(level: PyramidLevel, seed: int, work: PatchJobRunner) -> Array:
     """Paint the hole by the best offset for each pixel; returns the field (T, 2) for it."""
     count = int(min(OFFSETS, max(8, (ROOM / len(level.pixels)) ** 0.5)))
     offsets = _dominant(level, count, seed, work)
@@ -52,7 +52,7 @@ def guess(level: Level, seed: int, work: Work) -> Array:
     return nnf
 
 
-def _dominant(level: Level, count: int, seed: int, work: Work) -> Array:
+def _dominant(level: PyramidLevel, count: int, seed: int, work: PatchJobRunner) -> Array:
     """The offsets (K, 2) by which the known part round the hole most often repeats itself."""
     h, w = level.hole.shape
     far = cv2.distanceTransform((~level.hole).astype(np.uint8), cv2.DIST_L2, 3)

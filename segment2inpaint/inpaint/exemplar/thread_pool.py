@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Work:
+class PatchJobRunner:
     """Runs jobs, and tells which share of what was planned is done.
 
     Between two jobs Python has control, so that an interrupt is heard there.

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from segment2inpaint.errors import BadModel
-from segment2inpaint.inpaint.lama.network import Generator, shape_of
+from segment2inpaint.inpaint.lama.network import Generator, config_of
 from segment2inpaint.models.device import choose as choose_device
-from segment2inpaint.protocols import Canvas, Crop, Progress, Tuning, quiet
+from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, RuntimeOptions, no_progress
 from segment2inpaint.types import Fill, Image
 
 FIRST = "model.1.ffc.convl2l.weight"  # the name that its checkpoints have it by ends so
@@ -22,7 +22,7 @@ LEAST = 32  # px, or there is nothing to reflect at the edges of its smallest fe
 TOGETHER = 4  # crops in a call, on a GPU
 
 
-class Lama:
+class LamaInpainter:
     """Fills by a network; the same for every seed.
 
     ``model`` is a .safetensors file of the generator's weights, or the folder of its card.
@@ -31,21 +31,27 @@ class Lama:
 
     name = "lama"
 
-    def __init__(self, model: Path, device: str = "auto", tuning: Tuning = Tuning()) -> None:
+    def __init__(
+        self, model: Path, device: str = "auto", tuning: RuntimeOptions = RuntimeOptions()
+    ) -> None:
         self._place = choose_device(device)
         self._network = load(_file(model)).to(self._place)
         batch = tuning.batch_size or (1 if self._place == "cpu" else TOGETHER)
         # trained on 256 px and meant for more; above about this it loses the large structure
-        self.canvas = Canvas(area=768 * 768, multiple=8, batch=batch, seeded=False)
+        self.input_spec = InputSpec(area=768 * 768, multiple=8, batch_size=batch, uses_seed=False)
 
-    def inpaint(self, crops: Sequence[Crop], fill: Fill, progress: Progress = quiet) -> list[Image]:
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
         """Each crop with its hole filled; nothing in ``fill`` is used. Crops of one size and up
-        to ``canvas.batch`` of them go through the network together."""
+        to ``input_spec.batch`` of them go through the network together."""
         painted: dict[int, Image] = {}
         while waiting := [i for i in range(len(crops)) if i not in painted]:
             progress("inpainting", len(painted) / len(crops))
-            first = crops[waiting[0]].bits.shape
-            group = [i for i in waiting if crops[i].bits.shape == first][: self.canvas.batch]
+            first = crops[waiting[0]].mask.shape
+            group = [i for i in waiting if crops[i].mask.shape == first][
+                : self.input_spec.batch_size
+            ]
             made = self._through([crops[i] for i in group])
             painted |= dict(zip(group, made, strict=True))
         progress("inpainting", 1.0)
@@ -54,8 +60,8 @@ class Lama:
     @torch.inference_mode()
     def _through(self, crops: Sequence[Crop]) -> list[Image]:
         """Crops of one size, padded to what the network takes."""
-        height, width = crops[0].bits.shape
-        up = self.canvas.multiple
+        height, width = crops[0].mask.shape
+        up = self.input_spec.multiple
         pad = [max(-side % up, LEAST - side) for side in (height, width)]
         seen = np.stack([_seen(crop) for crop in crops])
         seen = np.pad(seen, ((0, 0), (0, 0), (0, pad[0]), (0, pad[1])), mode="edge")
@@ -68,7 +74,7 @@ class Lama:
 
 def _seen(crop: Crop) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """(4, H, W) float32: RGB in [0, 1], 0 in the hole, and the hole."""
-    hole = crop.bits.astype(np.float32)[None]
+    hole = crop.mask.astype(np.float32)[None]
     image = crop.image.astype(np.float32).transpose(2, 0, 1) / 255
     return np.concatenate([image * (1 - hole), hole])
 
@@ -96,7 +102,7 @@ def load(file: Path) -> Generator:
         raise BadModel(f"{file}: not a LaMa, it has no {FIRST}")
     own = {n.removeprefix(prefix): w.float() for n, w in weights.items() if n.startswith(prefix)}
     try:
-        network = Generator(shape_of(own))
+        network = Generator(config_of(own))
         missing, unknown = network.load_state_dict(own, strict=False)
     except (KeyError, ValueError, RuntimeError) as error:
         raise BadModel(f"{file}: a LaMa of another build than is known here") from error

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Shape(NamedTuple):
+class LamaConfig(NamedTuple):
     """Sizes of the network; the defaults are big-lama's."""
 
     width: int = 64  # channels of the first layer, doubled by each downsampling
@@ -23,7 +23,7 @@ class Shape(NamedTuple):
     share: float = 0.75  # of the channels that are global
 
 
-BIG = Shape()
+BIG = LamaConfig()
 
 
 class FourierUnit(nn.Module):
@@ -134,7 +134,7 @@ class Generator(nn.Module):
     Sides are multiples of 2 ** ``shape.down``. ``model`` is numbered as in the checkpoints.
     """
 
-    def __init__(self, shape: Shape = BIG) -> None:
+    def __init__(self, shape: LamaConfig = BIG) -> None:
         super().__init__()
         widths = [shape.width * 2**n for n in range(shape.down + 1)]
         wide = int(widths[-1] * shape.share)
@@ -163,7 +163,7 @@ class Generator(nn.Module):
         return torch.sigmoid(x)
 
 
-def shape_of(weights: dict[str, Tensor]) -> Shape:
+def config_of(weights: dict[str, Tensor]) -> LamaConfig:
     """The sizes of the network that these weights, named as its own, are of.
 
     Raises ``KeyError`` or ``ValueError`` where they are not.
@@ -173,4 +173,4 @@ def shape_of(weights: dict[str, Tensor]) -> Shape:
     blocks = sum(f"model.{n}.conv1.ffc.convg2g.fu.conv_layer.weight" in weights for n in numbers)
     down = sum(f"model.{n}.ffc.convl2l.weight" in weights for n in numbers) - 1
     local = weights[f"model.{1 + down}.ffc.convl2l.weight"].shape[0]
-    return Shape(width, down, blocks, 1 - local / (width * 2**down))
+    return LamaConfig(width, down, blocks, 1 - local / (width * 2**down))
