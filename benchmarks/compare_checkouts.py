@@ -2,9 +2,9 @@
 
     python benchmarks/compare_checkouts.py OLD NEW [--eval FOLDER] [--photos 10]
 
-Each checkout runs its own command line on the samples (click, box, colour, clean plate, mask), and
-on photos of ``FOLDER/berkeley100`` (click, box, colour, mask) if ``--eval`` or ``$S2I_EVAL`` names a
-folder. The results are compared by their SHA-256. Exit status 1 if a file differs.
+Each checkout runs its own command line on the samples (click, box, colour, clean plate, mask). If
+``--eval`` or ``$S2I_EVAL`` names a folder, it also runs on photos of ``FOLDER/berkeley100`` (click,
+box, colour, mask). The results are compared by their SHA-256. Exit status 1 if a file differs.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from segment2inpaint.batching import (
     single_outcome,
 )
 from segment2inpaint.effects import edit_difference, shadow
-from segment2inpaint.errors import BadPrompt, NothingFound, Segment2InpaintError
+from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo
 from segment2inpaint.protocols import (
     Detector,
@@ -37,7 +37,6 @@ from segment2inpaint.types import (
     BinaryMask,
     Box,
     Check,
-    CleanPlate,
     Detection,
     Fill,
     Image,
@@ -48,7 +47,6 @@ from segment2inpaint.types import (
     ReplacementImage,
     Request,
     Result,
-    UserMask,
     bounding_box,
     changed_pixels,
 )
@@ -291,11 +289,6 @@ def find(
     With ``edge_refine``, masks with slack are brought to the edges in the photo.
     Raises ``NothingFound``, or ``BadPrompt`` for a mask or plate of another size than the photo.
     """
-    height, width = image.shape[:2]
-    for prompt in prompts:
-        if isinstance(prompt, UserMask | CleanPlate):
-            array = prompt.mask if isinstance(prompt, UserMask) else prompt.image
-            _check_size(type(prompt).__name__, prompt.source, array.shape, (height, width))
     found = [m for m in detector.detect(image, prompts) if m.mask.any()]
     if not found:
         raise NothingFound(f"nothing found at the prompt by {detector.name}")
@@ -310,15 +303,6 @@ def _refine_edges(image: Image, mask: Detection) -> Detection:
         mask.score,
         edges.REMAINING_UNCERTAINTY * mask.edge_uncertainty,
     )
-
-
-def _check_size(kind: str, source: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    if shape[:2] != size:
-        what = {"UserMask": "mask", "CleanPlate": "plate"}[kind]
-        raise BadPrompt(
-            f"{f'{what} {source}'.strip()}: expected the photo's size {size[1]}x{size[0]}, "
-            f"got {shape[1]}x{shape[0]}"
-        )
 
 
 def refined_alpha(

@@ -258,6 +258,7 @@ class Fill:
 
 
 Verdict = Literal["clean", "doubtful", "failed"]
+DOUBTFUL_SCORE = 0.5  # a check with this score or more is worth showing
 RED = (255, 0, 64)  # over what a check is about
 
 
@@ -280,6 +281,11 @@ class Check:
     @property
     def failed(self) -> bool:
         return self.score >= self.threshold
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the check has failed or is worth showing all the same."""
+        return self.failed or self.score >= DOUBTFUL_SCORE
 
     @property
     def picture(self) -> Image:

@@ -40,7 +40,7 @@ def test_points_and_boxes_choose_parts() -> None:
 
 def test_what_it_refuses() -> None:
     small = UserMask(np.zeros((20, 50), np.bool_), "mine.png")
-    says = r"mask mine.png is 50 x 20 px, expected the photo's 50 x 40 px"
+    says = r"mask mine.png: expected the photo's size 50 x 40 px, got 50 x 20 px"
     with pytest.raises(BadPrompt, match=says):
         UserMaskDetector().detect(PHOTO, [small])
     with pytest.raises(BadPrompt, match="give a mask too"):

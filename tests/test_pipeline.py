@@ -10,20 +10,18 @@ from conftest import FakeDetector, FakeInpainter, masks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from segment2inpaint.errors import BadPrompt, NothingFound
+from segment2inpaint.errors import NothingFound
 from segment2inpaint.images import Photo, photo_of
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import (
     BinaryMask,
-    CleanPlate,
     Fill,
     Image,
     Length,
     Points,
     Refine,
     ReplacementImage,
-    UserMask,
 )
 
 LATENT = InputSpec(area=64 * 64, multiple=8, mask_cell=8)
@@ -113,14 +111,6 @@ def test_nothing_found(found: list[BinaryMask]) -> None:
     """No mask and an empty mask are the same: an error, never an empty run."""
     with pytest.raises(NothingFound, match="fake"):
         Pipeline(FakeDetector(*found), FakeInpainter())(photo_of(noise(100, 120)), [])
-
-
-@pytest.mark.parametrize(
-    "prompt", [UserMask(np.ones((9, 7), np.bool_), "m.png"), CleanPlate(noise(9, 7), "m.png")]
-)
-def test_another_size_than_the_photos_is_refused(prompt: UserMask | CleanPlate) -> None:
-    with pytest.raises(BadPrompt, match=r"m\.png: expected the photo's size 120x100, got 7x9"):
-        Pipeline(FakeDetector(block()), FakeInpainter())(photo_of(noise(100, 120)), [prompt])
 
 
 def test_a_hole_with_an_excluding_click_is_kept() -> None:

@@ -88,7 +88,7 @@ def test_it_repeats_itself_and_leaves_its_input() -> None:
 
 def test_what_it_refuses() -> None:
     small = CleanPlate(np.zeros((200, 400, 3), np.uint8), "clean.jpg")
-    says = r"plate clean.jpg is 400 x 200 px, expected the photo's 400 x 300 px"
+    says = r"clean plate clean.jpg: expected the photo's size 400 x 300 px, got 400 x 200 px"
     with pytest.raises(BadPrompt, match=says):
         CleanPlateDetector().detect(scene(), [small])
     with pytest.raises(BadPrompt, match="give a plate too"):

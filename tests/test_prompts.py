@@ -9,7 +9,7 @@ from segment2inpaint.detect.prompts import accept, check, limit, targets
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components_at
 from segment2inpaint.networks.click import ObjectPrompt
-from segment2inpaint.types import Box, Color, Points, Text
+from segment2inpaint.types import Box, CleanPlate, Color, Points, Text, UserMask
 
 SIZE = (60, 80)
 
@@ -75,3 +75,17 @@ def test_limits() -> None:
     assert limit(bits, [Points((), ((6, 6),))]).sum() == 200
     assert limit(bits, [Points(((0, 0),))]).sum() == 0
     assert bits.sum() == 300
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        UserMask(np.ones((9, 7), np.bool_), "m.png"),
+        CleanPlate(np.zeros((9, 7, 3), np.uint8), "m.png"),
+    ],
+)
+def test_a_mask_or_plate_of_another_size_is_refused(prompt: UserMask | CleanPlate) -> None:
+    with pytest.raises(
+        BadPrompt, match=r"m\.png: expected the photo's size 120 x 100 px, got 7 x 9"
+    ):
+        check([prompt], (100, 120))

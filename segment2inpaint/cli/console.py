@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from segment2inpaint.types import Alpha, Check, Detection, Request, Result
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
-DOUBT = 0.5  # a lower score is not worth a word
 PATIENCE = 1.0  # s before anything is said
 
 
@@ -166,7 +165,7 @@ def _judged(result: Result) -> str:
 
 def _reasons(checks: Sequence[Check]) -> str:
     """What failed, or else is in doubt, worst first."""
-    bad = sorted((c for c in checks if c.failed or c.score >= DOUBT), key=lambda c: -c.score)
+    bad = sorted((c for c in checks if c.doubtful), key=lambda c: -c.score)
     if any(check.failed for check in bad):
         bad = [check for check in bad if check.failed]
     return ": " + "; ".join(check.sentence for check in bad) if bad else ""

@@ -37,19 +37,9 @@ class CleanPlateDetector:
             raise BadPrompt(f"{self.name}: points and boxes only limit a plate, give a plate too")
         bits = np.ones(image.shape[:2], np.bool_)
         for plate in plates:
-            _check_size(plate, image)
             bits &= _changed(image, plate.image)
         bits = limit(bits, prompts)
         return [Detection(bits)] if bits.any() else []
-
-
-def _check_size(plate: CleanPlate, image: Image) -> None:
-    if plate.image.shape != image.shape:
-        (h, w), (height, width) = plate.image.shape[:2], image.shape[:2]
-        raise BadPrompt(
-            f"plate {plate.source or 'given'} is {w} x {h} px, expected the photo's "
-            f"{width} x {height} px"
-        )
 
 
 def _changed(image: Image, plate: Image) -> BinaryMask:

@@ -57,8 +57,11 @@ def check(prompts: Sequence[Prompt], size: tuple[int, int]) -> tuple[Prompt, ...
     """The prompts with each box's ends in order and clipped to a photo of ``size`` (h, w).
 
     Raises ``BadPrompt`` for a point outside the photo, a point both on and beside the object,
-    a box without area in the photo.
+    a box without area in the photo, a mask or clean plate of another size than the photo.
     """
+    for prompt in prompts:
+        if isinstance(prompt, UserMask | CleanPlate):
+            _check_size(prompt, size)
     checked = tuple(_box(p, size) if isinstance(p, Box) else p for p in prompts)
     include, exclude = points_of(checked)
     colors = [p.at for p in checked if isinstance(p, Color) and p.at is not None]
@@ -143,6 +146,16 @@ def _box(box: Box, size: tuple[int, int]) -> Box:
 
 def _ends(box: Box) -> str:
     return ",".join(map(str, box))
+
+
+def _check_size(prompt: UserMask | CleanPlate, size: tuple[int, int]) -> None:
+    if isinstance(prompt, UserMask):
+        kind, shape = "mask", prompt.mask.shape
+    else:
+        kind, shape = "clean plate", prompt.image.shape[:2]
+    if shape != size:
+        name = f"{kind} {prompt.source}".strip()
+        raise BadPrompt(f"{name}: expected the photo's size {_text(size)}, got {_text(shape)}")
 
 
 def _text(size: tuple[int, int]) -> str:

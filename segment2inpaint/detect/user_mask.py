@@ -23,16 +23,5 @@ class UserMaskDetector:
         own = [p for p in prompts if isinstance(p, UserMask)]
         if not own:
             raise BadPrompt(f"{self.name}: points and boxes only limit a mask, give a mask too")
-        for mask in own:
-            _check_size(mask, image)
         found = (limit(mask.mask, prompts) for mask in own)
         return [Detection(np.array(bits), from_user=True) for bits in found if bits.any()]
-
-
-def _check_size(mask: UserMask, image: Image) -> None:
-    if mask.mask.shape != image.shape[:2]:
-        (h, w), (height, width) = mask.mask.shape, image.shape[:2]
-        raise BadPrompt(
-            f"mask {mask.source or 'given'} is {w} x {h} px, expected the photo's "
-            f"{width} x {height} px"
-        )

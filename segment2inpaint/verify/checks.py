@@ -20,6 +20,7 @@ from segment2inpaint.networks import click
 from segment2inpaint.networks.onnx import shipped_network
 from segment2inpaint.protocols import Detector
 from segment2inpaint.types import (
+    DOUBTFUL_SCORE,
     Alpha,
     BinaryMask,
     Box,
@@ -38,7 +39,6 @@ from segment2inpaint.types import (
 from segment2inpaint.verify import measures
 from segment2inpaint.verify.measures import HoleView, Measurement
 
-DOUBT = 0.5  # score from which a result is doubtful
 AGAIN = 0.8  # overlap with the old mask from which a detector is said to find the object again
 INSIDE = 0.99  # share in the hole from which what it finds there at a click is something new
 LOOK = 256  # px of what it looks at, at most
@@ -175,7 +175,7 @@ def _score(rule: _CheckSpec, numbers: Sequence[float]) -> float:
 
 
 def _said(says: tuple[str, str, str], score: float, threshold: float) -> str:
-    return says[2] if score >= threshold else says[1] if score >= DOUBT else says[0]
+    return says[2] if score >= threshold else says[1] if score >= DOUBTFUL_SCORE else says[0]
 
 
 def _orphan(cast: Shadow, alpha: Alpha, seen: HoleView) -> Check:
@@ -206,7 +206,7 @@ def redetect(
     """
     clicks = all(isinstance(p, Points) for p in prompts)
     names = AT_CLICKS if clicks else AT_BOXES
-    doubtful = [c for c in checks if c.name in names and DOUBT <= c.score < c.threshold]
+    doubtful = [c for c in checks if c.name in names and c.doubtful and not c.failed]
     if not doubtful or not all(isinstance(p, Points | Box) for p in prompts):
         return tuple(checks)
     scale = min(1.0, LOOK / max(box.width, box.height))
@@ -273,7 +273,7 @@ def verdict(checks: Sequence[Check]) -> Verdict:
     """``failed`` if a check has, ``doubtful`` if a score is 0.5 or more, else ``clean``."""
     if any(check.failed for check in checks):
         return "failed"
-    return "doubtful" if any(check.score >= DOUBT for check in checks) else "clean"
+    return "doubtful" if any(check.doubtful for check in checks) else "clean"
 
 
 def rank(candidates: Sequence[Sequence[Check]]) -> list[int]:

@@ -44,7 +44,6 @@ from segment2inpaint.web.routes_photos import (
 )
 from segment2inpaint.web.session import NotFound, PhotoSession, ResultPatch, StoredResult
 
-DOUBT = 0.5  # of a check's score: from here on it is worth showing where
 SHOWN = 900  # px of a check's picture
 THUMBNAIL = 320  # px
 
@@ -191,7 +190,7 @@ def _kept(result: Result, made: Request) -> StoredResult:
         f"{number} {check.name}": tiles.picture(check.picture, SHOWN)
         for number, one in enumerate(result.candidates)
         for check in one.checks
-        if _doubted(check)
+        if check.doubtful
     }
     return StoredResult(patches, tuple(reports), whole, overlays)
 
@@ -206,15 +205,11 @@ def _candidate(one: Candidate, patch: ResultPatch) -> CandidateOut:
     )
 
 
-def _doubted(check: Check) -> bool:
-    return check.failed or check.score >= DOUBT
-
-
 def _check(check: Check) -> CheckOut:
     return CheckOut(
         name=check.name, score=round(check.score, 3), threshold=check.threshold,
         failed=check.failed, sentence=check.sentence,
-        picture=_doubted(check),
+        picture=check.doubtful,
     )  # fmt: skip
 
 
