@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from segment2inpaint import images
 from segment2inpaint.effects import shadow
 from segment2inpaint.masks import feather_mask
-from segment2inpaint.types import (
+from segment2inpaint.types import DOUBTFUL_SCORE, (
     BinaryMask,
     Box,
     Check,
@@ -256,8 +256,8 @@ def test_a_failure_suggests_what_to_change() -> None:
 
 def test_thresholds_lie_above_the_doubt() -> None:
     rules = verify.CHECK_SPECS.values()
-    assert all(verify.DOUBT < rule.threshold < 1 for rule in rules)
-    assert verify.DOUBT < shadow.SURE < 1
+    assert all(DOUBTFUL_SCORE < rule.threshold < 1 for rule in rules)
+    assert DOUBTFUL_SCORE < shadow.SURE < 1
 
 
 def test_views_are_small_and_the_same_every_time() -> None:
