@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from segment2inpaint import images
 from segment2inpaint.effects import shadow
 from segment2inpaint.masks import feather_mask
-from segment2inpaint.types import DOUBTFUL_SCORE, (
+from segment2inpaint.types import (
+    DOUBTFUL_SCORE,
     BinaryMask,
     Box,
     Check,
