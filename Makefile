@@ -1,8 +1,10 @@
-# make demo: see it work. make test: install and test. make check: lint, types. make bench: measure.
+# make demo: remove and replace objects in the sample photos.  make test: the quick tests.
+# make test-all: all tests.  make check: lint, types, import rules.  make bench: measure one removal.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-long test-all check bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,7 +16,13 @@ demo: .venv/installed
 	$(BIN)/python samples/demo.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow and not training"
+
+test-long: .venv/installed
+	$(PYTEST) -m "slow or training"
+
+test-all: .venv/installed
+	$(PYTEST)
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

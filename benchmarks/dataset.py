@@ -1,11 +1,11 @@
-"""What many photos cost: throughput, memory, and what Ray adds.
+"""Measure what datasets cost: throughput, memory, and the overhead of Ray.
 
     python benchmarks/dataset.py [--photos 200] [--large 20000] [--iopaint PYTHON] [--only NAME]
 
-Throughput: `segment2inpaint batch` with `telea`, masks given, on photos of 512x512, JPEG and PNG.
-The marginal CPU seconds of a photo are those of a run of N less those of a run of N/10, over the
-difference; so are those of `iopaint run --model cv2`, where an environment with it is given.
-Memory: peaks of the parent and of a worker for 1,000 and for --large photos of 64x64.
+Throughput: `segment2inpaint batch` with `telea` and given masks, on photos of 512x512, JPEG and
+PNG. The marginal cost of a photo is the difference between a run of N photos and one of N/10,
+divided by the difference in photos. With --iopaint, `iopaint run --model cv2` is measured, too.
+Memory: the peaks of the parent process and of a worker for 1,000 and for --large photos of 64x64.
 """
 
 from __future__ import annotations
@@ -17,82 +17,105 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-SIDE = 512
-FEW, MANY = 100, 2000  # photos for Ray
-MASKED = 186  # px, the side of the masked square: 34.6k pixels
+PHOTO_SIDE = 512  # px
+SMALL_RUN, LARGE_RUN = 100, 2000  # photos, for Ray
+HOLE_SIDE = 186  # px, of the masked square: 34.6k pixels
+
+# (photos and masks, output folder) to a command line.
+Command = Callable[[Path, Path], list[str]]
 
 
-def photo(number: int) -> np.ndarray:
-    """A piece of a sample, another each time."""
-    scenes = sorted((ROOT / "samples").glob("*_clean.jpg"))
-    whole = np.asarray(Image.open(scenes[number % len(scenes)]).convert("RGB"))
-    y, x = (7 * number) % (whole.shape[0] - SIDE), (13 * number) % (whole.shape[1] - SIDE)
-    return whole[y : y + SIDE, x : x + SIDE]
+def sample_crop(number: int) -> NDArray[np.uint8]:
+    """Return a crop of a sample, a different one for each number."""
+    plates = sorted((ROOT / "samples").glob("*_clean.jpg"))
+    picture = np.asarray(Image.open(plates[number % len(plates)]).convert("RGB"))
+    y, x = (
+        (7 * number) % (picture.shape[0] - PHOTO_SIDE),
+        (13 * number) % (picture.shape[1] - PHOTO_SIDE),
+    )
+    return picture[y : y + PHOTO_SIDE, x : x + PHOTO_SIDE]
 
 
-def make(folder: Path, count: int, suffix: str) -> None:
-    """Photos and, beside them, masks of a square."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    mask[150 : 150 + MASKED, 160 : 160 + MASKED] = 255
+def write_photos(folder: Path, count: int, suffix: str) -> None:
+    """Write photos, and masks of a square."""
+    mask = np.zeros((PHOTO_SIDE, PHOTO_SIDE), np.uint8)
+    mask[150 : 150 + HOLE_SIDE, 160 : 160 + HOLE_SIDE] = 255
     for name in ("photos", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        how = {"quality": 90} if suffix == ".jpg" else {}
-        Image.fromarray(photo(number)).save(folder / f"photos/{number:05d}{suffix}", **how)
+        options: dict[str, Any] = {"quality": 90} if suffix == ".jpg" else {}
+        Image.fromarray(sample_crop(number)).save(
+            folder / f"photos/{number:05d}{suffix}", **options
+        )
         Image.fromarray(mask).save(folder / f"masks/{number:05d}.png")
 
 
-def cost(command: list[str]) -> tuple[float, float]:
-    """CPU and wall seconds of a command and its children."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent, time.perf_counter() - start
+def run_cost(command: list[str]) -> tuple[float, float]:
+    """Return CPU and wall seconds of a command and its children."""
+    usage_before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    process = subprocess.run(command, capture_output=True, text=True)
+    usage_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{process.stderr[-2000:]}")
+    cpu = (
+        usage_after.ru_utime + usage_after.ru_stime - usage_before.ru_utime - usage_before.ru_stime
+    )
+    return cpu, time.perf_counter() - start
 
 
-def ours(source: Path, out: Path, *more: str) -> list[str]:
-    words = [source / "photos", out, "--mask", source / "masks", "--inpainter", "telea"]
-    batch = [sys.executable, "-m", "segment2inpaint", "batch", *map(str, words)]
-    return [*batch, "--no-verify", "--workers", "2", *more]
+def batch_command(source: Path, out: Path, extra: tuple[str, ...] = ()) -> list[str]:
+    arguments = [source / "photos", out, "--mask", source / "masks", "--inpainter", "telea"]
+    batch = [sys.executable, "-m", "segment2inpaint", "batch", *map(str, arguments)]
+    return [*batch, "--no-verify", "--workers", "2", *extra]
 
 
-def rival(python: str, source: Path, out: Path) -> list[str]:
-    files = ["--image", source / "photos", "--mask", source / "masks", "--output", out]
+def iopaint_command(python: str, source: Path, out: Path) -> list[str]:
+    paths = ["--image", source / "photos", "--mask", source / "masks", "--output", out]
     program = str(Path(python).with_name("iopaint"))
-    return [program, "run", "--model", "cv2", "--device", "cpu", *map(str, files)]
+    return [program, "run", "--model", "cv2", "--device", "cpu", *map(str, paths)]
 
 
-def marginal(few: tuple[float, float], many: tuple[float, float], photos: int) -> tuple[float, ...]:
-    return tuple((b - a) / photos for a, b in zip(few, many, strict=True))
+def marginal_cost(
+    few: tuple[float, float], many: tuple[float, float], extra_photos: int
+) -> tuple[float, float]:
+    """Return CPU and wall seconds per additional photo."""
+    return (many[0] - few[0]) / extra_photos, (many[1] - few[1]) / extra_photos
 
 
-def throughput(home: Path, count: int, iopaint: str | None) -> None:
-    print(f"{'':<28}{'CPU s a photo':>15}{'wall s a photo':>16}   start, CPU s")
+def measure_throughput(folder: Path, count: int, iopaint: str | None) -> None:
+    print(f"{'':<28}{'CPU s per photo':>17}{'wall s per photo':>18}   start, CPU s")
     for suffix in (".jpg", ".png"):
-        sets = {n: home / f"{suffix[1:]}{n}" for n in (count // 10, count)}
-        for number, folder in sets.items():
-            make(folder, number, suffix)
-        commands = {f"batch, {suffix[1:]}": lambda s, o: ours(s, o)}
-        commands[f"batch, {suffix[1:]}, no masks"] = lambda s, o: ours(s, o, "--no-masks")
+        sources = {count_: folder / f"{suffix[1:]}{count_}" for count_ in (count // 10, count)}
+        for count_, source in sources.items():
+            write_photos(source, count_, suffix)
+        name = suffix[1:]
+        commands: dict[str, Command] = {
+            f"batch, {name}": batch_command,
+            f"batch, {name}, no masks": partial(batch_command, extra=("--no-masks",)),
+        }
         if iopaint:
-            commands[f"iopaint, {suffix[1:]}"] = lambda s, o: rival(iopaint, s, o)
+            commands[f"iopaint, {name}"] = partial(iopaint_command, iopaint)
         for name, command in commands.items():
-            costs = [cost(command(s, home / f"out-{name}-{n}")) for n, s in sets.items()]
-            cpu, wall = marginal(*costs, count - count // 10)
-            first = costs[0][0] - cpu * (count // 10)
-            print(f"{name:<28}{cpu:>15.3f}{wall:>16.3f}   {first:.1f}")
+            few, many = (
+                run_cost(command(source, folder / f"out-{name}-{n}"))
+                for n, source in sources.items()
+            )
+            cpu, wall = marginal_cost(few, many, count - count // 10)
+            startup = few[0] - cpu * (count // 10)
+            print(f"{name:<28}{cpu:>17.3f}{wall:>18.3f}   {startup:.1f}")
 
 
-def tiny(folder: Path, count: int) -> None:
+def write_tiny_photos(folder: Path, count: int) -> None:
     y, x = np.mgrid[:64, :64]
     for number in range(count):
         pixels = np.stack([x + 90, y + 90, x + y + number % 60], axis=2).astype(np.uint8)
@@ -102,13 +125,20 @@ def tiny(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(path, compress_level=1)
 
 
-def memory(home: Path, large: int) -> None:
-    """Peaks of resident memory, looked at while the run goes on."""
+def measure_memory(folder: Path, large: int) -> None:
+    """Print the peaks of resident memory, polled during the run."""
     for count in (1000, large):
-        source = home / f"tiny{count}"
-        tiny(source, count)
-        words = [source, home / f"tiny-out{count}", "--color", "#dc1e1e", "--inpainter", "telea"]
-        command = [sys.executable, "-m", "segment2inpaint", "batch", *map(str, words)]
+        source = folder / f"tiny{count}"
+        write_tiny_photos(source, count)
+        arguments = [
+            source,
+            folder / f"tiny-out{count}",
+            "--color",
+            "#dc1e1e",
+            "--inpainter",
+            "telea",
+        ]
+        command = [sys.executable, "-m", "segment2inpaint", "batch", *map(str, arguments)]
         start = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--no-verify", "--tolerance", "30", "--workers", "2"],
@@ -116,17 +146,18 @@ def memory(home: Path, large: int) -> None:
         )
         parent = worker = 0.0
         while process.poll() is None:
-            parent = max(parent, resident(process.pid))
-            worker = max([worker, *(resident(pid) for pid in children(process.pid))])
+            parent = max(parent, resident_memory(process.pid))
+            worker = max([worker, *(resident_memory(pid) for pid in child_pids(process.pid))])
             time.sleep(0.1)
         wall = time.perf_counter() - start
         print(
             f"{count:>7} photos of 64x64: parent {parent:.0f} MB, worker {worker:.0f} MB, "
-            f"{1000 * wall / count:.1f} ms a photo (wall)"
+            f"{1000 * wall / count:.1f} ms per photo (wall)"
         )
 
 
-def resident(pid: int) -> float:
+def resident_memory(pid: int) -> float:
+    """Return the resident memory of a process in MB, 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError):
@@ -134,7 +165,7 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def children(parent: int) -> list[int]:
+def child_pids(parent: int) -> list[int]:
     try:
         names = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     except OSError:
@@ -142,21 +173,34 @@ def children(parent: int) -> list[int]:
     return [int(name) for name in names]
 
 
-def ray(home: Path) -> None:
-    """Wall seconds of the same run, here and on a Ray of this machine."""
+def measure_ray(folder: Path) -> None:
+    """Print wall seconds of the same run, locally and on a Ray of this machine."""
     times = {}
-    for count in FEW, MANY:
-        tiny(home / f"ray{count}", count)
-        words = ["--color", "#dc1e1e", "--inpainter", "telea", "--no-verify", "--workers", "2"]
+    for count in SMALL_RUN, LARGE_RUN:
+        write_tiny_photos(folder / f"ray{count}", count)
+        arguments = ["--color", "#dc1e1e", "--inpainter", "telea", "--no-verify", "--workers", "2"]
         for engine in ("local", "ray"):
-            out = home / f"ray-{engine}-{count}"
-            command = [sys.executable, "-m", "segment2inpaint", "batch", home / f"ray{count}", out]
-            times[engine, count] = cost([*map(str, command), *words, "--engine", engine])[1]
-    a, b = (times[engine, FEW] for engine in ("local", "ray"))
-    c, d = (times[engine, MANY] for engine in ("local", "ray"))
-    print(f"{FEW} photos: {a:.1f} s here, {b:.1f} s by Ray: {b - a:.1f} s to start")
-    here, there = (1000 * spent / (MANY - FEW) for spent in (c - a, d - b))
-    print(f"each further one: {here:.1f} ms here, {there:.1f} ms by Ray")
+            out = folder / f"ray-{engine}-{count}"
+            command = [
+                sys.executable,
+                "-m",
+                "segment2inpaint",
+                "batch",
+                folder / f"ray{count}",
+                out,
+            ]
+            times[engine, count] = run_cost([*map(str, command), *arguments, "--engine", engine])[1]
+    local_small, ray_small = (times[engine, SMALL_RUN] for engine in ("local", "ray"))
+    local_large, ray_large = (times[engine, LARGE_RUN] for engine in ("local", "ray"))
+    print(
+        f"{SMALL_RUN} photos: {local_small:.1f} s locally, {ray_small:.1f} s on Ray: "
+        f"{ray_small - local_small:.1f} s to start"
+    )
+    local, remote = (
+        1000 * seconds / (LARGE_RUN - SMALL_RUN)
+        for seconds in (local_large - local_small, ray_large - ray_small)
+    )
+    print(f"each further photo: {local:.1f} ms locally, {remote:.1f} ms on Ray")
 
 
 def main() -> None:
@@ -166,15 +210,15 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--large", type=int, default=20_000)
     parser.add_argument("--only", choices=["throughput", "memory", "ray"], default="")
-    parser.add_argument("--iopaint", metavar="PYTHON", help="of an environment that has IOPaint")
-    given = parser.parse_args()
+    parser.add_argument("--iopaint", metavar="PYTHON", help="Python of an environment with IOPaint")
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if given.only in ("", "throughput"):
-            throughput(Path(folder), given.photos, given.iopaint)
-        if given.only in ("", "memory"):
-            memory(Path(folder), given.large)
-        if given.only in ("", "ray"):
-            ray(Path(folder))
+        if args.only in ("", "throughput"):
+            measure_throughput(Path(folder), args.photos, args.iopaint)
+        if args.only in ("", "memory"):
+            measure_memory(Path(folder), args.large)
+        if args.only in ("", "ray"):
+            measure_ray(Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""How well a detector finds objects: one click, three clicks, a box, clicks to 85 and 90 %.
+"""Measure how well a detector finds objects: by one, three and up to 20 clicks, and by a box.
 
-Photos with truth are taken from the folder S2I_EVAL: ``SET/ITEM/image.jpg|png``, ``mask.png``,
-``meta.json`` with ``click_xy`` (the first click) and ``box_xyxy``. Each next click goes to the
-centre of the largest error (the NoC protocol of Xu et al. 2016, at most 20 clicks).
+Photos with truth come from the folder that S2I_EVAL names: ``SET/ITEM/image.jpg|png``,
+``mask.png``, ``meta.json`` with ``click_xy`` (the first click) and ``box_xyxy``. Each further
+click is at the center of the largest error (the NoC protocol of Xu et al. 2016, at most 20
+clicks).
 
-    S2I_EVAL=FOLDER python benchmarks/detect.py --detector grabcut --set berkeley100 --limit 20
+    S2I_EVAL=FOLDER python benchmarks/detect.py --detector builtin --set berkeley100 --limit 20
 
-``--detector plain`` is OpenCV's grabCut as a script would call it, for comparison. ``--shrink 30``
-lays each object, 30 px long, over another photo of the set, ``LARGE`` px long: small things.
+``--detector plain`` is OpenCV's grabCut as a simple script calls it, for comparison. ``--shrink
+30`` tests small objects: each object, scaled to 30 px, is composited onto another photo of the set
+that is ``LARGE_SIDE`` px long.
 """
 
 from __future__ import annotations
@@ -39,15 +41,16 @@ from segment2inpaint.types import (
     bounding_box,
 )
 
-PLAIN = 400, 0.2, 3  # long side in px, radius of the disc round the first click, iterations
+# Long side in px, radius of the first disc relative to the short side, iterations.
+GRABCUT_SETTINGS = 400, 0.2, 3
 SETS = "berkeley100", "davis16_val", "coco_mval_b"
-LARGE = 1600  # px, long side of a photo with a small thing in it
-TILE = 240  # px, height of a picture in the sheets
+LARGE_SIDE = 1600  # px, long side of a photo with a shrunk object
+TILE_HEIGHT = 240  # px, height of a picture in the sheets
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A photo with truth."""
+    """A photo with its true mask, first click and box."""
 
     name: str
     image: Image
@@ -58,61 +61,74 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What one photo gave. ``clicks``: IoU after each click. ``first`` and ``further`` are CPU
-    seconds of clicks, ``clock`` those that passed at the first click and at the box.
+    """The results for one photo.
+
+    ``mask`` is that of the first click, ``clicks`` has the IoU after each click, ``box`` that of
+    the box, ``boundary`` the boundary F measure of the first click. ``first_seconds`` and
+    ``further_seconds`` are CPU seconds per click, ``clock_seconds`` wall seconds of the first
+    click and of the box.
     """
 
     item: Item
-    bits: BinaryMask
+    mask: BinaryMask
     clicks: list[float]
     box: float
     boundary: float
-    first: float
-    clock: tuple[float, float]
-    further: list[float] = field(default_factory=list)
+    first_seconds: float
+    clock_seconds: tuple[float, float]
+    further_seconds: list[float] = field(default_factory=list)
 
 
-def items(folder: Path, part: str) -> Iterator[Item]:
-    """The set's items; ``part`` is all, even or odd (by their number)."""
+def read_items(folder: Path, part: str) -> Iterator[Item]:
+    """Yield the items of a set: all, or those with even or odd index."""
     start, step = {"all": (0, 1), "even": (0, 2), "odd": (1, 2)}[part]
-    for place in sorted(p.parent for p in folder.glob("*/mask.png"))[start::step]:
-        meta = json.loads((place / "meta.json").read_text())
-        photo = next(place.glob("image.*"))
-        truth = images.read(place / "mask.png").image[..., 0] > 127
+    for folder_ in sorted(p.parent for p in folder.glob("*/mask.png"))[start::step]:
+        meta = json.loads((folder_ / "meta.json").read_text())
+        photo_path = next(folder_.glob("image.*"))
+        truth = images.read(folder_ / "mask.png").image[..., 0] > 127
         x, y = meta["click_xy"]
-        yield Item(place.name, images.read(photo).image, truth, (x, y), Box(*meta["box_xyxy"]))
-
-
-def shrunk(some: Sequence[Item], side: int) -> Iterator[Item]:
-    """Each object, ``side`` px long, somewhere in the next one's photo."""
-    for number, (one, other) in enumerate(zip(some, [*some[1:], *some[:1]], strict=True)):
-        dice = np.random.default_rng(number)
-        scale = LARGE / max(other.image.shape[:2])
-        image = cv2.resize(other.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        scale = side / max(one.box.width, one.box.height)
-        size = max(1, round(one.box.width * scale)), max(1, round(one.box.height * scale))
-        colours, share = (
-            cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-            for part in (one.image[one.box.slices], one.truth[one.box.slices].astype(np.float32))
+        yield Item(
+            folder_.name, images.read(photo_path).image, truth, (x, y), Box(*meta["box_xyxy"])
         )
-        x, y = (int(dice.integers(0, image.shape[1 - i] - size[i])) for i in (0, 1))
-        part = image[y : y + size[1], x : x + size[0]]
-        part[:] = (part + (colours - part) * share[..., None]).round()
+
+
+def shrink_items(items: Sequence[Item], side: int) -> Iterator[Item]:
+    """Yield each object, scaled to ``side`` px, at a random place in the next item's photo."""
+    for number, (source, background) in enumerate(
+        zip(items, [*items[1:], *items[:1]], strict=True)
+    ):
+        rng = np.random.default_rng(number)
+        scale = LARGE_SIDE / max(background.image.shape[:2])
+        image = cv2.resize(
+            background.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC
+        )
+        scale = side / max(source.box.width, source.box.height)
+        size = max(1, round(source.box.width * scale)), max(1, round(source.box.height * scale))
+        colours, alpha = (
+            cv2.resize(region, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            for region in (
+                source.image[source.box.slices],
+                source.truth[source.box.slices].astype(np.float32),
+            )
+        )
+        x, y = (int(rng.integers(0, image.shape[1 - i] - size[i])) for i in (0, 1))
+        region = image[y : y + size[1], x : x + size[0]]
+        region[:] = (region + (colours - region) * alpha[..., None]).round()
         truth = np.zeros(image.shape[:2], np.bool_)
-        truth[y : y + size[1], x : x + size[0]] = share > 0.5
+        truth[y : y + size[1], x : x + size[0]] = alpha > 0.5
         if truth.any():
-            yield Item(one.name, image, truth, deepest_point(truth), Box(*bounding_box(truth)))
+            yield Item(source.name, image, truth, deepest_point(truth), Box(*bounding_box(truth)))
 
 
 class PlainGrabCut:
-    """``cv2.grabCut`` from a disc round the first click, or from a box; its rest as it comes."""
+    """``cv2.grabCut`` from a disc around the first click or from a box, with default parameters."""
 
     name = "plain"
     prompt_types: tuple[type, ...] = (Points, Box)
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        side, radius, turns = PLAIN
-        scale = min(1.0, side / max(image.shape[:2]))
+        max_side, radius, iterations = GRABCUT_SETTINGS
+        scale = min(1.0, max_side / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         (prompt,) = prompts
         trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
@@ -122,149 +138,157 @@ class PlainGrabCut:
         elif isinstance(prompt, Points):
             trimap[:] = cv2.GC_PR_BGD
             first, *_ = prompt.include
-            disc = round(radius * min(trimap.shape))
-            _round(trimap, first, scale, disc, cv2.GC_PR_FGD)
+            disc_radius = round(radius * min(trimap.shape))
+            _draw_disc(trimap, first, scale, disc_radius, cv2.GC_PR_FGD)
             for points, value in (prompt.include, cv2.GC_FGD), (prompt.exclude, cv2.GC_BGD):
                 for point in points:
-                    _round(trimap, point, scale, 3, value)
+                    _draw_disc(trimap, point, scale, 3, value)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.setRNGSeed(0)
         if not (trimap % 2).all() and (trimap % 2).any():
-            cv2.grabCut(small, trimap, None, *models, turns, cv2.GC_INIT_WITH_MASK)
+            cv2.grabCut(small, trimap, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
         size = image.shape[1], image.shape[0]
-        share = cv2.resize((trimap % 2).astype(np.float32), size)
-        return [Detection(share > 0.5)]
+        probability = cv2.resize((trimap % 2).astype(np.float32), size)
+        return [Detection(probability > 0.5)]
 
 
-def _round(trimap: NDArray[np.uint8], at: Point, scale: float, radius: int, value: int) -> None:
-    cv2.circle(trimap, (int(at[0] * scale), int(at[1] * scale)), radius, value, -1)
+def _draw_disc(
+    trimap: NDArray[np.uint8], point: Point, scale: float, radius: int, value: int
+) -> None:
+    cv2.circle(trimap, (int(point[0] * scale), int(point[1] * scale)), radius, value, -1)
 
 
-def iou(found: BinaryMask, truth: BinaryMask) -> float:
-    """Intersection over union."""
-    return float((found & truth).sum() / max((found | truth).sum(), 1))
+def iou(predicted: BinaryMask, truth: BinaryMask) -> float:
+    """Return the intersection over union."""
+    return float((predicted & truth).sum() / max((predicted | truth).sum(), 1))
 
 
-def boundary_f(found: BinaryMask, truth: BinaryMask) -> float:
-    """F measure of the boundaries within 0.75 % of the photo's diagonal (Perazzi et al. 2016)."""
-    edges = [_edge(b) for b in (found, truth)]
-    reach = max(1, round(0.0075 * float(np.hypot(*truth.shape))))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    wide = [cv2.dilate(e.astype(np.uint8), disc) > 0 for e in edges]
-    precision = (edges[0] & wide[1]).sum() / max(edges[0].sum(), 1)
-    recall = (edges[1] & wide[0]).sum() / max(edges[1].sum(), 1)
+def boundary_f(predicted: BinaryMask, truth: BinaryMask) -> float:
+    """Return the boundaries' F measure within 0.75 % of the diagonal (Perazzi et al. 2016)."""
+    edges = [_edge(mask) for mask in (predicted, truth)]
+    tolerance = max(1, round(0.0075 * float(np.hypot(*truth.shape))))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * tolerance + 1,) * 2)
+    dilated = [cv2.dilate(edge.astype(np.uint8), disc) > 0 for edge in edges]
+    precision = (edges[0] & dilated[1]).sum() / max(edges[0].sum(), 1)
+    recall = (edges[1] & dilated[0]).sum() / max(edges[1].sum(), 1)
     return float(2 * precision * recall / max(precision + recall, 1e-9))
 
 
-def _edge(bits: BinaryMask) -> BinaryMask:
-    edge: BinaryMask = bits & (cv2.erode(bits.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+def _edge(mask: BinaryMask) -> BinaryMask:
+    edge: BinaryMask = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     return edge
 
 
-def next_click(found: BinaryMask, truth: BinaryMask) -> tuple[tuple[int, int], bool]:
-    """The innermost point of the largest error, and whether it is on the object."""
+def next_click(predicted: BinaryMask, truth: BinaryMask) -> tuple[tuple[int, int], bool]:
+    """Return the innermost point of the largest error, and whether it is on the object."""
     best: tuple[float, tuple[int, int], bool] = (-1.0, (0, 0), True)
-    for error, on in ((truth & ~found, True), (found & ~truth, False)):
+    for error, is_positive in ((truth & ~predicted, True), (predicted & ~truth, False)):
         padded = np.pad(error.astype(np.uint8), 1)
-        depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        if depth[y, x] > best[0]:
-            best = float(depth[y, x]), (int(x), int(y)), on
+        distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+        if distance[y, x] > best[0]:
+            best = float(distance[y, x]), (int(x), int(y)), is_positive
     return best[1], best[2]
 
 
-def run(detector: Detector, item: Item, most: int) -> Score:
-    """One click to ``most`` clicks (fewer once 90 % is reached), and the box."""
+def score_item(detector: Detector, item: Item, max_clicks: int) -> Score:
+    """Score clicks, up to ``max_clicks`` or until 90 % is reached, and the box."""
     include, exclude = [item.click], list[tuple[int, int]]()
     clicks: list[float] = []
-    spent: list[tuple[float, float]] = []
-    first = np.zeros_like(item.truth)
-    for number in range(most):
-        bits, seconds = _found(detector, item, [Points(tuple(include), tuple(exclude))])
-        spent.append(seconds)
-        clicks.append(iou(bits, item.truth))
+    seconds_per_click: list[tuple[float, float]] = []
+    first_mask = np.zeros_like(item.truth)
+    for number in range(max_clicks):
+        mask, seconds = _detect(detector, item, [Points(tuple(include), tuple(exclude))])
+        seconds_per_click.append(seconds)
+        clicks.append(iou(mask, item.truth))
         if number == 0:
-            first = bits
+            first_mask = mask
         if clicks[-1] >= 0.9:
             break
-        point, on = next_click(bits, item.truth)
+        point, is_positive = next_click(mask, item.truth)
         if point in include + exclude:
             break
-        (include if on else exclude).append(point)
-    boxed, seconds = _found(detector, item, [item.box])
-    box, boundary = iou(boxed, item.truth), boundary_f(first, item.truth)
-    (cpu, *further), clock = [one for one, _ in spent], (spent[0][1], seconds[1])
-    return Score(item, first, clicks, box, boundary, cpu, clock, further)
+        (include if is_positive else exclude).append(point)
+    box_mask, seconds = _detect(detector, item, [item.box])
+    box, boundary = iou(box_mask, item.truth), boundary_f(first_mask, item.truth)
+    first_cpu, *further_cpu = [cpu for cpu, _ in seconds_per_click]
+    clock = seconds_per_click[0][1], seconds[1]
+    return Score(item, first_mask, clicks, box, boundary, first_cpu, clock, further_cpu)
 
 
-def _found(
+def _detect(
     detector: Detector, item: Item, prompts: Sequence[Prompt]
 ) -> tuple[BinaryMask, tuple[float, float]]:
-    """The mask; CPU seconds, and seconds that passed."""
-    start, clock = time.process_time(), time.perf_counter()
+    """Return the mask, and CPU and wall seconds."""
+    cpu_start, clock_start = time.process_time(), time.perf_counter()
     masks = detector.detect(item.image, prompts)
-    seconds = time.process_time() - start, time.perf_counter() - clock
-    bits = masks[0].mask if masks else np.zeros_like(item.truth)
-    return bits, seconds
+    seconds = time.process_time() - cpu_start, time.perf_counter() - clock_start
+    mask = masks[0].mask if masks else np.zeros_like(item.truth)
+    return mask, seconds
 
 
-def after(score: Score, number: int) -> float:
-    """IoU after that many clicks; the last, where fewer were enough."""
+def iou_after(score: Score, number: int) -> float:
+    """Return the IoU after that many clicks, or after the last one if there were fewer."""
     return score.clicks[min(number, len(score.clicks)) - 1]
 
 
-def needed(score: Score, goal: float, most: int) -> int:
-    """Clicks until ``goal`` is reached, ``most`` if it never is."""
-    return next((i for i, value in enumerate(score.clicks, 1) if value >= goal), most)
+def clicks_needed(score: Score, goal: float, max_clicks: int) -> int:
+    """Return the number of clicks until ``goal`` is reached, ``max_clicks`` if it never is."""
+    return next((i for i, value in enumerate(score.clicks, 1) if value >= goal), max_clicks)
 
 
-def row(name: str, scores: Sequence[Score], most: int) -> str:
-    """A line of the table."""
+def table_row(name: str, scores: Sequence[Score], max_clicks: int) -> str:
+    """Return a row of the table."""
 
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values)) if values else float("nan")
 
-    further = [second for s in scores for second in s.further]
+    further = [second for s in scores for second in s.further_seconds]
     return (
         f"| {name} | {len(scores)} | {mean([s.clicks[0] for s in scores]):.3f} "
-        f"| {mean([after(s, 3) for s in scores]):.3f} | {mean([s.box for s in scores]):.3f} "
+        f"| {mean([iou_after(s, 3) for s in scores]):.3f} | {mean([s.box for s in scores]):.3f} "
         f"| {mean([s.boundary for s in scores]):.3f} "
-        f"| {mean([needed(s, 0.85, most) for s in scores]):.1f} "
-        f"| {mean([needed(s, 0.9, most) for s in scores]):.1f} "
-        f"| {mean([s.first for s in scores]):.2f} | {mean(further):.2f} "
-        f"| {mean([s.clock[0] for s in scores]):.2f} | {mean([s.clock[1] for s in scores]):.2f} |"
+        f"| {mean([clicks_needed(s, 0.85, max_clicks) for s in scores]):.1f} "
+        f"| {mean([clicks_needed(s, 0.9, max_clicks) for s in scores]):.1f} "
+        f"| {mean([s.first_seconds for s in scores]):.2f} | {mean(further):.2f} "
+        f"| {mean([s.clock_seconds[0] for s in scores]):.2f} "
+        f"| {mean([s.clock_seconds[1] for s in scores]):.2f} |"
     )
 
 
-def sheet(scores: Sequence[Score], path: Path) -> None:
-    """Photo with click | truth | found, for each."""
+def draw_sheet(scores: Sequence[Score], path: Path) -> None:
+    """Draw photo with click | truth | prediction for each item."""
     rows = []
     for score in scores:
         photo = score.item.image.copy()
         cv2.circle(photo, score.item.click, max(3, photo.shape[1] // 100), (255, 0, 0), -1)
-        shades = [np.where(b[..., None], photo, photo // 4) for b in (score.item.truth, score.bits)]
-        rows.append(np.hstack([_tile(p) for p in (photo, *shades)]))
+        masked = [
+            np.where(mask[..., None], photo, photo // 4) for mask in (score.item.truth, score.mask)
+        ]
+        rows.append(np.hstack([_tile(picture) for picture in (photo, *masked)]))
         label = f"{score.item.name} {score.clicks[0]:.2f}"
         cv2.putText(rows[-1], label, (5, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 255, 0), 1)
     cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 
 
 def _tile(picture: Image) -> Image:
-    scale = min(TILE / picture.shape[0], 1.5 * TILE / picture.shape[1])
+    scale = min(TILE_HEIGHT / picture.shape[0], 1.5 * TILE_HEIGHT / picture.shape[1])
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    tile: NDArray[np.uint8] = np.zeros((TILE, round(1.5 * TILE), 3), np.uint8)
+    tile: NDArray[np.uint8] = np.zeros((TILE_HEIGHT, round(1.5 * TILE_HEIGHT), 3), np.uint8)
     tile[: small.shape[0], : small.shape[1]] = small
     return tile
 
 
 @click.command(help=__doc__)
-@click.option("--detector", default="grabcut", show_default=True)
+@click.option("--detector", default="builtin", show_default=True)
 @click.option("--set", "sets", multiple=True, default=SETS, show_default=True)
-@click.option("--limit", default=None, type=int, help="Items of each set.")
+@click.option("--limit", default=None, type=int, help="Photos per set.")
 @click.option("--part", default="all", type=click.Choice(["all", "even", "odd"]))
-@click.option("--shrink", default=None, type=int, help="Px that each object is made long.")
-@click.option("--clicks", default=20, show_default=True, help="At most, for the number of clicks.")
-@click.option("--sheets", type=click.Path(path_type=Path), help="Folder for the worst ten.")
+@click.option("--shrink", default=None, type=int, help="Length of the shrunk objects, px.")
+@click.option("--clicks", default=20, show_default=True, help="Maximum number of clicks.")
+@click.option(
+    "--sheets", type=click.Path(path_type=Path), help="Folder for sheets of the worst ten."
+)
 def main(
     detector: str,
     sets: Sequence[str],
@@ -279,19 +303,19 @@ def main(
         raise click.UsageError("set S2I_EVAL to the folder of the photos with truth")
     tool: Detector = PlainGrabCut() if detector == "plain" else detect.load(detector)
     click.echo(
-        "| set | photos | 1 click | 3 clicks | box | boundary F | NoC85 | NoC90 | CPU s | s more "
-        "| clock s | box |"
+        "| set | photos | 1 click | 3 clicks | box | boundary F | NoC85 | NoC90 | CPU s "
+        "| CPU s, next | wall s | wall s, box |"
     )
     click.echo("|---" * 12 + "|")
     for name in sets:
-        chosen = list(items(Path(root) / name, part))[:limit]
+        chosen = list(read_items(Path(root) / name, part))[:limit]
         if shrink:
-            chosen = list(shrunk(chosen, shrink))
-        scores = [run(tool, item, clicks) for item in chosen]
-        click.echo(row(name, scores, clicks))
+            chosen = list(shrink_items(chosen, shrink))
+        scores = [score_item(tool, item, clicks) for item in chosen]
+        click.echo(table_row(name, scores, clicks))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
-            sheet(sorted(scores, key=lambda s: s.clicks[0])[:10], sheets / f"{name}.png")
+            draw_sheet(sorted(scores, key=lambda s: s.clicks[0])[:10], sheets / f"{name}.png")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     click.echo(f"\npeak memory {peak:.0f} MB")
 

@@ -1,7 +1,8 @@
-"""What a click costs with the real networks' sizes, and what the kept embedding saves.
+"""Measure what a click costs with networks of real size, and what the cached embedding saves.
 
-The networks are built with random numbers for weights: their speed is that of the real ones.
-Usage: python benchmarks/embeddings.py [sam-vit-b] [sam2.1-tiny] [edgetam]
+    python benchmarks/embeddings.py [sam-vit-b] [sam2.1-tiny] [edgetam]
+
+The networks have random weights: their speed is that of the trained ones.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from segment2inpaint import detect
 from segment2inpaint.detect.sam import embeddings
 from segment2inpaint.types import Box, Points
 
-SIZE = (1500, 2000)
+PHOTO_SIZE = (1500, 2000)
 REPEATS = 5
 
 
-def sam_vit_b(folder: Path) -> Path:
+def write_sam_vit_b(folder: Path) -> Path:
     from safetensors.torch import save_file
     from segment_anything import sam_model_registry
 
@@ -31,7 +32,7 @@ def sam_vit_b(folder: Path) -> Path:
     return folder / "sam.safetensors"
 
 
-def sam2_tiny(folder: Path) -> Path:
+def write_sam2_tiny(folder: Path) -> Path:
     from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
 
     Sam2Model(Sam2Config()).save_pretrained(folder)
@@ -39,7 +40,7 @@ def sam2_tiny(folder: Path) -> Path:
     return folder
 
 
-def edgetam(folder: Path) -> Path:
+def write_edgetam(folder: Path) -> Path:
     from transformers import (
         EdgeTamConfig,
         EdgeTamModel,
@@ -55,37 +56,42 @@ def edgetam(folder: Path) -> Path:
     return folder
 
 
-MODELS = {"sam-vit-b": sam_vit_b, "sam2.1-tiny": sam2_tiny, "edgetam": edgetam}
+MODELS = {"sam-vit-b": write_sam_vit_b, "sam2.1-tiny": write_sam2_tiny, "edgetam": write_edgetam}
 
 
-def timed(work: Any) -> tuple[float, float]:
-    """CPU and wall seconds."""
+def measure_seconds(function: Any) -> tuple[float, float]:
+    """Return CPU and wall seconds of a call."""
     cpu, wall = time.process_time(), time.perf_counter()
-    work()
+    function()
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def measure(name: str, folder: Path) -> None:
+    """Print the costs of clicks, a box, and a run that reads the cached embedding."""
     model = str(MODELS[name](folder))
-    photo = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-    first = detect.load(model, "cpu", cache=False)
-    rows = {"first click": timed(lambda: first.detect(photo, [Points(((900, 700),))]))}
+    photo = np.random.default_rng(0).integers(0, 256, (*PHOTO_SIZE, 3), dtype=np.uint8)
+    detector = detect.load(model, "cpu", cache=False)
+    seconds = {
+        "first click": measure_seconds(lambda: detector.detect(photo, [Points(((900, 700),))]))
+    }
     clicks = [
-        timed(lambda i=i: first.detect(photo, [Points(((700 + 10 * i, 600),))]))
+        measure_seconds(lambda i=i: detector.detect(photo, [Points(((700 + 10 * i, 600),))]))
         for i in range(REPEATS)
     ]
-    rows["second click"] = tuple(np.median(clicks, axis=0))  # type: ignore[assignment]
-    rows["box"] = timed(lambda: first.detect(photo, [Box(600, 500, 1200, 1000)]))
-    embeddings.default_folder = lambda: folder / "kept"
-    other = detect.load(model, "cpu")
-    other.detect(photo, [Points(((900, 700),))])
-    again = detect.load(model, "cpu")
-    rows["next run, kept on disk"] = timed(lambda: again.detect(photo, [Points(((900, 700),))]))
-    kept = next((folder / "kept").iterdir()).stat().st_size
-    for row, (cpu, wall) in rows.items():
-        share = cpu / rows["first click"][0]
-        print(f"{name:<14}{row:<24}{cpu:8.2f} CPU-s {wall:8.2f} s {share:7.1%} of the first")
-    print(f"{name:<14}{'kept':<24}{kept / 1e6:8.1f} MB")
+    seconds["second click"] = tuple(np.median(clicks, axis=0))
+    seconds["box"] = measure_seconds(lambda: detector.detect(photo, [Box(600, 500, 1200, 1000)]))
+    embeddings.default_folder = lambda: folder / "cache"
+    writer = detect.load(model, "cpu")
+    writer.detect(photo, [Points(((900, 700),))])
+    reader = detect.load(model, "cpu")
+    seconds["next run, cached on disk"] = measure_seconds(
+        lambda: reader.detect(photo, [Points(((900, 700),))])
+    )
+    size = next((folder / "cache").iterdir()).stat().st_size
+    for row, (cpu, wall) in seconds.items():
+        ratio = cpu / seconds["first click"][0]
+        print(f"{name:<14}{row:<24}{cpu:8.2f} CPU-s {wall:8.2f} s {ratio:7.1%} of the first")
+    print(f"{name:<14}{'cache file':<24}{size / 1e6:8.1f} MB")
 
 
 def main() -> None:

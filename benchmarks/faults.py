@@ -1,8 +1,8 @@
-"""Scenes with truth, and results of removals with one known fault each, for ``verify.py``.
+"""Scenes with truth, and removals with one known fault each, for ``verify.py``.
 
-The scenes: the sample pictures (rendered with and without the object), the removal sets of the
-evaluation folder (photographed with and without), and objects of its segmentation sets laid over
-its other photos, where these are calm, with a shadow cast by a made sun and without.
+The scenes are the samples (rendered with and without the object), the removal sets of the
+evaluation folder (photographed with and without it), and composites: objects of its segmentation
+sets on calm places of its other photos, with a synthetic cast shadow and without.
 """
 
 from __future__ import annotations
@@ -20,294 +20,328 @@ from numpy.typing import NDArray
 from segment2inpaint import masks, window
 from segment2inpaint.types import Detection, Length, Refine, bounding_box
 
-Array = NDArray[np.uint8]
-Bits = NDArray[np.bool_]
-LONG = 640  # px of a scene's long side, at most
-COMPOSITES = 50
-OF_OBJECT = ("berkeley100", "davis16_val")
-OF_PLACE = ("berkeley100", "coco_mval_b")
+Image = NDArray[np.uint8]
+BinaryMask = NDArray[np.bool_]
+MAX_SIDE = 640  # px, of a scene's long side
+COMPOSITE_COUNT = 50
+OBJECT_SETS = ("berkeley100", "davis16_val")
+BACKGROUND_SETS = ("berkeley100", "coco_mval_b")
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``effect`` is the object with its shadow; ``shadowed``: before and clean with a shadow."""
+    """A photo with an object, the clean plate and the object's mask.
+
+    ``effect`` is the object with its shadow. ``shadowed`` is ``before`` and ``clean`` with a
+    shadow.
+    """
 
     name: str
-    before: Array
-    clean: Array
-    bits: Bits
-    effect: Bits
-    shadowed: tuple[Array, Array] | None = None
+    before: Image
+    clean: Image
+    mask: BinaryMask
+    effect: BinaryMask
+    shadowed: tuple[Image, Image] | None = None
 
     @property
-    def made(self) -> bool:
+    def is_composite(self) -> bool:
         return self.name.startswith("made")
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One removal: ``fault`` is what is wrong with ``after``."""
+    """A removal; ``fault`` names what is wrong with ``after``."""
 
     scene: str
     fault: str
-    before: Array
-    after: Array
+    before: Image
+    after: Image
     alpha: NDArray[np.float32]
-    bits: Bits
+    mask: BinaryMask
 
 
-def cluttered(folder: Path) -> Iterator[Case]:
-    """Photos as they are, for what is told from them alone: the mask, and parts of it."""
-    for number, place in enumerate(sorted(p for s in OF_PLACE for p in (folder / s).glob("*"))):
-        photo, mask = one(place, "image"), bits(place / "mask.png")
-        dice = np.random.default_rng(number)
+def unedited_cases(folder: Path) -> Iterator[Case]:
+    """Yield unedited photos with the mask and with parts of it, for checks of a single photo."""
+    for number, item in enumerate(
+        sorted(p for s in BACKGROUND_SETS for p in (folder / s).glob("*"))
+    ):
+        photo, mask = read_named(item, "image"), read_mask(item / "mask.png")
+        rng = np.random.default_rng(number)
         if 0.005 < mask.mean() < 0.4:
-            masks_ = {
-                "whole": mask, "part": parted(mask, dice), "most": parted(mask, dice, 0.25, 0.55)
+            masks_by_name = {
+                "whole": mask, "part": part_of(mask, rng), "most": part_of(mask, rng, 0.25, 0.55)
             }  # fmt: skip
-            for name, known in masks_.items():
-                yield Case(place.name, name, photo, photo, alpha_of(known), known)
+            for name, mask_ in masks_by_name.items():
+                yield Case(item.name, name, photo, photo, alpha_of(mask_), mask_)
 
 
-def picture(path: Path) -> Array:
-    read = cv2.imread(str(path))
-    if read is None:
-        raise SystemExit(f"{path}: no picture")
-    return np.ascontiguousarray(read[..., ::-1])
+def read_picture(path: Path) -> Image:
+    pixels = cv2.imread(str(path))
+    if pixels is None:
+        raise SystemExit(f"{path}: not a readable picture")
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
-def bits(path: Path) -> Bits:
-    return np.asarray(cv2.imread(str(path), 0) > 127)
+def read_mask(path: Path) -> BinaryMask:
+    return read_picture(path)[..., 0] > 127
 
 
-def one(folder: Path, name: str) -> Array:
-    return picture(next(folder.glob(f"{name}.*")))
+def read_named(folder: Path, name: str) -> Image:
+    """Return the picture of that name, whatever its suffix."""
+    return read_picture(next(folder.glob(f"{name}.*")))
 
 
 # --- scenes -----------------------------------------------------------------------------------
 
 
-def scenes(samples: Path, folder: Path) -> list[Scene]:
-    return [*rendered(samples), *photographed(folder), *made(folder)]
+def load_scenes(samples: Path, folder: Path) -> list[Scene]:
+    return [*rendered_scenes(samples), *photographed_scenes(folder), *composite_scenes(folder)]
 
 
-def rendered(samples: Path) -> Iterator[Scene]:
+def rendered_scenes(samples: Path) -> Iterator[Scene]:
     for name in json.loads((samples / "samples.json").read_text()):
-        mask, effect = (bits(samples / f"{name}_{kind}.png") for kind in ("mask", "effect"))
-        with_it, clean = picture(samples / f"{name}.jpg"), picture(samples / f"{name}_clean.jpg")
-        yield cut(Scene(f"rendered {name}", with_it, clean, mask, effect | mask))
+        mask, effect = (read_mask(samples / f"{name}_{kind}.png") for kind in ("mask", "effect"))
+        before, clean = (
+            read_picture(samples / f"{name}.jpg"),
+            read_picture(samples / f"{name}_clean.jpg"),
+        )
+        yield crop_scene(Scene(f"rendered {name}", before, clean, mask, effect | mask))
 
 
-def photographed(folder: Path) -> Iterator[Scene]:
-    for place in sorted(folder.glob("removal_*/*")):
-        before, clean, mask = one(place, "image"), one(place, "clean"), bits(place / "mask.png")
-        if place.parent.name == "removal_static":
-            clean = grained(before, clean, mask)
-        yield cut(Scene(f"photo {place.name}", before, clean, mask, mask))
+def photographed_scenes(folder: Path) -> Iterator[Scene]:
+    for item in sorted(folder.glob("removal_*/*")):
+        before, clean = read_named(item, "image"), read_named(item, "clean")
+        mask = read_mask(item / "mask.png")
+        if item.parent.name == "removal_static":
+            clean = add_grain(before, clean, mask)
+        yield crop_scene(Scene(f"photo {item.name}", before, clean, mask, mask))
 
 
-def grained(before: Array, clean: Array, mask: Bits) -> Array:
-    """A median plate with the grain that the median took: that of a place without the object."""
-    free = ~(cv2.dilate(mask.astype(np.uint8), np.ones((15, 15))) > 0)
+def add_grain(before: Image, clean: Image, mask: BinaryMask) -> Image:
+    """Give a median plate, which has no grain, the grain of a place without the object."""
+    is_background = ~(cv2.dilate(mask.astype(np.uint8), np.ones((15, 15))) > 0)
     grain = before.astype(np.float32) - clean
-    most = 6 * np.median(np.abs(grain[free])) + 1.5
-    grain[~free | (np.abs(grain).max(2) > most)] = 0
-    dice = np.random.default_rng(0)
-    ways = [tuple(int(dice.integers(n)) for n in mask.shape) for _ in range(40)]
-    way = max(ways, key=lambda way: np.roll(free, way, (0, 1))[mask].mean())
-    return np.rint(np.clip(clean + np.roll(grain, way, (0, 1)), 0, 255)).astype(np.uint8)
+    limit = 6 * np.median(np.abs(grain[is_background])) + 1.5
+    grain[~is_background | (np.abs(grain).max(2) > limit)] = 0
+    rng = np.random.default_rng(0)
+    shifts = [tuple(int(rng.integers(n)) for n in mask.shape) for _ in range(40)]
+    shift = max(shifts, key=lambda shift: np.roll(is_background, shift, (0, 1))[mask].mean())
+    return np.rint(np.clip(clean + np.roll(grain, shift, (0, 1)), 0, 255)).astype(np.uint8)
 
 
-def cut(scene: Scene) -> Scene:
-    """The surroundings of the object alone, at most ``LONG`` px long."""
+def crop_scene(scene: Scene) -> Scene:
+    """Crop to the surroundings of the object, at most ``MAX_SIDE`` px long."""
     box = bounding_box(scene.effect)
-    place = box.grown(max(64, round(hypot(box.width, box.height))), scene.bits.shape).slices
-    height, width = scene.bits[place].shape
-    scale = min(1.0, LONG / max(height, width))
+    region = box.expand(max(64, round(hypot(box.width, box.height))), scene.mask.shape).slices
+    height, width = scene.mask[region].shape
+    scale = min(1.0, MAX_SIDE / max(height, width))
     size = round(width * scale), round(height * scale)
 
-    def small(array: Array) -> Array:
-        return np.asarray(cv2.resize(array[place], size, interpolation=cv2.INTER_AREA))
+    def resize(array: Image) -> Image:
+        return np.asarray(cv2.resize(array[region], size, interpolation=cv2.INTER_AREA))
 
-    shadowed = scene.shadowed and (small(scene.shadowed[0]), small(scene.shadowed[1]))
-    mask, effect = (small(255 * m.astype(np.uint8)) > 127 for m in (scene.bits, scene.effect))
-    return Scene(scene.name, small(scene.before), small(scene.clean), mask, effect, shadowed)
+    shadowed = scene.shadowed and (resize(scene.shadowed[0]), resize(scene.shadowed[1]))
+    mask, effect = (
+        resize(255 * array.astype(np.uint8)) > 127 for array in (scene.mask, scene.effect)
+    )
+    return Scene(scene.name, resize(scene.before), resize(scene.clean), mask, effect, shadowed)
 
 
-def made(folder: Path) -> Iterator[Scene]:
-    """Objects of some photos in calm places of others."""
-    dice = np.random.default_rng(7)
-    objects = [p for p in sorted(p for s in OF_OBJECT for p in (folder / s).glob("*")) if whole(p)]
-    places = sorted(p for s in OF_PLACE for p in (folder / s).glob("*"))
+def composite_scenes(folder: Path) -> Iterator[Scene]:
+    """Yield objects of some photos on calm places of others."""
+    rng = np.random.default_rng(7)
+    sources = [
+        p for p in sorted(p for s in OBJECT_SETS for p in (folder / s).glob("*")) if is_usable(p)
+    ]
+    backgrounds = sorted(p for s in BACKGROUND_SETS for p in (folder / s).glob("*"))
     count = 0
-    for number in dice.permutation(len(places)):
-        place, source = places[number], objects[int(dice.integers(len(objects)))]
+    for number in rng.permutation(len(backgrounds)):
+        background, source = backgrounds[number], sources[int(rng.integers(len(sources)))]
         scene = None
-        if place.name[:5] != source.name[:5]:
-            scene = composite(f"made {count:02d}", place, source, dice)
+        if background.name[:5] != source.name[:5]:
+            scene = compose_scene(f"made {count:02d}", background, source, rng)
         if scene:
             count += 1
-            yield cut(scene)
-        if count == COMPOSITES:
+            yield crop_scene(scene)
+        if count == COMPOSITE_COUNT:
             return
 
 
-def whole(place: Path) -> bool:
-    """Is the object in one or two parts, inside the photo, and of a good size."""
-    mask = bits(place / "mask.png")
+def is_usable(folder: Path) -> bool:
+    """Return whether the object is in one or two parts, inside the photo, and of suitable size."""
+    mask = read_mask(folder / "mask.png")
     box, (height, width) = bounding_box(mask), mask.shape
-    inside = box.x0 > 1 and box.y0 > 1 and box.x1 < width - 1 and box.y1 < height - 1
-    parts = cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
-    return bool(inside and parts <= 2 and 0.02 < mask.mean() < 0.4)
+    is_inside = box.x0 > 1 and box.y0 > 1 and box.x1 < width - 1 and box.y1 < height - 1
+    part_count = cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
+    return bool(is_inside and part_count <= 2 and 0.02 < mask.mean() < 0.4)
 
 
-def composite(name: str, place: Path, source: Path, dice: np.random.Generator) -> Scene | None:
-    ground, taken = one(place, "image"), bits(place / "mask.png")
-    thing, outline = one(source, "image"), bits(source / "mask.png")
+def compose_scene(
+    name: str, background: Path, source: Path, rng: np.random.Generator
+) -> Scene | None:
+    """Return a composite at the calmest of several places, None if no place fits."""
+    ground, occupied = read_named(background, "image"), read_mask(background / "mask.png")
+    picture, object_mask = read_named(source, "image"), read_mask(source / "mask.png")
     grey = cv2.cvtColor(ground, cv2.COLOR_RGB2GRAY)
-    busy = cv2.GaussianBlur(np.abs(cv2.Laplacian(grey, cv2.CV_32F)), (0, 0), 2)
-    height, width = taken.shape
-    found: list[tuple[float, Array, Bits]] = []
+    activity = cv2.GaussianBlur(np.abs(cv2.Laplacian(grey, cv2.CV_32F)), (0, 0), 2)
+    height, width = occupied.shape
+    candidates: list[tuple[float, Image, BinaryMask]] = []
     for _ in range(40):
-        at = dice.uniform(0.15, 0.85) * width, dice.uniform(0.35, 0.85) * height
-        picture_, mask = pasted(ground, thing, outline, at, height * dice.uniform(0.18, 0.45))
-        few = mask.sum() < 400 or mask.mean() > 0.15
-        if len(found) == 6 or few or (mask & taken).sum() > 0.1 * mask.sum():
+        center = rng.uniform(0.15, 0.85) * width, rng.uniform(0.35, 0.85) * height
+        candidate, mask = paste_object(
+            ground, picture, object_mask, center, height * rng.uniform(0.18, 0.45)
+        )
+        is_unsuitable = mask.sum() < 400 or mask.mean() > 0.15
+        if len(candidates) == 6 or is_unsuitable or (mask & occupied).sum() > 0.1 * mask.sum():
             continue
-        found.append((float(busy[mask].mean()), picture_, mask))
-    if not found:
+        candidates.append((float(activity[mask].mean()), candidate, mask))
+    if not candidates:
         return None
-    _, before, mask = min(found, key=lambda f: f[0])
-    shade = cast(mask, dice)
-    dark = dice.uniform(0.35, 0.65) * np.array([0.95, 1.0, 1.06])  # skylight is a little blue
-    light = (ground / 255.0) ** 2.2 * (1 - shade[..., None] * (1 - dark))
+    _, before, mask = min(candidates, key=lambda candidate: candidate[0])
+    shadow = project_shadow(mask, rng)
+    transmission = rng.uniform(0.35, 0.65) * np.array(
+        [0.95, 1.0, 1.06]
+    )  # skylight is a little blue
+    light = (ground / 255.0) ** 2.2 * (1 - shadow[..., None] * (1 - transmission))
     clean = np.rint(255 * light ** (1 / 2.2)).astype(np.uint8)
-    share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[..., None]
-    with_it = np.rint(clean + share * (before.astype(np.float32) - clean)).astype(np.uint8)
-    return Scene(name, before, ground, mask, mask | (shade > 0.25), (with_it, clean))
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[..., None]
+    shadowed = np.rint(clean + alpha * (before.astype(np.float32) - clean)).astype(np.uint8)
+    return Scene(name, before, ground, mask, mask | (shadow > 0.25), (shadowed, clean))
 
 
-def pasted(
-    ground: Array, thing: Array, outline: Bits, at: tuple[float, float], height: float
-) -> tuple[Array, Bits]:
-    """The object, ``height`` px high, with its middle at ``at``."""
-    box = bounding_box(outline)
+def paste_object(
+    ground: Image,
+    picture: Image,
+    object_mask: BinaryMask,
+    center: tuple[float, float],
+    height: float,
+) -> tuple[Image, BinaryMask]:
+    """Paste the object, ``height`` px high, at ``center``; return the picture and the mask."""
+    box = bounding_box(object_mask)
     scale = height / box.height
-    to = np.array([
-        [scale, 0, at[0] - scale * (box.x0 + box.width / 2)],
-        [0, scale, at[1] - scale * (box.y0 + box.height / 2)],
+    matrix = np.array([
+        [scale, 0, center[0] - scale * (box.x0 + box.width / 2)],
+        [0, scale, center[1] - scale * (box.y0 + box.height / 2)],
     ])  # fmt: skip
-    soft = cv2.GaussianBlur(outline.astype(np.float32), (0, 0), 0.7 / min(scale, 1))
-    source = cv2.GaussianBlur(thing, (0, 0), max(0.01, 0.4 * (1 / scale - 1)))
+    blurred = cv2.GaussianBlur(object_mask.astype(np.float32), (0, 0), 0.7 / min(scale, 1))
+    source = cv2.GaussianBlur(picture, (0, 0), max(0.01, 0.4 * (1 / scale - 1)))
     size = ground.shape[1::-1]
-    share = cv2.warpAffine(soft, to, size)
-    laid = cv2.warpAffine(source, to, size, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    mixed = ground + share[..., None] * (laid - ground)
-    return np.rint(mixed).astype(np.uint8), share > 0.5
+    alpha = cv2.warpAffine(blurred, matrix, size)
+    warped = cv2.warpAffine(source, matrix, size, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.float32
+    )
+    result = ground + alpha[..., None] * (warped - ground)
+    return np.rint(result).astype(np.uint8), alpha > 0.5
 
 
-def cast(mask: Bits, dice: np.random.Generator) -> NDArray[np.float32]:
-    """The outline laid on the ground, softly: how much of a shadow each pixel has."""
-    flat = dice.uniform(0.25, 0.6) * dice.choice([-1, 1])
-    shear, base = dice.uniform(-1.0, 1.0), bounding_box(mask).y1 - 1
-    down = np.array([[1, -shear, shear * base], [0, -flat, base * (1 + flat)]])
-    laid = cv2.warpAffine(mask.astype(np.float32), down, mask.shape[::-1])
-    return np.asarray(cv2.GaussianBlur(laid, (0, 0), dice.uniform(1, 4)))
+def project_shadow(mask: BinaryMask, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return how much the object's shadow on the ground darkens each pixel."""
+    foreshortening = rng.uniform(0.25, 0.6) * rng.choice([-1, 1])
+    shear, bottom = rng.uniform(-1.0, 1.0), bounding_box(mask).y1 - 1
+    matrix = np.array(
+        [[1, -shear, shear * bottom], [0, -foreshortening, bottom * (1 + foreshortening)]]
+    )
+    projected = cv2.warpAffine(mask.astype(np.float32), matrix, mask.shape[::-1])
+    return np.asarray(cv2.GaussianBlur(projected, (0, 0), rng.uniform(1, 4)))
 
 
 # --- faults -----------------------------------------------------------------------------------
 
 
 def cases(scene: Scene, others: list[Scene], seed: int) -> Iterator[Case]:
-    """The honest removal, and one with each fault."""
-    dice = np.random.default_rng(seed)
-    before, clean, mask = scene.before, scene.clean, scene.bits
-    alpha = alpha_of(mask if scene.made else scene.effect)
+    """Yield the true removal, and one with each fault."""
+    rng = np.random.default_rng(seed)
+    before, clean, mask = scene.before, scene.clean, scene.mask
+    alpha = alpha_of(mask if scene.is_composite else scene.effect)
     hole, depth = alpha > 0, cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
 
-    def case(fault: str, fill: Array, at: NDArray[np.float32], known: Bits = mask) -> Case:
-        return Case(scene.name, fault, before, blended(before, fill, at), at, known)
+    def case(
+        fault: str, fill: Image, alpha_: NDArray[np.float32], mask_: BinaryMask = mask
+    ) -> Case:
+        return Case(scene.name, fault, before, blend(before, fill, alpha_), alpha_, mask_)
 
     yield case("truth", clean, alpha)
     smear = cv2.inpaint(before, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
     yield case("smear", smear, alpha)
-    core = depth > max(float(np.quantile(depth[mask], dice.uniform(0.3, 0.5))), 4)
+    core = depth > max(float(np.quantile(depth[mask], rng.uniform(0.3, 0.5))), 4)
     if core.sum() > 50:
         yield case("leftover rim", clean, alpha_of(core, 2), core)
-    part = parted(mask, dice)
+    part = part_of(mask, rng)
     yield case("leftover part", clean, alpha_of(part), part)
-    share = np.clip(depth / (depth.max() * dice.uniform(0.6, 1.0)), 0, 1)
-    share = (share * share * (3 - 2 * share)).astype(np.float32)
-    yield case("ghost", blended(before, clean, share), alpha)
-    yield case("pasted", stranger(scene, others, depth, dice), alpha)
-    tint = dice.uniform(8, 22) * dice.choice([-1, 1]) * (1 + 0.3 * dice.standard_normal(3))
+    ghost = np.clip(depth / (depth.max() * rng.uniform(0.6, 1.0)), 0, 1)
+    ghost = (ghost * ghost * (3 - 2 * ghost)).astype(np.float32)
+    yield case("ghost", blend(before, clean, ghost), alpha)
+    yield case("pasted", paste_other_object(scene, others, depth, rng), alpha)
+    tint = rng.uniform(8, 22) * rng.choice([-1, 1]) * (1 + 0.3 * rng.standard_normal(3))
     tinted = np.rint(np.clip(clean + tint, 0, 255)).astype(np.uint8)
     yield case("seam hard", tinted, hole.astype(np.float32))
     yield case("seam soft", tinted, alpha)
-    tiles = tiled(before, hole, dice)
+    tiles = tile_patch(before, hole, rng)
     if tiles is not None:
         yield case("repeats", tiles, alpha)
-    yield from orphan(scene, alpha)
-    foot = parted(mask, np.random.default_rng(seed), 0.25, 0.55)
-    yield case("leftover most", clean, alpha_of(foot), foot)
+    yield from shadow_cases(scene, alpha)
+    most = part_of(mask, np.random.default_rng(seed), 0.25, 0.55)
+    yield case("leftover most", clean, alpha_of(most), most)
 
 
-def alpha_of(mask: Bits, radius: float | None = None) -> NDArray[np.float32]:
+def alpha_of(mask: BinaryMask, radius: float | None = None) -> NDArray[np.float32]:
     length = Length() if radius is None else Length(radius, "px")
     return masks.refine([Detection(mask)], Refine(length, length))[0]
 
 
-def blended(before: Array, fill: Array, alpha: NDArray[np.float32]) -> Array:
-    made = before.copy()
-    window.blend(made, fill, alpha)
-    return made
+def blend(before: Image, fill: Image, alpha: NDArray[np.float32]) -> Image:
+    result = before.copy()
+    window.blend(result, fill, alpha)
+    return result
 
 
-def parted(mask: Bits, dice: np.random.Generator, low: float = 0.65, high: float = 0.85) -> Bits:
-    """A share of the mask between ``low`` and ``high``, cut off by a straight line."""
+def part_of(
+    mask: BinaryMask, rng: np.random.Generator, low: float = 0.65, high: float = 0.85
+) -> BinaryMask:
+    """Return a part of the mask, ``low`` to ``high`` of its area, cut by a straight line."""
     y, x = np.nonzero(mask)
-    turn = dice.uniform(0, 2 * np.pi)
-    along = x * np.cos(turn) + y * np.sin(turn)
-    keep = along < np.quantile(along, dice.uniform(low, high))
+    angle = rng.uniform(0, 2 * np.pi)
+    distance = x * np.cos(angle) + y * np.sin(angle)
+    is_kept = distance < np.quantile(distance, rng.uniform(low, high))
     part = np.zeros_like(mask)
-    part[y[keep], x[keep]] = True
+    part[y[is_kept], x[is_kept]] = True
     return part
 
 
-def stranger(
-    scene: Scene, others: list[Scene], depth: NDArray[np.float32], dice: np.random.Generator
-) -> Array:
-    """Another scene's object in the middle of this one's hole."""
-    made_ = [s for s in others if s.made and s is not scene]
-    other = made_[int(dice.integers(len(made_)))]
-    own, box = bounding_box(scene.bits), bounding_box(other.bits)
-    high = own.height * dice.uniform(0.45, 0.8)
-    high = max(8.0, min(high, 0.8 * own.width * box.height / box.width))
+def paste_other_object(
+    scene: Scene, others: list[Scene], depth: NDArray[np.float32], rng: np.random.Generator
+) -> Image:
+    """Paste another scene's object into the middle of this one's hole."""
+    composites = [s for s in others if s.is_composite and s is not scene]
+    other = composites[int(rng.integers(len(composites)))]
+    box, other_box = bounding_box(scene.mask), bounding_box(other.mask)
+    height = box.height * rng.uniform(0.45, 0.8)
+    height = max(8.0, min(height, 0.8 * box.width * other_box.height / other_box.width))
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return pasted(scene.clean, other.before, other.bits, (float(x), float(y)), high)[0]
+    return paste_object(scene.clean, other.before, other.mask, (float(x), float(y)), height)[0]
 
 
-def tiled(before: Array, hole: Bits, dice: np.random.Generator) -> Array | None:
-    """A patch of the surroundings, side by side with itself all over."""
+def tile_patch(before: Image, hole: BinaryMask, rng: np.random.Generator) -> Image | None:
+    """Return a patch of the surroundings, tiled over the picture; None if there is no room."""
     side = int(np.clip(np.sqrt(hole.sum()) / 5, 8, 24))
-    near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * side + 1, 2 * side + 1))) > 0
-    free = cv2.erode((~hole).astype(np.uint8), np.ones((side, side)), anchor=(0, 0)) > 0
-    free[-side:], free[:, -side:] = False, False
-    y, x = np.nonzero(near & free)
+    surroundings = cv2.dilate(hole.astype(np.uint8), np.ones((2 * side + 1, 2 * side + 1))) > 0
+    is_free = cv2.erode((~hole).astype(np.uint8), np.ones((side, side)), anchor=(0, 0)) > 0
+    is_free[-side:], is_free[:, -side:] = False, False
+    y, x = np.nonzero(surroundings & is_free)
     if not len(y):
         return None
-    pick = int(dice.integers(len(y)))
-    patch = before[y[pick] : y[pick] + side, x[pick] : x[pick] + side]
-    down, across = (n // side + 1 for n in hole.shape)
-    return np.tile(patch, (down, across, 1))[: hole.shape[0], : hole.shape[1]].copy()
+    index = int(rng.integers(len(y)))
+    patch = before[y[index] : y[index] + side, x[index] : x[index] + side]
+    rows, columns = (n // side + 1 for n in hole.shape)
+    return np.tile(patch, (rows, columns, 1))[: hole.shape[0], : hole.shape[1]].copy()
 
 
-def orphan(scene: Scene, alpha: NDArray[np.float32]) -> Iterator[Case]:
-    """The object goes, its shadow stays: where there is one of some size outside the hole."""
-    before, clean, at = scene.before, scene.clean, alpha
+def shadow_cases(scene: Scene, alpha: NDArray[np.float32]) -> Iterator[Case]:
+    """Yield the removal that leaves the shadow, if a large enough one lies outside the hole."""
+    before, clean, alpha_ = scene.before, scene.clean, alpha
     if scene.shadowed:
         before, clean = scene.shadowed
     elif scene.name.startswith("rendered"):
-        at = alpha_of(scene.bits)
-    if (scene.effect & (at == 0)).sum() > 0.1 * scene.bits.sum():
-        yield Case(scene.name, "shadow", before, blended(before, clean, at), at, scene.bits)
+        alpha_ = alpha_of(scene.mask)
+    if (scene.effect & (alpha_ == 0)).sum() > 0.1 * scene.mask.sum():
+        yield Case(scene.name, "shadow", before, blend(before, clean, alpha_), alpha_, scene.mask)

@@ -1,8 +1,8 @@
-"""Fill the holes of a job with one method, as a program of its own: time and memory are its own.
+"""Fill holes with one method, in a process of its own, so that time and memory are the method's.
 
 ``python fill_methods.py METHOD FOLDER [THREADS]`` reads FOLDER/*.npz (``image`` (H, W, 3) uint8
-RGB, ``bits`` (H, W) bool) and writes FOLDER/METHOD/*.png beside a JSON line of figures for each
-on stdout. Any Python with the method's library will do.
+RGB, ``mask`` (H, W) bool), writes FOLDER/METHOD/*.png, and prints a JSON line of figures for each.
+Any Python with the method's library works.
 """
 
 from __future__ import annotations
@@ -26,44 +26,48 @@ def exemplar() -> Fill:
     from segment2inpaint.protocols import Crop
     from segment2inpaint.types import Fill as Request
 
-    return lambda image, bits: ExemplarInpainter().inpaint([Crop(image, bits)], Request())[0]
+    return lambda image, mask: ExemplarInpainter().inpaint([Crop(image, mask)], Request())[0]
 
 
 def telea() -> Fill:
-    return lambda image, bits: cv2.inpaint(image, bits.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    return lambda image, mask: cv2.inpaint(image, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA)
 
 
 def ns() -> Fill:
-    return lambda image, bits: cv2.inpaint(image, bits.astype(np.uint8), 3, cv2.INPAINT_NS)
+    return lambda image, mask: cv2.inpaint(image, mask.astype(np.uint8), 3, cv2.INPAINT_NS)
 
 
 def biharmonic() -> Fill:
     from skimage.restoration import inpaint_biharmonic
 
-    def fill(image: Any, bits: Any) -> Any:
-        return np.rint(inpaint_biharmonic(image, bits, channel_axis=-1) * 255).astype(np.uint8)
+    def fill(image: Any, mask: Any) -> Any:
+        return np.rint(inpaint_biharmonic(image, mask, channel_axis=-1) * 255).astype(np.uint8)
 
     return fill
 
 
 def shiftmap() -> Fill:
-    def fill(image: Any, bits: Any) -> Any:
+    xphoto: Any = cv2.xphoto  # type: ignore[attr-defined]
+
+    def fill(image: Any, mask: Any) -> Any:
         lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-        made = np.zeros_like(lab)
-        cv2.xphoto.inpaint(
-            lab, np.where(bits, 0, 255).astype(np.uint8), made, cv2.xphoto.INPAINT_SHIFTMAP
+        filled = np.zeros_like(lab)
+        xphoto.inpaint(
+            lab, np.where(mask, 0, 255).astype(np.uint8), filled, xphoto.INPAINT_SHIFTMAP
         )
-        return cv2.cvtColor(made, cv2.COLOR_LAB2RGB)
+        return cv2.cvtColor(filled, cv2.COLOR_LAB2RGB)
 
     return fill
 
 
 def fsr() -> Fill:
-    def fill(image: Any, bits: Any) -> Any:
-        made = np.zeros_like(image)
-        mask = np.where(bits, 0, 255).astype(np.uint8)
-        cv2.xphoto.inpaint(image, mask, made, cv2.xphoto.INPAINT_FSR_FAST)
-        return made
+    xphoto: Any = cv2.xphoto  # type: ignore[attr-defined]
+
+    def fill(image: Any, mask: Any) -> Any:
+        filled = np.zeros_like(image)
+        valid = np.where(mask, 0, 255).astype(np.uint8)
+        xphoto.inpaint(image, valid, filled, xphoto.INPAINT_FSR_FAST)
+        return filled
 
     return fill
 
@@ -72,8 +76,8 @@ METHODS = {f.__name__: f for f in (exemplar, telea, ns, biharmonic, shiftmap, fs
 CONTRIB = ("shiftmap", "fsr")  # need the contrib build of OpenCV
 
 
-def memory(field: str) -> int:
-    """Resident bytes of this process: ``VmRSS`` now, ``VmHWM`` at most. 0 where unknown."""
+def memory_bytes(field: str) -> int:
+    """Return this process's resident bytes, now (``VmRSS``) or peak (``VmHWM``); 0 if unknown."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith(field):
@@ -81,29 +85,33 @@ def memory(field: str) -> int:
     return 0
 
 
-def forget_peak() -> None:
-    """Let the peak start again from what is resident now (Linux)."""
+def reset_peak() -> None:
+    """Reset the peak of resident memory (Linux)."""
     refs = Path("/proc/self/clear_refs")
     if refs.exists():
         refs.write_text("5")
 
 
-def cpu() -> float:
+def cpu_seconds() -> float:
     spent = os.times()
     return spent.user + spent.system
 
 
-def run(fill: Fill, job: Path, out: Path) -> dict[str, Any]:
-    data = np.load(job)
-    image, bits = data["image"], data["bits"]
-    forget_peak()
-    before, start, clock = memory("VmRSS"), cpu(), time.perf_counter()
-    made = fill(image, bits)
-    wall, spent = time.perf_counter() - clock, cpu() - start
-    peak = memory("VmHWM") - before
-    made = np.where(bits[..., None], made, image)
-    cv2.imwrite(str(out / f"{job.stem}.png"), made[..., ::-1])
-    return {"item": job.stem, "cpu": spent, "wall": wall, "memory": peak}
+def run_job(fill: Fill, job: Path, out: Path) -> dict[str, Any]:
+    arrays = np.load(job)
+    image, mask = arrays["image"], arrays["mask"]
+    reset_peak()
+    memory_before, cpu_start, clock_start = (
+        memory_bytes("VmRSS"),
+        cpu_seconds(),
+        time.perf_counter(),
+    )
+    filled = fill(image, mask)
+    wall, cpu = time.perf_counter() - clock_start, cpu_seconds() - cpu_start
+    peak = memory_bytes("VmHWM") - memory_before
+    filled = np.where(mask[..., None], filled, image)
+    cv2.imwrite(str(out / f"{job.stem}.png"), filled[..., ::-1])
+    return {"item": job.stem, "cpu": cpu, "wall": wall, "memory": peak}
 
 
 def main(method: str, folder: str, threads: str = "2") -> None:
@@ -112,12 +120,12 @@ def main(method: str, folder: str, threads: str = "2") -> None:
     out = Path(folder) / method
     out.mkdir(exist_ok=True)
     fill = METHODS[method]()
-    square = np.zeros((64, 64), bool)
-    square[24:40, 24:40] = True
+    mask = np.zeros((64, 64), bool)
+    mask[24:40, 24:40] = True
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    fill(noise, square)  # imports and compiles
+    fill(noise, mask)  # imports and compiles
     for job in jobs:
-        print(json.dumps(run(fill, job, out)), flush=True)
+        print(json.dumps(run_job(fill, job, out)), flush=True)
 
 
 if __name__ == "__main__":

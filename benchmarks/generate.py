@@ -1,10 +1,10 @@
-"""Diffusion: what our stage costs, and what batching gains, beside the scripts one would write.
+"""Measure diffusion: the overhead of our pipeline, and what batching gains over a plain script.
 
     python benchmarks/generate.py [--objects 32] [--model tiny|sd15|sdxl] [--device auto]
 
-All models have random weights, which cost what trained ones cost. ``tiny`` shows the overhead of
-everything round the network on a CPU; ``sd15`` and ``sdxl`` are of full size and want a GPU.
-Each row is one run in this process, after one that is not counted; compare rows of one table.
+All models have random weights, which take as long as trained ones. ``tiny`` shows the overhead of
+everything around the network on a CPU; ``sd15`` and ``sdxl`` have full size and need a GPU.
+Each row is one run in this process, after a warm-up; compare rows of one table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -24,96 +25,99 @@ import torch
 from PIL import Image as Pillow
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import tiny
+import tiny  # type: ignore[import-not-found]
 
 from segment2inpaint.detect.user_mask import UserMaskDetector
-from segment2inpaint.images import Photo, photo_of
+from segment2inpaint.images import Photo, photo_from_array
 from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter
-from segment2inpaint.models import device as devices
+from segment2inpaint.models import device as device_module
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill, Request, UserMask
 
 PROMPT = "a red rose"
 STEPS = {"tiny": 4, "sd15": 30, "sdxl": 20}
-SIDE = {"tiny": 128, "sd15": 512, "sdxl": 1024}
+IMAGE_SIDE = {"tiny": 128, "sd15": 512, "sdxl": 1024}
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--objects", type=int, default=32)
-    asked.add_argument("--model", choices=STEPS, default="tiny")
-    asked.add_argument("--device", default="auto")
-    given = asked.parse_args()
-    place = devices.choose(given.device)
-    if given.model == "tiny":
-        torch.set_num_threads(1)  # networks this small lose more by sharing work than they gain
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--objects", type=int, default=32)
+    parser.add_argument("--model", choices=STEPS, default="tiny")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    device = device_module.choose_device(args.device)
+    if args.model == "tiny":
+        torch.set_num_threads(1)  # networks this small are slower on several
     with TemporaryDirectory() as folder:
-        made = build(given.model)
-        made.to(torch.float16 if place != "cpu" else torch.float32).save_pretrained(folder)
-        compare(Path(folder), given.model, given.objects, place)
+        pipeline = build_model(args.model)
+        pipeline.to(torch.float16 if device != "cpu" else torch.float32).save_pretrained(folder)
+        compare(Path(folder), args.model, args.objects, device)
 
 
-def compare(folder: Path, model: str, objects: int, place: str) -> None:
-    """Print the two tables."""
-    card = torch.cuda.get_device_name(place) if place.startswith("cuda") else "CPU"
-    print(f"{model}, {objects} objects, {STEPS[model]} steps, {card}, torch {torch.__version__}")
-    one = DiffusionInpainter(folder, place, tuning=RuntimeOptions(batch_size=1))
-    overhead(one, model)
-    photos = [scene(seed) for seed in range(objects)]
+def compare(folder: Path, model: str, objects: int, device: str) -> None:
+    """Print the overhead, and the table of throughputs."""
+    device_name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
+    print(
+        f"{model}, {objects} objects, {STEPS[model]} steps, {device_name}, "
+        f"torch {torch.__version__}"
+    )
+    unbatched = DiffusionInpainter(folder, device, runtime=RuntimeOptions(batch_size=1))
+    overhead(unbatched, model)
+    photos = [synthetic_photo(seed) for seed in range(objects)]
     rows: dict[str, Callable[[], float]] = {
-        "script, whole photo": lambda: by_script(one, model, photos, None),
-        "script, padding_mask_crop=32": lambda: by_script(one, model, photos, 32),
-        "ours, one at a time": lambda: by_us(one, model, photos),
+        "script, whole photo": lambda: time_script(unbatched, model, photos, None),
+        "script, padding_mask_crop=32": lambda: time_script(unbatched, model, photos, 32),
+        "ours, one at a time": lambda: time_pipeline(unbatched, model, photos),
     }
-    for batch in (4, 8, 16):
-        many = DiffusionInpainter(folder, place, tuning=RuntimeOptions(batch_size=batch))
-        rows[f"ours, {batch} at a time"] = lambda many=many: by_us(many, model, photos)
-    # a CPU is shared with others: its own seconds count, on a GPU those on the wall
-    clock, unit = (perf_counter, "s") if place.startswith("cuda") else (process_time, "CPU s")
-    base = None
+    for batch_size in (4, 8, 16):
+        batched = DiffusionInpainter(folder, device, runtime=RuntimeOptions(batch_size=batch_size))
+        rows[f"ours, {batch_size} at a time"] = partial(time_pipeline, batched, model, photos)
+    # A CPU is shared with other processes, so CPU seconds count there; on a GPU wall seconds count.
+    clock, unit = (perf_counter, "s") if device.startswith("cuda") else (process_time, "CPU s")
+    baseline = None
     print(f"\n{'':32}{f'objects/{unit}':>16}{'ratio':>7}{'first, s':>10}{'GPU MB':>8}")
     for name, run in rows.items():
-        if place.startswith("cuda"):
-            torch.cuda.reset_peak_memory_stats(place)
+        if device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats(device)
         start = clock()
         first = run()
         rate = objects / (clock() - start)
-        base = base or rate
-        peak = torch.cuda.max_memory_allocated(place) / 1e6 if place.startswith("cuda") else 0
-        print(f"{name:32}{rate:>16.2f}{rate / base:>7.2f}{first:>10.2f}{peak:>8.0f}")
+        baseline = baseline or rate
+        peak = torch.cuda.max_memory_allocated(device) / 1e6 if device.startswith("cuda") else 0
+        print(f"{name:32}{rate:>16.2f}{rate / baseline:>7.2f}{first:>10.2f}{peak:>8.0f}")
     print(f"peak of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
 
 def overhead(model: DiffusionInpainter, name: str, rounds: int = 15) -> None:
-    """One crop through us and through the bare pipeline, by turns."""
-    photo, bits = scene(0)
-    side = SIDE[name]
-    crop = Crop(photo.image[:side, :side].copy(), bits[:side, :side].copy(), 0)
+    """Print the time of a crop through our inpainter and the bare pipeline, in alternation."""
+    photo, object_mask = synthetic_photo(0)
+    side = IMAGE_SIDE[name]
+    crop = Crop(photo.image[:side, :side].copy(), object_mask[:side, :side].copy(), 0)
     fill = Fill(prompt=PROMPT, num_inference_steps=STEPS[name], strength=1.0)
     image, mask = Pillow.fromarray(crop.image), Pillow.fromarray(crop.mask.astype(np.uint8) * 255)
-    pipe = model._pipe
+    pipe = model.pipe
 
-    def bare() -> None:
-        call(pipe, name, image, mask, side, None)
+    def call_bare() -> None:
+        call_pipeline(pipe, name, image, mask, side, None)
 
-    spent: dict[str, list[float]] = {"bare": [], "ours": []}
-    for turn in range(rounds + 1):
-        for key, run in (("bare", bare), ("ours", lambda: model.inpaint([crop], fill))):
+    seconds: dict[str, list[float]] = {"bare": [], "ours": []}
+    for round_ in range(rounds + 1):
+        for key, run in (("bare", call_bare), ("ours", lambda: model.inpaint([crop], fill))):
             start = process_time()
             run()
-            spent[key] += [process_time() - start] * (turn > 0)
-    ours, theirs = median(spent["ours"]), median(spent["bare"])
-    more = ours / theirs - 1
-    print(f"one crop, CPU s: ours {ours:.3f}, the bare pipeline {theirs:.3f}, {more:+.1%}")
+            seconds[key] += [process_time() - start] * (round_ > 0)
+    ours, bare = median(seconds["ours"]), median(seconds["bare"])
+    ratio = ours / bare - 1
+    print(f"one crop, CPU s: ours {ours:.3f}, the bare pipeline {bare:.3f}, {ratio:+.1%}")
 
 
-def call(
+def call_pipeline(
     pipe: Any, name: str, image: Any, mask: Any, side: int, padding: int | None
 ) -> Pillow.Image:
-    """The call as its manual has it."""
+    """Call the pipeline as diffusers' documentation does."""
     options = {} if padding is None else {"padding_mask_crop": padding}
-    made: Pillow.Image = pipe(
+    result: Pillow.Image = pipe(
         prompt=PROMPT,
         image=image,
         mask_image=mask,
@@ -125,26 +129,27 @@ def call(
         generator=torch.Generator("cpu").manual_seed(0),
         **options,
     ).images[0]
-    return made
+    return result
 
 
-def by_script(
+def time_script(
     model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]], padding: int | None
 ) -> float:
-    """A loop over the photos; returns the seconds to the first picture."""
+    """Loop over the photos with the bare pipeline; return the seconds to the first picture."""
     start, first = perf_counter(), 0.0
-    for photo, bits in photos:
-        mask = Pillow.fromarray(bits.astype(np.uint8) * 255)
-        made = call(model._pipe, name, Pillow.fromarray(photo.image), mask, SIDE[name], padding)
-        made.resize(photo.size[::-1])
+    for photo, mask in photos:
+        image = Pillow.fromarray(photo.image)
+        mask_image = Pillow.fromarray(mask.astype(np.uint8) * 255)
+        result = call_pipeline(model.pipe, name, image, mask_image, IMAGE_SIDE[name], padding)
+        result.resize(photo.size[::-1])
         first = first or perf_counter() - start
     return first
 
 
-def by_us(model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]]) -> float:
-    """The same through ``Pipeline.many``; returns the seconds to the first picture."""
+def time_pipeline(model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]]) -> float:
+    """Edit the photos with ``Pipeline.many``; return the seconds to the first picture."""
     fill = Fill(prompt=PROMPT, num_inference_steps=STEPS[name], strength=1.0, guidance_scale=7.5)
-    jobs = ((photo, Request((UserMask(bits),), fill=fill, verify=False)) for photo, bits in photos)
+    jobs = ((photo, Request((UserMask(mask),), fill=fill, verify=False)) for photo, mask in photos)
     start, first = perf_counter(), 0.0
     for outcome in Pipeline(UserMaskDetector(), model).many(jobs):
         if isinstance(outcome, Exception):
@@ -153,28 +158,28 @@ def by_us(model: DiffusionInpainter, name: str, photos: list[tuple[Photo, Any]])
     return first
 
 
-def scene(seed: int) -> tuple[Photo, Any]:
-    """A photo of 1024 x 768 with a small object somewhere, and the object's mask."""
-    dice = np.random.default_rng(seed)
-    image = dice.integers(0, 256, (768, 1024, 3), dtype=np.uint8)
-    height, width = dice.integers(24, 96, 2)
-    y, x = dice.integers(0, 768 - height), dice.integers(0, 1024 - width)
-    bits = np.zeros((768, 1024), np.bool_)
-    bits[y : y + height, x : x + width] = True
-    bits[:8, :8] |= seed == 0  # the crop that the overhead is measured on has a hole, too
-    return photo_of(image), bits
+def synthetic_photo(seed: int) -> tuple[Photo, Any]:
+    """Return a photo of 1024 x 768 px with a small object, and the object's mask."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (768, 1024, 3), dtype=np.uint8)
+    height, width = rng.integers(24, 96, 2)
+    y, x = rng.integers(0, 768 - height), rng.integers(0, 1024 - width)
+    mask = np.zeros((768, 1024), np.bool_)
+    mask[y : y + height, x : x + width] = True
+    mask[:8, :8] |= seed == 0  # so that the crop of ``overhead`` has a hole
+    return photo_from_array(image), mask
 
 
-# --- models of full size, random ---------------------------------------------------------------
+# --- models of full size, with random weights ----------------------------------------------------
 
 
-def build(name: str) -> Any:
+def build_model(name: str) -> Any:
     if name == "tiny":
         return tiny.stable_diffusion()
     return stable_diffusion() if name == "sd15" else stable_diffusion_xl()
 
 
-def text(hidden: int, layers: int, heads: int, *, projected: bool = False) -> Any:
+def text_encoder(hidden: int, layers: int, heads: int, *, projected: bool = False) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
@@ -196,7 +201,7 @@ def vae() -> Any:
 
 
 def stable_diffusion() -> Any:
-    """The sizes of Stable Diffusion 1.5 for inpainting: 860 million weights at every step."""
+    """Return a network of the size of Stable Diffusion 1.5 inpainting: 860 million weights."""
     import diffusers
 
     unet = diffusers.UNet2DConditionModel(
@@ -204,14 +209,14 @@ def stable_diffusion() -> Any:
     )
     steps = diffusers.DPMSolverMultistepScheduler(beta_schedule="scaled_linear")
     return diffusers.StableDiffusionInpaintPipeline(
-        vae=vae(), text_encoder=text(768, 12, 12), tokenizer=tiny.tokenizer(), unet=unet,
+        vae=vae(), text_encoder=text_encoder(768, 12, 12), tokenizer=tiny.tokenizer(), unet=unet,
         scheduler=steps, safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
 
 
 def stable_diffusion_xl() -> Any:
-    """The sizes of Stable Diffusion XL for inpainting: 2600 million weights at every step."""
+    """Return a network of the size of Stable Diffusion XL inpainting: 2600 million weights."""
     import diffusers
 
     unet = diffusers.UNet2DConditionModel(
@@ -223,9 +228,9 @@ def stable_diffusion_xl() -> Any:
         addition_embed_type="text_time", addition_time_embed_dim=256,
         projection_class_embeddings_input_dim=6 * 256 + 1280,
     )  # fmt: skip
-    other = text(1280, 32, 20, projected=True)
+    text_encoder_2 = text_encoder(1280, 32, 20, projected=True)
     return diffusers.StableDiffusionXLInpaintPipeline(
-        vae=vae(), text_encoder=text(768, 12, 12), text_encoder_2=other,
+        vae=vae(), text_encoder=text_encoder(768, 12, 12), text_encoder_2=text_encoder_2,
         tokenizer=tiny.tokenizer(), tokenizer_2=tiny.tokenizer(), unet=unet,
         scheduler=diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear"),
         add_watermarker=False,

@@ -1,13 +1,14 @@
-"""How well the checks of ``segment2inpaint.verify`` tell faulty removals from sound ones.
+"""Measure how well the checks of ``segment2inpaint.verify`` tell faulty removals from sound ones.
 
     S2I_EVAL=FOLDER python benchmarks/verify.py [--fills N] [--runs N]
 
-Half of the scenes (every other one of each kind) is for tuning: logistic weights and thresholds
-are fitted there and printed as they belong into ``verify.RULES``. All figures are for the other
-half, with the weights and thresholds that the package has. ``--fills`` fills N scenes with four
-candidates each, of three inpainters and of four seeds of one, and tells whether the ranking finds
-one that is nearer to the truth than their mean.
-``--runs`` removes the object from N photos, by a click, its box and its mask, and tells what
+Every other scene of each kind is for tuning: logistic weights and thresholds are fitted on this
+half, and printed as ``segment2inpaint.verify.checks.CHECK_SPECS`` lists them. All other figures
+are those of the other half, with the package's weights and thresholds.
+
+``--fills`` fills N scenes with four candidates each, of three inpainters and of four seeds of one,
+and prints how often the candidate that ranks first is closer to the truth than their mean.
+``--runs`` removes the object from N photos, by a click, its box and its mask, and prints which
 share of the whole run (read, find, fill, verify, write) is verification.
 """
 
@@ -25,17 +26,36 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from faults import Array, Bits, Case, Scene, alpha_of, bits, cases, cluttered, scenes
+from faults import (
+    BinaryMask,
+    Case,
+    Image,
+    Scene,
+    alpha_of,
+    cases,
+    load_scenes,
+    read_mask,
+    unedited_cases,
+)
 from fill_measures import psnr, ssim, texture
 from numpy.typing import NDArray
 
 from segment2inpaint import Editor, images, inpaint
 from segment2inpaint.attempts import SEED_STEP
 from segment2inpaint.effects import cast_shadow, shadow
-from segment2inpaint.images import photo_of
+from segment2inpaint.images import photo_from_array
 from segment2inpaint.masks import deepest_point
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.types import Detection, Fill, Points, Prompt, Request, UserMask, bounding_box
+from segment2inpaint.types import (
+    DOUBTFUL_SCORE,
+    Detection,
+    Fill,
+    Points,
+    Prompt,
+    Request,
+    UserMask,
+    bounding_box,
+)
 from segment2inpaint.verify import checks as verify
 
 ROOT = Path(__file__).parent.parent
@@ -47,23 +67,23 @@ FAULTS = {
     "smear": ("smear",),
     "repeats": ("repeats",),
 }
-DOUBTED, FAILED = 0.07, 0.01  # of the sound results of the tuning half
-MARGIN = 0.5  # of logit, on top: there are few scenes to tune on
+FALSE_DOUBT_RATE, FALSE_FAILURE_RATE = 0.07, 0.01  # of sound results, tuning half
+LOGIT_MARGIN = 0.5  # added to the threshold, since there are few scenes to tune on
 CANDIDATES = {
     "four ways": (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", SEED_STEP)),
     "four seeds": tuple(("exemplar", number * SEED_STEP) for number in range(4)),
 }
-Rows = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A case with all that the checks say of it."""
+class Evaluation:
+    """A case, and what the checks return for it."""
 
     scene: str
     fault: str
     tuning: bool
-    numbers: dict[str, tuple[float, ...]]
+    measurements: dict[str, tuple[float, ...]]
     scores: dict[str, float]
     thresholds: dict[str, float]
 
@@ -73,159 +93,173 @@ class Judged:
 
     @property
     def clean(self) -> bool:
-        return all(score < verify.DOUBT for score in self.scores.values())
+        return all(score < DOUBTFUL_SCORE for score in self.scores.values())
 
 
-def judged(case: Case, tuning: bool) -> Judged:
+def evaluate(case: Case, tuning: bool) -> Evaluation:
+    """Run the checks on a case."""
     box = bounding_box(case.alpha > 0)
-    checks = verify.check_removal(case.before, case.after, case.alpha, case.bits, [box])
-    view = verify.view(case.before, case.after, case.alpha, case.bits, box)
-    return Judged(
+    checks = verify.check_removal(case.before, case.after, case.alpha, case.mask, [box])
+    view = verify.view_with_rest(case.before, case.after, case.alpha, case.mask, box)
+    return Evaluation(
         case.scene, case.fault, tuning,
-        {name: rule.look(view).numbers for name, rule in verify.CHECK_SPECS.items()},
+        {name: spec.measure(view).numbers for name, spec in verify.CHECK_SPECS.items()},
         {check.name: check.score for check in checks},
         {check.name: check.threshold for check in checks},
     )  # fmt: skip
 
 
 def main() -> None:
-    ask = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ask.add_argument("--fills", type=int, default=0, metavar="N", help="scenes to fill and rank")
-    ask.add_argument("--runs", type=int, default=0, metavar="N", help="photos to run whole")
-    asked = ask.parse_args()
+    parser.add_argument(
+        "--fills", type=int, default=0, metavar="N", help="number of scenes to fill and rank"
+    )
+    parser.add_argument("--runs", type=int, default=0, metavar="N", help="number of photos to time")
+    args = parser.parse_args()
     if "S2I_EVAL" not in os.environ:
         raise SystemExit("set S2I_EVAL to the folder of the evaluation photos")
-    all_ = scenes(ROOT / "samples", Path(os.environ["S2I_EVAL"]))
-    results = [judged(c, i % 2 == 0) for i, s in enumerate(all_) for c in cases(s, all_, i)]
+    scenes = load_scenes(ROOT / "samples", Path(os.environ["S2I_EVAL"]))
+    results = [evaluate(c, i % 2 == 0) for i, s in enumerate(scenes) for c in cases(s, scenes, i)]
     for name in FAULTS:
-        fit(name, results)
-    fit_shadow(all_)
+        fit_check(name, results)
+    fit_shadow(scenes)
     report(results)
-    leftovers(list(cluttered(Path(os.environ["S2I_EVAL"]))))
-    shadows(all_)
-    if asked.fills:
-        told = all_[1::2]
-        ranks(told[:: max(1, len(told) // asked.fills)])
-    if asked.runs:
-        shares(asked.runs)
+    report_leftovers(list(unedited_cases(Path(os.environ["S2I_EVAL"]))))
+    report_shadows(scenes)
+    if args.fills:
+        held_out = scenes[1::2]
+        evaluate_ranking(held_out[:: max(1, len(held_out) // args.fills)])
+    if args.runs:
+        measure_verification_share(args.runs)
 
 
 def auc(faulty: list[float], sound: list[float]) -> float:
-    """Area under the ROC: how often a faulty result has the higher score."""
-    a, b = np.array(faulty)[:, None], np.array(sound)
-    return float((a > b).mean() + (a == b).mean() / 2)
+    """Return the area under the ROC curve: how often a faulty result has the higher score."""
+    faulty_scores, sound_scores = np.array(faulty)[:, None], np.array(sound)
+    return float((faulty_scores > sound_scores).mean() + (faulty_scores == sound_scores).mean() / 2)
 
 
-def fit(name: str, results: list[Judged]) -> None:
-    """Print the weights, constant and threshold that the tuning half asks for."""
-    tuning = [j for j in results if j.tuning]
-    faulty = np.array([j.numbers[name] for j in tuning if j.fault in FAULTS[name]])
-    sound = np.array([j.numbers[name] for j in tuning if j.fault == "truth"])
+def fit_check(name: str, results: list[Evaluation]) -> None:
+    """Print the weights, constant and threshold that the tuning half gives."""
+    tuning = [e for e in results if e.tuning]
+    faulty = np.array([e.measurements[name] for e in tuning if e.fault in FAULTS[name]])
+    sound = np.array([e.measurements[name] for e in tuning if e.fault == "truth"])
     weights = logistic(faulty, sound)
-    totals, worse = sound @ weights, faulty @ weights
-    constant = -float(np.quantile(totals, 1 - DOUBTED))
-    # where the two lie far apart, in the middle between them
-    most = float(np.quantile(totals, 1 - FAILED)) + MARGIN
-    most = max(most, (most + float(np.quantile(worse, 0.05))) / 2)
-    threshold = float(1 / (1 + np.exp(-(most + constant))))
-    numbers = ", ".join(f"{w:.2f}" for w in weights)
-    print(f"{name:<10} ({numbers}), {constant:.2f}, {min(threshold, 0.97):.2f}")
+    totals, faulty_totals = sound @ weights, faulty @ weights
+    constant = -float(np.quantile(totals, 1 - FALSE_DOUBT_RATE))
+    # If faulty and sound totals lie far apart, the threshold lies in the middle between them.
+    limit = float(np.quantile(totals, 1 - FALSE_FAILURE_RATE)) + LOGIT_MARGIN
+    limit = max(limit, (limit + float(np.quantile(faulty_totals, 0.05))) / 2)
+    threshold = float(1 / (1 + np.exp(-(limit + constant))))
+    weight_text = ", ".join(f"{w:.2f}" for w in weights)
+    print(f"{name:<10} ({weight_text}), {constant:.2f}, {min(threshold, 0.97):.2f}")
 
 
-def logistic(faulty: Rows, sound: Rows) -> Rows:
-    """Weights of a logistic regression with both classes equal, by Newton's method."""
+def logistic(faulty: FloatArray, sound: FloatArray) -> FloatArray:
+    """Return the weights of a logistic regression with balanced classes (Newton's method)."""
     rows = np.vstack([faulty, sound])
     scale = rows.std(0) + 1e-9
     rows = np.column_stack([rows / scale, np.ones(len(rows))])
     truth = np.repeat([1.0, 0.0], [len(faulty), len(sound)])
-    share = np.repeat([0.5 / len(faulty), 0.5 / len(sound)], [len(faulty), len(sound)])
+    sample_weights = np.repeat([0.5 / len(faulty), 0.5 / len(sound)], [len(faulty), len(sound)])
     weights, ridge = np.zeros(rows.shape[1]), np.diag([0.01] * (rows.shape[1] - 1) + [1e-6])
     for _ in range(50):
-        said = 1 / (1 + np.exp(-rows @ weights))
-        slope = rows.T @ (share * (said - truth)) + ridge @ weights
-        bend = (rows.T * (share * said * (1 - said))) @ rows + ridge
-        weights -= np.linalg.solve(bend, slope)
-    return weights[:-1] / scale
+        predicted = 1 / (1 + np.exp(-rows @ weights))
+        gradient = rows.T @ (sample_weights * (predicted - truth)) + ridge @ weights
+        hessian = (rows.T * (sample_weights * predicted * (1 - predicted))) @ rows + ridge
+        weights -= np.linalg.solve(hessian, gradient)
+    return np.asarray(weights[:-1] / scale, np.float64)
 
 
-def report(results: list[Judged]) -> None:
-    told = [j for j in results if not j.tuning]
-    sound = [j for j in told if j.fault == "truth"]
+def report(results: list[Evaluation]) -> None:
+    """Print area under the ROC curve, failures and clean passes for each fault."""
+    held_out = [e for e in results if not e.tuning]
+    sound = [e for e in held_out if e.fault == "truth"]
     print(f"\n{'fault':<15}{'cases':>6}{'AUC':>7}{'failed':>8}{'clean':>7}   by")
-    for fault in dict.fromkeys(j.fault for j in results):
-        those = [j for j in told if j.fault == fault]
+    for fault in dict.fromkeys(e.fault for e in results):
+        selected = [e for e in held_out if e.fault == fault]
         name = next((n for n, faults in FAULTS.items() if fault in faults), fault)
-        area = "" if fault == "truth" else f"{auc(scores(those, name), scores(sound, name)):.3f}"
-        by = Counter(name for j in those for name in j.failed)
-        rates = mean(bool(j.failed) for j in those), mean(j.clean for j in those)
-        print(f"{fault:<15}{len(those):>6}{area:>7}{rates[0]:>8.0%}{rates[1]:>7.0%}   {dict(by)}")
+        auc_ = "" if fault == "truth" else f"{auc(scores(selected, name), scores(sound, name)):.3f}"
+        causes = Counter(name for e in selected for name in e.failed)
+        rates = mean(bool(e.failed) for e in selected), mean(e.clean for e in selected)
+        print(
+            f"{fault:<15}{len(selected):>6}{auc_:>7}{rates[0]:>8.0%}{rates[1]:>7.0%}   "
+            f"{dict(causes)}"
+        )
 
 
-def scores(those: list[Judged], name: str) -> list[float]:
-    return [j.scores[name] for j in those]
+def scores(evaluations: list[Evaluation], name: str) -> list[float]:
+    return [e.scores[name] for e in evaluations]
 
 
-def fit_shadow(all_: list[Scene]) -> None:
-    """Print what the tuning half asks for as ``shadow.MIX``."""
-    tuning = [s for i, s in enumerate(all_) if s.made and i % 2 == 0]
-    faulty = np.array([logits(s.shadowed[0], s.bits) for s in tuning if s.shadowed])
-    sound = np.array([logits(s.before, s.bits) for s in tuning])
+def fit_shadow(scenes: list[Scene]) -> None:
+    """Print what the tuning half gives for ``shadow.CERTAINTY_WEIGHTS``."""
+    tuning = [s for i, s in enumerate(scenes) if s.is_composite and i % 2 == 0]
+    faulty = np.array([logits(s.shadowed[0], s.mask) for s in tuning if s.shadowed])
+    sound = np.array([logits(s.before, s.mask) for s in tuning])
     weights = logistic(faulty, sound)
-    least = float((sound @ weights).max())  # none without a shadow is found to have one
-    constant = float(np.log(shadow.SURE / (1 - shadow.SURE))) - least
-    print(f"shadow.MIX ({weights[0]:.2f}, {weights[1]:.2f}, {constant:.2f})")
+    max_sound = float((sound @ weights).max())  # no false alarm in the tuning half
+    constant = (
+        float(np.log(shadow.AUTOMATIC_CERTAINTY / (1 - shadow.AUTOMATIC_CERTAINTY))) - max_sound
+    )
+    print(f"shadow.CERTAINTY_WEIGHTS ({weights[0]:.2f}, {weights[1]:.2f}, {constant:.2f})")
 
 
-def logits(image: Array, mask: Bits) -> tuple[float, float]:
-    cast = shadow.network(shadow.shadow_input(image, mask).planes, shadow.weights())[1]
-    return shadow.logits(cast, cast_shadow.project_outline(image, mask)[1])
+def logits(image: Image, mask: BinaryMask) -> tuple[float, float]:
+    """Return the logits of the network's and the outline's certainty."""
+    cast = shadow.run_network(shadow.shadow_input(image, mask).planes, shadow.load_weights())[1]
+    return shadow.certainty_logits(cast, cast_shadow.project_outline(image, mask)[1])
 
 
-def leftovers(photos: list[Case]) -> None:
-    """What is left at the edge, where there is more about: nothing was fitted on these."""
-    rule, found = verify.CHECK_SPECS["leftover"], dict[str, list[float]]()
+def report_leftovers(photos: list[Case]) -> None:
+    """Print how well leftovers are found in unedited, cluttered photos, which were not fitted."""
+    spec, scores_by_fault = verify.CHECK_SPECS["leftover"], dict[str, list[float]]()
     for case in photos:
         window = bounding_box(case.alpha > 0)
-        seen = verify.view(case.before, case.after, case.alpha, case.bits, window)
-        total = np.dot(rule.weights, rule.look(seen).numbers) + rule.constant
-        found.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
-    print("\nleftover, in photos as they are")
-    for fault, those in found.items():
-        area = "" if fault == "whole" else f"AUC {auc(those, found['whole']):.3f}, "
-        failed = mean(score >= rule.threshold for score in those)
-        print(f"  {fault:<6}{len(those):>5} cases, {area}failed {failed:.0%}")
+        view = verify.view_with_rest(case.before, case.after, case.alpha, case.mask, window)
+        total = np.dot(spec.weights, spec.measure(view).numbers) + spec.bias
+        scores_by_fault.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
+    print("\nleftover, in unedited photos")
+    for fault, selected in scores_by_fault.items():
+        auc_ = "" if fault == "whole" else f"AUC {auc(selected, scores_by_fault['whole']):.3f}, "
+        failed = mean(score >= spec.threshold for score in selected)
+        print(f"  {fault:<6}{len(selected):>5} cases, {auc_}failed {failed:.0%}")
 
 
-def shadows(all_: list[Scene]) -> None:
-    """Masks of shadows against the truth, and shadows found where none was cast."""
-    print("\nshadow: IoU on demand (with the object), certainty")
-    for scene in all_:
+def report_shadows(scenes: list[Scene]) -> None:
+    """Print shadow masks' IoU with the truth, and the rate of false alarms."""
+    print("\nshadow: IoU if requested (with the object), certainty")
+    for scene in scenes:
         if scene.name.startswith("rendered"):
-            cast = shadow.find_shadow(scene.before, scene.bits)
-            own = cast.mask & (cast.certainty >= shadow.ASKED)
-            alone, both = overlap(own, scene.effect & ~scene.bits), own | scene.bits
-            whole = overlap(both, scene.effect)
-            print(f"  {scene.name:<18}{alone:.2f} ({whole:.2f})  {cast.certainty:.2f}")
-    bare = [s for i, s in enumerate(all_) if s.made and i % 2]
-    taken = [shadow.find_shadow(s.before, s.bits).certainty >= shadow.SURE for s in bare]
-    found = [
-        shadow.find_shadow(s.shadowed[0], s.bits).certainty >= shadow.SURE
-        for s in bare
+            cast = shadow.find_shadow(scene.before, scene.mask)
+            own = cast.mask & (cast.certainty >= shadow.REQUESTED_CERTAINTY)
+            shadow_iou, combined = iou(own, scene.effect & ~scene.mask), own | scene.mask
+            effect_iou = iou(combined, scene.effect)
+            print(f"  {scene.name:<18}{shadow_iou:.2f} ({effect_iou:.2f})  {cast.certainty:.2f}")
+    composites = [s for i, s in enumerate(scenes) if s.is_composite and i % 2]
+    false_alarms = [
+        shadow.find_shadow(s.before, s.mask).certainty >= shadow.AUTOMATIC_CERTAINTY
+        for s in composites
+    ]
+    detected = [
+        shadow.find_shadow(s.shadowed[0], s.mask).certainty >= shadow.AUTOMATIC_CERTAINTY
+        for s in composites
         if s.shadowed
     ]
     print(
-        f"  without a shadow: taken for one in {mean(taken):.0%}; with one: found {mean(found):.0%}"
+        f"  without a shadow: false alarms {mean(false_alarms):.0%}; "
+        f"with one: found {mean(detected):.0%}"
     )
 
 
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float((one & other).sum() / max(1, (one | other).sum()))
+def iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    return float((first & second).sum() / max(1, (first | second).sum()))
 
 
-class Given:
-    """A detector that finds the mask it is given."""
+class GivenMaskDetector:
+    """A detector that returns the given masks."""
 
     name = "given"
     prompt_types: tuple[type, ...] = (UserMask,)
@@ -234,61 +268,68 @@ class Given:
         return [Detection(p.mask) for p in prompts]
 
 
-def ranks(some: list[Scene]) -> None:
-    """Is the best by rank nearer to the truth than the mean candidate; "all three" counts."""
-    print(f"\nbest of four nearer to truth than the mean of them, {len(some)} scenes")
-    for lot, candidates in CANDIDATES.items():
-        found = [standing(scene, candidates) for scene in some]
-        told = (f"{m} {mean(one[m] for one in found):.0%}" for m in found[0])
-        print(f"  {lot:<12}" + ", ".join(told))
+def evaluate_ranking(scenes: list[Scene]) -> None:
+    """Print how often the first-ranked candidate is closer to the truth than their mean."""
+    print(f"\nbest of four closer to the truth than their mean, {len(scenes)} scenes")
+    for name, candidates in CANDIDATES.items():
+        results = [is_best_better(scene, candidates) for scene in scenes]
+        texts = (f"{m} {mean(result[m] for result in results):.0%}" for m in results[0])
+        print(f"  {name:<12}" + ", ".join(texts))
 
 
-def standing(scene: Scene, candidates: Sequence[tuple[str, int]]) -> dict[str, bool]:
-    """For each measure, whether the first by rank is nearer to the truth than the mean."""
-    mask = scene.bits if scene.made else scene.effect
-    hole, made, checks = alpha_of(mask) > 0, [], []
+def is_best_better(scene: Scene, candidates: Sequence[tuple[str, int]]) -> dict[str, bool]:
+    """Return that for each measure, and for the mean of the standardised measures."""
+    mask = scene.mask if scene.is_composite else scene.effect
+    hole, fills, checks = alpha_of(mask) > 0, [], []
     for name, seed in candidates:
-        pipeline = Pipeline(Given(), inpaint.load(name), attempts=1)  # type: ignore[arg-type]
-        result = pipeline(photo_of(scene.before), [UserMask(mask)], fill=Fill(seed=seed))
-        made.append(result.image)
+        pipeline = Pipeline(GivenMaskDetector(), inpaint.load(name), attempts=1)  # type: ignore[arg-type]
+        result = pipeline(photo_from_array(scene.before), [UserMask(mask)], fill=Fill(seed=seed))
+        fills.append(result.image)
         checks.append(result.checks)
     errors = {
-        "psnr": [-psnr(m, scene.clean, hole) for m in made],
-        "ssim": [-ssim(m, scene.clean, hole) for m in made],
-        "texture": [texture(m, scene.clean, hole) for m in made],
+        "psnr": [-psnr(fill, scene.clean, hole) for fill in fills],
+        "ssim": [-ssim(fill, scene.clean, hole) for fill in fills],
+        "texture": [texture(fill, scene.clean, hole) for fill in fills],
     }
-    standard = [(np.array(e) - np.mean(e)) / (np.std(e) + 1e-9) for e in errors.values()]
-    errors["all three"] = list(np.mean(standard, axis=0))
+    standardised = [
+        (np.array(values) - np.mean(values)) / (np.std(values) + 1e-9) for values in errors.values()
+    ]
+    errors["all three"] = list(np.mean(standardised, axis=0))
     best = verify.rank(checks)[0]
-    return {measure: bool(one[best] < np.mean(one)) for measure, one in errors.items()}
+    return {measure: bool(values[best] < np.mean(values)) for measure, values in errors.items()}
 
 
-def shares(count: int) -> None:
-    """What share of a whole run is verification, on the samples and photos of the other sets."""
+def measure_verification_share(count: int) -> None:
+    """Print verification's share of whole runs, on samples and photos of the evaluation folder."""
     names = json.loads((ROOT / "samples/samples.json").read_text())
-    pairs = [(ROOT / f"samples/{n}.jpg", ROOT / f"samples/{n}_mask.png") for n in names]
-    folders = sorted(p.parent for p in Path(os.environ["S2I_EVAL"]).glob("*/*/mask.png"))
-    pairs += [(next(f.glob("image.*")), f / "mask.png") for f in folders]
-    some, editor = pairs[:: max(1, len(pairs) // count)], Editor()
-    timed(editor, some[0][0], bounding_box(bits(some[0][1])))  # compiles the fill
-    print(f"\nverification, share of {len(some)} runs")
-    print(f"{'':<10}{'all together':>14}{'median':>9}{'highest':>9}")
+    pairs = [(ROOT / f"samples/{name}.jpg", ROOT / f"samples/{name}_mask.png") for name in names]
+    folders = sorted(photo.parent for photo in Path(os.environ["S2I_EVAL"]).glob("*/*/mask.png"))
+    pairs += [(next(folder.glob("image.*")), folder / "mask.png") for folder in folders]
+    selected, editor = pairs[:: max(1, len(pairs) // count)], Editor()
+    time_run(editor, selected[0][0], bounding_box(read_mask(selected[0][1])))  # compiles the fill
+    print(f"\nshare of verification in {len(selected)} runs")
+    print(f"{'':<10}{'total':>14}{'median':>9}{'highest':>9}")
     for kind in ("click", "box", "mask"):
-        rows = np.array([timed(editor, p, pointing(kind, bits(m))) for p, m in some])
-        each = rows[:, 0] / rows[:, 1]
-        whole = rows[:, 0].sum() / rows[:, 1].sum()
-        print(f"{kind:<10}{whole:>14.0%}{np.median(each):>9.0%}{each.max():>9.0%}")
+        rows = np.array(
+            [
+                time_run(editor, photo, make_prompt(kind, read_mask(mask)))
+                for photo, mask in selected
+            ]
+        )
+        ratios = rows[:, 0] / rows[:, 1]
+        total = rows[:, 0].sum() / rows[:, 1].sum()
+        print(f"{kind:<10}{total:>14.0%}{np.median(ratios):>9.0%}{ratios.max():>9.0%}")
 
 
-def pointing(kind: str, mask: Bits) -> Prompt:
-    """What a user would point at the object with."""
+def make_prompt(kind: str, mask: BinaryMask) -> Prompt:
+    """Return the prompt by which a user would select the object."""
     if kind == "click":
         return Points((deepest_point(mask),))
     return bounding_box(mask) if kind == "box" else UserMask(mask)
 
 
-def timed(editor: Editor, path: Path, prompt: Prompt) -> tuple[float, float]:
-    """Seconds of the verification, and of all: one attempt, from file to file."""
+def time_run(editor: Editor, path: Path, prompt: Prompt) -> tuple[float, float]:
+    """Return the seconds of the verification, and of the whole run with one attempt."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         photo = images.read(path)

@@ -1,9 +1,9 @@
-"""See it work: one click, one box and one colour on the sample pictures, nothing downloaded.
+"""Run the program on the samples: with a click, a box and a colour. Nothing is downloaded.
 
     python samples/demo.py [OUT]
 
-Runs the commands that it prints, writes before | mask | after pictures into OUT (out/demo), and
-says where they are and how long each took.
+It prints each command, runs it, and writes a before | mask | after picture into OUT (out/demo). At
+the end it prints where these are.
 """
 
 from __future__ import annotations
@@ -16,41 +16,44 @@ from time import perf_counter
 
 from PIL import Image
 
-HERE = Path(__file__).parent
+SAMPLES_FOLDER = Path(__file__).parent
 PROMPTS = ("ball", "click"), ("chair", "box")
 
 
 def main() -> None:
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "out" / "demo"
-    scenes = json.loads((HERE / "samples.json").read_text())
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES_FOLDER.parent / "out" / "demo"
+    scenes = json.loads((SAMPLES_FOLDER / "samples.json").read_text())
     click, box = (",".join(map(str, scenes[name][kind])) for name, kind in PROMPTS)
-    print("Nothing is downloaded. The first fill on a machine compiles itself, some 10 s, once.\n")
-    orange = cutout("oranges", out / "orange.png")
+    print("Nothing is downloaded. The first fill on a machine compiles code, for about 10 s.\n")
+    orange = write_cutout("oranges", out / "orange.png")
     color = ["--color", click, "--tolerance", "60", "--with", str(orange)]
-    pictures = [
-        run("remove", "ball", ["-p", click], out, "by a click"),
-        run("remove", "chair", ["-b", box], out, "by a box"),
-        run("replace", "ball", color, out, "by its colour"),
+    previews = [
+        run_command("remove", "ball", ["-p", click], out, "with a click"),
+        run_command("remove", "chair", ["-b", box], out, "with a box"),
+        run_command("replace", "ball", color, out, "with a colour"),
     ]
     print("\nbefore | mask | after:")
-    for picture in pictures:
-        print(f"  {picture}")
+    for preview in previews:
+        print(f"  {preview}")
 
 
-def cutout(scene: str, target: Path) -> Path:
-    """The object of a sample, on nothing, as a PNG to put elsewhere."""
+def write_cutout(scene: str, target: Path) -> Path:
+    """Write the object of a sample as a PNG with a transparent background; return the path."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(HERE / f"{scene}.jpg") as photo, Image.open(HERE / f"{scene}_mask.png") as mask:
+    with (
+        Image.open(SAMPLES_FOLDER / f"{scene}.jpg") as photo,
+        Image.open(SAMPLES_FOLDER / f"{scene}_mask.png") as mask,
+    ):
         photo.putalpha(mask.convert("L"))
         photo.save(target)
     return target
 
 
-def run(command: str, scene: str, prompt: list[str], out: Path, how: str) -> Path:
-    """One command on one sample, shown, run and timed; returns its preview."""
-    photo, name = HERE / f"{scene}.jpg", f"{scene}_{command}d"
+def run_command(command: str, scene: str, prompt: list[str], out: Path, title: str) -> Path:
+    """Print a command on a sample, run it and print its time; return the path of its preview."""
+    photo, name = SAMPLES_FOLDER / f"{scene}.jpg", f"{scene}_{command}d"
     preview = out / f"{name}_preview.jpg"
-    words = [
+    arguments = [
         command,
         str(photo),
         *prompt,
@@ -59,10 +62,10 @@ def run(command: str, scene: str, prompt: list[str], out: Path, how: str) -> Pat
         "--preview",
         str(preview),
     ]
-    print(f"# {how}\n$ segment2inpaint " + " ".join(words), flush=True)
+    print(f"# {title}\n$ segment2inpaint " + " ".join(arguments), flush=True)
     start = perf_counter()
-    subprocess.run([sys.executable, "-m", "segment2inpaint", *words], check=True)
-    print(f"  {perf_counter() - start:.1f} s, start and files included")
+    subprocess.run([sys.executable, "-m", "segment2inpaint", *arguments], check=True)
+    print(f"  {perf_counter() - start:.1f} s, including start-up and files")
     return preview
 
 

@@ -1,16 +1,16 @@
-"""Functions for a few photos: remove, replace and mask, without an ``Editor`` of your own."""
+"""``remove``, ``replace`` and ``mask``: functions for a few photos, without an ``Editor``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace as changed
+from dataclasses import replace as with_fields
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from segment2inpaint import images, pipeline
+from segment2inpaint import images, regions
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.images import Photo
@@ -31,16 +31,15 @@ from segment2inpaint.types import (
 )
 
 PhotoLike = Photo | Image | str | Path | bytes
-"""A photo, its ``(H, W, 3)`` uint8 pixels, a path, or the bytes of a file."""
-
+"""A photo, its ``(H, W, 3)`` uint8 RGB pixels, a path, or the bytes of a file."""
 
 PromptLike = Prompt | Sequence[int] | str | BinaryMask
-"""A prompt, or short for one: (x, y), (x0, y0, x1, y1), words, an ``(H, W)`` bool array."""
+"""A prompt, or a short form: (x, y), (x0, y0, x1, y1), words, or an ``(H, W)`` bool array."""
 
 
 @cache
 def default_editor() -> Editor:
-    """The editor of the three functions below; it keeps what they have loaded."""
+    """Return the editor that the functions below share; it keeps the models that it has loaded."""
     return Editor()
 
 
@@ -53,20 +52,21 @@ def remove(
     inpainter: str = "auto",
     editor: Editor | None = None,
 ) -> Result:
-    """Take away what the prompts point at; several are several objects.
+    """Remove the objects at the prompts; each prompt selects one object.
 
-    ``photo`` is a ``Photo``, a path, the bytes of a file, or ``(H, W, 3)`` uint8 RGB pixels,
-    upright. A prompt is (x, y) or (x0, y0, x1, y1) in its pixels, the box half-open, words, an
-    ``(H, W)`` bool array, or one of the classes of prompts. The result's ``image`` is ``(H, W,
-    3)`` uint8 RGB, its ``alpha`` ``(H, W)`` float32 in [0, 1]: 0 where nothing was changed.
-    Raises ``NothingFound``, ``BadImage``, ``BadPrompt``, ``BadOption`` and ``ModelMissing``.
+    ``photo`` is a ``Photo``, a path, the bytes of a file, or upright ``(H, W, 3)`` uint8 RGB
+    pixels. A prompt is a point (x, y) or a half-open box (x0, y0, x1, y1) in photo pixels, words,
+    an ``(H, W)`` bool array, or one of the prompt classes. The result's ``image`` is ``(H, W, 3)``
+    uint8 RGB; its ``alpha`` is ``(H, W)`` float32 in [0, 1], 0 where nothing changed.
+
+    Raises ``NothingFound``, ``BadImage``, ``BadPrompt``, ``BadOption``, ``ModelMissing`` and
+    ``BadModel``.
 
     >>> photo = read("street.jpg")
     >>> result = remove(photo, (412, 300))
     >>> write("clean.jpg", photo, result.image, result.alpha)
     """
-    given = tuple(as_prompt(prompt) for prompt in prompts)
-    request = Request(given, refine, fill, detector, inpainter)
+    request = Request(tuple(as_prompt(p) for p in prompts), refine, fill, detector, inpainter)
     return (editor or default_editor()).run(as_photo(photo), request)
 
 
@@ -81,17 +81,18 @@ def replace(
     inpainter: str = "auto",
     editor: Editor | None = None,
 ) -> Result:
-    """Put something else there: what ``prompt`` says, or a ``picture``, cut out by its alpha.
+    """Replace the objects at the prompts with what ``prompt`` describes, or with a ``picture``.
 
-    Raises as ``remove``, and ``BadOption`` for neither of the two.
+    The alpha channel of ``picture`` is its outline. Raises the same errors as ``remove``, and
+    ``BadOption`` if neither ``prompt`` nor ``picture`` is given.
 
     >>> replace("table.jpg", (412, 300), prompt="a red rose")
     """
     if picture is not None and not isinstance(picture, ReplacementImage):
         picture = as_picture(as_photo(picture))
-    fill = changed(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
+    fill = with_fields(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
     if not (fill.prompt or fill.picture):
-        raise BadOption("replace: say what should stand there, prompt=... or picture=...")
+        raise BadOption("replace: expected prompt=... or picture=..., got neither")
     return remove(
         photo, *prompts, refine=refine, fill=fill, detector=detector, inpainter=inpainter,
         editor=editor,
@@ -105,51 +106,50 @@ def mask(
     detector: str = "auto",
     editor: Editor | None = None,
 ) -> BinaryMask:
-    """What the prompts point at, ``(H, W)`` bool, neither dilated nor feathered.
+    """Return the mask of the objects at the prompts, ``(H, W)`` bool.
 
-    Raises as ``remove``.
+    It is neither dilated nor feathered. Raises the same errors as ``remove``.
     """
-    none = Length(0, "px")
     request = Request(tuple(as_prompt(p) for p in prompts), refine, detector=detector)
-    found = (editor or default_editor()).find(as_photo(photo), request)
-    exact = changed(refine, dilate=none, feather=none)
-    alpha, _, _ = pipeline.refined_alpha(found, request.prompts, exact)
+    detections = (editor or default_editor()).find_objects(as_photo(photo), request)
+    exact = with_fields(refine, dilate=Length(0, "px"), feather=Length(0, "px"))
+    alpha, _, _ = regions.refined_alpha(detections, request.prompts, exact)
     return alpha > 0
 
 
 def as_photo(photo: PhotoLike) -> Photo:
-    """Read it, if it is not a photo yet. Raises ``BadImage``."""
+    """Return the photo, read from its file or made of its pixels. Raises ``BadImage``."""
     if isinstance(photo, Photo):
         return photo
-    return images.photo_of(photo) if isinstance(photo, np.ndarray) else images.read(photo)
+    return images.photo_from_array(photo) if isinstance(photo, np.ndarray) else images.read(photo)
 
 
 def as_picture(photo: Photo) -> ReplacementImage:
-    """The photo as a picture to put somewhere, its alpha as the outline; opaque without one."""
+    """Return the photo as a replacement picture; without an alpha channel it is opaque."""
     if photo.alpha is None:
         return ReplacementImage(photo.image, np.ones(photo.size, np.float32), photo.name)
     top = np.iinfo(photo.alpha.dtype).max
     return ReplacementImage(photo.image, (photo.alpha / top).astype(np.float32), photo.name)
 
 
-def as_prompt(given: PromptLike) -> Prompt:
-    """The prompt that is meant. Raises ``BadPrompt``."""
-    if isinstance(given, str):
-        return Text(given)
-    if isinstance(given, np.ndarray) and (given.ndim != 1 or given.dtype == np.bool_):
-        if given.ndim != 2 or given.dtype != np.bool_:
+def as_prompt(value: PromptLike) -> Prompt:
+    """Return the prompt that a short form stands for. Raises ``BadPrompt``."""
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype == np.bool_):
+        if value.ndim != 2 or value.dtype != np.bool_:
             raise BadPrompt(
-                f"a mask must be (H, W) bool, got {given.shape} {given.dtype}; such as mask > 127"
+                f"a mask must be (H, W) bool, got {value.shape} {value.dtype}; use mask > 127"
             )
-        return UserMask(given)
-    if not isinstance(given, tuple | list | np.ndarray) or isinstance(given, Box):
-        return cast(Prompt, given)  # a request is checked before it is run
+        return UserMask(value)
+    if not isinstance(value, tuple | list | np.ndarray) or isinstance(value, Box):
+        return cast(Prompt, value)  # the request is validated before it runs
     try:
-        numbers = [int(value) for value in given]
+        numbers = [int(number) for number in value]
     except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) == 2:
         return Points(((numbers[0], numbers[1]),))
     if len(numbers) == 4:
         return Box(*numbers)
-    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {given!r:.60}")
+    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {value!r:.60}")

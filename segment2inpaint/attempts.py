@@ -1,4 +1,4 @@
-"""What is tried for one object, and what came of it: candidates, and what follows a failure."""
+"""The attempts at one object: the candidates, and what is tried after a failure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from segment2inpaint.protocols import Inpainter
 from segment2inpaint.types import Alpha, Candidate, Check, Fill, Image, Refine, Request, Verdict
-from segment2inpaint.verify import checks as verify
+from segment2inpaint.verify import checks as verification
 
-# From one try's seed to the next's: windows take the even numbers between, and odd seeds are
-# those with which the exemplar fill takes the structure that lost.
+# The distance between the seeds of two attempts. It is odd and large: the windows of one attempt
+# use the next even offsets, and the exemplar fill takes its second structure at an odd seed.
 SEED_STEP = 1001
 
 
 @dataclass(frozen=True, eq=False)
 class AttemptSpec:
-    """What one attempt does."""
+    """The settings of one attempt."""
 
     refine: Refine
     fill: Fill
@@ -26,7 +26,7 @@ class AttemptSpec:
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """What one attempt came to."""
+    """A finished attempt: ``image`` (H, W, 3) uint8 RGB, ``alpha`` (H, W) float32, its checks."""
 
     spec: AttemptSpec
     image: Image
@@ -36,62 +36,70 @@ class Attempt:
 
     @property
     def verdict(self) -> Verdict | None:
-        return verify.verdict(self.checks) if self.checks else None
+        """Return the verdict of the checks, None if nothing was verified."""
+        return verification.verdict(self.checks) if self.checks else None
 
     @property
     def candidate(self) -> Candidate:
         return Candidate(self.image, self.alpha, self.checks, self.verdict, self.settings)
 
-    def to_dict(self, attempt: int, kept: bool) -> dict[str, Any]:
-        """What is told of it, as JSON data; candidates are tries of one attempt."""
-        told = {key: self.settings[key] for key in ("inpainter", "dilate", "shadow", "seed")}
+    def to_dict(self, number: int, kept: bool) -> dict[str, Any]:
+        """Return a JSON summary; candidates that were painted together share a ``number``."""
+        settings = {key: self.settings[key] for key in ("inpainter", "dilate", "shadow", "seed")}
         scores = {check.name: round(check.score, 3) for check in self.checks}
-        return {"attempt": attempt, **told, "scores": scores, "verdict": self.verdict, "kept": kept}
+        verdict = {"scores": scores, "verdict": self.verdict, "kept": kept}
+        return {"attempt": number, **settings, **verdict}
 
 
 def initial_attempts(
     request: Request, inpainter: Inpainter, others: Sequence[Inpainter]
 ) -> list[AttemptSpec]:
-    """The plans of the candidates: a seed each, or an inpainter each where seeds are idle."""
-    plan = AttemptSpec(request.refine, request.fill, inpainter)
+    """Return one attempt for each candidate of the request.
+
+    Candidates differ in their seed, or in their inpainter if ``inpainter`` ignores seeds; then
+    there may be fewer of them than the request asks for.
+    """
+    spec = AttemptSpec(request.refine, request.fill, inpainter)
     count = max(1, request.fill.candidates)
     if inpainter.input_spec.uses_seed:
-        return [_with_seed(plan, number * SEED_STEP) for number in range(count)]
-    return [replace(plan, inpainter=one) for one in (inpainter, *others)][:count]
+        return [_with_seed(spec, number * SEED_STEP) for number in range(count)]
+    return [replace(spec, inpainter=choice) for choice in (inpainter, *others)][:count]
 
 
 def next_attempts(
-    tries: Sequence[Attempt], latest: Sequence[Attempt], others: Sequence[Inpainter]
+    attempts: Sequence[Attempt], latest: Sequence[Attempt], others: Sequence[Inpainter]
 ) -> list[AttemptSpec]:
-    """What to try after these: nothing if one has not failed, or if nothing else may help.
+    """Return the attempts that follow ``attempts``, of which ``latest`` were the last round.
 
-    What the checks of the best of the ``latest`` suggest for the mask, with all of them; else
-    another inpainter, else another seed.
+    The list is empty if an attempt has not failed or if nothing else can help. Otherwise all of
+    the latest attempts are repeated with the mask that the checks of the best one suggest, or
+    the best one is repeated with another inpainter, or with another seed.
     """
-    if best(tries).verdict != "failed" or tries[0].spec.fill.picture:
+    if best_attempt(attempts).verdict != "failed" or attempts[0].spec.fill.picture:
         return []
-    last = best(latest)
-    refine = verify.suggest_refine(last.checks, last.spec.refine, last.settings["dilate"])
+    last = best_attempt(latest)
+    refine = verification.suggest_refine(last.checks, last.spec.refine, last.settings["dilate"])
     if refine != last.spec.refine:
-        return [replace(one.spec, refine=refine) for one in latest]
-    used = [one.spec.inpainter for one in tries]
+        return [replace(attempt.spec, refine=refine) for attempt in latest]
+    used = [attempt.spec.inpainter for attempt in attempts]
     for other in others:
         if other not in used:
             return [replace(last.spec, inpainter=other)]
     if not last.spec.inpainter.input_spec.uses_seed:
         return []
-    highest = max(one.spec.fill.seed for one in tries)
+    highest = max(attempt.spec.fill.seed for attempt in attempts)
     return [_with_seed(last.spec, highest + SEED_STEP - last.spec.fill.seed)]
 
 
-def ranked(tries: Sequence[Attempt]) -> list[Attempt]:
-    """The best first."""
-    return [tries[i] for i in verify.rank([one.checks for one in tries])]
+def rank_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return the attempts, the best first."""
+    return [attempts[i] for i in verification.rank([attempt.checks for attempt in attempts])]
 
 
-def best(tries: Sequence[Attempt]) -> Attempt:
-    return ranked(tries)[0]
+def best_attempt(attempts: Sequence[Attempt]) -> Attempt:
+    """Return the best attempt by its checks."""
+    return rank_attempts(attempts)[0]
 
 
-def _with_seed(plan: AttemptSpec, by: int) -> AttemptSpec:
-    return replace(plan, fill=replace(plan.fill, seed=plan.fill.seed + by))
+def _with_seed(spec: AttemptSpec, offset: int) -> AttemptSpec:
+    return replace(spec, fill=replace(spec.fill, seed=spec.fill.seed + offset))

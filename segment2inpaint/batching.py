@@ -1,7 +1,7 @@
-"""Many runs at once: crops that are alike share a call of their inpainter.
+"""Batches over many runs: crops of equal size share a call of their inpainter.
 
-A run is a generator: it yields what it wants painted (one crop at least), is sent the painted
-crops, and returns its outcome. One run alone and a million runs are driven by the same few lines.
+A run is a generator. It yields the calls that it needs (with at least one crop), receives the
+painted crops, and returns its outcome. The same loop drives one run and a million runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.protocols import Crop, Inpainter, ProgressCallback, no_progress
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class InpaintCall:
-    """Crops that an inpainter shall paint as ``fill`` says."""
+    """Crops for an inpainter, and what to paint."""
 
     inpainter: Inpainter
     fill: Fill
@@ -29,7 +29,7 @@ class InpaintCall:
 
 
 class InpaintedCrops(NamedTuple):
-    """The crops of one ``Ask``, in order, and their share of the time that it took."""
+    """The painted crops of one ``InpaintCall``, in order, and their share of the wall time."""
 
     images: list[Image]
     seconds: float
@@ -38,72 +38,82 @@ class InpaintedCrops(NamedTuple):
 EditRun = Generator[list[InpaintCall], list[InpaintedCrops], T]
 
 
-@dataclass(frozen=True, eq=False)
-class _PendingCrop:
-    """One crop that waits: whose it is, of which ask, the how manieth, and what it is like."""
+class _BatchKey(NamedTuple):
+    """What crops must have in common to share a call; ``shape`` is that of the image."""
 
-    run: _ActiveRun[Any]
-    call: int
-    index: int
+    inpainter: Inpainter
+    fill: Fill
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _PendingCrop(Generic[T]):
+    """A queued crop: its run, its call and place in that run, and its batch key."""
+
+    run: _ActiveRun[T]
+    call_index: int
+    crop_index: int
     crop: Crop
-    batch_key: tuple[Any, ...]
+    batch_key: _BatchKey
 
 
 class _ActiveRun(Generic[T]):
-    """A run, what it waits for, and what it came to."""
+    """A run in progress: its pending crops, its painted crops and, at the end, its outcome."""
 
     def __init__(self, run: EditRun[T]) -> None:
         self.run = run
         self.outcome: T | Segment2InpaintError | None = None
-        self._go_on(lambda: next(run))
+        self._advance(lambda: next(run))
 
     @property
-    def share(self) -> float:
-        """How much of what it asked for is painted."""
+    def progress(self) -> float:
+        """Return the share of the current crops that are painted."""
         return sum(map(len, self.painted)) / self.total
 
-    def paint(self, one: _PendingCrop, image: Image, seconds: float) -> None:
-        """Take a painted crop; go on when it was the last."""
-        self.painted[one.call][one.index] = image
-        self.seconds[one.call] += seconds
+    def receive(self, pending: _PendingCrop[T], image: Image, seconds: float) -> None:
+        """Store a painted crop; continue the run after the last one."""
+        self.painted[pending.call_index][pending.crop_index] = image
+        self.seconds[pending.call_index] += seconds
         if sum(map(len, self.painted)) == self.total:
             answers = [
-                InpaintedCrops([images[i] for i in range(len(images))], spent)
-                for images, spent in zip(self.painted, self.seconds, strict=True)
+                InpaintedCrops([images[i] for i in range(len(images))], seconds)
+                for images, seconds in zip(self.painted, self.seconds, strict=True)
             ]
-            self._go_on(lambda: self.run.send(answers))
+            self._advance(lambda: self.run.send(answers))
 
     def fail(self, error: Segment2InpaintError) -> None:
-        """What it waits for cannot be had."""
-        self._go_on(lambda: self.run.throw(error))
+        """Raise the inpainter's error in the run."""
+        self._advance(lambda: self.run.throw(error))
 
-    def _go_on(self, step: Callable[[], list[InpaintCall]]) -> None:
-        self.waiting: deque[_PendingCrop] = deque()
+    def _advance(self, resume: Callable[[], list[InpaintCall]]) -> None:
+        """Run to the next calls, or to the outcome."""
+        self.pending: deque[_PendingCrop[T]] = deque()
         try:
-            asks = step()
+            calls = resume()
         except StopIteration as end:
             self.outcome = end.value
             return
         except Segment2InpaintError as error:
             self.outcome = error
             return
-        self.painted: list[dict[int, Image]] = [{} for _ in asks]
-        self.seconds = [0.0] * len(asks)
-        self.total = sum(len(ask.crops) for ask in asks)
-        self.waiting.extend(
-            _PendingCrop(self, number, index, crop, _batch_key(ask, crop))
-            for number, ask in enumerate(asks)
-            for index, crop in enumerate(ask.crops)
+        self.painted: list[dict[int, Image]] = [{} for _ in calls]
+        self.seconds = [0.0] * len(calls)
+        self.total = sum(len(call.crops) for call in calls)
+        self.pending.extend(
+            _PendingCrop(self, call_index, crop_index, crop, _batch_key(call, crop))
+            for call_index, call in enumerate(calls)
+            for crop_index, crop in enumerate(call.crops)
         )
 
 
 def run_batched(
     runs: Iterable[EditRun[T]], progress: ProgressCallback = no_progress
 ) -> Iterator[T | Segment2InpaintError]:
-    """What the runs come to, in their order; an error that a user can put right is an outcome.
+    """Yield the outcome of each run, in order; the outcome of a failed run is its error.
 
-    A run is begun only when it is next, or may lend crops to the call for one before it: no
-    more are in work, or wait to be taken, than its inpainter likes crops in a call.
+    A run is started when it is the next one, or when its crops can fill up the batch of an earlier
+    one. So the number of unfinished runs never exceeds the inpainter's batch size, and ``runs``
+    may be endless.
     """
     source = iter(runs)
     active: deque[_ActiveRun[T]] = deque()
@@ -114,14 +124,14 @@ def run_batched(
                 active.popleft()
                 yield head.outcome
             else:
-                _inpaint_group_of(head, active, source, progress)
-    finally:  # the caller has stopped: nothing shall go on
-        for left in active:
-            left.run.close()
+                _inpaint_batch_for(head, active, source, progress)
+    finally:  # the caller has stopped early
+        for unfinished in active:
+            unfinished.run.close()
 
 
 def single_outcome(outcomes: Iterator[T | Segment2InpaintError]) -> T:
-    """What a single run came to. Raises its error."""
+    """Return the outcome of the only run, or raise its error."""
     [outcome] = outcomes
     if isinstance(outcome, Segment2InpaintError):
         raise outcome
@@ -129,59 +139,55 @@ def single_outcome(outcomes: Iterator[T | Segment2InpaintError]) -> T:
 
 
 def _start_next(source: Iterator[EditRun[T]], active: deque[_ActiveRun[T]]) -> bool:
-    """Begin the next run, if there is one."""
+    """Start the next run; return False if there is none."""
     run = next(source, None)
     if run is not None:
         active.append(_ActiveRun(run))
     return run is not None
 
 
-def _inpaint_group_of(
+def _inpaint_batch_for(
     head: _ActiveRun[T],
     active: deque[_ActiveRun[T]],
     source: Iterator[EditRun[T]],
     progress: ProgressCallback,
 ) -> None:
-    """One call for the first crop that ``head`` waits for, and those like it."""
-    first = head.waiting[0]
-    inpainter, most = first.batch_key[0], max(1, first.batch_key[0].input_spec.batch_size)
-    while (
-        len(_same_batch(first, active)) < most
-        and len(active) < most
-        and _start_next(source, active)
-    ):
+    """Make one call for the first pending crop of ``head`` and others with its batch key."""
+    key = head.pending[0].batch_key
+    size = max(1, key.inpainter.input_spec.batch_size)
+    while len(_with_key(key, active)) < size and len(active) < size and _start_next(source, active):
         pass
-    group = _same_batch(first, active)[:most]
-    for one in group:
-        one.run.waiting.remove(one)
-    done, own = head.share, sum(one.run is head for one in group) / head.total
-    _inpaint(inpainter, group, lambda stage, share: progress(stage, done + share * own))
+    batch = _with_key(key, active)[:size]
+    for pending in batch:
+        pending.run.pending.remove(pending)
+    start = head.progress
+    share = sum(pending.run is head for pending in batch) / head.total
+    _inpaint(batch, lambda stage, part: progress(stage, start + part * share))
 
 
-def _inpaint(inpainter: Inpainter, group: list[_PendingCrop], progress: ProgressCallback) -> None:
-    """Paint a group; where it fails, each alone, so that nobody falls with another."""
-    start = perf_counter()
+def _inpaint(batch: list[_PendingCrop[T]], progress: ProgressCallback) -> None:
+    """Paint a batch. If that fails, paint each crop alone, so that only the faulty run fails."""
+    key, start = batch[0].batch_key, perf_counter()
     try:
-        images = inpainter.inpaint([one.crop for one in group], group[0].batch_key[1], progress)
+        images = key.inpainter.inpaint([pending.crop for pending in batch], key.fill, progress)
     except Segment2InpaintError as error:
-        if len(group) == 1:
-            group[0].run.fail(error)
-        else:
-            for one in group:
-                if one.run.outcome is None:
-                    _inpaint(inpainter, [one], progress)
+        if len(batch) == 1:
+            batch[0].run.fail(error)
+            return
+        for pending in batch:
+            if pending.run.outcome is None:
+                _inpaint([pending], progress)
         return
-    seconds = (perf_counter() - start) / len(group)
-    for one, image in zip(group, images, strict=True):
-        one.run.paint(one, image, seconds)
+    seconds = (perf_counter() - start) / len(batch)
+    for pending, image in zip(batch, images, strict=True):
+        pending.run.receive(pending, image, seconds)
 
 
-def _same_batch(first: _PendingCrop, active: Iterable[_ActiveRun[Any]]) -> list[_PendingCrop]:
-    """The crops that can share a call with the first, in order."""
-    return [one for run in active for one in run.waiting if one.batch_key == first.batch_key]
+def _with_key(key: _BatchKey, active: Iterable[_ActiveRun[T]]) -> list[_PendingCrop[T]]:
+    """Return the pending crops with this batch key, in order."""
+    return [crop for run in active for crop in run.pending if crop.batch_key == key]
 
 
-def _batch_key(ask: InpaintCall, crop: Crop) -> tuple[Any, ...]:
-    """What crops of one call have in common: the inpainter, what it paints, the size."""
-    plain = replace(ask.fill, seed=0, candidates=1, padding_mask_crop=None, picture=None)
-    return ask.inpainter, plain, crop.image.shape
+def _batch_key(call: InpaintCall, crop: Crop) -> _BatchKey:
+    fill = replace(call.fill, seed=0, candidates=1, padding_mask_crop=None, picture=None)
+    return _BatchKey(call.inpainter, fill, crop.image.shape)

@@ -1,4 +1,4 @@
-"""A coarse mask's edge followed at full resolution."""
+"""Edge refinement: moves the edge of a coarse mask to the edge in the photo."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ import numpy as np
 
 from segment2inpaint.types import Alpha, BinaryMask, Image, bounding_box
 
-BAND = 0.75  # of the slack: how far an edge is moved
-WIDTH = 8.0  # px of the reduced picture that the band is wide at most
-REMAINING_UNCERTAINTY = 0.4  # of the slack remains after it
-ROUNDS = 2  # of GrabCut
-ROOM = 10  # of the slack: what is seen round the mask
+BAND_SHARE = 0.75  # of the uncertainty: the distance within which pixels may change
+REDUCED_BAND_WIDTH = 8.0  # px: the photo is reduced until the band is no wider
+REMAINING_UNCERTAINTY = 0.4  # of the uncertainty is left after the refinement
+GRABCUT_ITERATIONS = 2
+CONTEXT_SHARE = 10  # of the uncertainty: the surroundings of the mask that GrabCut sees
 
 
-def refine_edge(image: Image, bits: BinaryMask, slack: float) -> BinaryMask:
-    """A mask whose edge may be off by ``slack`` px, brought to the edge in the photo nearby.
+def refine_edge(image: Image, mask: BinaryMask, uncertainty: float) -> BinaryMask:
+    """Return the mask with its edge moved to the nearest edge in the photo, ``(H, W)`` bool.
 
-    Only pixels within ``BAND`` x slack of the edge change. GrabCut (Rother et al. 2004) decides
-    them, on a picture reduced so that the band is a few pixels wide; a guided filter (He et al.
-    2013) carries its edge back to the photo's size. Returns the mask itself where that fails.
+    ``uncertainty`` is the largest expected error of the edge in px; only pixels within
+    ``BAND_SHARE`` of it change. GrabCut (Rother et al. 2004) classifies them on a reduced photo,
+    and a guided filter (He et al. 2013) carries its edge back to full resolution. Where that
+    removes the whole mask, return the mask unchanged.
     """
-    where = bounding_box(bits).grown(ceil(ROOM * slack), (bits.shape[0], bits.shape[1]))
-    part, coarse = image[where.slices], bits[where.slices]
-    band = BAND * slack
-    scale = min(1.0, WIDTH / band)
-    size = max(1, round(where.width * scale)), max(1, round(where.height * scale))
-    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    depth = cv2.resize(_depth(coarse), size, interpolation=cv2.INTER_LINEAR)
-    cut = _cut(small, depth, band)
+    box = bounding_box(mask).expand(
+        ceil(CONTEXT_SHARE * uncertainty), (mask.shape[0], mask.shape[1])
+    )
+    part, coarse = image[box.slices], mask[box.slices]
+    band = BAND_SHARE * uncertainty
+    scale = min(1.0, REDUCED_BAND_WIDTH / band)
+    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
+    reduced = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    distance = cv2.resize(_signed_distance(coarse), size, interpolation=cv2.INTER_LINEAR)
+    foreground = _grabcut(reduced, distance, band)
     if scale < 1:
-        soft = cv2.resize(cut, (where.width, where.height), interpolation=cv2.INTER_LINEAR)
-        cut = guided_filter(_light(part), soft, ceil(1 / scale))
-    near = np.abs(_depth(coarse)) <= band + 1
-    new = bits.copy()
-    new[where.slices] = np.where(near, cut > 0.5, coarse)
-    return new if new.any() else bits
+        soft = cv2.resize(foreground, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+        foreground = guided_filter(_luma(part), soft, ceil(1 / scale))
+    near = np.abs(_signed_distance(coarse)) <= band + 1
+    refined = mask.copy()
+    refined[box.slices] = np.where(near, foreground > 0.5, coarse)
+    return refined if refined.any() else mask
 
 
 def guided_filter(guide: Alpha, values: Alpha, radius: int, eps: float = 1e-4) -> Alpha:
-    """Values (H, W) smoothed within ``radius`` px, but not across edges of the guide (H, W).
+    """Return ``values`` smoothed within ``radius`` px, but not across edges of ``guide``.
 
-    Guided filter (He et al. 2013), both in [0, 1]; ``eps`` is the guide's variance below which
-    it counts as flat.
+    This is the guided filter of He et al. 2013. Both arrays are ``(H, W)`` float32 in [0, 1];
+    where the guide's variance is below ``eps``, it counts as flat.
     """
 
     def mean(plane: Alpha) -> Alpha:
@@ -56,28 +59,28 @@ def guided_filter(guide: Alpha, values: Alpha, radius: int, eps: float = 1e-4) -
     return mean(slope) * guide + mean(level - slope * about)
 
 
-def _cut(image: Image, depth: Alpha, band: float) -> Alpha:
-    """GrabCut where |depth| <= band, 0 or 1; deeper pixels are what their sign says."""
-    trimap = np.where(depth > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    trimap[depth > band] = cv2.GC_FGD
-    trimap[depth < -band] = cv2.GC_BGD
+def _grabcut(image: Image, distance: Alpha, band: float) -> Alpha:
+    """Return 0 or 1 for each pixel: by GrabCut within ``band``, by the distance's sign beyond."""
+    trimap = np.where(distance > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    trimap[distance > band] = cv2.GC_FGD
+    trimap[distance < -band] = cv2.GC_BGD
     if (trimap % 2 == 0).any() and (trimap % 2 == 1).any():
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.setRNGSeed(0)
-        cv2.grabCut(image, trimap, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(image, trimap, None, *models, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return (trimap % 2).astype(np.float32)
 
 
-def _depth(bits: BinaryMask) -> Alpha:
-    """Distance to the edge in px, positive inside."""
+def _signed_distance(mask: BinaryMask) -> Alpha:
+    """Return the distance to the edge in px, positive inside."""
     inside, outside = (
         cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        for side in (bits, ~bits)
+        for side in (mask, ~mask)
     )
-    depth: Alpha = inside - outside
-    return depth
+    distance: Alpha = inside - outside
+    return distance
 
 
-def _light(image: Image) -> Alpha:
-    light: Alpha = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    return light
+def _luma(image: Image) -> Alpha:
+    luma: Alpha = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    return luma

@@ -1,4 +1,4 @@
-"""What a detector and an inpainter must offer, and what they are given."""
+"""The interfaces of detectors and inpainters, and the types that they exchange."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from segment2inpaint.types import BinaryMask, Detection, Fill, Image, Prompt
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How an inpainter likes its crops.
+    """The input requirements of an inpainter.
 
-    ``area``: the model's native number of pixels, None if any scale will do (then crops are
-    never resampled). ``multiple``: both sides are one. ``cell``: the latent cell in model px
-    to which the mask is max-pooled. ``padding``: context each side, as a share of the mean
-    side of the mask's box. ``side``: the least side of a window in photo px, where the photo
-    has it. ``batch``: how many crops of one size it paints faster together than one by one.
-    ``seeded``: whether another seed is another result. ``edits``: whether it may be given a
-    whole crop to repaint, to take an object away with its shadow and mirror image.
+    ``area`` is the model's native number of pixels; with None any size will do and crops are not
+    resampled. Both sides of a crop are multiples of ``multiple``. The mask is max-pooled to cells
+    of ``mask_cell`` model px, the size of a latent. ``padding_share`` is the context on each side
+    as a share of the mean side of the mask's box. A window is at least ``min_side`` photo px long
+    if the photo is. ``batch_size`` is the largest number of equally sized crops that one call
+    paints faster than several calls. ``uses_seed``: another seed gives another result.
+    ``edits_by_instruction``: the model can repaint a whole crop, so that an object goes with its
+    shadow and mirror image.
     """
 
     area: int | None = None
     multiple: int = 1
     mask_cell: int = 1
-    padding: float = 0.5
+    padding_share: float = 0.5
     min_side: int = 64
     batch_size: int = 1
     uses_seed: bool = True
@@ -34,7 +35,10 @@ class InputSpec:
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """What an inpainter sees: ``image`` and, True = repaint, ``bits`` of the same size."""
+    """The input of an inpainter: ``image``, (h, w, 3) uint8 RGB, and its ``mask``, (h, w) bool.
+
+    True in the mask = repaint.
+    """
 
     image: Image
     mask: BinaryMask
@@ -43,14 +47,16 @@ class Crop:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """How diffusion models run; their pictures differ by rounding, with ``quantize`` by more.
+    """Options that reduce the memory use or the run time of diffusion models.
 
-    ``offload`` keeps weights off the GPU until they are needed: whole networks (``model``) or
-    single layers (``group``); ``auto`` if they do not fit. ``batch_size`` None goes by the free
-    memory. ``quantize`` is ``8bit`` or ``4bit``, ``attention`` a backend of diffusers, and
-    ``compile`` compiles the network at its first call. ``block_cache`` lets a transformer skip
-    all but its first block at steps where that changes by less than this share (first-block
-    cache, with Flux.2 Klein and Qwen-Image; 0.05 to 0.2 is usual, more harms the picture).
+    They change results only by rounding, ``quantize`` and ``block_cache`` by more. ``offload``
+    keeps weights off the GPU until they are needed: whole networks (``model``) or single layers
+    (``group``); ``auto`` does so if the model does not fit. ``batch_size`` None is chosen by the
+    free memory. ``quantize`` is ``8bit`` or ``4bit``. ``attention`` names an attention backend of
+    diffusers. ``compile`` compiles the network at its first call. ``block_cache`` skips all but
+    the first transformer block at steps in which that block's output changes by less than this
+    share (first-block cache; Flux.2 Klein and Qwen-Image; usually 0.05 to 0.2, larger values
+    degrade the picture).
     """
 
     offload: str = "auto"
@@ -62,22 +68,21 @@ class RuntimeOptions:
 
 
 ProgressCallback = Callable[[str, float], None]
-"""Called with what is being done and how far it is, in [0, 1].
+"""Called with the name of the stage and the share of it that is done, in [0, 1].
 
-What it raises ends the work where it is: with a diffusion model, within one step.
+An exception raised by the callback cancels the work; a diffusion model stops within one step.
 """
 
-
 PreviewCallback = Callable[[Sequence[Image]], None]
-"""Called after each step of a diffusion model with sketches of the crops in work, small ones.
+"""Called after each step of a diffusion model with a small sketch of each crop.
 
-In the thread that asked for the work. Families that pack their latents otherwise than Flux
-give none.
+It runs in the thread that started the work. Model families that pack their latents in another
+way than Flux give no sketches.
 """
 
 
 def no_progress(stage: str, share: float) -> None:
-    """Report nothing."""
+    """Ignore the progress."""
 
 
 class Detector(Protocol):
@@ -88,13 +93,13 @@ class Detector(Protocol):
 
     @property
     def prompt_types(self) -> tuple[type, ...]:
-        """The kinds of prompt it understands."""
+        """The classes of prompts that the detector accepts."""
         ...
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        """A mask of the photo's size for each object; an empty list if there is none.
+        """Return a mask of the photo's size for each object, an empty list if there is none.
 
-        Raises ``BadPrompt`` for a prompt that it cannot use.
+        Raises ``BadPrompt`` for a prompt that the detector does not accept.
         """
         ...
 
@@ -111,19 +116,19 @@ class Inpainter(Protocol):
     def inpaint(
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
-        """Each crop with its ``bits`` repainted, in order and of the same size.
+        """Return each crop with its masked pixels repainted, in order and of the same size.
 
-        What it returns outside ``bits`` is not used. A crop's result depends on its own seed
-        and not on the crops beside it; of ``fill`` only what to paint is used, so that crops of
-        several photos can share a call.
+        Pixels outside the mask are ignored by the caller. The result of a crop depends on its own
+        seed and not on the other crops. Of ``fill`` only the description of what to paint is
+        used, so that crops of several photos can share a call.
         """
         ...
 
 
 @runtime_checkable
 class ResolvesDefaults(Protocol):
-    """An inpainter that has values of its own for what a ``Fill`` leaves open."""
+    """An inpainter that has its own defaults for the values that a ``Fill`` leaves open."""
 
     def resolve_fill(self, fill: Fill) -> Mapping[str, Any]:
-        """What it paints with, by the names of ``Fill``, and ``prefill``."""
+        """Return the values to paint with, by the field names of ``Fill``, and ``prefill``."""
         ...

@@ -1,12 +1,12 @@
-"""The nouns of the package, the two protocols and the errors.
+"""The nouns of the package: pixels, prompts, options, requests and results.
 
 One pixel convention holds between ``images.read`` and ``images.write``:
 
-* ``Image``: ``(H, W, 3)`` uint8, RGB, upright (EXIF orientation applied).
-* ``Bits``: ``(H, W)`` bool, True = repaint.
-* ``Alpha``: ``(H, W)`` float32 in [0, 1]: how much of the new pixel is used.
-* Points are ``(x, y)``, sizes are ``(height, width)``, boxes ``(x0, y0, x1, y1)`` half-open,
-  all in photo pixels with the origin at the top left.
+* ``Image``: ``(H, W, 3)`` uint8, RGB, upright (the EXIF orientation is applied).
+* ``BinaryMask``: ``(H, W)`` bool, True = repaint.
+* ``Alpha``: ``(H, W)`` float32 in [0, 1], the share of the new pixel in the result.
+* Points are ``(x, y)``, sizes are ``(height, width)`` and boxes are half-open
+  ``(x0, y0, x1, y1)``, all in photo pixels with the origin at the top left.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Point = tuple[int, int]
 Granularity = Literal["auto", "part", "object", "whole"]
 
 
-# --- what to find ---------------------------------------------------------------------------
+# --- prompts ---------------------------------------------------------------------------
 
 
 class Box(NamedTuple):
-    """A half-open rectangle in photo pixels: x0 <= x < x1, y0 <= y < y1."""
+    """A half-open rectangle in photo pixels: x0 <= x < x1 and y0 <= y < y1."""
 
     x0: int
     y0: int
@@ -48,18 +48,21 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of the box in an ``(H, W, ...)`` array."""
+        """Return the box as an index into an ``(H, W, ...)`` array."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     def contains(self, point: Point) -> bool:
+        """Return whether the pixel (x, y) lies in the box."""
         return self.x0 <= point[0] < self.x1 and self.y0 <= point[1] < self.y1
 
     def overlaps(self, other: Box) -> bool:
+        """Return whether the two boxes share a pixel."""
         return (
             self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
         )
 
     def union(self, other: Box) -> Box:
+        """Return the smallest box that holds both."""
         return Box(
             min(self.x0, other.x0),
             min(self.y0, other.y0),
@@ -67,23 +70,23 @@ class Box(NamedTuple):
             max(self.y1, other.y1),
         )
 
-    def grown(self, by: int, size: tuple[int, int]) -> Box:
-        """The box with ``by`` px more on each side, clipped to a photo of ``size`` (h, w)."""
+    def expand(self, margin: int, size: tuple[int, int]) -> Box:
+        """Return the box with ``margin`` px more on each side, clipped to ``size`` (h, w)."""
         return Box(
-            max(0, self.x0 - by),
-            max(0, self.y0 - by),
-            min(size[1], self.x1 + by),
-            min(size[0], self.y1 + by),
+            max(0, self.x0 - margin),
+            max(0, self.y0 - margin),
+            min(size[1], self.x1 + margin),
+            min(size[0], self.y1 + margin),
         )
 
 
 @dataclass(frozen=True)
 class Points:
-    """One object, by clicks on it (``include``) and beside it (``exclude``), each (x, y).
+    """Clicks that select one object: on it (``include``) and off it (``exclude``), each (x, y).
 
-    Two objects are two ``Points``. A ``Points`` with ``exclude`` only belongs to every object.
-    ``granularity`` says how much a click means (a wheel, a car, a car with its trailer) to a
-    detector that offers several masks; ``auto`` goes by their quality.
+    Give two ``Points`` for two objects. A ``Points`` that has only ``exclude`` applies to every
+    object. ``granularity`` chooses between the masks of a detector that offers several for a
+    click (a wheel, a car, a car with its trailer); ``auto`` chooses by their quality.
     """
 
     include: tuple[Point, ...] = ()
@@ -93,11 +96,12 @@ class Points:
 
 @dataclass(frozen=True)
 class Color:
-    """Everything of one colour.
+    """All pixels of one colour.
 
-    ``at`` is a pixel (x, y) whose neighbourhood gives the colour; else ``rgb``, 0 to 255 each.
-    ``tolerance`` is a CIE76 difference (0 to about 100), None chooses it from the photo.
-    Connected to ``at`` unless ``everywhere``; a colour given by ``rgb`` is taken everywhere.
+    The colour is that of the neighbourhood of the pixel ``at`` (x, y), or ``rgb``, 0 to 255 each.
+    ``tolerance`` is a CIE76 colour difference (0 to about 100); None chooses it from the photo.
+    Only pixels connected to ``at`` are selected unless ``everywhere`` is set. A colour given by
+    ``rgb`` is always selected everywhere.
     """
 
     at: Point | None = None
@@ -108,9 +112,9 @@ class Color:
 
 @dataclass(frozen=True, eq=False)
 class CleanPlate:
-    """A photo of the same scene without the object, ``(H, W, 3)`` uint8 RGB as large as the photo.
+    """A photo of the same scene without the object, ``(H, W, 3)`` uint8 RGB, of the photo's size.
 
-    ``source`` is its file, for the request.
+    ``source`` names its file in a saved request.
     """
 
     image: Image = field(repr=False)
@@ -119,10 +123,10 @@ class CleanPlate:
 
 @dataclass(frozen=True)
 class Text:
-    """What the object is, in words; every object that scores above ``threshold`` in [0, 1].
+    """The object's name in words; selects every match with a score above ``threshold``.
 
-    ``threshold`` None is the detector's own. ``pick`` takes some of the objects found, by their
-    number from 1, the best first; empty takes all.
+    ``threshold`` is in [0, 1]; None uses the detector's default. ``pick`` selects some of the
+    matches by their rank, from 1; an empty ``pick`` selects all.
     """
 
     words: str
@@ -132,16 +136,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Everything:
-    """Whatever can be told apart in the photo; ``pick`` takes some of it, numbered from 1."""
+    """All objects of the photo; ``pick`` selects some of them by number, from 1."""
 
     pick: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class UserMask:
-    """A mask made elsewhere, ``(H, W)`` bool as large as the photo, True = the object.
+    """A mask made by the user, ``(H, W)`` bool, of the photo's size, True = the object.
 
-    ``source`` is its file, for the request. Its holes stay, whatever ``Refine.fill_holes`` says.
+    ``source`` names its file in a saved request. Its holes stay even with ``Refine.fill_holes``.
     """
 
     mask: BinaryMask = field(repr=False)
@@ -153,11 +157,12 @@ Prompt = Points | Box | Color | CleanPlate | Text | Everything | UserMask
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """One object found.
+    """An object found: its ``mask``, ``(H, W)`` bool, of the photo's size.
 
-    ``slack`` is how far the true edge may lie from the mask's, in photo px: 0 where the edge
-    was found at full resolution, about long side / 256 for an unrefined SAM mask.
-    ``own``: the user's mask, not one that was found, so that its holes are meant.
+    ``score`` is the detector's confidence in [0, 1]. ``edge_uncertainty`` is the largest expected
+    distance between the mask's edge and the true edge, in photo px: 0 if the edge was found at
+    full resolution, about long side / 256 for a SAM mask before edge refinement. ``from_user``
+    marks a mask that the user made, whose holes are intended.
     """
 
     mask: BinaryMask = field(repr=False)
@@ -170,13 +175,13 @@ class Detection:
             raise TypeError(f"mask must be (H, W) bool, got {self.mask.shape} {self.mask.dtype}")
 
 
-# --- what is done to the mask, what to paint ------------------------------------------------
+# --- options ------------------------------------------------
 
 
 class Length(NamedTuple):
-    """A radius: ``auto``, a number of photo pixels, or per cent of the mask's box diagonal.
+    """A radius: automatic, in photo pixels, or in per cent of the diagonal of the mask's box.
 
-    ``Length()`` is auto, ``Length(12, "px")`` is ``Length.parse("12px")``.
+    ``Length()`` is automatic; ``Length(12, "px")`` equals ``Length.parse("12px")``.
     """
 
     value: float = 0.0
@@ -184,7 +189,7 @@ class Length(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Length:
-        """Read ``auto``, ``12px``, ``12`` (px) or ``3%``. Raises ``BadOption``."""
+        """Parse ``auto``, ``12px``, ``12`` (px) or ``3%``. Raises ``BadOption``."""
         word = text.strip().lower()
         if word == "auto":
             return cls()
@@ -192,9 +197,9 @@ class Length(NamedTuple):
         try:
             value = float(word.removesuffix("%").removesuffix("px"))
         except ValueError:
-            raise BadOption(f"length must be auto, 12px or 3%, got {text!r}") from None
+            raise BadOption(f"length must be of the form auto, 12px or 3%, got {text!r}") from None
         if not 0 <= value < float("inf"):
-            raise BadOption(f"length must be a number from 0, got {text!r}")
+            raise BadOption(f"length must be a number of 0 or more, got {text!r}")
         return cls(value, unit)
 
     def __str__(self) -> str:
@@ -203,12 +208,13 @@ class Length(NamedTuple):
 
 @dataclass(frozen=True)
 class Refine:
-    """What is done to the found mask; ``dilate`` and ``feather`` are radii (see ``Length``).
+    """How a detected mask is refined before the fill.
 
-    ``fill_holes``: small holes in a mask that was found are of the object. ``invert``: everything
-    but the objects is repainted. ``shadow``: the object's shadow goes too; None: if the result
-    shows that it was left behind.
-    ``edge_refine``: a mask whose edge is known roughly is brought to the edge in the photo.
+    ``dilate`` grows the mask by a radius; ``feather`` softens its edge over a width inside that
+    radius (see ``Length``). ``fill_holes`` adds small holes to a detected mask. ``invert`` repaints
+    everything but the objects. ``shadow`` repaints the object's shadow and mirror image too; None
+    does so only if a check finds one left behind. ``edge_refine`` moves a coarse mask's edge to
+    the edge in the photo.
     """
 
     dilate: Length = Length()
@@ -221,9 +227,10 @@ class Refine:
 
 @dataclass(frozen=True, eq=False)
 class ReplacementImage:
-    """A picture to put where the object was, of any size.
+    """A picture to put in the object's place, of any size.
 
-    ``image`` is ``(h, w, 3)`` uint8 RGB, ``alpha`` its outline, ``(h, w)`` float32 in [0, 1].
+    ``image`` is ``(h, w, 3)`` uint8 RGB; ``alpha``, ``(h, w)`` float32 in [0, 1], is its outline.
+    ``source`` names its file in a saved request.
     """
 
     image: Image = field(repr=False)
@@ -233,14 +240,14 @@ class ReplacementImage:
 
 @dataclass(frozen=True)
 class Fill:
-    """What to paint. None leaves a value to the model's card.
+    """What the inpainter paints. None leaves a value to the model's card.
 
-    ``prompt`` to ``strength`` mean what they mean in diffusers; inpainters without a text
-    encoder ignore all but the prompt, which they refuse. ``strength`` is above 0 and at most 1, a
-    ``seed`` from 0. ``padding_mask_crop`` is the context round the mask in photo px, None the
-    automatic one. ``picture`` is laid over the filled hole, as large as the old object's box
-    allows and standing on its lower edge. ``candidates``, 1 to 64, is how many results to make,
-    ranked by what their verification says.
+    ``prompt``, ``negative_prompt``, ``num_inference_steps``, ``guidance_scale`` and ``strength``
+    (0 < strength <= 1) mean what they mean in diffusers. An inpainter without a text encoder
+    refuses ``prompt`` and ignores the others. ``seed`` is 0 or more. ``padding_mask_crop`` is the
+    context around the mask in photo px; None chooses it. ``picture`` is placed over the filled
+    hole: as large as the old object's box allows, on the box's lower edge. ``candidates``, 1 to
+    64, is the number of results to generate; they are ranked by their checks.
     """
 
     prompt: str | None = None
@@ -253,22 +260,27 @@ class Fill:
     picture: ReplacementImage | None = None
     candidates: int = 1
 
+    @property
+    def generates(self) -> bool:
+        """Return whether the fill needs a model that reads prompts."""
+        return bool(self.prompt) and not self.picture
+
 
 # --- the request and the result ---------------------------------------------------------------
 
 
 Verdict = Literal["clean", "doubtful", "failed"]
-DOUBTFUL_SCORE = 0.5  # a check with this score or more is worth showing
-RED = (255, 0, 64)  # over what a check is about
+DOUBTFUL_SCORE = 0.5  # a check with this score or a higher one is shown to the user
+HEATMAP_COLOR = (255, 0, 64)  # RGB
 
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """One question asked of a result.
+    """One check of a result, such as for a visible seam.
 
-    ``score`` in [0, 1]: how sure the fault is; from ``threshold`` on the check has failed.
-    ``sentence`` tells what was seen, ``picture`` shows it: the surroundings ``shown``, in red
-    ``where``, (h, w) in [0, 1].
+    ``score`` in [0, 1] is the confidence that the fault is there; the check fails from
+    ``threshold`` on. ``sentence`` describes the finding. ``crop``, ``(h, w, 3)`` uint8 RGB, shows
+    the surroundings and ``heatmap``, ``(h, w)`` float32 in [0, 1], marks the fault in them.
     """
 
     name: str
@@ -284,20 +296,20 @@ class Check:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the check has failed or is worth showing all the same."""
+        """Return whether the check failed or its score is high enough to be shown."""
         return self.failed or self.score >= DOUBTFUL_SCORE
 
     @property
     def picture(self) -> Image:
-        """(h, w, 3)."""
-        share = np.float32(0.7) * self.heatmap[..., None]
-        mixed = self.crop + share * (np.array(RED, np.float32) - self.crop)
-        return np.rint(mixed).astype(np.uint8)
+        """Return the crop with the fault in red, ``(h, w, 3)`` uint8 RGB."""
+        weight = np.float32(0.7) * self.heatmap[..., None]
+        blended = self.crop + weight * (np.array(HEATMAP_COLOR, np.float32) - self.crop)
+        return np.rint(blended).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Request:
-    """All that determines a result, but for the photo; plain data, to and from JSON."""
+    """Everything that determines a result except the photo: plain data, to and from JSON."""
 
     prompts: tuple[Prompt, ...]
     refine: Refine = Refine()
@@ -310,7 +322,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One of the results that a request came to; the fields are those of ``Result``."""
+    """One of several results of a request; its fields are those of ``Result``."""
 
     image: Image = field(repr=False)
     alpha: Alpha = field(repr=False)
@@ -321,17 +333,15 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What came of a request.
+    """The result of a request.
 
-    ``image``, ``(H, W, 3)`` uint8 RGB, has the photo's size; ``alpha``, ``(H, W)`` float32 in
-    [0, 1], says where it is new. ``changed_outside`` counts
-    pixels that differ from the photo's where alpha is 0: always 0, or something is broken.
-    ``seconds`` is wall time by stage, ``settings`` what ``auto`` resolved to.
-    ``checks`` and ``verdict`` tell whether it worked: none and None if nothing was verified.
-    ``attempts`` tells of each try, in order: of which attempt it was, what it tried, its scores,
-    whether it was kept.
-    ``candidates`` are as many as were asked for, or as there are; the first, the best, is the
-    result itself.
+    ``image`` is ``(H, W, 3)`` uint8 RGB, of the photo's size. ``alpha``, ``(H, W)`` float32 in
+    [0, 1], is the share of the new pixel. ``detections`` are the objects found. ``changed_outside``
+    counts the pixels that changed although alpha is 0 there: any other count than 0 is a bug.
+    ``seconds`` holds the wall time of each stage and ``settings`` the values chosen by ``auto``.
+    ``checks`` is empty and ``verdict`` None if the result was not verified. ``attempts`` describes
+    each attempt in order: its number, settings, scores, verdict and whether it was kept.
+    ``candidates`` holds at most ``Fill.candidates`` results, the best first; the first is this one.
     """
 
     image: Image = field(repr=False)
@@ -346,17 +356,17 @@ class Result:
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
 
 
-def changed_pixels(one: Image, other: Image) -> BinaryMask:
-    """Where two images of one size differ in any channel, (H, W) bool."""
-    differ = one != other  # numpy's any() along a short last axis is slow
-    somewhere: BinaryMask = differ[..., 0] | differ[..., 1] | differ[..., 2]
-    return somewhere
+def changed_pixels(before: Image, after: Image) -> BinaryMask:
+    """Return where two ``(H, W, 3)`` images differ in any channel, ``(H, W)`` bool."""
+    channels = before != after  # numpy's any() along a short last axis is slow
+    changed: BinaryMask = channels[..., 0] | channels[..., 1] | channels[..., 2]
+    return changed
 
 
-def bounding_box(bits: BinaryMask) -> Box:
-    """The tight box of the True pixels, ``Box(0, 0, 0, 0)`` if there are none."""
-    rows = np.flatnonzero(bits.any(axis=1))
+def bounding_box(mask: BinaryMask) -> Box:
+    """Return the smallest box that holds all True pixels, ``Box(0, 0, 0, 0)`` if there are none."""
+    rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
         return Box(0, 0, 0, 0)
-    columns = np.flatnonzero(bits[rows[0] : rows[-1] + 1].any(axis=0))
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

@@ -1,8 +1,8 @@
-"""Crop planning and stitching: the inpainter sees an object's surroundings, and no more.
+"""Windows: crops around the masks, at the model's native size, and their stitching.
 
-The idea of diffusers' ``padding_mask_crop``, for every inpainter: a window round each mask,
-resampled to the model's native area by one uniform scale, and stitched back through the alpha,
-so that no pixel with alpha 0 is ever written.
+This is the idea of diffusers' ``padding_mask_crop`` for every inpainter. A window is resampled to
+the model's native area by one uniform scale and stitched back through the alpha, so that no pixel
+with alpha 0 is ever written.
 """
 
 from __future__ import annotations
@@ -20,240 +20,253 @@ from PIL import Image as Pillow
 from segment2inpaint.protocols import Crop, InputSpec
 from segment2inpaint.types import Alpha, BinaryMask, Box, Image, ReplacementImage, bounding_box
 
-LEAST_PADDING = 32  # photo px each side
-ASPECT = 2.0  # of a window, at most, where the photo allows it
-# Width to height of the shapes that windows of models with a native area have: few, so that
-# crops of several objects agree in size and can share a call; none costs more than a sixth.
-RATIOS = (1 / 2, 2 / 3, 4 / 5, 1.0, 5 / 4, 3 / 2, 2.0)
-ENLARGE = 2.0  # at most
-NEARLY_ONE = 1.05  # an enlargement below this is not worth resampling for
+MIN_PADDING = 32  # photo px on each side
+MAX_ASPECT = 2.0  # of a window's sides, if the photo allows it
+# Aspect ratios (width / height) of windows for models with a native area. They are few, so that
+# crops of several objects have equal sizes and can share a call; rounding a window up to the next
+# ratio costs at most a sixth of its area.
+ASPECT_RATIOS = (1 / 2, 2 / 3, 4 / 5, 1.0, 5 / 4, 3 / 2, 2.0)
+MAX_ENLARGEMENT = 2.0
+MIN_ENLARGEMENT = 1.05  # windows that would be enlarged less are not resampled
 
 
 @dataclass(frozen=True)
 class Window:
-    """``box`` of the photo, resampled to ``size`` (h, w), edge-padded to ``padded`` (h, w).
+    """A part of the photo, and how it is resampled for the model.
 
-    ``at`` is where in the padded crop (y, x) it lies. ``exact``: the mask is not enlarged to
-    whole pixels and latent cells, but sampled as diffusers does.
+    ``box`` is resampled to ``size`` (h, w) and edge-padded to ``padded_size`` (h, w); ``offset``
+    (y, x) is its place in the padded crop. With ``like_diffusers`` the mask is resampled as
+    diffusers does, instead of being pooled to whole pixels and latent cells.
     """
 
     box: Box
     size: tuple[int, int]
     padded_size: tuple[int, int]
     offset: tuple[int, int] = (0, 0)
-    exact: bool = False
+    like_diffusers: bool = False
 
     @property
     def scale(self) -> float:
-        """Model pixels per photo pixel."""
+        """Return the number of model pixels per photo pixel."""
         return sqrt(self.size[0] * self.size[1] / (self.box.width * self.box.height))
 
 
 def plan(
     boxes: Sequence[Box], size: tuple[int, int], input_spec: InputSpec, padding: int | None = None
 ) -> list[Window]:
-    """Windows that cover all ``boxes`` of a photo of ``size`` (h, w), joined where they overlap.
+    """Return windows that cover all mask ``boxes`` of a photo of ``size`` (h, w).
 
-    ``padding`` is the context each side in photo px, None: ``input_spec.padding`` of the mean side
-    of the mask's box, at least 32 px. Windows lie inside the photo, are shifted rather than
-    cut at its borders, at most 2:1, and enlarged at most 2x. A model with a native area that is
-    given a ``padding`` has the one window that diffusers' ``padding_mask_crop`` would have.
+    Overlapping windows are joined. ``padding`` is the context on each side in photo px; None means
+    ``input_spec.padding_share`` of the mean side of the mask's box, at least 32 px. A window lies
+    inside the photo (it is moved at the border, not cut), is at most 2:1 and is enlarged at most
+    2x. A model with a native area and a given ``padding`` gets the one window that diffusers'
+    ``padding_mask_crop`` would cut.
     """
-    masks = list(boxes)
-    if padding is not None and input_spec.area and masks:
-        return [_as_diffusers(reduce(Box.union, masks), size, isqrt(input_spec.area), padding)]
+    mask_boxes = list(boxes)
+    if padding is not None and input_spec.area and mask_boxes:
+        whole = reduce(Box.union, mask_boxes)
+        return [_diffusers_window(whole, size, isqrt(input_spec.area), padding)]
     while True:
-        windows = [_frame(box, size, input_spec, padding) for box in masks]
-        joined = _join(masks, windows)
-        if len(joined) == len(masks):
-            return [_scaled(box, input_spec) for box in windows]
-        masks = joined
+        windows = [_window_box(box, size, input_spec, padding) for box in mask_boxes]
+        joined = _join_overlapping(mask_boxes, windows)
+        if len(joined) == len(mask_boxes):
+            return [_window_of(box, input_spec) for box in windows]
+        mask_boxes = joined
 
 
-def _frame(box: Box, size: tuple[int, int], input_spec: InputSpec, padding: int | None) -> Box:
-    """The window round one mask's box."""
+def _window_box(box: Box, size: tuple[int, int], input_spec: InputSpec, padding: int | None) -> Box:
+    """Return the window around the box of one mask."""
     mean = (box.width + box.height) / 2
-    pad = max(LEAST_PADDING, ceil(input_spec.padding * mean)) if padding is None else padding
+    pad = max(MIN_PADDING, ceil(input_spec.padding_share * mean)) if padding is None else padding
     height, width = box.height + 2 * pad, box.width + 2 * pad
-    height = max(height, ceil(width / ASPECT), input_spec.min_side)
-    width = max(width, ceil(height / ASPECT), input_spec.min_side)
+    height = max(height, ceil(width / MAX_ASPECT), input_spec.min_side)
+    width = max(width, ceil(height / MAX_ASPECT), input_spec.min_side)
     if input_spec.area:
-        shapes = _shapes(input_spec.area, input_spec.multiple)
-        high, wide = min(shapes, key=lambda s: max(height / s[0], width / s[1]))
-        grow = max(height / high, width / wide, 1 / ENLARGE)
-        grow = 1.0 if 1 / NEARLY_ONE < grow < 1 else grow
-        height, width = ceil(high * grow), ceil(wide * grow)
-    y0, y1 = _shifted(box.y0, box.y1, height, size[0])
-    x0, x1 = _shifted(box.x0, box.x1, width, size[1])
+        shapes = _native_sizes(input_spec.area, input_spec.multiple)
+        native = min(shapes, key=lambda s: max(height / s[0], width / s[1]))
+        scale = max(height / native[0], width / native[1], 1 / MAX_ENLARGEMENT)
+        scale = 1.0 if 1 / MIN_ENLARGEMENT < scale < 1 else scale
+        height, width = ceil(native[0] * scale), ceil(native[1] * scale)
+    y0, y1 = _center_span(box.y0, box.y1, height, size[0])
+    x0, x1 = _center_span(box.x0, box.x1, width, size[1])
     return Box(x0, y0, x1, y1)
 
 
 @cache
-def _shapes(area: int, multiple: int) -> list[tuple[int, int]]:
-    """Sizes (h, w) of about the native area, never above it, for each of ``RATIOS``."""
+def _native_sizes(area: int, multiple: int) -> list[tuple[int, int]]:
+    """Return the size (h, w) of at most the native area for each of ``ASPECT_RATIOS``."""
 
     def side(length: float) -> int:
         return max(1, int(length / multiple)) * multiple
 
-    return [(side(sqrt(area / ratio)), side(sqrt(area * ratio))) for ratio in RATIOS]
+    return [(side(sqrt(area / ratio)), side(sqrt(area * ratio))) for ratio in ASPECT_RATIOS]
 
 
-def _as_diffusers(box: Box, size: tuple[int, int], side: int, padding: int) -> Window:
-    """The window that diffusers' ``padding_mask_crop`` cuts for a model of ``side`` x ``side``.
+def _diffusers_window(box: Box, size: tuple[int, int], side: int, padding: int) -> Window:
+    """Return the window that diffusers' ``padding_mask_crop`` cuts for a square model.
 
-    A square round the padded box, cut off where the photo has no room for it, then centred.
+    It is a square around the padded box, cut off at the photo's border and then centred.
     """
-    near = box.grown(padding, size)
-    long = max(near.width, near.height)
-    x0, x1 = _squared(near.x0, near.x1, long, size[1])
-    y0, y1 = _squared(near.y0, near.y1, long, size[0])
-    scaled = max(1, side * (y1 - y0) // long), max(1, side * (x1 - x0) // long)
-    at = side // 2 - scaled[0] // 2, side // 2 - scaled[1] // 2
-    return Window(Box(x0, y0, x1, y1), scaled, (side, side), at, exact=True)
+    padded = box.expand(padding, size)
+    length = max(padded.width, padded.height)
+    x0, x1 = _grow_span(padded.x0, padded.x1, length, size[1])
+    y0, y1 = _grow_span(padded.y0, padded.y1, length, size[0])
+    scaled = max(1, side * (y1 - y0) // length), max(1, side * (x1 - x0) // length)
+    offset = side // 2 - scaled[0] // 2, side // 2 - scaled[1] // 2
+    return Window(Box(x0, y0, x1, y1), scaled, (side, side), offset, like_diffusers=True)
 
 
-def _squared(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
-    """A span grown to ``length``, moved to lie in [0, limit), cut off where it is longer."""
+def _grow_span(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
+    """Return the span grown to ``length`` and moved into [0, limit), cut off if it is longer."""
     start = low - (length - (high - low)) // 2
     start = max(min(start, limit - length), 0)
     return start, min(start + length, limit)
 
 
-def _shifted(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
-    """A span of ``length`` centred on [low, high), moved to lie in [0, limit)."""
+def _center_span(low: int, high: int, length: int, limit: int) -> tuple[int, int]:
+    """Return the span of ``length`` around the centre of [low, high), moved into [0, limit)."""
     length = min(length, limit)
     start = min(max((low + high - length) // 2, 0), limit - length)
     return start, start + length
 
 
-def _join(masks: Sequence[Box], windows: Sequence[Box]) -> list[Box]:
-    """Unite the mask boxes whose windows overlap, directly or through others."""
-    left = list(range(len(masks)))
-    edges = np.array(windows)  # (N, 4)
+def _join_overlapping(mask_boxes: Sequence[Box], windows: Sequence[Box]) -> list[Box]:
+    """Return the unions of the mask boxes whose windows overlap, directly or through others."""
+    remaining = list(range(len(mask_boxes)))
+    corners = np.array(windows)  # (N, 4)
     joined = []
-    while left:
-        group, queue = masks[left[0]], [left.pop(0)]
-        while queue and left:
-            one, rest = edges[queue.pop()], edges[left]
-            meet = (rest[:, :2] < one[2:]).all(1) & (one[:2] < rest[:, 2:]).all(1)
-            met = [i for i, hit in zip(left, meet, strict=True) if hit]
-            left = [i for i, hit in zip(left, meet, strict=True) if not hit]
-            queue += met
-            for i in met:
-                group = group.union(masks[i])
+    while remaining:
+        group, queue = mask_boxes[remaining[0]], [remaining.pop(0)]
+        while queue and remaining:
+            box, rest = corners[queue.pop()], corners[remaining]
+            overlaps = (rest[:, :2] < box[2:]).all(1) & (box[:2] < rest[:, 2:]).all(1)
+            neighbours = [i for i, hit in zip(remaining, overlaps, strict=True) if hit]
+            remaining = [i for i, hit in zip(remaining, overlaps, strict=True) if not hit]
+            queue += neighbours
+            for i in neighbours:
+                group = group.union(mask_boxes[i])
         joined.append(group)
     return joined
 
 
-def _scaled(box: Box, input_spec: InputSpec) -> Window:
-    scale = 1.0
+def _window_of(box: Box, input_spec: InputSpec) -> Window:
+    """Return the window of a box, scaled to a native size if it fits one, else to the area."""
+    multiple, scale = input_spec.multiple, 1.0
     if input_spec.area:
-        for high, wide in _shapes(input_spec.area, input_spec.multiple):
-            scale = min(high / box.height, wide / box.width, ENLARGE)
-            fits = round(box.height * scale), round(box.width * scale)
-            if high - fits[0] < input_spec.multiple and wide - fits[1] < input_spec.multiple:
-                return Window(box, fits, (high, wide))
-        scale = min(ENLARGE, sqrt(input_spec.area / (box.width * box.height)))
-        scale = 1.0 if 1 <= scale < NEARLY_ONE else scale
-    # never rounded up past the bound on enlargement
+        for high, wide in _native_sizes(input_spec.area, multiple):
+            scale = min(high / box.height, wide / box.width, MAX_ENLARGEMENT)
+            size = round(box.height * scale), round(box.width * scale)
+            if high - size[0] < multiple and wide - size[1] < multiple:
+                return Window(box, size, (high, wide))
+        scale = min(MAX_ENLARGEMENT, sqrt(input_spec.area / (box.width * box.height)))
+        scale = 1.0 if 1 <= scale < MIN_ENLARGEMENT else scale
+    # at the largest enlargement the sides are rounded down, so that it is not exceeded
     height, width = (
-        max(1, int(side * scale + (scale != ENLARGE) / 2)) for side in (box.height, box.width)
+        max(1, int(side * scale + (scale != MAX_ENLARGEMENT) / 2))
+        for side in (box.height, box.width)
     )
-    up = input_spec.multiple
-    return Window(box, (height, width), (ceil(height / up) * up, ceil(width / up) * up))
+    padded = ceil(height / multiple) * multiple, ceil(width / multiple) * multiple
+    return Window(box, (height, width), padded)
 
 
 def crop_window(
     image: Image, alpha: Alpha, window: Window, input_spec: InputSpec, seed: int = 0
 ) -> Crop:
-    """The crop of a window, as the model wants it.
+    """Return the crop of a window at the model's size.
 
-    The mask covers every pixel that will be blended, max-pooled to the latent cell, because
-    models sample one mask pixel a cell and would miss the rest.
+    Its mask covers every pixel that will be blended (alpha > 0). It is max-pooled to the latent
+    cell, because models sample one mask pixel per cell and would miss the others.
     """
-    pad = tuple(
-        (at, whole - at - part)
-        for at, part, whole in zip(window.offset, window.size, window.padded_size, strict=True)
+    padding = tuple(
+        (offset, whole - offset - part)
+        for offset, part, whole in zip(window.offset, window.size, window.padded_size, strict=True)
     )
-    crop = np.pad(resample(image[window.box.slices], window.size), (*pad, (0, 0)), mode="edge")
-    sampled = _resample if window.exact else _pool_mask
-    bits = np.pad(sampled(alpha[window.box.slices] > 0, window.size), pad, mode="edge")
-    return Crop(crop, bits if window.exact else _max_pool(bits, input_spec.mask_cell), seed)
+    resampled = resample(image[window.box.slices], window.size)
+    pixels = np.pad(resampled, (*padding, (0, 0)), mode="edge")
+    resize = _resample_mask if window.like_diffusers else _pool_mask
+    mask = np.pad(resize(alpha[window.box.slices] > 0, window.size), padding, mode="edge")
+    if not window.like_diffusers:
+        mask = _max_pool(mask, input_spec.mask_cell)
+    return Crop(pixels, mask, seed)
 
 
 def resample(image: Image, size: tuple[int, int]) -> Image:
-    """An image at another size (h, w), by Pillow's Lanczos, which filters when it shrinks."""
+    """Return the image at another size (h, w), by Lanczos.
+
+    Pillow's Lanczos filters when it reduces; OpenCV's does not.
+    """
     if image.shape[:2] == size:
         return image
     picture = Pillow.fromarray(np.ascontiguousarray(image))
     return np.asarray(picture.resize(size[::-1], Pillow.Resampling.LANCZOS))
 
 
-def _resample(bits: BinaryMask, size: tuple[int, int]) -> BinaryMask:
-    """A mask at another size by Lanczos, cut at one half."""
-    grey = Pillow.fromarray(bits.astype(np.uint8) * 255)
-    half: BinaryMask = np.asarray(grey.resize(size[::-1], Pillow.Resampling.LANCZOS)) >= 128
-    return half
+def _resample_mask(mask: BinaryMask, size: tuple[int, int]) -> BinaryMask:
+    """Return the mask at another size (h, w), by Lanczos and a threshold of one half."""
+    grey = Pillow.fromarray(mask.astype(np.uint8) * 255)
+    resampled: BinaryMask = np.asarray(grey.resize(size[::-1], Pillow.Resampling.LANCZOS)) >= 128
+    return resampled
 
 
-def _pool_mask(bits: BinaryMask, size: tuple[int, int]) -> BinaryMask:
-    """A mask at another size that is True wherever any of its pixels was."""
-    if bits.shape == size:
-        return bits
-    how = cv2.INTER_AREA if size[0] < bits.shape[0] else cv2.INTER_LINEAR
-    covering: BinaryMask = cv2.resize(bits.astype(np.float32), size[::-1], interpolation=how) > 0
-    return covering
+def _pool_mask(mask: BinaryMask, size: tuple[int, int]) -> BinaryMask:
+    """Return the mask at another size (h, w): True wherever any of its pixels was True."""
+    if mask.shape == size:
+        return mask
+    method = cv2.INTER_AREA if size[0] < mask.shape[0] else cv2.INTER_LINEAR
+    pooled: BinaryMask = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=method) > 0
+    return pooled
 
 
-def _max_pool(bits: BinaryMask, cell: int) -> BinaryMask:
-    """Each cell x cell block True if any of its pixels is."""
+def _max_pool(mask: BinaryMask, cell: int) -> BinaryMask:
+    """Return the mask with each cell x cell block True if any of its pixels is."""
     if cell == 1:
-        return bits
-    height, width = bits.shape
-    blocks = bits.reshape(height // cell, cell, width // cell, cell).any(axis=(1, 3))
+        return mask
+    height, width = mask.shape
+    blocks = mask.reshape(height // cell, cell, width // cell, cell).any(axis=(1, 3))
     pooled: BinaryMask = blocks.repeat(cell, axis=0).repeat(cell, axis=1)
     return pooled
 
 
 def stitch(image: Image, alpha: Alpha, window: Window, filled: Image) -> None:
-    """Blend ``filled`` (of the window's padded size) into ``image``, in place."""
+    """Blend ``filled``, of the window's padded size, into ``image``, in place."""
     (y, x), (height, width) = window.offset, window.size
     new = resample(filled[y : y + height, x : x + width], (window.box.height, window.box.width))
     blend(image[window.box.slices], new, alpha[window.box.slices])
 
 
-def paste_mask(bits: BinaryMask, window: Window) -> BinaryMask:
-    """Bits of the window's padded size, as they lie in its box in the photo."""
+def paste_mask(mask: BinaryMask, window: Window) -> BinaryMask:
+    """Return a mask of the window's padded size at the size of the window's box in the photo."""
     (y, x), (height, width) = window.offset, window.size
-    part = bits[y : y + height, x : x + width].astype(np.float32)
-    back: BinaryMask = cv2.resize(part, (window.box.width, window.box.height)) > 0.5
-    return back
+    part = mask[y : y + height, x : x + width].astype(np.float32)
+    pasted: BinaryMask = cv2.resize(part, (window.box.width, window.box.height)) > 0.5
+    return pasted
 
 
 def blend(image: Image, new: Image, alpha: Alpha) -> None:
-    """``image`` becomes image + alpha (new - image), in place; all of one size.
+    """Replace ``image`` by image + alpha * (new - image), in place; all have the same size.
 
-    In sRGB, rounded once; only pixels with alpha > 0 are written.
+    The blend works on sRGB values and rounds once; it writes only pixels with alpha > 0.
     """
-    where = alpha > 0
-    old = image[where].astype(np.float32)
-    image[where] = np.rint(old + alpha[where][:, None] * (new[where] - old)).astype(np.uint8)
+    blended = alpha > 0
+    old = image[blended].astype(np.float32)
+    pixels = old + alpha[blended][:, None] * (new[blended] - old)
+    image[blended] = np.rint(pixels).astype(np.uint8)
 
 
 def place_picture(picture: ReplacementImage, box: Box) -> tuple[Box, Image, Alpha]:
-    """A picture made as large as ``box`` allows, standing on its lower edge, centred.
+    """Scale a picture to fit ``box``, centred on the box's lower edge.
 
-    Returns where it lies in the photo, and its pixels and alpha there.
+    Return its place in the photo, its pixels and its alpha there.
     """
     trim = bounding_box(picture.alpha > 0)
     rgba = np.dstack([picture.image, np.rint(picture.alpha * 255).astype(np.uint8)])[trim.slices]
     scale = min(box.width / trim.width, box.height / trim.height)
     width, height = max(1, int(trim.width * scale)), max(1, int(trim.height * scale))
-    # premultiplied while it is resampled, or what lies under its outline bleeds in
+    # resampled with premultiplied alpha, so that hidden pixels do not bleed into the outline
     small = Pillow.fromarray(rgba).convert("RGBa")
     small = small.resize((width, height), Pillow.Resampling.LANCZOS).convert("RGBA")
     x0 = box.x0 + (box.width - width) // 2
-    where = Box(x0, box.y1 - height, x0 + width, box.y1)
+    place = Box(x0, box.y1 - height, x0 + width, box.y1)
     pixels: NDArray[np.uint8] = np.asarray(small)
-    share: Alpha = np.divide(pixels[..., 3], 255, dtype=np.float32)
-    return where, pixels[..., :3], share
+    opacity: Alpha = np.divide(pixels[..., 3], 255, dtype=np.float32)
+    return place, pixels[..., :3], opacity

@@ -1,4 +1,4 @@
-"""What several test files share: drawn masks, hypothesis strategies, fakes."""
+"""Shared by the tests: drawn masks, hypothesis strategies, a fake detector and inpainter."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ settings.load_profile("default")
 
 
 def draw(*rows: str) -> BinaryMask:
-    """A mask drawn as text: # is True."""
+    """Return a mask drawn as text: # is True."""
     return np.array([[c == "#" for c in row] for row in rows])
 
 
 @st.composite
 def masks(draw: st.DrawFn, side: int = 120) -> BinaryMask:
-    """Photo-sized masks of a few rectangles and specks, never empty."""
+    """Return masks of a few rectangles and specks, never empty, at most ``side`` px long."""
     height, width = draw(st.integers(1, side)), draw(st.integers(1, side))
-    bits = np.zeros((height, width), np.bool_)
+    mask = np.zeros((height, width), np.bool_)
     for _ in range(draw(st.integers(1, 4))):
         y, x = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
-        bits[y : y + draw(st.integers(1, height)), x : x + draw(st.integers(1, width))] = True
-    return bits
+        mask[y : y + draw(st.integers(1, height)), x : x + draw(st.integers(1, width))] = True
+    return mask
 
 
 def photos(height: int, width: int) -> st.SearchStrategy[Image]:
@@ -41,20 +41,20 @@ def photos(height: int, width: int) -> st.SearchStrategy[Image]:
 
 
 class FakeDetector:
-    """Finds the masks it was given."""
+    """Returns the masks that it was made with."""
 
     name = "fake"
     prompt_types: tuple[type, ...] = ()
 
-    def __init__(self, *bits: BinaryMask) -> None:
-        self.bits = bits
+    def __init__(self, *masks: BinaryMask) -> None:
+        self.masks = masks
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        return [Detection(b) for b in self.bits]
+        return [Detection(mask) for mask in self.masks]
 
 
 class FakeInpainter:
-    """Paints whole crops in one colour, and remembers what it was given."""
+    """Paints whole crops in one colour and records its input."""
 
     name = "fake"
 
@@ -72,37 +72,45 @@ class FakeInpainter:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of a page's server."""
-    from web_server import app, served
+    """Run a server for the web page. Yield its address."""
+    from web_server import make_app, run_server
 
-    with served(app()) as address:
+    with run_server(make_app()) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="of the extra [dev]")
+    """Yield Debian's Chromium, driven by Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="part of the extra [dev]")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no Chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as player:
-        made = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield made
-        made.close()
+    with sync_api.sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield chrome
+        chrome.close()
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved pipelines: SD 1.5 for inpainting, plain SD, SDXL. To be read only."""
+    """Return folders of tiny saved pipelines: SD 1.5 inpainting, plain SD, SDXL. Read only."""
     import tiny
 
-    made = {
+    pipelines = {
         "sd9": tiny.stable_diffusion(9),
         "sd4": tiny.stable_diffusion(4, "StableDiffusionPipeline"),
         "sdxl": tiny.stable_diffusion_xl(),
     }
     root = tmp_path_factory.mktemp("pipelines")
-    for name, pipe in made.items():
+    for name, pipe in pipelines.items():
         pipe.save_pretrained(root / name)
-    return {name: root / name for name in made}
+    return {name: root / name for name in pipelines}
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Small photos with a red square, in a folder and its subfolders."""
+    from dataset_photos import save_photo_folder
+
+    return save_photo_folder(tmp_path / "in")

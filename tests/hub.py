@@ -1,4 +1,4 @@
-"""A small hub of models on the loopback device, that can misbehave."""
+"""A small model hub on the loopback device that can misbehave."""
 
 from __future__ import annotations
 
@@ -18,34 +18,48 @@ COMMIT = "0123456789" * 4
 
 @dataclass
 class Hub:
-    """What the server answers with, and what it was asked."""
+    """The responses of the server, and the requests that it received.
+
+    Attributes:
+        url: the address of the server.
+        files: contents of the files in every repository, by path.
+        overrides: contents to send instead of those in ``files``.
+        listing: a response to send instead of the description of the repository.
+        status: the HTTP status of every response.
+        error_code: the hub's own error code; empty for none.
+        truncate: whether the connection ends in the middle of every file.
+        hang_on: requests that contain this text are never answered.
+        requests: method and path of each request.
+        stop: ends the requests that are never answered.
+    """
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
-    served: dict[str, bytes] = field(default_factory=dict)  # instead of ``files``
-    listing: bytes = b""  # instead of the true one
+    overrides: dict[str, bytes] = field(default_factory=dict)
+    listing: bytes = b""
     status: int = 200
-    error: str = ""
-    cut: bool = False  # every file is broken off in the middle
-    hang: str = ""  # requests whose path holds this are never answered
-    asked: list[str] = field(default_factory=list)
-    end: Event = field(default_factory=Event)
+    error_code: str = ""
+    truncate: bool = False
+    hang_on: str = ""
+    requests: list[str] = field(default_factory=list)
+    stop: Event = field(default_factory=Event)
 
 
-def listing(hub: Hub) -> dict[str, Any]:
+def model_info(hub: Hub) -> dict[str, Any]:
+    """Return the hub's description of the repository, with its list of files."""
     siblings = []
     for name, content in hub.files.items():
         digest = hashlib.sha256(content).hexdigest()
-        big = {"lfs": {"sha256": digest, "size": len(content), "pointerSize": 130}}
-        git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        lfs = {"lfs": {"sha256": digest, "size": len(content), "pointerSize": 130}}
+        git_sha1 = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         siblings.append(
-            {"rfilename": name, "size": len(content), "blobId": git}
-            | (big if name.endswith(".safetensors") else {})
+            {"rfilename": name, "size": len(content), "blobId": git_sha1}
+            | (lfs if name.endswith(".safetensors") else {})
         )
     return {"id": "org/toy", "sha": COMMIT, "private": False, "tags": [], "siblings": siblings}
 
 
-def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+def make_handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -60,21 +74,21 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def answer(self, *, body: bool) -> None:
             path = urlsplit(self.path).path
-            hub.asked.append(f"{self.command} {path}")
-            if hub.hang and hub.hang in hub.asked[-1]:
-                hub.end.wait(60)
+            hub.requests.append(f"{self.command} {path}")
+            if hub.hang_on and hub.hang_on in hub.requests[-1]:
+                hub.stop.wait(60)
                 self.close_connection = True
                 return
             if path.startswith("/api/models/"):
-                return self.send(hub.listing or json.dumps(listing(hub)).encode(), body=True)
+                return self.send(hub.listing or json.dumps(model_info(hub)).encode(), body=True)
             name = path.split("/resolve/", 1)[1].partition("/")[2]
-            content = hub.served.get(name, hub.files[name])
-            return self.send(content, body=body, cut=hub.cut)
+            content = hub.overrides.get(name, hub.files[name])
+            return self.send(content, body=body, cut=hub.truncate)
 
         def send(self, content: bytes, *, body: bool, cut: bool = False) -> None:
             self.send_response(hub.status)
-            if hub.error:
-                self.send_header("X-Error-Code", hub.error)
+            if hub.error_code:
+                self.send_header("X-Error-Code", hub.error_code)
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
             self.send_header("Content-Length", str(len(content)))
@@ -87,22 +101,22 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def served(files: dict[str, bytes]) -> Iterator[Hub]:
-    """A hub that has these files in any repository."""
-    made = Hub(files=dict(files))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+def serve_hub(files: dict[str, bytes]) -> Iterator[Hub]:
+    """Run a hub that has these files in every repository."""
+    hub = Hub(files=dict(files))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(hub))
     server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_port}"
+    hub.url = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
-        yield made
+        yield hub
     finally:
-        made.end.set()
+        hub.stop.set()
         server.shutdown()
         server.server_close()
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file in a folder, as a hub has it."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files in a folder, by their relative paths."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

@@ -23,6 +23,7 @@ LAYERS = (
     ("detect", "effects", "inpaint"),
     ("verify",),
     ("attempts", "batching"),
+    ("regions",),
     ("pipeline",),
     ("editor",),
     ("api",),

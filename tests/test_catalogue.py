@@ -1,4 +1,4 @@
-"""Cards, and what they find on this machine."""
+"""Model cards, and the models found on this machine."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from segment2inpaint.detect import DETECTORS
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models import catalogue
-from segment2inpaint.models.catalogue import card, cards, find, megabytes, models_folder, resolve
+from segment2inpaint.models.catalogue import card, cards, find, format_size, models_folder, resolve
 
 
-def lay(hub_cache: Path, name: str, revision: str = "abc", leave_out: str = "") -> Path:
-    """The model as a download leaves it, without contents."""
+def create_snapshot(hub_cache: Path, name: str, revision: str = "abc", omit: str = "") -> Path:
+    """Create the files of a downloaded model, without contents, and return their folder."""
     model = card(name)
-    here = catalogue.hub_folder(model, hub_cache) / "snapshots" / revision
-    for file in {*model.files} - {leave_out} or {"model_index.json"}:
-        (here / file).parent.mkdir(parents=True, exist_ok=True)
-        (here / file).write_text("{}")
-    return here
+    folder = catalogue.hub_folder(model, hub_cache) / "snapshots" / revision
+    for file in {*model.files} - {omit} or {"model_index.json"}:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("{}")
+    return folder
 
 
 @pytest.mark.parametrize("model", cards(), ids=lambda model: model.name)
@@ -44,7 +44,7 @@ def test_cards_are_complete(model: catalogue.ModelCard) -> None:
         assert model.remove.prompt
 
 
-def test_cards_by_name() -> None:
+def test_cards_are_found_by_name_and_by_repository() -> None:
     names = [model.name for model in cards()]
     assert names == sorted(names)
     assert {"sam-vit-b", "sam-vit-l", "sam-vit-h", "sd15-inpaint", "sdxl-inpaint"} <= set(names)
@@ -54,59 +54,59 @@ def test_cards_by_name() -> None:
         card("sam-vit-x")
 
 
-def test_a_card_that_is_not_well_formed(tmp_path: Path) -> None:
+def test_malformed_card_is_refused(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     for text in ('title = "x"', "title = ", 'title="x"\nrepo="a/b"\nfiles=[]\nsise = 3'):
         bad.write_text(text)
         with pytest.raises(BadModel, match="not a model card"):
-            catalogue._read(bad)
+            catalogue.read_card(bad)
 
 
-def test_find_wants_every_file(tmp_path: Path) -> None:
+def test_find_requires_every_file(tmp_path: Path) -> None:
     assert find("sam-vit-b", hub_cache=tmp_path) is None
-    lay(tmp_path, "sam-vit-b", leave_out="model.safetensors")
+    create_snapshot(tmp_path, "sam-vit-b", omit="model.safetensors")
     assert find("sam-vit-b", hub_cache=tmp_path) is None
-    here = lay(tmp_path, "sam-vit-b", "whole")
-    assert find("sam-vit-b", hub_cache=tmp_path) == here
-    assert find("facebook/sam-vit-base", hub_cache=tmp_path) == here
+    folder = create_snapshot(tmp_path, "sam-vit-b", "whole")
+    assert find("sam-vit-b", hub_cache=tmp_path) == folder
+    assert find("facebook/sam-vit-base", hub_cache=tmp_path) == folder
 
 
-def test_find_takes_the_pinned_revision_first(tmp_path: Path) -> None:
-    pinned = lay(tmp_path, "sam-vit-b", card("sam-vit-b").revision)
-    lay(tmp_path, "sam-vit-b", "newer")
+def test_find_prefers_the_revision_of_the_card(tmp_path: Path) -> None:
+    pinned = create_snapshot(tmp_path, "sam-vit-b", card("sam-vit-b").revision)
+    create_snapshot(tmp_path, "sam-vit-b", "newer")
     assert find("sam-vit-b", hub_cache=tmp_path) == pinned
 
 
-def test_find_a_hub_id(tmp_path: Path) -> None:
+def test_find_accepts_a_hub_id(tmp_path: Path) -> None:
     assert find("org/name", hub_cache=tmp_path) is None
-    assert find("org/name", hub_cache=tmp_path) != lay(tmp_path, "org/name")
-    assert find("org/name", hub_cache=tmp_path) is not None
+    folder = create_snapshot(tmp_path, "org/name")
+    assert find("org/name", hub_cache=tmp_path) == folder
 
 
-def test_find_wants_every_part_of_a_pipeline(tmp_path: Path) -> None:
-    """Of a model without a list of files, too: what was cut short is not there yet."""
-    here = lay(tmp_path, "org/name")
+def test_find_requires_every_component_of_a_pipeline(tmp_path: Path) -> None:
+    """Also for a model without a list of files: an interrupted download is not found."""
+    folder = create_snapshot(tmp_path, "org/name")
     index = {"_class_name": "X", "unet": ["diffusers", "Y"], "scheduler": ["diffusers", "Z"],
              "image_encoder": [None, None], "safety_checker": ["x", "Optional"]}  # fmt: skip
-    (here / "model_index.json").write_text(json.dumps(index))
+    (folder / "model_index.json").write_text(json.dumps(index))
     shards = [f"unet/model-0000{n}-of-00002.safetensors" for n in (1, 2)]
-    listed = json.dumps({"weight_map": {"a": Path(shards[0]).name, "b": Path(shards[1]).name}})
+    weight_map = json.dumps({"weight_map": {"a": Path(shards[0]).name, "b": Path(shards[1]).name}})
     texts = {"scheduler/scheduler_config.json": "{}", "unet/config.json": "{}"}
-    texts["unet/model.safetensors.index.json"] = listed
+    texts["unet/model.safetensors.index.json"] = weight_map
     for name, text in [*texts.items(), *((name, "") for name in shards)]:
         assert find("org/name", hub_cache=tmp_path) is None, name
-        (here / name).parent.mkdir(exist_ok=True)
-        (here / name).write_text(text)
-    assert find("org/name", hub_cache=tmp_path) == here
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    assert find("org/name", hub_cache=tmp_path) == folder
     for name in shards:
-        (here / name).unlink()
-    (here / "unet" / "model.fp16.safetensors").touch()
-    assert find("org/name", hub_cache=tmp_path) == here
-    (here / "model_index.json").write_text("{")
+        (folder / name).unlink()
+    (folder / "unet" / "model.fp16.safetensors").touch()
+    assert find("org/name", hub_cache=tmp_path) == folder
+    (folder / "model_index.json").write_text("{")
     assert find("org/name", hub_cache=tmp_path) is None
 
 
-def test_resolve_paths(tmp_path: Path) -> None:
+def test_resolve_returns_existing_paths(tmp_path: Path) -> None:
     file = tmp_path / "sam.pth"
     file.touch()
     assert resolve(str(file), "sam") == file
@@ -114,12 +114,12 @@ def test_resolve_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./sam", "/a/b", "a/b/c", "sam.pth", "~/x", "a.safetensors"])
-def test_resolve_paths_that_are_not_there(name: str) -> None:
+def test_resolve_refuses_paths_that_do_not_exist(name: str) -> None:
     with pytest.raises(ModelMissing, match="no such file or folder"):
         resolve(name, "sam")
 
 
-def test_resolve_names_downloads_nothing(tmp_path: Path) -> None:
+def test_resolve_names_the_download_command_and_downloads_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing) as caught:
         resolve("sam-vit-b", "sam", hub_cache=tmp_path)
     assert str(caught.value) == (
@@ -128,28 +128,28 @@ def test_resolve_names_downloads_nothing(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelMissing, match="models download org/name"):
         resolve("org/name", "diffusion", hub_cache=tmp_path)
-    here = lay(tmp_path, "sam-vit-b")
-    assert resolve("sam-vit-b", "sam", hub_cache=tmp_path) == here
+    folder = create_snapshot(tmp_path, "sam-vit-b")
+    assert resolve("sam-vit-b", "sam", hub_cache=tmp_path) == folder
 
 
-def test_resolve_a_repository_of_single_files(tmp_path: Path) -> None:
-    here = lay(tmp_path, "org/name")
-    (here / "model_index.json").unlink()
-    (here / "tuned.safetensors").touch()
+def test_resolve_names_a_file_if_the_repository_has_no_pipeline(tmp_path: Path) -> None:
+    folder = create_snapshot(tmp_path, "org/name")
+    (folder / "model_index.json").unlink()
+    (folder / "tuned.safetensors").touch()
     with pytest.raises(ModelMissing, match=r"name one by its path, such as .*tuned\.safetensors"):
         resolve("org/name", "diffusion", hub_cache=tmp_path)
 
 
-def test_resolve_names_of_another_backend() -> None:
+def test_resolve_refuses_models_of_another_backend() -> None:
     with pytest.raises(BadOption, match="'sam', not for 'diffusion'"):
         resolve("sam-vit-b", "diffusion")
 
 
-def test_sizes_in_words() -> None:
-    assert megabytes(374_986_046) == "375 MB"
-    assert megabytes(6.94e9) == "6.9 GB"
+def test_sizes_are_formatted_in_mb_and_gb() -> None:
+    assert format_size(374_986_046) == "375 MB"
+    assert format_size(6.94e9) == "6.9 GB"
 
 
-def test_folder_is_the_users_own() -> None:
+def test_models_folder_is_an_absolute_path() -> None:
     assert models_folder().is_absolute()
     assert models_folder().name == "models"

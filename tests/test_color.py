@@ -1,4 +1,4 @@
-"""Everything of one colour."""
+"""The detector for everything of one colour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RED = (200, 40, 40)
 
 
 def photo() -> tuple[Image, BinaryMask]:
-    """Two red squares on noisy grey; which pixels are red."""
+    """Return two red squares on noisy grey, and the mask of both."""
     rng = np.random.default_rng(1)
     image = rng.normal(128, 4, (90, 120, 3))
     red = np.zeros((90, 120), np.bool_)
@@ -29,42 +29,42 @@ def photo() -> tuple[Image, BinaryMask]:
     return np.clip(image, 0, 255).astype(np.uint8), red
 
 
-def only(*prompts: Color | Points | Box) -> BinaryMask:
-    (mask,) = ColorDetector().detect(photo()[0], prompts)
-    return mask.mask
+def find(*prompts: Color | Points | Box) -> BinaryMask:
+    (detection,) = ColorDetector().detect(photo()[0], prompts)
+    return detection.mask
 
 
-def test_a_click_takes_what_is_connected() -> None:
-    assert np.array_equal(only(Color(at=(20, 20))), photo()[1] & (np.arange(120) < 60))
+def test_a_click_selects_the_connected_pixels() -> None:
+    assert np.array_equal(find(Color(at=(20, 20))), photo()[1] & (np.arange(120) < 60))
 
 
-def test_everywhere_and_a_given_colour_take_all() -> None:
+def test_everywhere_and_an_rgb_colour_select_all_pixels() -> None:
     red = photo()[1]
     for color in Color(at=(20, 20), everywhere=True), Color(rgb=RED):
-        found = only(color)
-        assert (found & red).sum() >= 0.99 * (found | red).sum()
+        mask = find(color)
+        assert (mask & red).sum() >= 0.99 * (mask | red).sum()
 
 
-def test_several_colours_are_a_union() -> None:
-    both = only(Color(at=(20, 20)), Color(at=(90, 60)))
+def test_several_colours_are_united() -> None:
+    both = find(Color(at=(20, 20)), Color(at=(90, 60)))
     assert np.array_equal(both, photo()[1])
 
 
-def test_points_and_boxes_limit() -> None:
+def test_points_and_boxes_limit_the_mask() -> None:
     red = photo()[1]
     right = red & (np.arange(120) >= 60)
-    assert np.array_equal(only(Color(rgb=RED), Points(((90, 60),))), right)
-    assert np.array_equal(only(Color(rgb=RED), Points((), ((20, 20),))), right)
-    assert only(Color(rgb=RED), Box(0, 0, 20, 90)).sum() == 300
+    assert np.array_equal(find(Color(rgb=RED), Points(((90, 60),))), right)
+    assert np.array_equal(find(Color(rgb=RED), Points((), ((20, 20),))), right)
+    assert find(Color(rgb=RED), Box(0, 0, 20, 90)).sum() == 300
 
 
-def test_a_wider_tolerance_takes_more() -> None:
-    areas = [only(Color(rgb=RED, tolerance=t)).sum() for t in (3, 6, 12, 100, 300)]
+def test_a_larger_tolerance_selects_more() -> None:
+    areas = [find(Color(rgb=RED, tolerance=t)).sum() for t in (3, 6, 12, 100, 300)]
     assert areas == sorted(areas)
     assert areas[-1] == photo()[1].size
 
 
-def test_a_large_photo_gives_the_same_pixels_strip_by_strip() -> None:
+def test_a_photo_of_many_strips_gives_the_same_mask() -> None:
     image = np.tile(photo()[0], (14, 1, 1))
     wide = np.tile(image, (1, 12, 1))
     whole = ColorDetector().detect(wide, [Color(rgb=RED, tolerance=12)])[0].mask
@@ -74,29 +74,31 @@ def test_a_large_photo_gives_the_same_pixels_strip_by_strip() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(x=st.integers(0, 29), y=st.integers(0, 19), seed=st.integers(0, 99))
-def test_any_click_on_any_picture(x: int, y: int, seed: int) -> None:
+def test_a_click_selects_its_pixel_in_any_photo(x: int, y: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
     before = image.copy()
-    (mask,) = ColorDetector().detect(image, [Color(at=(x, y))])
-    assert mask.mask.shape == (20, 30)
-    assert mask.mask[y, x]
+    (detection,) = ColorDetector().detect(image, [Color(at=(x, y))])
+    assert detection.mask.shape == (20, 30)
+    assert detection.mask[y, x]
     assert np.array_equal(image, before)
 
 
-def test_what_it_refuses() -> None:
-    image = photo()[0]
-    for prompts, says in (
-        ([Color()], "given either by a point"),
-        ([Color(at=(1, 1), rgb=RED)], "given either by a point"),
-        ([Color(rgb=RED, tolerance=-1)], "tolerance must not be negative"),
-        ([Box(0, 0, 9, 9)], "give a color too"),
-        ([Color(at=(120, 1))], "outside the photo of 120 x 90 px"),
-    ):
-        with pytest.raises(BadPrompt, match=says):
-            ColorDetector().detect(image, prompts)
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Color(), "given either by a point"),
+        (Color(at=(1, 1), rgb=RED), "given either by a point"),
+        (Color(rgb=RED, tolerance=-1), "tolerance must be a number from 0, got -1"),
+        (Box(0, 0, 9, 9), "add a color"),
+        (Color(at=(120, 1)), "outside the photo of 120 x 90 px"),
+    ],
+)
+def test_unusable_prompts_are_refused(prompt: Color | Box, message: str) -> None:
+    with pytest.raises(BadPrompt, match=message):
+        find(prompt)
 
 
-def test_nothing_of_that_colour() -> None:
+def test_a_colour_that_no_pixel_has_gives_no_detection() -> None:
     assert ColorDetector().detect(photo()[0], [Color(rgb=(0, 255, 0), tolerance=10)]) == []
 
 
@@ -105,5 +107,5 @@ def test_the_tolerance_stops_before_the_region_floods_the_photo(
     name: str, at: tuple[int, int]
 ) -> None:
     image = read(SAMPLES / f"{name}.jpg").image
-    (mask,) = ColorDetector().detect(image, [Color(at=at)])
-    assert mask.mask.mean() < 0.1
+    (detection,) = ColorDetector().detect(image, [Color(at=at)])
+    assert detection.mask.mean() < 0.1

@@ -1,4 +1,4 @@
-"""``report.html``, as a file in a real browser."""
+"""``report.html``: its data, and the page in a real browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from many import IN_PLACE, batch, red, save
+from dataset_photos import NO_WORKERS, batch, batch_red, save_photo
 from PIL import Image
 
 CHROMIUM = shutil.which("chromium")
@@ -21,10 +21,10 @@ HOSTILE = "</script><img src=x onerror=alert(1)>.png"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of every kind: clean, failed its checks, broken, copied."""
+    """Results of every kind: clean, failed checks, broken file, copied."""
     home = tmp_path_factory.mktemp("report")
     for number in range(4):
-        save(home / f"in/good{number}.png", number)
+        save_photo(home / f"in/good{number}.png", number)
     busy = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     busy[::4] = 255
     busy[18:30, 20:34] = (220, 30, 30)
@@ -43,31 +43,32 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     }  # fmt: skip
     (home / "in/coco.json").write_text(json.dumps(data))
-    result = batch(home / "in/coco.json", home / "out", "--inpainter", "telea", *IN_PLACE)
+    result = batch(home / "in/coco.json", home / "out", "--inpainter", "telea", *NO_WORKERS)
     assert result.exit_code == 3, result.output
     return home / "out"
 
 
-def embedded(out: Path) -> dict[str, Any]:
+def embedded_data(out: Path) -> dict[str, Any]:
+    """Return the data in the report of an output folder."""
     page = (out / "report.html").read_text()
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found
-    data: dict[str, Any] = json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert match
+    data: dict[str, Any] = json.loads(match[1])
     return data
 
 
-def test_what_it_holds(out: Path) -> None:
-    """Counts of all, a picture for each that was painted, nothing from elsewhere."""
-    data = embedded(out)
+def test_the_report_holds_counts_and_pictures(out: Path) -> None:
+    """Each edited photo has a picture, and nothing is loaded from elsewhere."""
+    data = embedded_data(out)
     assert data["statuses"] == {"copied": 1, "done": 4, "failed": 1}
     assert sum(data["verdicts"].values()) == 5
     assert len(data["cards"]) == 5
     assert data["cards"][0]["verdict"] == "error"  # the worst first
     assert data["verdicts"]["error"] == 1
-    shown = [card for card in data["cards"] if card["picture"]]
-    assert len(shown) == 4
-    strip = base64.b64decode(shown[0]["picture"].partition(",")[2])
-    assert strip.startswith(b"\xff\xd8\xff")
+    pictures = [card["picture"] for card in data["cards"] if card["picture"]]
+    assert len(pictures) == 4
+    thumbnail = base64.b64decode(pictures[0].partition(",")[2])
+    assert thumbnail.startswith(b"\xff\xd8\xff")
     page = (out / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
@@ -82,19 +83,19 @@ def page(out: Path) -> Iterator[Any]:
     with sync_api.sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1200, "height": 900})
-        faults: list[str] = []
-        tab.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("dialog", lambda dialog: faults.append(dialog.message))
-        tab.on("request", lambda r: faults.append(r.url) if r.url[:4] == "http" else None)
+        errors: list[str] = []
+        tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("dialog", lambda dialog: errors.append(dialog.message))
+        tab.on("request", lambda r: errors.append(r.url) if r.url[:4] == "http" else None)
         tab.goto((out / "report.html").as_uri())
         yield tab
         browser.close()
-        assert not faults
+        assert not errors
 
 
 @pytest.mark.slow
-def test_filters_and_search(page: Any) -> None:
+def test_cards_are_filtered_and_searched(page: Any) -> None:
     cards = page.locator("article")
     assert cards.count() == 5
     assert "6 of 6 photos: 1 copied, 4 done, 1 failed" in page.locator("#summary").inner_text()
@@ -113,18 +114,18 @@ def test_filters_and_search(page: Any) -> None:
 
 
 @pytest.mark.slow
-def test_pictures_and_histograms(page: Any) -> None:
-    """Thumbnails are decoded; charts count every photo; names are text, whatever they hold."""
+def test_pictures_and_histograms_are_shown(page: Any) -> None:
+    """Charts count every photo, and HTML in a name is shown as text."""
     widths = page.eval_on_selector_all(
         "article img", "all => Promise.all(all.map(i => i.decode().then(() => i.naturalWidth)))"
     )
     assert len(widths) == 4
     assert min(widths) > 100
     labels = page.eval_on_selector_all("svg", "all => all.map(s => s.getAttribute('aria-label'))")
-    assert any(label.startswith("seconds a photo") for label in labels)
+    assert any(label.startswith("seconds per photo") for label in labels)
     assert any(label.startswith("ghost") for label in labels)
-    told = page.eval_on_selector_all("figcaption", "all => all.map(c => c.textContent)")
-    assert "ghost  (0 to 1)" in told
+    captions = page.eval_on_selector_all("figcaption", "all => all.map(c => c.textContent)")
+    assert "ghost  (0 to 1)" in captions
     heights = page.eval_on_selector_all(
         "svg rect", "all => all.map(r => +r.getAttribute('height'))"
     )
@@ -133,15 +134,17 @@ def test_pictures_and_histograms(page: Any) -> None:
     assert page.locator("article img[src=x]").count() == 0
 
 
-def test_no_more_than_a_sample_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst are shown, and the page says that there are more."""
+def test_a_large_run_shows_its_worst_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most ``REPORT_PHOTOS`` have a card; the counts are of all photos."""
     from segment2inpaint.dataset import report
 
-    monkeypatch.setattr(report, "SHOWN", 2)
+    monkeypatch.setattr(report, "REPORT_PHOTOS", 2)
     for number in range(12):
-        save(tmp_path / f"in/{number:02d}.png", number)
+        save_photo(tmp_path / f"in/{number:02d}.png", number)
     (tmp_path / "in/11.png").write_bytes(b"no")
-    red(tmp_path / "in", tmp_path / "out")
-    data = embedded(tmp_path / "out")
+    batch_red(tmp_path / "in", tmp_path / "out")
+    data = embedded_data(tmp_path / "out")
     assert [card["output"] for card in data["cards"]] == ["11.png", "00.png"]
     assert data["statuses"] == {"done": 11, "failed": 1}

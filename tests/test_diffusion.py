@@ -1,4 +1,4 @@
-"""Diffusion models: small random ones of the real classes, through the real path."""
+"""Tests of the diffusion inpainter with small random models of the real classes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import tiny
 import tiny_flows
 import torch
 from conftest import FakeInpainter
-from crops import FILL, close, crop, same
+from crops import FILL, equal, make_crop, nearly_equal
 
 from segment2inpaint.errors import BadModel, BadOption
-from segment2inpaint.inpaint.diffusion import inpainter
 from segment2inpaint.inpaint.diffusion.inpainter import (
+    REMOVAL_PROMPT,
     DiffusionInpainter,
-    input_spec_of,
-    settings_for,
+    SmoothInpainter,
+    read_input_spec,
+    resolve_settings,
+    select_card,
 )
-from segment2inpaint.inpaint.diffusion.load import choose_dtype, load
-from segment2inpaint.models.catalogue import card
+from segment2inpaint.inpaint.diffusion.load import choose_dtype, load_pipeline
+from segment2inpaint.models.catalogue import card, cards
 from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill
 
@@ -37,97 +39,97 @@ def model(folders: dict[str, Path]) -> DiffusionInpainter:
 
 @pytest.mark.parametrize("name", ["sd9", "sd4", "sdxl"])
 def test_a_saved_model_repaints_the_hole(folders: dict[str, Path], name: str) -> None:
-    loaded = DiffusionInpainter(folders[name], "cpu")
-    asked = crop()
-    before = asked.image.copy()
-    stages: list[float] = []
-    [painted] = loaded.inpaint([asked], FILL, lambda _, share: stages.append(share))
-    assert painted.shape == asked.image.shape
-    assert painted.dtype == np.uint8
-    assert (painted != asked.image)[asked.mask].any()
-    assert np.array_equal(asked.image, before)
-    assert stages == sorted(stages)
-    assert stages[-1] == 1.0
-    assert len(stages) >= 3
-    assert loaded.input_spec.area == 128 * 128
-    assert (loaded.input_spec.multiple, loaded.input_spec.mask_cell) == (8, 8)
+    inpainter = DiffusionInpainter(folders[name], "cpu")
+    crop = make_crop()
+    before = crop.image.copy()
+    shares: list[float] = []
+    [result] = inpainter.inpaint([crop], FILL, lambda _, share: shares.append(share))
+    assert result.shape == crop.image.shape
+    assert result.dtype == np.uint8
+    assert (result != crop.image)[crop.mask].any()
+    assert np.array_equal(crop.image, before)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) >= 3
+    assert inpainter.input_spec.area == 128 * 128
+    assert (inpainter.input_spec.multiple, inpainter.input_spec.mask_cell) == (8, 8)
 
 
-def test_native_size_is_read_off_the_model() -> None:
-    assert input_spec_of(tiny_flows.stable_diffusion_3()).area == 128 * 128
-    assert input_spec_of(tiny_flows.flux()).area == 1024 * 1024
-    assert input_spec_of(tiny_flows.z_image()).area == 1024 * 1024
+def test_the_native_size_is_read_from_the_model() -> None:
+    assert read_input_spec(tiny_flows.stable_diffusion_3()).area == 128 * 128
+    assert read_input_spec(tiny_flows.flux()).area == 1024 * 1024
+    assert read_input_spec(tiny_flows.z_image()).area == 1024 * 1024
 
 
 # --- crops and seeds ---------------------------------------------------------------------------
 
 
-def test_a_crop_does_not_depend_on_its_company(model: DiffusionInpainter) -> None:
-    crops = [crop(seed=1), crop(96, 64, seed=2), crop(seed=3)]
-    together = model.inpaint(crops, FILL)
-    assert same(together, [model.inpaint([c], FILL)[0] for c in crops])
-    assert not np.array_equal(together[0], together[2])
+def test_a_result_does_not_depend_on_the_other_crops(model: DiffusionInpainter) -> None:
+    crops = [make_crop(seed=1), make_crop(96, 64, seed=2), make_crop(seed=3)]
+    batched = model.inpaint(crops, FILL)
+    assert equal(batched, [model.inpaint([c], FILL)[0] for c in crops])
+    assert not np.array_equal(batched[0], batched[2])
 
 
-def test_no_crops(model: DiffusionInpainter) -> None:
+def test_no_crops_give_no_results(model: DiffusionInpainter) -> None:
     assert model.inpaint([], FILL) == []
 
 
-def test_a_removal_does_not_see_the_object(model: DiffusionInpainter) -> None:
-    """At a low strength the old pixels shine through, so the hole is filled beforehand."""
-    plain = crop()
-    loud = Crop(plain.image.copy(), plain.mask, plain.seed)
-    loud.image[loud.mask] = 255
+def test_the_content_of_the_hole_has_no_influence_on_a_removal(model: DiffusionInpainter) -> None:
+    """At a low strength the old pixels shine through, so the hole is filled first."""
+    original = make_crop()
+    changed = Crop(original.image.copy(), original.mask, original.seed)
+    changed.image[changed.mask] = 255
     remove = Fill(num_inference_steps=4, strength=0.5)
-    assert same(model.inpaint([plain], remove), model.inpaint([loud], remove))
+    assert equal(model.inpaint([original], remove), model.inpaint([changed], remove))
     replace = Fill(prompt="x", num_inference_steps=4, strength=0.5)
-    assert not same(model.inpaint([plain], replace), model.inpaint([loud], replace))
+    assert not equal(model.inpaint([original], replace), model.inpaint([changed], replace))
 
 
 @pytest.mark.parametrize("box", [(0, 64, 0, 96), (0, 10, 0, 10), (60, 64, 90, 96)])
-def test_a_hole_at_the_edge_is_filled(box: tuple[int, int, int, int]) -> None:
-    """Wherever anything is known, nothing of the object is left."""
+def test_the_prefill_covers_a_hole_at_the_edge(box: tuple[int, int, int, int]) -> None:
+    """Nothing of the object is left, unless everything is masked."""
     y0, y1, x0, x1 = box
-    bits = np.zeros((64, 96), bool)
-    bits[y0:y1, x0:x1] = True
+    mask = np.zeros((64, 96), bool)
+    mask[y0:y1, x0:x1] = True
     image = np.full((64, 96, 3), 90, np.uint8)
-    image[bits] = 250
-    [painted] = inpainter.SmoothInpainter().inpaint([Crop(image, bits)], Fill())
-    assert bits.all() or painted.max() <= 110
+    image[mask] = 250
+    [result] = SmoothInpainter().inpaint([Crop(image, mask)], Fill())
+    assert mask.all() or result.max() <= 110
 
 
-def test_a_removal_that_keeps_a_part_starts_from_the_better_guess(
+def test_only_a_removal_at_low_strength_uses_the_given_prefill(
     folders: dict[str, Path],
 ) -> None:
-    fake = FakeInpainter()
-    loaded = DiffusionInpainter(folders["sd9"], "cpu", prefill=fake)
+    prefill = FakeInpainter()
+    inpainter = DiffusionInpainter(folders["sd9"], "cpu", prefill=prefill)
     low, high = Fill(num_inference_steps=2, strength=0.5), Fill(num_inference_steps=2)
-    loaded.inpaint([crop()], high)
-    assert not fake.calls
-    loaded.inpaint([crop()], low)
-    assert len(fake.calls) == 1
-    assert (loaded.resolve_fill(low)["prefill"], loaded.resolve_fill(high)["prefill"]) == (
+    inpainter.inpaint([make_crop()], high)
+    assert not prefill.calls
+    inpainter.inpaint([make_crop()], low)
+    assert len(prefill.calls) == 1
+    assert (inpainter.resolve_fill(low)["prefill"], inpainter.resolve_fill(high)["prefill"]) == (
         "fake",
         "telea",
     )
-    assert "prefill" not in loaded.resolve_fill(FILL)
+    assert "prefill" not in inpainter.resolve_fill(FILL)
 
 
 # --- settings ----------------------------------------------------------------------------------
 
 
-def test_request_before_card_before_pipeline(model: DiffusionInpainter) -> None:
-    mine = card("sd15-inpaint")
+def test_settings_are_those_of_the_request_then_of_the_card(model: DiffusionInpainter) -> None:
+    sd15 = card("sd15-inpaint")
     assert model.resolve_fill(Fill()) == {
-        "prompt": mine.remove.prompt,
-        "negative_prompt": mine.remove.negative_prompt,
+        "prompt": sd15.remove.prompt,
+        "negative_prompt": sd15.remove.negative_prompt,
         "num_inference_steps": 30,
         "guidance_scale": 7.5,
         "strength": 1.0,
         "prefill": "telea",
     }
-    asked = model.resolve_fill(Fill(prompt="", guidance_scale=2.0, num_inference_steps=9))
-    assert asked == {
+    settings = model.resolve_fill(Fill(prompt="", guidance_scale=2.0, num_inference_steps=9))
+    assert settings == {
         "prompt": "",
         "num_inference_steps": 9,
         "guidance_scale": 2.0,
@@ -135,18 +137,18 @@ def test_request_before_card_before_pipeline(model: DiffusionInpainter) -> None:
     }
 
 
-def test_sdxl_has_its_own_defaults(folders: dict[str, Path]) -> None:
+def test_sdxl_uses_the_defaults_of_its_card(folders: dict[str, Path]) -> None:
     settings = DiffusionInpainter(folders["sdxl"], "cpu").resolve_fill(Fill(prompt="a"))
     assert settings["num_inference_steps"] == 20
     assert (settings["strength"], settings["guidance_scale"]) == (0.99, 8.0)
 
 
-def test_the_card_that_was_named_is_used(folders: dict[str, Path]) -> None:
-    """Several cards may be of one class: the first serves, unless another is named."""
-    assert inpainter.card_of("StableDiffusionInpaintPipeline").name == "sd15-inpaint"
-    assert inpainter.card_of("StableDiffusionInpaintPipeline", "sd2-inpaint").name == "sd2-inpaint"
-    unknown = inpainter.card_of("NoSuchPipeline")
-    assert (unknown.fill.strength, unknown.remove.prompt) == (1.0, inpainter.BACKGROUND)
+def test_the_named_card_is_used_or_the_first_of_its_class() -> None:
+    """Several cards can have one pipeline class."""
+    assert select_card("StableDiffusionInpaintPipeline").name == "sd15-inpaint"
+    assert select_card("StableDiffusionInpaintPipeline", "sd2-inpaint").name == "sd2-inpaint"
+    unknown = select_card("NoSuchPipeline")
+    assert (unknown.fill.strength, unknown.remove.prompt) == (1.0, REMOVAL_PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -158,22 +160,24 @@ def test_the_card_that_was_named_is_used(folders: dict[str, Path]) -> None:
         (Fill(num_inference_steps=4, strength=0.1), "leaves none of 4 steps"),
     ],
 )
-def test_settings_out_of_range(model: DiffusionInpainter, fill: Fill, word: str) -> None:
+def test_settings_out_of_range_are_refused(
+    model: DiffusionInpainter, fill: Fill, word: str
+) -> None:
     with pytest.raises(BadOption, match=word):
-        model.inpaint([crop()], fill)
+        model.inpaint([make_crop()], fill)
 
 
-def test_prompt_and_guidance_reach_the_model(model: DiffusionInpainter) -> None:
-    def of(**values: Any) -> list[Any]:
-        return model.inpaint([crop()], Fill(num_inference_steps=2, **values))
+def test_prompts_and_guidance_change_the_result(model: DiffusionInpainter) -> None:
+    def paint(**values: Any) -> list[Any]:
+        return model.inpaint([make_crop()], Fill(num_inference_steps=2, **values))
 
-    base = of(prompt="a red rose")
-    assert not same(base, of(prompt="a dog"))
-    assert not same(base, of(prompt="a red rose", guidance_scale=1.0))
-    assert not same(base, of(prompt="a red rose", negative_prompt="a dog"))
+    base = paint(prompt="a red rose")
+    assert not equal(base, paint(prompt="a dog"))
+    assert not equal(base, paint(prompt="a red rose", guidance_scale=1.0))
+    assert not equal(base, paint(prompt="a red rose", negative_prompt="a dog"))
 
 
-def test_dtypes() -> None:
+def test_dtypes_are_chosen_by_device_or_name() -> None:
     assert choose_dtype("auto", "cpu") == torch.float32
     assert choose_dtype("auto", "mps") == torch.float16
     assert choose_dtype("bf16", "cpu") == torch.bfloat16
@@ -181,44 +185,46 @@ def test_dtypes() -> None:
         choose_dtype("float31", "cpu")
 
 
-# --- what may go wrong while painting ------------------------------------------------------------
+# --- errors while painting ----------------------------------------------------------------------
 
 
-def test_half_precision_that_overflows_is_done_again(folders: dict[str, Path]) -> None:
-    loaded = DiffusionInpainter(folders["sd9"], "cpu", "bf16")
+def test_overflow_in_half_precision_repeats_the_call_in_float32(folders: dict[str, Path]) -> None:
+    inpainter = DiffusionInpainter(folders["sd9"], "cpu", "bf16")
 
     def overflow(_: Any, __: Any, out: torch.Tensor) -> torch.Tensor:
         return out if out.dtype == torch.float32 else out * float("nan")
 
-    loaded._pipe.vae.decoder.register_forward_hook(overflow)
+    hook = inpainter.pipe.vae.decoder.register_forward_hook(overflow)
     with pytest.warns(UserWarning, match="overflowed"):
-        painted = loaded.inpaint([crop()], FILL)
-    loaded._pipe.vae.decoder._forward_hooks.clear()
-    assert loaded._pipe.dtype == torch.float32
-    assert same(painted, loaded.inpaint([crop()], FILL))
+        result = inpainter.inpaint([make_crop()], FILL)
+    hook.remove()
+    assert inpainter.pipe.dtype == torch.float32
+    assert equal(result, inpainter.inpaint([make_crop()], FILL))
 
 
-def test_no_numbers_at_all(folders: dict[str, Path]) -> None:
-    loaded = DiffusionInpainter(folders["sd9"], "cpu")
-    loaded._pipe.vae.decoder.register_forward_hook(lambda _, __, out: out * float("nan"))
-    with pytest.raises(BadModel, match="paints no numbers"):
-        loaded.inpaint([crop()], FILL)
+def test_nan_in_float32_is_an_error(folders: dict[str, Path]) -> None:
+    inpainter = DiffusionInpainter(folders["sd9"], "cpu")
+    inpainter.pipe.vae.decoder.register_forward_hook(lambda _, __, out: out * float("nan"))
+    with pytest.raises(BadModel, match="returned NaN"):
+        inpainter.inpaint([make_crop()], FILL)
 
 
-def test_a_refused_crop_is_given_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_crop_that_the_safety_checker_refuses_is_returned_unchanged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pipe = tiny.stable_diffusion()
     tiny.add_safety_checker(pipe)
     pipe.save_pretrained(tmp_path)
-    loaded = DiffusionInpainter(tmp_path, "cpu")
+    inpainter = DiffusionInpainter(tmp_path, "cpu")
     capfd.readouterr()
     with pytest.warns(UserWarning, match="safety checker"):
-        [painted] = loaded.inpaint([crop()], FILL)
-    assert np.array_equal(painted, crop().image)
+        [result] = inpainter.inpaint([make_crop()], FILL)
+    assert np.array_equal(result, make_crop().image)
     assert capfd.readouterr().err == ""
     with torch.no_grad():
-        loaded._pipe.safety_checker.concept_embeds_weights.fill_(2.0)
-    [painted] = loaded.inpaint([crop()], FILL)
-    assert (painted != crop().image).any()
+        inpainter.pipe.safety_checker.concept_embeds_weights.fill_(2.0)
+    [result] = inpainter.inpaint([make_crop()], FILL)
+    assert (result != make_crop().image).any()
 
 
 @pytest.mark.parametrize(
@@ -228,70 +234,70 @@ def test_a_refused_crop_is_given_back(tmp_path: Path, capfd: pytest.CaptureFixtu
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
     ],
 )
-def test_memory_runs_out(folders: dict[str, Path], error: Exception) -> None:
-    loaded = DiffusionInpainter(folders["sd9"], "cpu")
+def test_a_crop_that_does_not_fit_into_the_memory_is_an_error(
+    folders: dict[str, Path], error: Exception
+) -> None:
+    inpainter = DiffusionInpainter(folders["sd9"], "cpu")
 
-    def full(*_: Any) -> None:
+    def raise_out_of_memory(*_: Any) -> None:
         raise error
 
-    loaded._pipe.unet.register_forward_pre_hook(full)
+    inpainter.pipe.unet.register_forward_pre_hook(raise_out_of_memory)
     with pytest.raises(BadOption, match="out of memory"):
-        loaded.inpaint([crop()], FILL)
+        inpainter.inpaint([make_crop()], FILL)
 
 
-def test_memory_runs_out_for_many(folders: dict[str, Path]) -> None:
-    """Half as many, said, remembered, and the results the same but for rounding."""
-    loaded = DiffusionInpainter(folders["sd9"], "cpu", tuning=RuntimeOptions(batch_size=5))
-    crops = [crop(seed=n) for n in range(5)]
-    whole = loaded.inpaint(crops, FILL)
+def test_a_batch_that_does_not_fit_into_the_memory_is_halved(folders: dict[str, Path]) -> None:
+    """This is warned about and remembered, and changes results only by rounding."""
+    inpainter = DiffusionInpainter(folders["sd9"], "cpu", runtime=RuntimeOptions(batch_size=5))
+    crops = [make_crop(seed=n) for n in range(5)]
+    expected = inpainter.inpaint(crops, FILL)
 
-    def full(_: Any, given: tuple[torch.Tensor, ...]) -> None:
-        if len(given[0]) > 2 * 2:  # twice a crop, for the guidance
+    def raise_out_of_memory(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        if len(inputs[0]) > 2 * 2:  # the guidance doubles the batch
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    loaded._pipe.unet.register_forward_pre_hook(full)
-    with pytest.warns(UserWarning, match="going on with 2 at once"):
-        assert close(loaded.inpaint(crops, FILL), whole)
-    assert loaded.input_spec.batch_size == 2
+    inpainter.pipe.unet.register_forward_pre_hook(raise_out_of_memory)
+    with pytest.warns(UserWarning, match="continuing with 2 at once"):
+        assert nearly_equal(inpainter.inpaint(crops, FILL), expected)
+    assert inpainter.input_spec.batch_size == 2
 
 
-def test_nothing_is_said_to_the_terminal(
+def test_nothing_is_written_to_the_terminal(
     folders: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.simplefilter("ignore", DeprecationWarning)  # which nobody is shown
+        warnings.simplefilter("ignore", DeprecationWarning)  # not shown to users
         for name in ("sd9", "sdxl"):
-            DiffusionInpainter(folders[name], "cpu", "fp16").inpaint([crop()], FILL)
+            DiffusionInpainter(folders[name], "cpu", "fp16").inpaint([make_crop()], FILL)
     assert capfd.readouterr() == ("", "")
 
 
-def test_cards_match_the_pipelines_that_load_them(folders: dict[str, Path]) -> None:
+def test_every_card_names_a_pipeline_class_and_valid_settings(folders: dict[str, Path]) -> None:
     import diffusers
 
-    from segment2inpaint.models.catalogue import cards
-
-    named = [one for one in cards() if one.backend == "diffusion"]
-    assert {one.pipeline for one in named} >= {
-        type(load(folders[name], torch.float32)).__name__ for name in ("sd9", "sdxl")
+    diffusion_cards = [c for c in cards() if c.backend == "diffusion"]
+    assert {c.pipeline for c in diffusion_cards} >= {
+        type(load_pipeline(folders[name], torch.float32)).__name__ for name in ("sd9", "sdxl")
     }
-    for one in named:
-        settings_for(Fill(), one)
-        settings_for(Fill(prompt="x"), one)
-        assert one.kind == "part" or getattr(diffusers, one.pipeline)
+    for c in diffusion_cards:
+        resolve_settings(Fill(), c)
+        resolve_settings(Fill(prompt="x"), c)
+        assert c.kind == "part" or getattr(diffusers, c.pipeline)
 
 
-def test_a_cancel_is_heard_within_a_step(model: DiffusionInpainter) -> None:
-    """Whatever the progress raises ends the run, and the model goes on to work."""
+def test_a_run_is_cancelled_within_one_step(model: DiffusionInpainter) -> None:
+    """An exception from the callback ends the run, and the model works again afterwards."""
     steps: list[int] = []
-    hook = model._pipe.unet.register_forward_hook(lambda *_: steps.append(1))
+    hook = model.pipe.unet.register_forward_hook(lambda *_: steps.append(1))
 
     def stop(stage: str, share: float) -> None:
         if share > 0.2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        model.inpaint([crop()], Fill(prompt="a red rose", num_inference_steps=20), stop)
+        model.inpaint([make_crop()], Fill(prompt="a red rose", num_inference_steps=20), stop)
     assert len(steps) == 5
     hook.remove()
-    assert model.inpaint([crop()], FILL)[0].shape == (64, 96, 3)
+    assert model.inpaint([make_crop()], FILL)[0].shape == (64, 96, 3)

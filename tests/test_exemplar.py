@@ -1,4 +1,4 @@
-"""The exemplar fill: it copies only what is known, keeps structure, and never fails."""
+"""Tests of the exemplar fill: it copies only known pixels, keeps structure, and never fails."""
 
 from __future__ import annotations
 
@@ -14,113 +14,113 @@ from segment2inpaint.protocols import Crop
 from segment2inpaint.types import BinaryMask, Fill, Image
 
 
-def filled(image: Image, bits: BinaryMask, seed: int = 0, threads: int = 2) -> Image:
-    return ExemplarInpainter(threads).inpaint([Crop(image, bits, seed)], Fill(seed=seed))[0]
+def fill_hole(image: Image, mask: BinaryMask, seed: int = 0, threads: int = 2) -> Image:
+    return ExemplarInpainter(threads).inpaint([Crop(image, mask, seed)], Fill(seed=seed))[0]
 
 
-def hole(height: int, width: int, y0: int, x0: int, y1: int, x1: int) -> BinaryMask:
-    bits = np.zeros((height, width), bool)
-    bits[y0:y1, x0:x1] = True
-    return bits
+def box_mask(height: int, width: int, y0: int, x0: int, y1: int, x1: int) -> BinaryMask:
+    mask = np.zeros((height, width), bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
 
 
-def grown(height: int, width: int, seed: int = 0) -> Image:
-    """A texture of blobs, with colour."""
+def blob_texture(height: int, width: int, seed: int = 0) -> Image:
+    """Return a coloured texture of blobs."""
     noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3))
     soft = cv2.GaussianBlur(noise, (0, 0), 2)
     return np.asarray(np.clip(128 + 150 * soft, 0, 255), np.uint8)
 
 
-def worst(made: Image, truth: Image, bits: BinaryMask) -> float:
-    return float(np.abs(made[bits].astype(float) - truth[bits]).max())
+def max_error(result: Image, truth: Image, mask: BinaryMask) -> float:
+    return float(np.abs(result[mask].astype(float) - truth[mask]).max())
 
 
-def mean(made: Image, truth: Image, bits: BinaryMask) -> float:
-    return float(np.abs(made[bits].astype(float) - truth[bits]).mean())
+def mean_error(result: Image, truth: Image, mask: BinaryMask) -> float:
+    return float(np.abs(result[mask].astype(float) - truth[mask]).mean())
 
 
-def telea(image: Image, bits: BinaryMask) -> Image:
-    return np.asarray(cv2.inpaint(image, bits.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+def telea(image: Image, mask: BinaryMask) -> Image:
+    return np.asarray(cv2.inpaint(image, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
 
 
-def test_it_keeps_the_protocol() -> None:
-    photo = grown(80, 96)
-    bits = hole(80, 96, 30, 40, 50, 60)
-    before = photo.copy(), bits.copy()
+def test_results_keep_shape_type_and_known_pixels() -> None:
+    photo = blob_texture(80, 96)
+    mask = box_mask(80, 96, 30, 40, 50, 60)
+    before = photo.copy(), mask.copy()
     stages: list[float] = []
-    filled(photo, bits)  # whatever is to be compiled is
-    crops = [Crop(photo, bits), Crop(photo[:60, :70], bits[:60, :70], 1)]
-    made = ExemplarInpainter().inpaint(crops, Fill(), lambda stage, share: stages.append(share))
-    assert [m.shape for m in made] == [(80, 96, 3), (60, 70, 3)]
-    assert all(m.dtype == np.uint8 for m in made)
-    assert (made[0][~bits] == photo[~bits]).all()
+    fill_hole(photo, mask)  # compiles the kernels first
+    crops = [Crop(photo, mask), Crop(photo[:60, :70], mask[:60, :70], 1)]
+    result = ExemplarInpainter().inpaint(crops, Fill(), lambda stage, share: stages.append(share))
+    assert [m.shape for m in result] == [(80, 96, 3), (60, 70, 3)]
+    assert all(m.dtype == np.uint8 for m in result)
+    assert (result[0][~mask] == photo[~mask]).all()
     assert (photo == before[0]).all()
-    assert (bits == before[1]).all()
+    assert (mask == before[1]).all()
     assert stages == sorted(stages)
     assert stages[-1] == 1.0
     assert ExemplarInpainter().inpaint([], Fill()) == []
 
 
-def test_it_tells_how_far_it_is_and_can_be_stopped_there() -> None:
-    photo = grown(160, 160)
-    bits = hole(160, 160, 40, 40, 110, 110)
-    told: list[float] = []
+def test_progress_rises_steadily_and_can_cancel_the_fill() -> None:
+    photo = blob_texture(160, 160)
+    mask = box_mask(160, 160, 40, 40, 110, 110)
+    shares: list[float] = []
 
-    def listen(stage: str, share: float) -> None:
+    def record(stage: str, share: float) -> None:
         if "filling" in stage:
-            told.append(share)
+            shares.append(share)
 
-    ExemplarInpainter(2).inpaint([Crop(photo, bits)], Fill(), listen)
-    assert told == sorted(told)
-    assert max(b - a for a, b in pairwise(told)) < 0.3
-    half = len(told) // 2
-    told.clear()
+    ExemplarInpainter(2).inpaint([Crop(photo, mask)], Fill(), record)
+    assert shares == sorted(shares)
+    assert max(b - a for a, b in pairwise(shares)) < 0.3
+    halfway = len(shares) // 2
+    shares.clear()
 
     def stop(stage: str, share: float) -> None:
-        listen(stage, share)
-        if len(told) == half:
+        record(stage, share)
+        if len(shares) == halfway:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ExemplarInpainter(2).inpaint([Crop(photo, bits)], Fill(), stop)
-    assert len(told) == half
+        ExemplarInpainter(2).inpaint([Crop(photo, mask)], Fill(), stop)
+    assert len(shares) == halfway
 
 
-def test_what_was_in_the_hole_does_not_matter() -> None:
-    photo = grown(90, 90)
-    bits = hole(90, 90, 30, 30, 60, 58) | hole(90, 90, 5, 60, 20, 75)
-    other = photo.copy()
-    other[bits] = (255, 0, 255)
-    assert (filled(photo, bits) == filled(other, bits)).all()
+def test_the_content_of_the_hole_has_no_influence() -> None:
+    photo = blob_texture(90, 90)
+    mask = box_mask(90, 90, 30, 30, 60, 58) | box_mask(90, 90, 5, 60, 20, 75)
+    changed = photo.copy()
+    changed[mask] = (255, 0, 255)
+    assert (fill_hole(photo, mask) == fill_hole(changed, mask)).all()
 
 
-def test_it_copies_only_known_colours() -> None:
+def test_only_known_colours_are_copied() -> None:
     photo = np.empty((80, 80, 3), np.uint8)
     photo[:, :40], photo[:, 40:] = (200, 60, 20), (20, 80, 190)
-    bits = hole(80, 80, 25, 25, 55, 55)
-    photo[bits] = (0, 255, 0)
-    made = filled(photo, bits)[bits]
-    assert (made >= (18, 58, 18)).all()
-    assert (made <= (202, 82, 192)).all()
+    mask = box_mask(80, 80, 25, 25, 55, 55)
+    photo[mask] = (0, 255, 0)
+    result = fill_hole(photo, mask)[mask]
+    assert (result >= (18, 58, 18)).all()
+    assert (result <= (202, 82, 192)).all()
 
 
-def test_the_same_seed_gives_the_same_picture_with_any_number_of_threads() -> None:
-    photo = grown(128, 128)
-    bits = hole(128, 128, 30, 30, 95, 90)
-    made = filled(photo, bits, threads=1)
-    assert (made == filled(photo, bits, threads=4)).all()
-    assert (made == filled(photo, bits, threads=3)).all()
+def test_the_same_seed_gives_the_same_result_with_any_number_of_threads() -> None:
+    photo = blob_texture(128, 128)
+    mask = box_mask(128, 128, 30, 30, 95, 90)
+    result = fill_hole(photo, mask, threads=1)
+    assert (result == fill_hole(photo, mask, threads=4)).all()
+    assert (result == fill_hole(photo, mask, threads=3)).all()
 
 
-def test_other_seeds_give_other_pictures() -> None:
-    photo = grown(128, 128)
-    bits = hole(128, 128, 40, 40, 85, 85)
-    made = [filled(photo, bits, seed)[bits] for seed in (0, 1, 2)]
-    assert all((a != b).mean() > 0.05 for a, b in ((made[0], made[1]), (made[0], made[2])))
+def test_other_seeds_give_other_results() -> None:
+    photo = blob_texture(128, 128)
+    mask = box_mask(128, 128, 40, 40, 85, 85)
+    result = [fill_hole(photo, mask, seed)[mask] for seed in (0, 1, 2)]
+    assert all((a != b).mean() > 0.05 for a, b in ((result[0], result[1]), (result[0], result[2])))
 
 
 def two_colours(slope: float) -> Image:
-    """A straight edge through the middle, smooth like a photo's, with some grain."""
+    """Return a picture with a straight, smooth edge through the middle and some grain."""
     y, x = np.mgrid[:120, :120]
     below = np.clip(y - 60 - slope * (x - 60) + 0.5, 0, 1)[..., None]
     grain = np.random.default_rng(1).normal(0, 2, (120, 120, 1))
@@ -131,96 +131,100 @@ def two_colours(slope: float) -> Image:
 @pytest.mark.parametrize("slope", [0.0, 0.5])
 def test_a_horizon_continues_straight(slope: float) -> None:
     truth = two_colours(slope)
-    bits = hole(120, 120, 40, 42, 80, 78)
-    made = filled(truth, bits)
-    assert (np.abs(made[bits].astype(float) - truth[bits]).max(axis=1) > 40).mean() < 0.03
-    assert mean(made, truth, bits) < mean(telea(truth, bits), truth, bits) / 2
+    mask = box_mask(120, 120, 40, 42, 80, 78)
+    result = fill_hole(truth, mask)
+    assert (np.abs(result[mask].astype(float) - truth[mask]).max(axis=1) > 40).mean() < 0.03
+    assert mean_error(result, truth, mask) < mean_error(telea(truth, mask), truth, mask) / 2
 
 
-def test_a_stripe_continues() -> None:
+def test_a_stripe_continues_through_the_hole() -> None:
     truth = np.full((120, 120, 3), 90, np.uint8)
     truth[:, 57:63] = (230, 220, 40)
-    bits = hole(120, 120, 45, 40, 75, 80)
-    made = filled(truth, bits)
-    assert (np.abs(made[bits].astype(float) - truth[bits]).max(axis=1) > 40).mean() < 0.02
+    mask = box_mask(120, 120, 45, 40, 75, 80)
+    result = fill_hole(truth, mask)
+    assert (np.abs(result[mask].astype(float) - truth[mask]).max(axis=1) > 40).mean() < 0.02
 
 
-def test_a_checkerboard_is_put_together_again() -> None:
+def test_a_checkerboard_is_reconstructed() -> None:
     y, x = np.mgrid[:128, :128]
     truth = np.where(((y // 8 + x // 8) % 2 == 0)[..., None], (220, 210, 200), (40, 50, 60))
     truth = truth.astype(np.uint8)
-    bits = hole(128, 128, 45, 43, 85, 87)
-    assert mean(filled(truth, bits), truth, bits) < mean(telea(truth, bits), truth, bits) / 4
+    mask = box_mask(128, 128, 45, 43, 85, 87)
+    assert (
+        mean_error(fill_hole(truth, mask), truth, mask)
+        < mean_error(telea(truth, mask), truth, mask) / 4
+    )
 
 
 def test_a_smooth_gradient_stays_smooth() -> None:
     y, x = np.mgrid[:120, :120]
     truth = np.dstack([60 + y + 0.3 * x, 90 + 0.5 * y, 200 - 0.6 * x]).astype(np.uint8)
-    bits = hole(120, 120, 40, 40, 80, 80)
-    made = filled(truth, bits)
-    assert worst(made, truth, bits) < 16
-    steps = np.abs(np.diff(made.astype(int), axis=1))[bits[:, 1:]]
+    mask = box_mask(120, 120, 40, 40, 80, 80)
+    result = fill_hole(truth, mask)
+    assert max_error(result, truth, mask) < 16
+    steps = np.abs(np.diff(result.astype(int), axis=1))[mask[:, 1:]]
     assert steps.max() <= 6
 
 
-def test_grain_is_as_strong_as_around() -> None:
+def test_grain_is_as_strong_as_in_the_surroundings() -> None:
     noise = np.random.default_rng(3).normal(120, 12, (120, 120, 1)).repeat(3, axis=2)
     photo = np.clip(noise, 0, 255).astype(np.uint8)
-    bits = hole(120, 120, 40, 40, 80, 80)
-    assert filled(photo, bits)[bits].std() == pytest.approx(photo[~bits].std(), rel=0.3)
+    mask = box_mask(120, 120, 40, 40, 80, 80)
+    assert fill_hole(photo, mask)[mask].std() == pytest.approx(photo[~mask].std(), rel=0.3)
 
 
 def specks() -> BinaryMask:
-    bits = np.zeros((200, 200), bool)
-    bits[5::10, 5::10] = True
-    return bits
+    """Return single masked pixels, 10 px apart."""
+    mask = np.zeros((200, 200), bool)
+    mask[5::10, 5::10] = True
+    return mask
 
 
 @pytest.mark.parametrize(
-    "bits",
+    "mask",
     [
-        hole(60, 80, 0, 0, 40, 80),  # touches three borders
-        hole(60, 80, 30, 0, 31, 80),  # one pixel wide
-        hole(60, 80, 0, 4, 60, 80),  # little is left
-        ~hole(60, 80, 20, 20, 28, 28),  # one patch is left
-        ~hole(60, 80, 20, 20, 21, 21),  # one pixel is left
-        np.ones((60, 80), bool),  # nothing is left
+        box_mask(60, 80, 0, 0, 40, 80),  # touches three borders
+        box_mask(60, 80, 30, 0, 31, 80),  # one pixel wide
+        box_mask(60, 80, 0, 4, 60, 80),  # little is known
+        ~box_mask(60, 80, 20, 20, 28, 28),  # one patch is known
+        ~box_mask(60, 80, 20, 20, 21, 21),  # one pixel is known
+        np.ones((60, 80), bool),  # nothing is known
         specks(),
-        hole(3, 3, 1, 1, 2, 2),
-        hole(1, 40, 0, 10, 1, 20),
-        hole(40, 1, 10, 0, 20, 1),
+        box_mask(3, 3, 1, 1, 2, 2),
+        box_mask(1, 40, 0, 10, 1, 20),
+        box_mask(40, 1, 10, 0, 20, 1),
         np.ones((1, 1), bool),
         np.zeros((20, 20), bool),
         np.random.default_rng(0).random((60, 80)) < 0.5,
     ],
-    ids=lambda bits: f"{bits.shape[0]}x{bits.shape[1]}-{bits.sum()}",
+    ids=lambda mask: f"{mask.shape[0]}x{mask.shape[1]}-{mask.sum()}",
 )
 @pytest.mark.parametrize("colourful", [True, False])
-def test_it_never_fails(bits: BinaryMask, colourful: bool) -> None:
-    photo = grown(*bits.shape)
+def test_any_mask_is_filled_without_an_error(mask: BinaryMask, colourful: bool) -> None:
+    photo = blob_texture(*mask.shape)
     if not colourful:
         photo[:] = photo[..., :1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = filled(photo, bits)
-    assert made.shape == photo.shape
-    assert (made[~bits] == photo[~bits]).all()
+        result = fill_hole(photo, mask)
+    assert result.shape == photo.shape
+    assert (result[~mask] == photo[~mask]).all()
     if not colourful:
-        assert (made[..., :1] == made).all()
+        assert (result[..., :1] == result).all()
 
 
-def test_it_says_when_it_can_only_fill_smoothly() -> None:
-    photo = grown(40, 40)
+def test_a_smooth_fill_is_warned_about() -> None:
+    photo = blob_texture(40, 40)
     with pytest.warns(UserWarning, match="too little around the hole"):
-        made = filled(photo, ~hole(40, 40, 10, 10, 13, 13))
-    assert made.shape == photo.shape
+        result = fill_hole(photo, ~box_mask(40, 40, 10, 10, 13, 13))
+    assert result.shape == photo.shape
 
 
-def test_other_removed_objects_are_no_source() -> None:
-    """A loud second hole beside the first leaves no trace in either."""
-    photo = grown(100, 160)
+def test_other_holes_are_not_copied_from() -> None:
+    """A second hole with bright content leaves no trace in either."""
+    photo = blob_texture(100, 160)
     photo[..., 0] //= 2
-    bits = hole(100, 160, 30, 20, 70, 60) | hole(100, 160, 30, 90, 70, 140)
-    photo[bits] = (255, 0, 0)
-    limit = int(photo[~bits][:, 0].max())
-    assert int(filled(photo, bits)[bits][:, 0].max()) <= limit + 12
+    mask = box_mask(100, 160, 30, 20, 70, 60) | box_mask(100, 160, 30, 90, 70, 140)
+    photo[mask] = (255, 0, 0)
+    limit = int(photo[~mask][:, 0].max())
+    assert int(fill_hole(photo, mask)[mask][:, 0].max()) <= limit + 12

@@ -19,8 +19,8 @@ from conftest import FakeDetector
 from PIL import Image as Pillow
 
 from segment2inpaint.errors import ModelMissing
-from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter, _renamed
+from segment2inpaint.images import photo_from_array
+from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter, call_settings
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import Crop, RuntimeOptions
@@ -83,8 +83,8 @@ def family(
         pytest.skip(f"not in this version of diffusers: {lacking}")
     folder = tmp_path_factory.mktemp(request.param)
     pipe.save_pretrained(folder)
-    loaded = DiffusionInpainter(folder, "cpu", tuning=RuntimeOptions(batch_size=3))
-    assert type(loaded._pipe).__name__ == pipeline
+    loaded = DiffusionInpainter(folder, "cpu", runtime=RuntimeOptions(batch_size=3))
+    assert type(loaded.pipe).__name__ == pipeline
     return loaded
 
 
@@ -109,11 +109,11 @@ def test_a_whole_crop_may_be_given(family: DiffusionInpainter) -> None:
     """As to an editor: in a removal too it sees the object, no guess in its place."""
     asked = [replace(crop, mask=np.ones_like(crop.mask)) for crop in crops(family, 1)]
     fill = Fill(num_inference_steps=2, strength=0.9)
-    [seen] = family._prefilled(asked, fill, family.resolve_fill(fill))
+    [seen] = family.prefill_holes(asked, fill, family.resolve_fill(fill))
     assert (seen.image == asked[0].image).all()
     [painted] = family.inpaint(asked, fill)
     assert painted.shape == asked[0].image.shape
-    kind = type(family._pipe).__name__
+    kind = type(family.pipe).__name__
     assert family.input_spec.edits_by_instruction == any(
         word in kind for word in ("Kontext", "Edit", "Klein")
     )
@@ -152,7 +152,9 @@ def test_nothing_changes_outside(family: DiffusionInpainter) -> None:
     """In a photo, with a window that is shifted, scaled and padded to the family's liking."""
     bits = np.zeros((90, 150), np.bool_)
     bits[60:88, 20:52] = True
-    photo = photo_of(np.random.default_rng(0).integers(0, 255, (90, 150, 3), dtype=np.uint8))
+    photo = photo_from_array(
+        np.random.default_rng(0).integers(0, 255, (90, 150, 3), dtype=np.uint8)
+    )
     small = DiffusionInpainter.__new__(DiffusionInpainter)
     small.__dict__.update(family.__dict__)
     small.input_spec = type(family.input_spec)(
@@ -167,7 +169,7 @@ def test_nothing_changes_outside(family: DiffusionInpainter) -> None:
 
 def test_a_removal_runs_with_the_cards_settings(family: DiffusionInpainter) -> None:
     settled = family.resolve_fill(Fill())
-    kind = type(family._pipe).__name__
+    kind = type(family.pipe).__name__
     mine = [c for c in catalogue.cards() if c.kind == "inpainter" and c.pipeline == kind]
     assert settled["prompt"] == mine[0].remove.prompt
     assert settled["num_inference_steps"] == mine[0].fill.num_inference_steps
@@ -192,7 +194,7 @@ def test_the_work_can_be_watched(
     assert apart(family.inpaint(wanted, FILL), plain) == 0
     height, width = wanted[0].mask.shape
     shapes = {sketch.shape for one in seen for sketch in one}
-    if type(family._pipe).__name__ in SHOWN:
+    if type(family.pipe).__name__ in SHOWN:
         assert [len(one) for one in seen] == [2, 2]
         assert shapes == {(height // 2, width // 2, 3)}
     else:
@@ -211,14 +213,16 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
     """Pixel by pixel. Of the others some lack it, some give the crop instead of the photo, and
     Klein pastes the middle of it back without making it small again.
     """
-    pipe = family._pipe
+    pipe = family.pipe
     if type(pipe).__name__ not in CROPS_ITSELF:
         pytest.skip(f"{type(pipe).__name__} has none that works; ours is tested above")
     input_spec = replace(family.input_spec, area=128 * 128)
     monkeypatch.setattr(family, "input_spec", input_spec)
     bits = np.zeros((128, 240), np.bool_)
     bits[48:80, 50:75] = True
-    photo = photo_of(np.random.default_rng(0).integers(0, 255, (128, 240, 3), dtype=np.uint8))
+    photo = photo_from_array(
+        np.random.default_rng(0).integers(0, 255, (128, 240, 3), dtype=np.uint8)
+    )
     fill = replace(FILL, padding_mask_crop=padding, seed=5)
     none = Length(0, "px")
     ours = Pipeline(FakeDetector(bits), family, attempts=1)(photo, [], Refine(none, none), fill)
@@ -232,7 +236,7 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
         generator=torch.Generator("cpu").manual_seed(5),
         **{
             k: v
-            for k, v in _renamed(family.resolve_fill(fill), family._card.guidance).items()
+            for k, v in call_settings(family.resolve_fill(fill), family.card.guidance).items()
             if k != "prompt"
         },
     ).images[0]
@@ -246,9 +250,9 @@ def test_padding_mask_crop_is_that_of_the_pipelines_that_have_it(
 def test_a_prompt_is_read_once(tmp_path: Path) -> None:
     """And gives what reading it every time gives, bit for bit."""
     tiny.stable_diffusion().save_pretrained(tmp_path)
-    loaded = DiffusionInpainter(tmp_path, "cpu", tuning=RuntimeOptions(batch_size=3))
+    loaded = DiffusionInpainter(tmp_path, "cpu", runtime=RuntimeOptions(batch_size=3))
     calls: list[int] = []
-    loaded._pipe.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+    loaded.pipe.text_encoder.register_forward_hook(lambda *_: calls.append(1))
     wanted = crops(loaded, 1, 2, 3)
     first = loaded.inpaint(wanted, FILL)
     read = len(calls)
@@ -256,7 +260,7 @@ def test_a_prompt_is_read_once(tmp_path: Path) -> None:
     assert len(calls) == read
     loaded.inpaint(wanted, Fill(prompt="a dog", num_inference_steps=2))
     assert len(calls) > read
-    del loaded._pipe.encode_prompt
+    del loaded.pipe.encode_prompt
     assert apart(first, loaded.inpaint(wanted, FILL)) == 0
 
 

@@ -1,4 +1,4 @@
-"""JPEG blocks that nothing touched keep their coefficients; the others are coded well."""
+"""JPEG blocks without a changed pixel keep their coefficients; others are encoded well."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Array = NDArray[Any]
 
 
 def scene(height: int, width: int, seed: int = 0) -> Array:
-    """Soft colours with some noise, as photos have."""
+    """Return soft colours with some noise, like those of a photo."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
     soft = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
     return np.clip(soft + rng.integers(-9, 10, soft.shape), 0, 255).astype(np.uint8)
 
 
-def coded(pixels: Array, **options: Any) -> bytes:
+def encode(pixels: Array, **options: Any) -> bytes:
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", **{"quality": 85, **options})
     return file.getvalue()
 
 
-def decoded(data: bytes) -> Array:
+def decode(data: bytes) -> Array:
     pixels = np.asarray(Image.open(BytesIO(data)))
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
@@ -65,16 +65,16 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_untouched_blocks_keep_their_coefficients(kind: str, tmp_path: Path) -> None:
-    """Coefficients and tables outside of the changed blocks are the file's own."""
-    data = coded(scene(75, 93), **KINDS[kind])
+    """The quantisation tables are kept too."""
+    data = encode(scene(75, 93), **KINDS[kind])
     changed = disc(75, 93, 13)
-    image = decoded(data).copy()
+    image = decode(data).copy()
     image[changed] = (210, 40, 70)
     out = jpeg.splice(data, image, changed, b"")
     assert out is not None
     (before, tables), (after, same) = coefficients(data, tmp_path), coefficients(out, tmp_path)
     assert np.array_equal(tables, same)
-    for old, new, (fy, fx) in zip(before, after, jpeg.layout(data).factors, strict=True):
+    for old, new, (fy, fx) in zip(before, after, jpeg.read_layout(data).factors, strict=True):
         rows, columns = np.nonzero((old != new).any(axis=(2, 3)))
         assert len(rows)
         for y, x in zip(rows * 8 * fy, columns * 8 * fx, strict=True):
@@ -82,18 +82,18 @@ def test_untouched_blocks_keep_their_coefficients(kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pixels_outside_of_touched_are_identical(kind: str) -> None:
-    """Decoded, nothing differs beyond the touched region, and that hugs the change."""
-    data = coded(scene(75, 93), **KINDS[kind])
+def test_pixels_outside_the_touched_blocks_are_identical(kind: str) -> None:
+    """The region of touched blocks is close to the change."""
+    data = encode(scene(75, 93), **KINDS[kind])
     changed = disc(75, 93, 13)
-    before = decoded(data)
+    before = decode(data)
     image = before.copy()
     image[changed] = (210, 40, 70)
-    after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+    after = decode(jpeg.splice(data, image, changed, b"") or b"")
     differ, region = (after != before).any(axis=2), jpeg.touched_blocks(data, changed)
     assert differ.any()
     assert not (differ & ~region).any()
-    margin = 15 + 1 if max(jpeg.layout(data).factors) > (1, 1) else 7
+    margin = 15 + 1 if max(jpeg.read_layout(data).factors) > (1, 1) else 7
     y, x = np.nonzero(region)
     cy, cx = np.nonzero(changed)
     assert y.min() >= cy.min() - margin
@@ -101,54 +101,53 @@ def test_pixels_outside_of_touched_are_identical(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"coarse"}))
-def test_changed_pixels_come_out_as_given(kind: str) -> None:
-    """The new pixels are as near as coding the whole picture anew with those tables brings."""
-    data = coded(scene(75, 93), **KINDS[kind])
+def test_changed_pixels_are_as_accurate_as_in_a_new_file(kind: str) -> None:
+    """The new file is encoded with the same tables."""
+    data = encode(scene(75, 93), **KINDS[kind])
     changed = disc(75, 93, 25)
-    image = decoded(data).copy()
+    image = decode(data).copy()
     image[changed] = scene(75, 93, seed=5)[changed]
-    after = decoded(jpeg.splice(data, image, changed, b"") or b"").astype(int)
-    rivals = decoded(coded(image, **KINDS[kind])).astype(int)
-    error, rival = (np.abs(x - image)[changed].mean() for x in (after, rivals))
-    assert error < 1.1 * rival + 0.2
+    after = decode(jpeg.splice(data, image, changed, b"") or b"").astype(int)
+    new_file = decode(encode(image, **KINDS[kind])).astype(int)
+    error, new_file_error = (np.abs(x - image)[changed].mean() for x in (after, new_file))
+    assert error < 1.1 * new_file_error + 0.2
 
 
-def test_nothing_of_the_old_picture_stays_where_all_is_new() -> None:
-    """Two photos that differ inside give the same coefficients there when painted over."""
+def test_nothing_of_the_old_picture_remains_inside_the_change() -> None:
+    """Two photos that differ inside decode to the same pixels there after the same edit."""
     changed = np.zeros((64, 64), np.bool_)
     changed[16:48, 16:48] = True
-    one, other = scene(64, 64), scene(64, 64)
-    one[16:48, 16:48], other[16:48, 16:48] = (255, 0, 255), np.indices((32, 32)).sum(0)[..., None]
-    outs = []
-    for pixels in (one, other):
-        data = coded(pixels, quality=30)
-        image = decoded(data).copy()
-        image[changed] = (90, 120, 60)
-        outs.append(decoded(jpeg.splice(data, image, changed, b"") or b""))
-    inside = np.s_[18:46, 18:46]  # 1 px of chroma from outside, and one more
-    assert np.array_equal(outs[0][inside], outs[1][inside])
-
-
-def test_no_change_is_the_same_picture() -> None:
-    """An empty mask decodes to the very same pixels."""
-    data = coded(scene(33, 41))
-    none = np.zeros((33, 41), np.bool_)
-    assert np.array_equal(
-        decoded(jpeg.splice(data, decoded(data), none, b"") or b""), decoded(data)
+    first, second = scene(64, 64), scene(64, 64)
+    first[16:48, 16:48], second[16:48, 16:48] = (
+        (255, 0, 255),
+        np.indices((32, 32)).sum(0)[..., None],
     )
+    results = []
+    for pixels in (first, second):
+        data = encode(pixels, quality=30)
+        image = decode(data).copy()
+        image[changed] = (90, 120, 60)
+        results.append(decode(jpeg.splice(data, image, changed, b"") or b""))
+    inside = np.s_[18:46, 18:46]  # without the 1 px that chroma from outside reaches, and 1 more
+    assert np.array_equal(results[0][inside], results[1][inside])
+
+
+def test_empty_mask_changes_no_pixel() -> None:
+    data = encode(scene(33, 41))
+    none = np.zeros((33, 41), np.bool_)
+    assert np.array_equal(decode(jpeg.splice(data, decode(data), none, b"") or b""), decode(data))
     assert not jpeg.touched_blocks(data, none).any()
 
 
-def test_grey() -> None:
-    """One component, whatever sampling it claims."""
-    data = coded(scene(50, 50)[..., 1])
+def test_grey_jpegs_are_edited_whatever_sampling_they_claim() -> None:
+    data = encode(scene(50, 50)[..., 1])
     frame = data.index(b"\xff\xc0") + 11
     for sampling in (0x11, 0x22):
         odd = data[:frame] + bytes([sampling]) + data[frame + 1 :]
         changed = disc(50, 50, 9)
-        image = decoded(odd).copy()
+        image = decode(odd).copy()
         image[changed] = 250
-        after = decoded(jpeg.splice(odd, image, changed, b"") or b"")
+        after = decode(jpeg.splice(odd, image, changed, b"") or b"")
         assert not ((after != image).any(axis=2) & ~jpeg.touched_blocks(odd, changed)).any()
         assert abs(int(after[25, 25, 0]) - 250) < 6
 
@@ -161,41 +160,40 @@ def test_grey() -> None:
     st.integers(1, 100),
     st.randoms(use_true_random=False),
 )
-def test_every_size_and_mask(
+def test_pixels_outside_the_touched_blocks_are_identical_for_any_size_and_mask(
     height: int, width: int, sampling: int, quality: int, rnd: Any
 ) -> None:
-    """Any size, subsampling, quality and mask: identical outside of the touched region."""
-    data = coded(scene(height, width), subsampling=sampling, quality=quality)
-    before = decoded(data)
+    data = encode(scene(height, width), subsampling=sampling, quality=quality)
+    before = decode(data)
     changed = np.zeros((height, width), np.bool_)
     for _ in range(rnd.randrange(4)):
         changed[rnd.randrange(height), rnd.randrange(width)] = True
     image = np.where(changed[..., None], 255 - before, before)
-    after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+    after = decode(jpeg.splice(data, image, changed, b"") or b"")
     assert not ((after != before).any(axis=2) & ~jpeg.touched_blocks(data, changed)).any()
 
 
-def test_uneven_sampling(tmp_path: Path) -> None:
-    """4:4:0 and 4:1:1, which Pillow cannot write, keep their blocks too."""
+def test_rare_subsamplings_keep_their_blocks(tmp_path: Path) -> None:
+    """4:4:0 and 4:1:1, which Pillow cannot write."""
     for factor in ([[2, 1], [1, 1], [1, 1]], [[1, 4], [1, 1], [1, 1]], [[2, 2], [1, 2], [1, 1]]):
         path = tmp_path / "odd.jpg"
         file = jpeglib.from_spatial(scene(64, 64))
         file.samp_factor = np.array(factor)
         file.write_spatial(str(path))
         data, changed = path.read_bytes(), disc(64, 64, 9)
-        before = decoded(data)
+        before = decode(data)
         image = before.copy()
         image[changed] = (210, 40, 70)
-        after = decoded(jpeg.splice(data, image, changed, b"") or b"")
+        after = decode(jpeg.splice(data, image, changed, b"") or b"")
         assert not ((after != before).any(axis=2) & ~jpeg.touched_blocks(data, changed)).any()
         assert np.abs(after[32, 32].astype(int) - (210, 40, 70)).max() < 25
 
 
-def test_what_cannot_be_spliced_says_so() -> None:
-    """Four components, uneven ratios and arithmetic coding are for another way of writing."""
+def test_splice_returns_none_for_files_that_it_cannot_edit() -> None:
+    """Four components, uneven subsampling and arithmetic coding."""
     four = BytesIO()
     Image.new("CMYK", (16, 16)).save(four, "JPEG")
-    data = coded(scene(16, 16), subsampling=2)
+    data = encode(scene(16, 16), subsampling=2)
     frame = data.index(b"\xff\xc0")
     uneven = data[: frame + 11] + b"\x32" + data[frame + 12 :]
     arithmetic = data[:frame] + b"\xff\xc9" + data[frame + 2 :]
@@ -204,13 +202,13 @@ def test_what_cannot_be_spliced_says_so() -> None:
         assert jpeg.splice(odd, scene(16, 16), changed, b"") is None
         assert jpeg.touched_blocks(odd, ~changed).all()
     with pytest.raises(ValueError, match="no JPEG frame header"):
-        jpeg.layout(b"\xff\xd8\xff\xd9")
+        jpeg.read_layout(b"\xff\xd8\xff\xd9")
 
 
 @pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO")
-def test_header_keeps_and_drops() -> None:
-    """Density, profile and comment stay; thumbnail, XMP, Photoshop, MPF, C2PA, trailer go."""
-    data = coded(scene(32, 32), dpi=(300, 300), comment=b"by me", icc_profile=b"profile" * 30)
+def test_header_keeps_the_profile_and_loses_what_may_show_the_old_picture() -> None:
+    """Kept: density, profile, comment. Dropped: thumbnail, XMP, Photoshop, MPF, C2PA, trailer."""
+    data = encode(scene(32, 32), dpi=(300, 300), comment=b"by me", icc_profile=b"profile" * 30)
     secrets = [
         (0xE0, b"JFXX\0\x10thumb"), (0xE1, b"http://ns.adobe.com/xap/1.0/\0xmp"),
         (0xED, b"Photoshop 3.0\x008BIM"), (0xE2, b"MPF\0second"), (0xEB, b"JP\0\0c2pa"),
@@ -221,7 +219,7 @@ def test_header_keeps_and_drops() -> None:
     small = small[:4] + struct.pack(">H", 16 + 3) + small[6:]
     file = small[:2] + small[2 : 4 + 19] + extra + small[4 + 19 :] + b"TRAILER" + data
     assert Image.open(BytesIO(file)).size == (32, 32)
-    out = jpeg.splice(file, decoded(file), np.zeros((32, 32), np.bool_), b"Exif\0\0II*\0new")
+    out = jpeg.splice(file, decode(file), np.zeros((32, 32), np.bool_), b"Exif\0\0II*\0new")
     assert out is not None
     picture = Image.open(BytesIO(out))
     assert picture.info["dpi"] == (300, 300)
@@ -229,32 +227,31 @@ def test_header_keeps_and_drops() -> None:
     assert picture.info["icc_profile"] == b"profile" * 30
     assert out.count(b"Exif\0\0") == 1
     assert b"II*\0new" in out
-    for gone in (b"thumb", b"xmp", b"8BIM", b"MPF", b"c2pa", b"old", b"unknown", b"TRAILER"):
-        assert gone not in out
+    for dropped in (b"thumb", b"xmp", b"8BIM", b"MPF", b"c2pa", b"old", b"unknown", b"TRAILER"):
+        assert dropped not in out
     assert b"\x07\x08\x09" not in out[:40]
-    assert np.array_equal(decoded(out), decoded(data))
+    assert np.array_equal(decode(out), decode(data))
 
 
-def test_long_exif_is_cut_into_segments() -> None:
-    """What one segment cannot hold is cut as Pillow and others join it."""
-    notes = b"Exif\0\0" + bytes(range(256)) * 500
-    out = jpeg.with_header(coded(scene(8, 8)), coded(scene(8, 8)), notes)
-    assert Image.open(BytesIO(out)).info["exif"] == notes
+def test_long_exif_is_split_into_segments() -> None:
+    """Pillow joins them again."""
+    exif = b"Exif\0\0" + bytes(range(256)) * 500
+    out = jpeg.with_header(encode(scene(8, 8)), encode(scene(8, 8)), exif)
+    assert Image.open(BytesIO(out)).info["exif"] == exif
     assert jpeg.exif_segments(b"") == []
 
 
-def test_markers_between_scans_do_not_reach_the_c_library() -> None:
-    """A hundred comments between the scans of a progressive file are dropped beforehand."""
-    data = coded(scene(32, 32), progressive=True)
+def test_comments_between_scans_are_dropped_before_libjpeg_reads_them() -> None:
+    data = encode(scene(32, 32), progressive=True)
     second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
     between = data.rindex(b"\xff\xc4", 0, second)
     odd = data[:between] + b"\xff\xfe\x00\x05abc" * 100 + data[between:]
-    out = jpeg.splice(odd, decoded(odd), np.zeros((32, 32), np.bool_), b"")
-    assert np.array_equal(decoded(out or b""), decoded(data))
+    out = jpeg.splice(odd, decode(odd), np.zeros((32, 32), np.bool_), b"")
+    assert np.array_equal(decode(out or b""), decode(data))
 
 
-def test_inputs_are_not_altered() -> None:
-    data = coded(scene(32, 32))
+def test_splice_leaves_its_inputs_unchanged() -> None:
+    data = encode(scene(32, 32))
     image, changed = scene(32, 32, 3), disc(32, 32, 5)
     copies = image.copy(), changed.copy()
     jpeg.splice(data, image, changed, b"")

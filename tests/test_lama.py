@@ -1,4 +1,4 @@
-"""LaMa: the network against what is published of it, and small random ones of it."""
+"""Tests of LaMa: the network against the published sizes, and small random networks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from safetensors.torch import save_file
 
 from segment2inpaint import inpaint
 from segment2inpaint.errors import BadModel, ModelMissing
-from segment2inpaint.images import photo_of
-from segment2inpaint.inpaint.lama.inpainter import LamaInpainter, is_lama, load
-from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, LamaConfig, config_of
+from segment2inpaint.images import photo_from_array
+from segment2inpaint.inpaint.lama.inpainter import LamaInpainter, is_lama, load_network
+from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, LamaConfig, infer_config
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill
 
-SMALL = LamaConfig(width=8, down=2, blocks=2)
+SMALL = LamaConfig(width=8, downsamplings=2, blocks=2)
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Named as in a training run, in 16 bits, as the file of the card."""
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the names of a training run, in 16 bits, like the file of the card."""
     torch.manual_seed(0)
     network = Generator(SMALL)
     weights = {f"generator.{name}": w.half() for name, w in network.state_dict().items()}
@@ -35,18 +35,18 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def crop(height: int = 61, width: int = 90, seed: int = 0) -> Crop:
-    dice = np.random.default_rng(seed)
-    bits = np.zeros((height, width), np.bool_)
-    bits[10:30, 20 + seed : 50] = True
-    return Crop(dice.integers(0, 256, (height, width, 3), dtype=np.uint8), bits, seed)
+def make_crop(height: int = 61, width: int = 90, seed: int = 0) -> Crop:
+    random = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.bool_)
+    mask[10:30, 20 + seed : 50] = True
+    return Crop(random.integers(0, 256, (height, width, 3), dtype=np.uint8), mask, seed)
 
 
 # --- the network --------------------------------------------------------------------------------
 
 
 def test_big_lama_has_the_published_size_and_names() -> None:
-    """51 million weights: 204 MB in 32 bits; layers where the checkpoints have them."""
+    """It has 51 million weights, 204 MB in 32 bits, under the names of the checkpoints."""
     with torch.device("meta"):
         network = Generator()
     weights = {n: w for n, w in network.state_dict().items() if not n.endswith("tracked")}
@@ -71,11 +71,11 @@ def test_big_lama_has_the_published_size_and_names() -> None:
     }
     assert {name: tuple(weights[name].shape) for name in expected} == expected
     assert not any(name.startswith(("model.23", "model.33", "model.35")) for name in weights)
-    assert config_of(network.state_dict()) == LamaConfig()
+    assert infer_config(network.state_dict()) == LamaConfig()
 
 
-def test_a_fourier_unit_is_a_convolution_of_the_spectrum() -> None:
-    """With a kernel that does nothing and a positive spectrum, what goes in comes out."""
+def test_a_fourier_unit_with_an_identity_kernel_keeps_its_input() -> None:
+    """This holds for a positive spectrum, such as that of an impulse."""
     unit = FourierUnit(1).eval()
     with torch.no_grad():
         unit.conv_layer.weight.copy_(torch.eye(2)[..., None, None])
@@ -85,74 +85,78 @@ def test_a_fourier_unit_is_a_convolution_of_the_spectrum() -> None:
     assert torch.allclose(unit(impulse), impulse, atol=1e-6)
 
 
-def test_the_whole_picture_is_seen() -> None:
-    """A far pixel changes what is painted: the reach of the convolutions alone is 60 px."""
+def test_the_network_sees_the_whole_picture() -> None:
+    """A far pixel changes the output; the reach of the convolutions alone is 60 px."""
     torch.manual_seed(0)
     network = Generator(SMALL).eval()
-    near = torch.rand(1, 4, 64, 256)
-    far = near.clone()
-    far[..., :8] = 0
+    crop = torch.rand(1, 4, 64, 256)
+    changed = crop.clone()
+    changed[..., :8] = 0
     with torch.no_grad():
-        assert (network(near) - network(far))[..., 200:].abs().max() > 1e-6
+        assert (network(crop) - network(changed))[..., 200:].abs().max() > 1e-6
 
 
 # --- the inpainter ------------------------------------------------------------------------------
 
 
-def test_a_crop_of_any_size_is_filled(file: Path) -> None:
-    loaded = LamaInpainter(file, "cpu")
+def test_a_crop_of_any_size_is_filled(weights_file: Path) -> None:
+    inpainter = LamaInpainter(weights_file, "cpu")
     for size in [(61, 90), (64, 64), (40, 111), (31, 51)]:
-        asked = crop(*size)
-        [painted] = loaded.inpaint([asked], Fill())
-        assert painted.shape == asked.image.shape
-        assert painted.dtype == np.uint8
-    assert loaded.inpaint([], Fill()) == []
-    speck = Crop(np.zeros((1, 3, 3), np.uint8), np.ones((1, 3), np.bool_))
-    assert loaded.inpaint([speck], Fill())[0].shape == (1, 3, 3)
+        crop = make_crop(*size)
+        [result] = inpainter.inpaint([crop], Fill())
+        assert result.shape == crop.image.shape
+        assert result.dtype == np.uint8
+    assert inpainter.inpaint([], Fill()) == []
+    tiny = Crop(np.zeros((1, 3, 3), np.uint8), np.ones((1, 3), np.bool_))
+    assert inpainter.inpaint([tiny], Fill())[0].shape == (1, 3, 3)
 
 
-def test_the_object_is_not_seen(file: Path) -> None:
-    plain = crop()
-    loud = Crop(plain.image.copy(), plain.mask)
-    loud.image[loud.mask] = 255
-    loaded = LamaInpainter(file, "cpu")
-    one, other = (loaded.inpaint([c], Fill())[0] for c in (plain, loud))
-    assert np.array_equal(one, other)
+def test_the_content_of_the_hole_has_no_influence(weights_file: Path) -> None:
+    original = make_crop()
+    changed = Crop(original.image.copy(), original.mask)
+    changed.image[changed.mask] = 255
+    inpainter = LamaInpainter(weights_file, "cpu")
+    results = [inpainter.inpaint([crop], Fill())[0] for crop in (original, changed)]
+    assert np.array_equal(*results)
 
 
-def test_a_batch_gives_what_each_gives(file: Path) -> None:
-    wanted = [crop(seed=1), crop(40, 50, seed=2), crop(seed=3), crop(seed=4)]
-    together = LamaInpainter(file, "cpu", RuntimeOptions(batch_size=2)).inpaint(wanted, Fill())
-    alone = LamaInpainter(file, "cpu")
-    for one, asked in zip(together, wanted, strict=True):
-        assert abs(one.astype(int) - alone.inpaint([asked], Fill())[0]).max() <= 1
+def test_batching_changes_results_only_by_rounding(weights_file: Path) -> None:
+    crops = [make_crop(seed=1), make_crop(40, 50, seed=2), make_crop(seed=3), make_crop(seed=4)]
+    batched = LamaInpainter(weights_file, "cpu", RuntimeOptions(batch_size=2)).inpaint(
+        crops, Fill()
+    )
+    inpainter = LamaInpainter(weights_file, "cpu")
+    for result, crop in zip(batched, crops, strict=True):
+        assert abs(result.astype(int) - inpainter.inpaint([crop], Fill())[0]).max() <= 1
 
 
-def test_nothing_changes_outside(file: Path) -> None:
-    bits = np.zeros((80, 120), np.bool_)
-    bits[50:78, 3:40] = True
-    photo = photo_of(np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8))
-    result = Pipeline(FakeDetector(bits), LamaInpainter(file, "cpu"), attempts=1)(photo, [])
+def test_pixels_outside_the_mask_do_not_change(weights_file: Path) -> None:
+    mask = np.zeros((80, 120), np.bool_)
+    mask[50:78, 3:40] = True
+    photo = photo_from_array(
+        np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    )
+    result = Pipeline(FakeDetector(mask), LamaInpainter(weights_file, "cpu"), attempts=1)(photo, [])
     assert result.changed_outside == 0
-    assert (result.image != photo.image)[bits].any()
+    assert (result.image != photo.image)[mask].any()
 
 
 # --- loading ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefix", ["", "generator.", "model."])
-def test_names_of_several_origins(tmp_path: Path, prefix: str) -> None:
+def test_names_with_a_prefix_are_loaded(tmp_path: Path, prefix: str) -> None:
     torch.manual_seed(1)
     network = Generator(SMALL).eval()
     path = tmp_path / "lama.safetensors"
     save_file({f"{prefix}{n}": w for n, w in network.state_dict().items()}, path)
-    seen = torch.rand(1, 4, 32, 32)
+    crop = torch.rand(1, 4, 32, 32)
     with torch.no_grad():
-        assert torch.equal(load(path)(seen), network(seen))
+        assert torch.equal(load_network(path)(crop), network(crop))
 
 
-def test_by_its_card_or_its_file(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_lama_loads_by_its_card_or_its_file(
+    weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path)
     monkeypatch.setattr(catalogue, "snapshots", lambda *_: [])
@@ -161,32 +165,32 @@ def test_by_its_card_or_its_file(
     (name,) = catalogue.card("lama").files
     target = tmp_path / "lama" / name
     target.parent.mkdir(parents=True)
-    target.write_bytes(file.read_bytes())
+    target.write_bytes(weights_file.read_bytes())
     assert isinstance(inpaint.load("lama", "cpu"), LamaInpainter)
-    assert isinstance(inpaint.load(str(file), "cpu"), LamaInpainter)
+    assert isinstance(inpaint.load(str(weights_file), "cpu"), LamaInpainter)
 
 
-def test_files_that_are_not_it(file: Path, tmp_path: Path) -> None:
-    def fails(path: Path, *words: str) -> None:
+def test_other_and_damaged_files_are_refused(weights_file: Path, tmp_path: Path) -> None:
+    def check_refused(path: Path, *words: str) -> None:
         with pytest.raises(BadModel) as caught:
             LamaInpainter(path, "cpu")
         text = str(caught.value)
         assert "\n" not in text
         assert all(word in text for word in (str(path), *words))
 
-    def changed(**weights: Any) -> Path:
+    def save_with(**changes: Any) -> Path:
         path = tmp_path / "changed.safetensors"
-        own = {f"generator.{n}": w for n, w in Generator(SMALL).state_dict().items()}
-        save_file({n: w for n, w in {**own, **weights}.items() if w is not None}, path)
+        weights = {f"generator.{n}": w for n, w in Generator(SMALL).state_dict().items()}
+        save_file({n: w for n, w in {**weights, **changes}.items() if w is not None}, path)
         return path
 
-    (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:5000])
-    fails(tmp_path / "cut.safetensors", "not a readable")
+    (tmp_path / "cut.safetensors").write_bytes(weights_file.read_bytes()[:5000])
+    check_refused(tmp_path / "cut.safetensors", "not a readable")
     (tmp_path / "empty").mkdir()
-    fails(tmp_path / "empty", "no .safetensors")
-    fails(changed(**{"generator.model.1.ffc.convl2l.weight": None}), "not a LaMa")
-    fails(changed(**{"generator.model.3.bn_g.bias": None}), "lacks model.3.bn_g.bias")
-    fails(changed(**{"generator.model.99.new": torch.zeros(1)}), "has model.99.new")
-    assert is_lama(file)
+    check_refused(tmp_path / "empty", "no .safetensors")
+    check_refused(save_with(**{"generator.model.1.ffc.convl2l.weight": None}), "not a LaMa")
+    check_refused(save_with(**{"generator.model.3.bn_g.bias": None}), "lacks model.3.bn_g.bias")
+    check_refused(save_with(**{"generator.model.99.new": torch.zeros(1)}), "has model.99.new")
+    assert is_lama(weights_file)
     assert not is_lama(tmp_path / "cut.safetensors")
     assert not is_lama(tmp_path / "none")

@@ -28,7 +28,7 @@ def fixed(dilate: float, feather: float) -> Refine:
     return Refine(Length(dilate, "px"), Length(feather, "px"))
 
 
-def test_union_takes_every_mask() -> None:
+def test_union_joins_all_masks() -> None:
     """A pixel of any mask is in the union, and the masks are left alone."""
     one, two = Detection(draw("#..")), Detection(draw("..#"))
     assert union([one, two]).tolist() == [[True, False, True]]
@@ -49,14 +49,14 @@ def test_large_holes_stay() -> None:
     assert (fill_holes(np.pad(ring, 2)) == np.pad(ring, 2)).all()
 
 
-def test_a_bay_at_the_photos_edge_is_no_hole() -> None:
+def test_background_that_touches_the_border_is_not_a_hole() -> None:
     """Background that the photo's edge cuts off may go on outside."""
     bits = np.ones((20, 20), np.bool_)
     bits[0, 9] = False
     assert not fill_holes(bits)[0, 9]
 
 
-def test_a_hole_with_an_excluding_click_stays() -> None:
+def test_a_hole_with_an_excluded_point_stays() -> None:
     bits = np.ones((20, 20), np.bool_)
     bits[10, 9] = False
     assert fill_holes(bits)[10, 9]
@@ -64,14 +64,14 @@ def test_a_hole_with_an_excluding_click_stays() -> None:
 
 
 @given(masks())
-def test_filling_holes_only_adds_and_settles(bits: np.ndarray) -> None:
+def test_filling_holes_only_adds_pixels_and_is_idempotent(bits: np.ndarray) -> None:
     once = fill_holes(bits)
     assert not (bits & ~once).any()
     assert (fill_holes(once) >= once).all()
 
 
 @given(masks())
-def test_parts_are_the_mask_once(bits: np.ndarray) -> None:
+def test_components_cover_the_mask_exactly_once(bits: np.ndarray) -> None:
     """Put back together, the parts are the mask, each pixel once, in tight boxes."""
     again = np.zeros(bits.shape, int)
     for box, own in connected_components(bits):
@@ -81,7 +81,7 @@ def test_parts_are_the_mask_once(bits: np.ndarray) -> None:
 
 
 @given(masks(side=40), lengths, lengths)
-def test_alpha_against_brute_force_distances(
+def test_alpha_equals_brute_force_distances(
     bits: np.ndarray, dilate: float, feather: float
 ) -> None:
     """Alpha is 1 on the object, 0 beyond the dilation, a smoothstep of the distance between."""
@@ -106,7 +106,7 @@ def test_alpha_grows_with_dilate_and_falls_with_feather(
 
 
 @given(masks(), st.sampled_from([0, 1, 2]))
-def test_refine_commutes_with_flips_and_turns(bits: np.ndarray, turn: int) -> None:
+def test_refine_commutes_with_flips_and_rotations(bits: np.ndarray, turn: int) -> None:
     how = Refine()
     turned = refine([Detection(np.ascontiguousarray(np.rot90(bits, turn)))], how)[0]
     assert np.allclose(turned, np.rot90(refine([Detection(bits)], how)[0], turn), atol=1e-5)
@@ -115,7 +115,7 @@ def test_refine_commutes_with_flips_and_turns(bits: np.ndarray, turn: int) -> No
 
 
 @given(masks())
-def test_refine_is_one_on_every_object(bits: np.ndarray) -> None:
+def test_alpha_is_one_on_every_object(bits: np.ndarray) -> None:
     before = bits.copy()
     alpha, dilate, feather = refine([Detection(bits)], Refine())
     assert (alpha[bits] == 1).all()
@@ -123,7 +123,7 @@ def test_refine_is_one_on_every_object(bits: np.ndarray) -> None:
     assert (bits == before).all()
 
 
-def test_an_empty_mask_has_no_parts() -> None:
+def test_an_empty_mask_has_no_components() -> None:
     assert list(connected_components(np.zeros((5, 7), np.bool_))) == []
     assert not refine([Detection(np.ones((5, 7), np.bool_))], Refine(invert=True))[0].any()
 
@@ -144,7 +144,7 @@ def test_automatic_radii(side: int, dilate: float, feather: float) -> None:
     assert got == pytest.approx((dilate, feather), abs=0.1)
 
 
-def test_radii_given_are_taken() -> None:
+def test_given_radii_are_used() -> None:
     """Pixels as they are, per cent of the diagonal; the feather never beyond the dilation."""
     box = Box(0, 0, 300, 400)
     assert radii(box, fixed(5, 2)) == (5, 2)
@@ -153,16 +153,21 @@ def test_radii_given_are_taken() -> None:
     assert radii(box, per_cent) == pytest.approx((0.02 * hypot(300, 400), 5))
 
 
-def test_slack_and_least_raise_the_automatic_dilation_alone() -> None:
+def test_edge_uncertainty_raises_only_the_automatic_dilation() -> None:
     bits = np.zeros((99, 99), np.bool_)
     bits[40:60, 40:60] = True
     assert refine([Detection(bits, edge_uncertainty=20)], Refine())[1] == 20
-    assert refine([Detection(bits)], Refine(), least=17)[1] == 17
-    assert refine([Detection(bits)], Refine(), factor=2)[1] == 12
-    assert refine([Detection(bits, edge_uncertainty=20)], fixed(3, 1), least=17, factor=2)[1] == 3
+    assert refine([Detection(bits)], Refine(), min_dilate=17)[1] == 17
+    assert refine([Detection(bits)], Refine(), dilate_factor=2)[1] == 12
+    assert (
+        refine([Detection(bits, edge_uncertainty=20)], fixed(3, 1), min_dilate=17, dilate_factor=2)[
+            1
+        ]
+        == 3
+    )
 
 
-def test_a_speck_is_not_dilated_like_the_giant_beside_it() -> None:
+def test_a_speck_is_not_dilated_like_a_large_object() -> None:
     bits = np.zeros((900, 900), np.bool_)
     bits[:800, :600] = True
     bits[850, 850] = True
@@ -186,6 +191,6 @@ def test_lengths(text: str, length: Length) -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "3em", "", "nan", "inf", "-3%"])
-def test_lengths_that_make_no_sense(text: str) -> None:
+def test_invalid_lengths_are_refused(text: str) -> None:
     with pytest.raises(BadOption, match="length"):
         Length.parse(text)

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.images import Photo, photo_of
+from segment2inpaint.images import Photo, photo_from_array
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import (
@@ -43,7 +43,7 @@ def test_nothing_changes_outside_alpha(
 ) -> None:
     """For any mask and input_spec: outside identical, the object repainted whole."""
     assume(not (invert and bits.all()))
-    photo = photo_of(noise(*bits.shape))
+    photo = photo_from_array(noise(*bits.shape))
     before = photo.image.copy()
     pipeline = Pipeline(FakeDetector(bits), FakeInpainter(input_spec))
     result = pipeline(photo, [], Refine(invert=invert, fill_holes=False))
@@ -66,95 +66,101 @@ def test_changed_outside_counts() -> None:
 
 def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
     fake = FakeInpainter()
-    result = Pipeline(FakeDetector(block()), fake, attempts=1)(photo_of(noise(100, 120)), [])
+    result = Pipeline(FakeDetector(block()), fake, attempts=1)(
+        photo_from_array(noise(100, 120)), []
+    )
     ((crop,),) = fake.calls
     (window,) = result.settings["windows"]
     x0, y0, x1, y1 = window["box"]
     assert (crop.mask == (result.alpha[y0:y1, x0:x1] > 0)).all()
 
 
-def test_far_objects_of_one_size_share_a_call_with_a_seed_each() -> None:
+def test_distant_objects_share_a_call_and_have_their_own_seeds() -> None:
     bits = np.zeros((400, 900), np.bool_)
     bits[100:120, 100:120] = bits[100:120, 700:720] = True
     fake = FakeInpainter(InputSpec(batch_size=4))
     pipeline = Pipeline(FakeDetector(bits), fake, attempts=1)
-    pipeline(photo_of(noise(400, 900)), [], fill=Fill(seed=5))
+    pipeline(photo_from_array(noise(400, 900)), [], fill=Fill(seed=5))
     (crops,) = fake.calls
     assert [crop.seed for crop in crops] == [5, 7]
 
 
-def test_two_objects_are_two_masks() -> None:
+def test_two_objects_are_two_detections() -> None:
     one, two = block(), np.roll(block(), 30, axis=1)
-    result = Pipeline(FakeDetector(one, two), FakeInpainter())(photo_of(noise(100, 120)), [])
+    result = Pipeline(FakeDetector(one, two), FakeInpainter())(
+        photo_from_array(noise(100, 120)), []
+    )
     assert len(result.detections) == 2
     assert (result.alpha[one | two] == 1).all()
 
 
-def test_a_prompt_to_paint_doubles_the_dilation() -> None:
+def test_a_fill_prompt_doubles_the_dilation() -> None:
     pipeline = Pipeline(FakeDetector(block()), FakeInpainter())
-    photo = photo_of(noise(100, 120))
+    photo = photo_from_array(noise(100, 120))
     plain = pipeline(photo, []).settings["dilate"]
     assert pipeline(photo, [], fill=Fill(prompt="a rose")).settings["dilate"] == 2 * plain
 
 
-def test_a_latent_cell_sets_the_least_dilation() -> None:
+def test_the_dilation_is_at_least_one_latent_cell() -> None:
     """Small windows are enlarged twofold: a cell of 32 model pixels is 16 photo pixels."""
     input_spec = InputSpec(area=512 * 512, multiple=32, mask_cell=32)
     big = np.zeros((600, 600), np.bool_)
     big[290:310, 290:310] = True
-    result = Pipeline(FakeDetector(big), FakeInpainter(input_spec))(photo_of(noise(600, 600)), [])
+    result = Pipeline(FakeDetector(big), FakeInpainter(input_spec))(
+        photo_from_array(noise(600, 600)), []
+    )
     assert result.settings["dilate"] == pytest.approx(16, abs=0.1)
 
 
 @pytest.mark.parametrize("found", [[], [np.zeros((100, 120), np.bool_)]])
-def test_nothing_found(found: list[BinaryMask]) -> None:
+def test_no_mask_and_an_empty_mask_raise_nothing_found(found: list[BinaryMask]) -> None:
     """No mask and an empty mask are the same: an error, never an empty run."""
     with pytest.raises(NothingFound, match="fake"):
-        Pipeline(FakeDetector(*found), FakeInpainter())(photo_of(noise(100, 120)), [])
+        Pipeline(FakeDetector(*found), FakeInpainter())(photo_from_array(noise(100, 120)), [])
 
 
-def test_a_hole_with_an_excluding_click_is_kept() -> None:
+def test_a_hole_with_an_excluded_point_stays() -> None:
     bits, none = block(), Length(0, "px")
     bits[50, 60] = False
     pipeline = Pipeline(FakeDetector(bits), FakeInpainter())
-    photo, exact = photo_of(noise(100, 120)), Refine(none, none)
+    photo, exact = photo_from_array(noise(100, 120)), Refine(none, none)
     assert pipeline(photo, [], exact).alpha[50, 60] == 1
     assert pipeline(photo, [Points((), ((60, 50),))], exact).alpha[50, 60] == 0
 
 
-def test_a_picture_takes_the_objects_place() -> None:
+def test_a_picture_replaces_the_object() -> None:
     """It lies over the fill, and its pixels count as changed by right."""
     picture = ReplacementImage(np.full((10, 10, 3), 200, np.uint8), np.ones((10, 10), np.float32))
     result = Pipeline(FakeDetector(block()), FakeInpainter())(
-        photo_of(noise(100, 120)), [], fill=Fill(picture=picture)
+        photo_from_array(noise(100, 120)), [], fill=Fill(picture=picture)
     )
     assert (result.image[40:60, 50:70] == 200).all()
     assert (result.image[38, 50:70] == 77).all()
     assert result.changed_outside == 0
 
 
-def test_inverting_what_fills_the_photo_leaves_nothing() -> None:
+def test_inverting_a_mask_that_fills_the_photo_raises_nothing_found() -> None:
     whole = FakeDetector(np.ones((30, 40), np.bool_))
     with pytest.raises(NothingFound, match="fills the photo"):
-        Pipeline(whole, FakeInpainter())(photo_of(noise(30, 40)), [], Refine(invert=True))
+        Pipeline(whole, FakeInpainter())(photo_from_array(noise(30, 40)), [], Refine(invert=True))
 
 
 def test_preview_shows_before_mask_after() -> None:
-    photo = photo_of(noise(100, 120))
+    photo = photo_from_array(noise(100, 120))
     result = Pipeline(FakeDetector(block()), FakeInpainter())(photo, [])
     sheet = preview(photo.image, result)
     assert sheet.shape == (100, 3 * 120 + 16, 3)
     assert (sheet[:, :120] == photo.image).all()
     assert (sheet[:, -120:] == result.image).all()
-    assert preview(photo.image, result, side=60).shape == (50, 3 * 60 + 16, 3)
+    assert preview(photo.image, result, max_side=60).shape == (50, 3 * 60 + 16, 3)
 
 
-def test_stages_are_told_and_timed() -> None:
+def test_stages_are_reported_and_timed() -> None:
     told: list[str] = []
     pipeline = Pipeline(
         FakeDetector(block()), FakeInpainter(), lambda s, _: told.append(s), attempts=1
     )
-    result = pipeline(photo_of(noise(100, 120)), [])
+    result = pipeline(photo_from_array(noise(100, 120)), [])
     assert told == ["detect", "refine", "inpaint", "verify", "check"]
     assert list(result.seconds) == told
 
@@ -200,10 +206,10 @@ def job() -> tuple[Photo, BinaryMask]:
     bits[60:100, 80:120] = True
     image = grained()
     image[bits] = (230, 40, 30)
-    return photo_of(image), bits
+    return photo_from_array(image), bits
 
 
-def test_a_good_result_is_not_tried_again() -> None:
+def test_a_good_result_needs_one_attempt() -> None:
     photo, bits = job()
     result = Pipeline(FakeDetector(bits), Fills("good", grained()))(photo, [])
     assert result.verdict != "failed"
@@ -211,7 +217,7 @@ def test_a_good_result_is_not_tried_again() -> None:
     assert {check.name for check in result.checks} >= {"leftover", "ghost", "seam", "shadow"}
 
 
-def test_a_failed_result_is_tried_with_another_seed_and_the_best_is_kept() -> None:
+def test_a_failed_attempt_is_repeated_with_another_seed_and_the_best_is_kept() -> None:
     photo, bits = job()
     fake = Fills("second", spoilt(), grained())
     result = Pipeline(FakeDetector(bits), fake)(photo, [])
@@ -231,7 +237,7 @@ def test_another_inpainter_comes_before_another_seed() -> None:
     assert result.settings["inpainter"] == "good"
 
 
-def test_a_leftover_is_tried_with_twice_the_dilation() -> None:
+def test_a_leftover_is_repeated_with_twice_the_dilation() -> None:
     photo, bits = job()
     part = bits.copy()
     part[:, 108:] = False
@@ -252,7 +258,7 @@ def test_attempts_are_bounded_and_the_outside_is_kept(attempts: int) -> None:
 
 
 @pytest.mark.parametrize(("verify", "invert"), [(False, False), (True, True)])
-def test_what_is_not_verified_has_no_verdict(verify: bool, invert: bool) -> None:
+def test_an_unverified_result_has_no_verdict(verify: bool, invert: bool) -> None:
     photo, bits = job()
     pipeline = Pipeline(FakeDetector(bits), FakeInpainter(), verify=verify)
     result = pipeline(photo, [], Refine(invert=invert))

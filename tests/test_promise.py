@@ -18,7 +18,7 @@ from segment2inpaint.types import BinaryMask
 @given(data=st.data(), bits=masks(side=40))
 def test_nothing_changes_outside(name: str, data: st.DataObject, bits: BinaryMask) -> None:
     """In the array, and in the file that is read back."""
-    photo = images.photo_of(data.draw(photos(*bits.shape)))
+    photo = images.photo_from_array(data.draw(photos(*bits.shape)))
     result = Pipeline(FakeDetector(bits), inpaint.load(name))(photo, [])
     assert result.changed_outside == 0
     again = images.read(images.encode(photo, result.image, result.alpha)).image

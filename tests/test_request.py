@@ -11,7 +11,7 @@ from hypothesis import given
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption, BadPrompt
-from segment2inpaint.request import check, from_json, to_json
+from segment2inpaint.request import from_json, to_json, validate
 from segment2inpaint.types import (
     BinaryMask,
     Box,
@@ -60,20 +60,20 @@ def test_a_request_survives_json() -> None:
 
 
 @given(masks())
-def test_an_own_mask_without_a_file_travels_whole(bits: BinaryMask) -> None:
+def test_a_user_mask_without_a_file_is_written_as_run_lengths(bits: BinaryMask) -> None:
     data = json.loads(json.dumps(to_json(Request((UserMask(bits),)))))
     (prompt,) = from_json(data, no_file, no_mask).prompts
     assert isinstance(prompt, UserMask)
     assert (prompt.mask == bits).all()
 
 
-def test_run_lengths_are_cocos() -> None:
+def test_run_lengths_are_those_of_coco() -> None:
     """Column by column, zeros first, as pycocotools counts."""
     data = to_json(Request((UserMask(np.array([[True, False], [True, True]])),)))
     assert data["prompts"] == [{"mask": {"size": [2, 2], "counts": [0, 2, 1, 1]}}]
 
 
-def test_files_are_named_and_read_again() -> None:
+def test_files_are_written_by_name_and_read_again() -> None:
     picture = ReplacementImage(PIXEL, np.ones((1, 1), np.float32), "cup.png")
     request = Request(
         (CleanPlate(PIXEL, "clean.png"), UserMask(np.ones((1, 1), np.bool_), "m.png")),
@@ -90,7 +90,7 @@ def test_files_are_named_and_read_again() -> None:
     assert to_json(again) == to_json(request)
 
 
-def test_a_plate_without_a_file_has_no_json() -> None:
+def test_a_clean_plate_without_a_file_cannot_be_written() -> None:
     with pytest.raises(BadOption, match="Plate without a file"):
         to_json(Request((CleanPlate(PIXEL),)))
 
@@ -105,16 +105,16 @@ def test_a_plate_without_a_file_has_no_json() -> None:
         ({}, "it has no prompts"),
         ({"prompts": [{"box": [1, 2, 3]}]}, "a box is x0, y0, x1, y1"),
         ({"prompts": [{"box": ["a", 2, 3, 4]}]}, "not a request: invalid literal"),
-        ({"prompts": [{"points": {"include": [[1]]}}]}, "points are x, y each"),
+        ({"prompts": [{"points": {"include": [[1]]}}]}, "each point is x, y"),
         ({"prompts": [{"points": {"include": [[1, float("nan")]]}}]}, "not a request: cannot"),
         ({"prompts": [{"points": {"includ": [[1, 2]]}}]}, "unexpected keyword argument 'includ'"),
-        ({"prompts": ["box"]}, "a prompt is one of points, box"),
+        ({"prompts": ["box"]}, "a prompt has one key of points, box"),
         ({"prompts": [], "refine": {"dilate": 12}}, 'dilate must be a text such as "12px", got 12'),
         ({"prompts": [], "attempts": "2"}, "attempts must be a whole number from 1, got '2'"),
         ({"prompts": [], "fill": {"seed": None}}, "seed must be a whole number from 0, got None"),
     ],
 )
-def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: str) -> None:
+def test_invalid_json_is_refused_in_one_line(data: dict[str, object], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         from_json(data, no_file, no_mask)
 
@@ -135,22 +135,27 @@ def test_what_is_no_request_is_told_in_a_line(data: dict[str, object], message: 
         (Request((Points(((1, 2),), granularity="huge"),)), "granularity must be one of auto"),
         (Request((Box(1.5, 2, 3, 4),)), "a box must have whole numbers"),
         (Request((Color(rgb=(300, 0, 0)),)), "from 0 to 255"),
-        (Request((Color(at=(1, 2), tolerance=float("nan")),)), "tolerance must be a number from 0"),
+        (
+            Request((Color(at=(1, 2), tolerance=float("nan")),)),
+            "tolerance must be a number of 0 or more",
+        ),
         (Request((UserMask(np.zeros((2, 3), np.uint8)),)), r"got \(2, 3\) uint8"),
         (
             Request((CleanPlate("clean.jpg"),)),
-            "a plate must be an .H, W, 3. uint8 array, got 'clean",
+            "a clean plate must be an .H, W, 3. uint8 array, got 'clean",
         ),
-        (Request((Text(" "),)), "words must not be empty"),
+        (Request((Text(" "),)), "words of a text prompt must not be empty"),
         (Request(([1, 2],)), "a prompt must be Points, Box"),
     ],
 )
-def test_a_value_out_of_range_is_told_in_a_line(request_: Request, message: str) -> None:
+def test_a_value_out_of_range_is_refused_in_one_line(request_: Request, message: str) -> None:
     """Whoever made the request: an ``Editor`` looks before it works."""
     with pytest.raises((BadOption, BadPrompt), match=message):
         Editor().resolve(request_)
 
 
 @pytest.mark.parametrize("number", [np.int64(3), np.uint8(3), 3])
-def test_numbers_of_numpy_are_numbers(number: int) -> None:
-    check(Request((Points(((number, number),)), Box(0, 0, number, number)), fill=Fill(seed=number)))
+def test_numpy_numbers_are_accepted(number: int) -> None:
+    validate(
+        Request((Points(((number, number),)), Box(0, 0, number, number)), fill=Fill(seed=number))
+    )

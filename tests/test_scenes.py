@@ -1,4 +1,4 @@
-"""Drawn scenes for training: seeds, nested labels, edges."""
+"""Flat scenes: seeds, nested labels, edges, the photo's place."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ import torch
 
 from models.training.scenes import scenes
 
-torch.set_num_threads(1)  # layers this small are slower on several
+pytestmark = pytest.mark.training
+
+torch.set_num_threads(1)  # networks this small are slower on several
 
 
 @pytest.fixture(scope="module")
-def made() -> scenes.Scenes:
-    return scenes.make(3, 6, 128)
+def drawn() -> scenes.FlatScenes:
+    return scenes.draw_scenes(3, 6, 128)
 
 
-def test_a_seed_makes_the_same_scenes(made: scenes.Scenes) -> None:
-    again, other = scenes.make(3, 6, 128), scenes.make(4, 6, 128)
-    for name in ("images", "whole", "part", "mark"):
-        assert torch.equal(getattr(made, name), getattr(again, name))
-        assert not torch.equal(getattr(made, name), getattr(other, name))
+def test_a_seed_determines_the_scenes(drawn: scenes.FlatScenes) -> None:
+    same, other = scenes.draw_scenes(3, 6, 128), scenes.draw_scenes(4, 6, 128)
+    for name in ("images", "thing", "part", "mark"):
+        assert torch.equal(getattr(drawn, name), getattr(same, name))
+        assert not torch.equal(getattr(drawn, name), getattr(other, name))
 
 
-def test_marks_lie_in_parts_and_parts_in_objects(made: scenes.Scenes) -> None:
-    """Each in exactly one; and all three levels are there, with more than one part an object."""
-    several = 0
-    for inner, outer in ((made.mark, made.part), (made.part, made.whole)):
+def test_marks_lie_in_parts_and_parts_in_objects(drawn: scenes.FlatScenes) -> None:
+    """Each lies in exactly one, and several objects have more than one part."""
+    objects_with_parts = 0
+    for inner, outer in ((drawn.mark, drawn.part), (drawn.part, drawn.thing)):
         for i in range(len(inner)):
             for number in inner[i].unique().tolist()[1:]:
-                assert len(outer[i][inner[i] == number].unique()) == 1 or inner is made.mark
+                assert len(outer[i][inner[i] == number].unique()) == 1 or inner is drawn.mark
                 assert bool((outer[i][inner[i] == number] > 0).all())
         assert bool((inner > 0).any())
-    for i in range(len(made.part)):
-        for number in made.whole[i].unique().tolist()[1:]:
-            several += len(made.part[i][made.whole[i] == number].unique()) > 1
-    assert several > 3
+    for i in range(len(drawn.part)):
+        for number in drawn.thing[i].unique().tolist()[1:]:
+            objects_with_parts += len(drawn.part[i][drawn.thing[i] == number].unique()) > 1
+    assert objects_with_parts > 3
 
 
-def test_edges_in_the_picture_are_those_of_the_masks() -> None:
-    """Neighbours in different objects differ more than neighbours in the same one."""
-    made = scenes.make(11, 8, 128)
-    step = (made.images[:, :, :, 1:] - made.images[:, :, :, :-1]).abs().mean(1)
-    inside = made.images[:, 0] == made.images[:, 0].round()
+def test_label_borders_are_edges_in_the_picture() -> None:
+    """Neighbours with different labels differ more than neighbours with the same one."""
+    drawn = scenes.draw_scenes(11, 8, 128)
+    change = (drawn.images[:, :, :, 1:] - drawn.images[:, :, :, :-1]).abs().mean(1)
+    inside = drawn.images[:, 0] == drawn.images[:, 0].round()
     photo = inside[..., 1:] & inside[..., :-1]
-    edge = (made.whole[..., 1:] != made.whole[..., :-1]) & photo
-    assert step[edge].mean() > 1.5 * step[~edge & photo].mean()
+    border = (drawn.thing[..., 1:] != drawn.thing[..., :-1]) & photo
+    assert change[border].mean() > 1.5 * change[~border & photo].mean()
 
 
-def test_pictures_are_photos_that_begin_at_the_top_left(made: scenes.Scenes) -> None:
-    inside = (made.images == made.images.round()).all(1)
-    for rows, labels in zip(inside, made.whole, strict=True):
-        high, wide = int(rows.any(1).sum()), int(rows.any(0).sum())
-        assert max(high, wide) == 128
-        assert bool(rows[:high, :wide].all())
-        assert not labels[~rows].any()
-    assert made.images.min() >= 0
-    assert made.images.max() <= 255
+def test_photos_begin_at_the_top_left_of_their_frame(drawn: scenes.FlatScenes) -> None:
+    inside = (drawn.images == drawn.images.round()).all(1)
+    for photo_area, labels in zip(inside, drawn.thing, strict=True):
+        height, width = int(photo_area.any(1).sum()), int(photo_area.any(0).sum())
+        assert max(height, width) == 128
+        assert bool(photo_area[:height, :width].all())
+        assert not labels[~photo_area].any()
+    assert drawn.images.min() >= 0
+    assert drawn.images.max() <= 255

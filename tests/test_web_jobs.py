@@ -1,87 +1,102 @@
-"""Work in the background: the queue, and looks of which the newest counts."""
+"""Background work of the server: the job queue and the executor for quick calls."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from time import monotonic, sleep
 
 import pytest
 
-from segment2inpaint.web import jobs as web_jobs
-from segment2inpaint.web.routes_results import job_out
+from segment2inpaint.web.jobs import (
+    FINISHED_STATES,
+    EditJob,
+    JobQueue,
+    LatestOnlyExecutor,
+    ServerBusy,
+    Superseded,
+)
+from segment2inpaint.web.routes_results import describe_job
 
 
-def test_a_bug_in_a_job_is_told_and_survived(caplog: pytest.LogCaptureFixture) -> None:
-    line = web_jobs.JobQueue(4)
+def wait_until_finished(job: EditJob) -> None:
+    deadline = monotonic() + 30
+    while job.state not in FINISHED_STATES and monotonic() < deadline:
+        sleep(0.01)
+    assert job.state in FINISHED_STATES
+
+
+def test_a_bug_in_a_job_is_logged_and_the_next_job_runs(caplog: pytest.LogCaptureFixture) -> None:
+    queue = JobQueue(4)
 
     def broken(progress: object) -> str:
         raise ZeroDivisionError
 
-    job = line.start("p", broken)
-    after = line.start("p", lambda progress: "fine")
-    line._pool.shutdown(wait=True)
-    assert (job.state, after.state) == ("failed", "done")
+    job = queue.start("p", broken)
+    next_job = queue.start("p", lambda progress: "result")
+    wait_until_finished(next_job)
+    assert (job.state, next_job.state) == ("failed", "done")
     assert job.error is not None
     assert job.error["kind"] == "Broken"
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_full_queue_refuses() -> None:
-    line, go = web_jobs.JobQueue(1), threading.Event()
+def test_a_full_queue_refuses_jobs() -> None:
+    queue, release = JobQueue(1), threading.Event()
 
     def slow(progress: object) -> str:
-        go.wait(10)
+        release.wait(10)
         return ""
 
-    line.start("p", slow)
-    line.start("p", slow)
-    with pytest.raises(web_jobs.ServerBusy):
-        line.start("p", slow)
-    go.set()
-    line.close()
+    queue.start("p", slow)
+    queue.start("p", slow)
+    with pytest.raises(ServerBusy):
+        queue.start("p", slow)
+    release.set()
+    queue.close()
 
 
-def test_a_job_is_cancelled_at_once_though_it_does_not_look() -> None:
-    """The next one waits for the thread and says so; the late result is not kept."""
-    line, begun, go = web_jobs.JobQueue(4), threading.Event(), threading.Event()
+def test_a_cancelled_job_ends_at_once_even_if_its_work_goes_on() -> None:
+    """The next job waits for that work and says so. The late result is discarded."""
+    queue, started, release = JobQueue(4), threading.Event(), threading.Event()
 
-    def deaf(progress: object) -> str:
-        begun.set()
-        go.wait(30)
-        return "late"
+    def without_progress_reports(progress: object) -> str:
+        started.set()
+        release.wait(30)
+        return "late result"
 
-    first = line.start("p", deaf)
-    assert begun.wait(30)
-    assert line.cancel(first.id).state == "cancelled"
-    second = line.start("p", lambda progress: "fine")
-    told = job_out(line, second)
-    assert (told.state, told.place, told.stage) == ("queued", 0, "ending")
-    go.set()
-    line._pool.shutdown(wait=True)
+    first = queue.start("p", without_progress_reports)
+    assert started.wait(30)
+    assert queue.cancel(first.id).state == "cancelled"
+    second = queue.start("p", lambda progress: "result")
+    described = describe_job(queue, second)
+    assert (described.state, described.place, described.stage) == ("queued", 0, "ending")
+    release.set()
+    wait_until_finished(second)
     assert (first.state, first.result) == ("cancelled", None)
-    assert (second.state, second.result) == ("done", "fine")
-    assert not line.ending
+    assert (second.state, second.result) == ("done", "result")
+    assert not queue.is_cancelling
 
 
-def test_of_several_looks_the_newest_is_answered() -> None:
-    """Those that wait in the same slot are dropped; other slots are not touched."""
+def test_only_the_newest_call_of_a_slot_is_answered() -> None:
+    """Older calls that wait in the same slot are dropped. Other slots are not affected."""
 
-    async def play() -> list[object]:
-        looks, go = web_jobs.LatestOnlyExecutor(10, threads=1), threading.Event()
-        blocker = asyncio.create_task(looks.run(lambda: go.wait(10)))
+    async def call_while_busy() -> list[object]:
+        executor, release = LatestOnlyExecutor(10, threads=1), threading.Event()
+        blocker = asyncio.create_task(executor.run(lambda: release.wait(10)))
         tasks = []
         for i in range(3):
-            tasks.append(asyncio.create_task(looks.run(lambda i=i: i, "a")))  # type: ignore[misc]
+            tasks.append(asyncio.create_task(executor.run(lambda i=i: i, "a")))  # type: ignore[misc]
             await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(looks.run(lambda: 9, "b")))
+        tasks.append(asyncio.create_task(executor.run(lambda: 9, "b")))
         await asyncio.sleep(0.05)
-        go.set()
+        release.set()
         await blocker
         answers = await asyncio.gather(*tasks, return_exceptions=True)
-        looks.close()
+        executor.close()
         return list(answers)
 
-    first, second, third, other = asyncio.run(play())
-    assert isinstance(first, web_jobs.Superseded)
-    assert isinstance(second, web_jobs.Superseded)
-    assert (third, other) == (2, 9)
+    first, second, third, other_slot = asyncio.run(call_while_busy())
+    assert isinstance(first, Superseded)
+    assert isinstance(second, Superseded)
+    assert (third, other_slot) == (2, 9)

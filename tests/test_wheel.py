@@ -1,4 +1,4 @@
-"""The wheel holds all that the main job needs, and runs away from the checkout."""
+"""The wheel has all files that the main job needs, and works away from the source folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel, unpacked."""
+    """Build the wheel and unpack it. Return the folder."""
     folder = tmp_path_factory.mktemp("wheel")
     words = ["-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(site: Path, *words: str) -> str:
-    """The command line of the wheel, from another folder."""
+    """Run the command line of the wheel in another folder. Return its standard output."""
     code = (
         "import segment2inpaint, sys; from segment2inpaint.cli import main;"
         f"assert segment2inpaint.__file__.startswith({str(site)!r}); main({list(words)!r})"
@@ -44,32 +44,36 @@ def run(site: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_the_cards_travel(site: Path) -> None:
-    for card in (ROOT / "models").glob("*.toml"):
-        assert (site / "segment2inpaint" / "models" / card.name).read_bytes() == card.read_bytes()
-        assert card.stem in run(site, "models", "list")
+def test_the_wheel_has_the_model_cards(site: Path) -> None:
+    cards = list((ROOT / "models" / "cards").glob("*.toml"))
+    assert cards
+    listed = run(site, "models", "list")
+    for card in cards:
+        packed = site / "segment2inpaint" / "models" / "cards" / card.name
+        assert packed.read_bytes() == card.read_bytes()
+        assert card.stem in listed
 
 
-def test_the_page_travels(site: Path) -> None:
-    static = ROOT / "segment2inpaint" / "web" / "static"
-    there = site / "segment2inpaint" / "web" / "static"
-    assert (static / "index.html").is_file()
-    for file in static.iterdir():
-        assert (there / file.name).read_bytes() == file.read_bytes()
+def test_the_wheel_has_the_page(site: Path) -> None:
+    source = ROOT / "segment2inpaint" / "web" / "static"
+    packed = site / "segment2inpaint" / "web" / "static"
+    assert (source / "index.html").is_file()
+    for file in (path for path in source.rglob("*") if path.is_file()):
+        assert (packed / file.relative_to(source)).read_bytes() == file.read_bytes()
 
 
-def test_the_weights_travel(site: Path) -> None:
+def test_the_wheel_has_the_weights(site: Path) -> None:
     for name in ("shadow.safetensors", "click.onnx", "saliency.onnx"):
-        there = site / "segment2inpaint" / "models" / "weights" / name
-        assert there.read_bytes() == (ROOT / "models" / "weights" / name).read_bytes()
+        packed = site / "segment2inpaint" / "models" / "weights" / name
+        assert packed.read_bytes() == (ROOT / "models" / "weights" / name).read_bytes()
 
 
-def test_what_others_ask_to_be_said_travels(site: Path) -> None:
+def test_the_wheel_has_the_notices_of_other_projects(site: Path) -> None:
     (notice,) = site.glob("segment2inpaint-*.dist-info/licenses/NOTICE")
     assert "U²-Net" in notice.read_text(encoding="utf-8")
 
 
-def test_the_main_job_runs(site: Path, tmp_path: Path) -> None:
+def test_the_wheel_removes_an_object(site: Path, tmp_path: Path) -> None:
     photo = np.full((60, 80, 3), 120, np.uint8)
     photo[20:40, 30:50] = (200, 30, 30)
     Pillow.fromarray(photo).save(tmp_path / "a.png")

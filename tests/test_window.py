@@ -18,7 +18,7 @@ CANVASES = [
     InputSpec(),
     InputSpec(area=512 * 512, multiple=8, mask_cell=8),
     InputSpec(area=1024 * 1024, multiple=16, mask_cell=16),
-    InputSpec(padding=1.0, min_side=256),
+    InputSpec(padding_share=1.0, min_side=256),
 ]
 canvases = st.sampled_from(CANVASES)
 
@@ -31,7 +31,7 @@ def windows(bits: BinaryMask, input_spec: InputSpec, padding: int | None = None)
 
 
 @given(masks(side=900), canvases, st.none() | st.integers(0, 300))
-def test_windows_lie_inside_apart_and_cover_the_mask(
+def test_windows_are_disjoint_inside_the_photo_and_cover_the_mask(
     bits: BinaryMask, input_spec: InputSpec, padding: int | None
 ) -> None:
     height, width = bits.shape
@@ -71,7 +71,7 @@ def test_aspect_is_bounded_where_the_photo_allows_it(
 
 
 @given(masks(side=300), canvases)
-def test_planning_commutes_with_a_turn_by_180_degrees(
+def test_planning_commutes_with_a_rotation_by_180_degrees(
     bits: BinaryMask, input_spec: InputSpec
 ) -> None:
     """Up to the one pixel by which an odd margin cannot be split."""
@@ -96,7 +96,7 @@ def test_planning_commutes_with_a_turn_by_180_degrees(
         (Box(0, 0, 200, 200), InputSpec(), (400, 400), 1.0),  # in the corner: shifted, not cut
     ],
 )
-def test_windows_by_hand(
+def test_windows_equal_hand_computed_ones(
     box: Box, input_spec: InputSpec, expected: tuple[int, int], scale: float
 ) -> None:
     """On a photo of 2000x1500: the window's width and height, and its scale."""
@@ -105,24 +105,26 @@ def test_windows_by_hand(
     assert w.scale == pytest.approx(scale, abs=0.01)
 
 
-def test_given_padding_is_taken() -> None:
+def test_given_padding_is_used() -> None:
     (w,) = plan([Box(900, 700, 1000, 800)], (1500, 2000), InputSpec(min_side=0), 50)
     assert w.box == Box(850, 650, 1050, 850)
 
 
 @given(st.data(), st.sampled_from(CANVASES[1:3]))
-def test_windows_with_room_have_few_sizes(data: st.DataObject, input_spec: InputSpec) -> None:
+def test_windows_away_from_the_border_have_few_sizes(
+    data: st.DataObject, input_spec: InputSpec
+) -> None:
     """So that crops of many objects can share a call."""
     side = st.integers(1, 700)
     box = Box(1500, 1500, 1500 + data.draw(side), 1500 + data.draw(side))
     (w,) = plan([box], (4000, 4000), input_spec)
     assert input_spec.area is not None
-    assert w.padded_size in window._shapes(input_spec.area, input_spec.multiple)
+    assert w.padded_size in window._native_sizes(input_spec.area, input_spec.multiple)
     assert w.padded_size[0] * w.padded_size[1] <= input_spec.area
 
 
 @given(masks(side=300), st.integers(0, 120))
-def test_given_padding_is_that_of_diffusers(bits: BinaryMask, padding: int) -> None:
+def test_given_padding_gives_the_crop_of_diffusers(bits: BinaryMask, padding: int) -> None:
     """The same box, and, the photo having room for it, the same pixels."""
     from diffusers.image_processor import VaeImageProcessor
     from PIL import Image
@@ -151,13 +153,13 @@ def test_overlapping_windows_are_joined_and_others_are_not() -> None:
     assert boxes[0].union(Box(*near[0]).union(near[1])) == boxes[0]
 
 
-def test_four_hundred_specks_are_not_four_hundred_windows() -> None:
+def test_many_specks_share_windows() -> None:
     specks = [Box(x, y, x + 6, y + 6) for x in range(40, 1240, 60) for y in range(40, 1240, 60)]
     assert len(plan(specks, (1600, 1600), InputSpec())) == 1
 
 
 @given(st.data(), masks(side=60), canvases)
-def test_stitching_writes_where_alpha_is_and_nowhere_else(
+def test_stitching_writes_only_where_alpha_is_positive(
     data: st.DataObject, bits: BinaryMask, input_spec: InputSpec
 ) -> None:
     photo = data.draw(photos(*bits.shape))
@@ -173,7 +175,7 @@ def test_stitching_writes_where_alpha_is_and_nowhere_else(
 
 
 @given(masks(side=200), canvases)
-def test_the_models_mask_covers_the_alpha(bits: BinaryMask, input_spec: InputSpec) -> None:
+def test_the_model_mask_covers_the_alpha(bits: BinaryMask, input_spec: InputSpec) -> None:
     """Every photo pixel that will be blended lies in a masked model pixel."""
     photo = np.zeros((*bits.shape, 3), np.uint8)
     for w in windows(bits, input_spec):
@@ -184,7 +186,7 @@ def test_the_models_mask_covers_the_alpha(bits: BinaryMask, input_spec: InputSpe
         assert crop.mask[centre[:, 0], centre[:, 1]].all()
 
 
-def test_a_latent_cell_is_masked_whole() -> None:
+def test_the_model_mask_covers_whole_latent_cells() -> None:
     input_spec = InputSpec(area=64 * 64, multiple=8, mask_cell=8)
     alpha = np.zeros((64, 64), np.float32)
     alpha[33, 18] = 0.01
@@ -198,14 +200,14 @@ def test_a_latent_cell_is_masked_whole() -> None:
     assert crop.mask.sum() == 64
 
 
-def test_resampling_there_and_back_keeps_a_smooth_picture() -> None:
+def test_a_smooth_picture_survives_resampling_and_back() -> None:
     ramp = np.linspace(0, 255, 300).astype(np.uint8)[None, :, None].repeat(200, 0).repeat(3, 2)
     half = window.resample(ramp, (100, 150))
     assert np.abs(window.resample(half, (200, 300)).astype(int) - ramp).max() <= 2
     assert window.resample(ramp, (200, 300)) is ramp
 
 
-def test_a_picture_stands_where_the_object_stood() -> None:
+def test_a_picture_stands_on_the_lower_edge_of_the_box() -> None:
     """As large as the box allows, trimmed to its outline, centred, on the lower edge."""
     alpha = np.zeros((50, 80), np.float32)
     alpha[10:50, 20:40] = 1

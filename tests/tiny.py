@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_texts import letters
+from tiny_texts import byte_letters
 
 
 def sam(seed: int = 0) -> Any:
@@ -101,7 +101,12 @@ def tokenizer() -> Any:
     """CLIP's tokenizer with one token a byte, and its two special ones."""
     from transformers import CLIPTokenizer
 
-    words = [*letters(), *(f"{c}</w>" for c in letters()), "<|startoftext|>", "<|endoftext|>"]
+    words = [
+        *byte_letters(),
+        *(f"{c}</w>" for c in byte_letters()),
+        "<|startoftext|>",
+        "<|endoftext|>",
+    ]
     vocabulary = {word: number for number, word in enumerate(words)}
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
@@ -181,7 +186,7 @@ def unet(channels: int, **options: Any) -> Any:
     ).eval()
 
 
-def flow() -> Any:
+def flow_scheduler() -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     return FlowMatchEulerDiscreteScheduler()

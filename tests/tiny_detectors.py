@@ -1,15 +1,18 @@
-"""Small random detectors of transformers' real classes, saved as their real folders."""
+"""Small random detectors of transformers' own classes, saved in the folders that the hub has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-SIDE = 128  # of the frame, px
+from segment2inpaint.types import Image
 
-torch.set_num_threads(1)  # layers this small are slower on several
+SIDE = 128  # px, of the model's frame
+
+torch.set_num_threads(1)  # layers this small are slower on several threads
 
 PROMPTS = {"image_size": SIDE, "patch_size": 16, "hidden_size": 32, "mask_input_channels": 16}
 DECODER = {
@@ -22,11 +25,15 @@ DECODER = {
 LEVELS = [[32, 32], [16, 16], [8, 8]]
 
 
+def random_photo(height: int = 90, width: int = 140, seed: int = 0) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
 def save(model: Any, processor: Any, folder: Path) -> Path:
-    """Weights made to matter, then the folder that the hub has."""
+    """Save a model and its processor; random weights make each part matter for the result."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "timm" not in name:  # many layers, which would overflow
+            if "timm" not in name:  # these have many layers, which would overflow
                 weight.add_(torch.randn_like(weight) * 0.2)
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -53,11 +60,13 @@ def sam_hq(folder: Path) -> Path:
         prompt_encoder_config=PROMPTS,
         mask_decoder_config={**DECODER, "vit_dim": 32},
     )
-    eye = SamImageProcessor(size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE})
-    return save(SamHQModel(config), SamHQProcessor(eye), folder)
+    images = SamImageProcessor(
+        size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}
+    )
+    return save(SamHQModel(config), SamHQProcessor(images), folder)
 
 
-def _square() -> dict[str, Any]:
+def _square_frame() -> dict[str, Any]:
     return {"size": {"height": SIDE, "width": SIDE}, "mask_size": {"height": 32, "width": 32}}
 
 
@@ -86,11 +95,11 @@ def sam2(folder: Path) -> Path:
     config = Sam2Config(
         vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
     )
-    return save(Sam2Model(config), Sam2Processor(Sam2ImageProcessor(**_square())), folder)
+    return save(Sam2Model(config), Sam2Processor(Sam2ImageProcessor(**_square_frame())), folder)
 
 
 def edgetam(folder: Path) -> Path:
-    """Its backbone comes from timm."""
+    """Save EdgeTAM, whose backbone comes from timm."""
     from transformers import (
         EdgeTamConfig,
         EdgeTamModel,
@@ -114,7 +123,7 @@ def edgetam(folder: Path) -> Path:
     config = EdgeTamConfig(
         vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
     )
-    return save(EdgeTamModel(config), Sam2Processor(Sam2ImageProcessor(**_square())), folder)
+    return save(EdgeTamModel(config), Sam2Processor(Sam2ImageProcessor(**_square_frame())), folder)
 
 
 SAM3_VISION: dict[str, Any] = {
@@ -148,15 +157,16 @@ def sam3_tracker(folder: Path) -> Path:
     config = Sam3TrackerConfig(
         vision_config=SAM3_VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
     )
-    eye = Sam3ImageProcessor(**_square())
-    return save(Sam3TrackerModel(config), Sam3TrackerProcessor(eye), folder)
+    images = Sam3ImageProcessor(**_square_frame())
+    return save(Sam3TrackerModel(config), Sam3TrackerProcessor(images), folder)
 
 
+# Name of the detector -> how its folder is saved.
 PROMPTABLE = {"sam-hq": sam_hq, "sam2": sam2, "edgetam": edgetam, "sam3": sam3_tracker}
 
 
 def grounding_dino(folder: Path) -> Path:
-    """It reads letters, a handful of words, and the marks that its network knows by number."""
+    """Save a Grounding DINO that knows a few words, and the special tokens by their numbers."""
     from transformers import (
         BertTokenizer,
         GroundingDinoConfig,
@@ -200,14 +210,14 @@ def grounding_dino(folder: Path) -> Path:
         max_text_len=40,
         disable_custom_kernels=True,
     )
-    tokens = BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)})
-    eye = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)})
+    images = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
     model = GroundingDinoForObjectDetection(config)
-    return save(model, GroundingDinoProcessor(eye, tokens), folder)
+    return save(model, GroundingDinoProcessor(images, tokenizer), folder)
 
 
-def sam3(folder: Path, tokens: Any) -> Path:
-    """The half that reads; ``tokens`` is CLIP's tokenizer."""
+def sam3(folder: Path, tokenizer: Any) -> Path:
+    """Save the half of SAM 3 that reads text; ``tokenizer`` is CLIP's."""
     from transformers import Sam3Config, Sam3ImageProcessor, Sam3Model, Sam3Processor
 
     torch.manual_seed(0)
@@ -216,7 +226,7 @@ def sam3(folder: Path, tokens: Any) -> Path:
         vision_config=SAM3_VISION,
         text_config={
             "model_type": "clip_text_model",
-            "vocab_size": len(tokens),
+            "vocab_size": len(tokenizer),
             "hidden_size": 32,
             "intermediate_size": 32,
             "projection_dim": 16,
@@ -229,5 +239,5 @@ def sam3(folder: Path, tokens: Any) -> Path:
         detr_decoder_config={**part, "num_queries": 8},
         mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
     )
-    processor = Sam3Processor(Sam3ImageProcessor(**_square()), tokens)
+    processor = Sam3Processor(Sam3ImageProcessor(**_square_frame()), tokenizer)
     return save(Sam3Model(config), processor, folder)

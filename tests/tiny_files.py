@@ -14,7 +14,9 @@ Weights = dict[str, torch.Tensor]
 NETWORK = "model.diffusion_model."
 
 
-def save(pipe: Any, path: Path, parts: Collection[str] = (), prefix: str = NETWORK) -> Path:
+def save_single_file(
+    pipe: Any, path: Path, parts: Collection[str] = (), prefix: str = NETWORK
+) -> Path:
     """Some parts of a pipeline, all networks if none are named; the ``prefix`` of its largest."""
     from safetensors.torch import save_file
 
@@ -304,7 +306,7 @@ NETWORKS: dict[str, Callable[[Weights], Weights]] = {
 }
 
 
-def narrow(monkeypatch: Any, network: str, width: int = 32) -> None:
+def set_network_width(monkeypatch: Any, network: str, width: int = 32) -> None:
     """diffusers takes Flux and Chroma to be 3072 wide when it reads their files; make it this."""
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES as CLASSES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from tiny import flow, flow_vae, text_encoder, tokenizer
+from tiny import flow_scheduler, flow_vae, text_encoder, tokenizer
 from tiny_texts import (
     clip_vision,
     qwen_2_5_vl,
@@ -37,7 +37,7 @@ def stable_diffusion_3(**options: Any) -> Any:
     tokens = tokenizer()
     return StableDiffusion3InpaintPipeline(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=flow_vae(16),
         text_encoder=text_encoder(tokens, projected=True, hidden=24),
         text_encoder_2=text_encoder(tokens, projected=True, hidden=40),
@@ -69,7 +69,7 @@ def flux(kind: str = "FluxInpaintPipeline") -> Any:
     tokens = tokenizer()
     return getattr(diffusers, kind)(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=flow_vae(4),
         text_encoder=text_encoder(tokens),
         text_encoder_2=t5(),
@@ -97,7 +97,7 @@ def chroma() -> Any:
     ).eval()
     return ChromaInpaintPipeline(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=flow_vae(4),
         text_encoder=t5(),
         tokenizer=t5_tokenizer(),
@@ -127,7 +127,7 @@ def z_image() -> Any:
                 weight.zero_()
     return ZImageInpaintPipeline(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=flow_vae(16),
         text_encoder=qwen_3(),
         tokenizer=qwen_tokenizer(),
@@ -160,7 +160,7 @@ def qwen_image(kind: str = "QwenImageInpaintPipeline") -> Any:
     edit = {"processor": qwen_processor(tokens)} if "Edit" in kind else {}
     return getattr(diffusers, kind)(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=coder,
         text_encoder=qwen_2_5_vl(),
         tokenizer=tokens,
@@ -197,7 +197,7 @@ def flux_2_klein() -> Any:
     ).eval()
     return Flux2KleinInpaintPipeline(
         transformer=transformer,
-        scheduler=flow(),
+        scheduler=flow_scheduler(),
         vae=coder,
         text_encoder=qwen_3(layers=28),
         tokenizer=qwen_tokenizer(),

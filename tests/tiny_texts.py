@@ -9,11 +9,11 @@ import torch
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 )
-SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
-SPECIAL += ["<|image_pad|>", "<|video_pad|>"]
+SPECIAL_TOKENS = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
+SPECIAL_TOKENS += ["<|image_pad|>", "<|video_pad|>"]
 
 
-def letters() -> list[str]:
+def byte_letters() -> list[str]:
     """The 256 bytes, each as the character that byte-level tokenizers have for it."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -41,8 +41,8 @@ def t5(hidden: int = 32) -> Any:
 def qwen_tokenizer() -> Any:
     from transformers import Qwen2Tokenizer
 
-    made = Qwen2Tokenizer(vocab={word: i for i, word in enumerate(letters())}, merges=[])
-    made.add_special_tokens({"additional_special_tokens": SPECIAL})
+    made = Qwen2Tokenizer(vocab={word: i for i, word in enumerate(byte_letters())}, merges=[])
+    made.add_special_tokens({"additional_special_tokens": SPECIAL_TOKENS})
     made.chat_template = TEMPLATE
     return made
 

@@ -1,4 +1,4 @@
-"""A browser's page, for the tests of what a person does with it."""
+"""Helpers for tests that use the page in a real browser, as a person would."""
 
 from __future__ import annotations
 
@@ -10,98 +10,113 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 from playwright.sync_api import expect
-from web_server import DISC, file_of, scene
+from web_server import DISC_CENTER, draw_scene, encode
 
-expect.set_options(timeout=30_000)
-WIDE = {"viewport": {"width": 1100, "height": 700}}
+DESKTOP = {"viewport": {"width": 1100, "height": 700}}
 PHONE = {
     "viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True,
     "device_scale_factor": 2,
 }  # fmt: skip
-MARGIN, LITTLE = 28, 10  # px that the page leaves round a photo, on a wide stage and a narrow
-LONG = 30_000  # ms
-
+MARGIN, NARROW_MARGIN = 28, 10  # px around a fitted photo, as in view.js
+NARROW_WIDTH = 600  # px of a canvas
+MAX_FIT_SCALE = 8
+TIMEOUT = 30_000  # ms
+expect.set_options(timeout=TIMEOUT)
 
 Page = Any
 
 
 @contextmanager
-def tab(browser: Any, address: str, **options: Any) -> Iterator[Page]:
-    """A page of its own; it must fetch nothing from elsewhere, and its console stay silent."""
-    context = browser.new_context(**{**WIDE, "reduced_motion": "reduce", **options})
+def open_page(browser: Any, address: str, **options: Any) -> Iterator[Page]:
+    """Open the page in a new browser context.
+
+    Assert that it makes no requests to other servers and logs no errors.
+    """
+    context = browser.new_context(**{**DESKTOP, "reduced_motion": "reduce", **options})
     page = context.new_page()
-    page.set_default_timeout(LONG)
+    page.set_default_timeout(TIMEOUT)
     faults: list[str] = []
+    own = (address.partition("#")[0], "blob:", "data:")
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda r: faults.append(r.url) if not r.url.startswith(home) else None)
-    home = (address.partition("#")[0], "blob:", "data:")
+    page.on("request", lambda r: faults.append(r.url) if not r.url.startswith(own) else None)
     page.goto(address)
     yield page
     context.close()
     assert not faults
 
 
-def opened(page: Page, data: bytes | None = None, name: str = "photo.png") -> None:
-    kind = "image/jpeg" if name.endswith("jpg") else "image/png"
-    data = data or file_of(scene())
-    page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": data})
+def open_photo(page: Page, data: bytes | None = None, name: str = "photo.png") -> None:
+    mime_type = "image/jpeg" if name.endswith("jpg") else "image/png"
+    data = data or encode(draw_scene())
+    page.set_input_files("#file", {"name": name, "mimeType": mime_type, "buffer": data})
     page.wait_for_selector(f"#about-photo:has-text('{name}')", state="attached")
     page.wait_for_load_state("networkidle")
 
 
-def place(
+def screen_position(
     page: Page, x: float, y: float, size: tuple[int, int] = (120, 160)
 ) -> tuple[float, float]:
-    """Where a pixel of a photo that is shown whole lies in the window."""
+    """Return where a pixel of a fitted photo of ``size`` (h, w) lies in the window."""
     box = page.locator("#canvas").bounding_box()
     height, width = size
-    margin = LITTLE if box["width"] < 600 else MARGIN
-    scale = min((box["width"] - 2 * margin) / width, (box["height"] - 2 * margin) / height, 8)
+    margin = NARROW_MARGIN if box["width"] < NARROW_WIDTH else MARGIN
+    scale = min((box["width"] - 2 * margin) / width, (box["height"] - 2 * margin) / height)
+    scale = min(scale, MAX_FIT_SCALE)
     left, top = (box["width"] - width * scale) / 2, (box["height"] - height * scale) / 2
     return box["x"] + left + (x + 0.5) * scale, box["y"] + top + (y + 0.5) * scale
 
 
-def array(data: bytes) -> np.ndarray:
-    return np.asarray(Pillow.open(BytesIO(data)))
+def click_photo(
+    page: Page, x: float, y: float, size: tuple[int, int] = (120, 160), **options: Any
+) -> None:
+    page.mouse.click(*screen_position(page, x, y, size), **options)
 
 
-def shot(page: Page) -> np.ndarray:
+def drag_on_photo(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press the mouse at a pixel of the photo and move it to another, without a release."""
+    page.mouse.move(*screen_position(page, *start))
+    page.mouse.down()
+    page.mouse.move(*screen_position(page, *end), steps=4)
+
+
+def screenshot(page: Page) -> np.ndarray:
     return np.asarray(Pillow.open(BytesIO(page.screenshot())).convert("RGB")).astype(int)
 
 
-def seen(page: Page, x: float, y: float) -> np.ndarray:
-    """The colour that a pixel of the photo has on the screen."""
-    at = place(page, x, y)
-    patch = shot(page)[round(at[1]) - 1 : round(at[1]) + 2, round(at[0]) - 1 : round(at[0]) + 2]
+def screen_color(page: Page, x: float, y: float) -> np.ndarray:
+    """Return the colour that a pixel of the photo has on the screen."""
+    column, row = (round(v) for v in screen_position(page, x, y))
+    patch = screenshot(page)[row - 1 : row + 2, column - 1 : column + 2]
     return patch.reshape(-1, 3).mean(axis=0)
 
 
-def by_color(page: Page) -> None:
-    """The quickest way to the disc."""
+def select_disc_by_color(page: Page) -> None:
+    """Select the disc of the scene in the fastest way."""
     page.click("[data-tool=color]")
-    page.mouse.click(*place(page, *DISC))
-    found(page)
+    click_photo(page, *DISC_CENTER)
+    wait_for_objects(page)
 
 
-def found(page: Page, count: int = 1) -> None:
+def wait_for_objects(page: Page, count: int = 1) -> None:
     expect(page.locator("#objects li")).to_have_count(count)
-    expect(page.locator("#objects")).not_to_contain_text("looking")
+    expect(page.locator("#objects")).not_to_contain_text("searching")
     expect(page.locator("#run")).to_be_enabled()
 
 
-def run(page: Page) -> None:
+def run_job(page: Page) -> None:
     page.click("#run")
-    page.wait_for_selector("#judging:not([hidden])")
-    page.wait_for_selector("#facts:has-text('repainted')")
+    page.wait_for_selector("#result-section:not([hidden])")
+    page.wait_for_selector("#summary:has-text('repainted')")
     page.wait_for_load_state("networkidle")
 
 
-def only_after(page: Page) -> None:
+def move_divider(page: Page, key: str) -> None:
+    """Show only the result with the key Home, only the photo with the key End."""
     page.focus("#compare")
-    page.keyboard.press("Home")
+    page.keyboard.press(key)
     page.wait_for_timeout(150)
 
 
-def lacks(a: np.ndarray, b: np.ndarray) -> float:
+def max_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(abs(a - b).max())

@@ -1,4 +1,4 @@
-"""Networks as the files that ship: ONNX that says nothing of its maker, at half precision."""
+"""ONNX files as they ship: without metadata, weights at half precision."""
 
 from __future__ import annotations
 
@@ -8,42 +8,48 @@ import click
 import numpy as np
 import onnx
 
-HALF_LARGEST = 65504.0
+FLOAT16_MAX = 65504.0  # the largest finite half-precision number
 
 
-def small(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model, changed: OpenCV still adds and multiplies at full precision."""
-    _bare(model)
-    _halve(model.graph)
+def compact(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Strip metadata and halve the weights in place, check the model and return it.
+
+    OpenCV still computes in float32.
+    """
+    _strip_metadata(model)
+    _to_half(model.graph)
     onnx.checker.check_model(model)
     return model
 
 
-def write(model: onnx.ModelProto, out: Path) -> None:
-    part = out.with_suffix(".part")
-    part.write_bytes(model.SerializeToString())
-    part.replace(out)
+def save(model: onnx.ModelProto, out: Path) -> None:
+    """Write the model atomically and print its size."""
+    temporary = out.with_suffix(".part")
+    temporary.write_bytes(model.SerializeToString())
+    temporary.replace(out)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
-def _bare(model: onnx.ModelProto) -> None:
-    """Take away what tells of the machine that it was made on: paths and lines of code."""
+def _strip_metadata(model: onnx.ModelProto) -> None:
+    """Remove documentation and metadata, which name paths and lines of code."""
     graph = model.graph
     del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    for part in [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]:
-        part.ClearField("doc_string")
-        if not isinstance(part, onnx.ModelProto | onnx.GraphProto):
-            del part.metadata_props[:]
+    for item in [model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output]:
+        item.ClearField("doc_string")
+        if not isinstance(item, onnx.ModelProto | onnx.GraphProto):
+            del item.metadata_props[:]
 
 
-def _halve(graph: onnx.GraphProto) -> None:
-    """Weights at half precision, each with a node that widens it."""
-    wide = [
-        w for w in graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) > 1
+def _to_half(graph: onnx.GraphProto) -> None:
+    """Convert weights to half precision, each followed by a cast to float32."""
+    float_weights = [
+        weight
+        for weight in graph.initializer
+        if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) > 1
     ]
-    for weight in wide:
+    for weight in float_weights:
         values = onnx.numpy_helper.to_array(weight)
-        if not np.abs(values).max() <= HALF_LARGEST:
+        if not np.abs(values).max() <= FLOAT16_MAX:
             raise ValueError(f"{weight.name} is not finite, or too large for half precision")
         name = f"{weight.name}.half"
         half = onnx.numpy_helper.from_array(values.astype(np.float16), name)

@@ -1,4 +1,4 @@
-"""The scenes by name, and how each is photographed."""
+"""The scenes by name, and how each is rendered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import street
 
 @dataclass(frozen=True)
 class Scene:
-    build: Callable  # () -> the Blender objects that make up the thing to remove
+    build: Callable  # () -> the Blender objects to remove
     tests: str
     size: tuple[int, int] = (1152, 864)
     samples: int = 16

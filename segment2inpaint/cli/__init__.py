@@ -1,64 +1,68 @@
-"""The command line: options to dataclasses, results to files, errors to one line.
+"""The command line: turn options into a request, and results into files and lines of text.
 
-Only click is imported before a command runs, so that ``--help`` answers at once.
+Only click and cloup are imported before a command runs, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 import click
+import cloup
 
 from segment2inpaint import __version__
-from segment2inpaint.cli import console
-from segment2inpaint.cli.batch import batch
-from segment2inpaint.cli.console import FAILED, INTERRUPTED, NOTHING_FOUND
-from segment2inpaint.cli.doctor import doctor
-from segment2inpaint.cli.edit import mask, remove, replace
-from segment2inpaint.cli.models import models
-from segment2inpaint.cli.web import web
+from segment2inpaint.cli import batch, completion, console, doctor, edit, mask, models, web
+from segment2inpaint.cli.options import examples
 
-NO_LIBGL = (
+MISSING_LIBRARY = (
     "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
     "libglib2.0-0), or: pip install --force-reinstall opencv-python-headless"
 )
 
 
-class ErrorGroup(click.Group):
-    """Turns what a user can put right into one line and an exit status."""
+class ErrorGroup(cloup.Group):
+    """Print errors that a user can correct as one line, and exit with a status for their kind."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         from segment2inpaint.errors import NothingFound, Segment2InpaintError
 
         try:
-            with console.warnings_in_a_line():
+            with console.one_line_warnings():
                 return super().invoke(ctx)
         except Segment2InpaintError as error:
             click.echo(f"error: {console.escape_line(str(error))}", err=True)
-            ctx.exit(NOTHING_FOUND if isinstance(error, NothingFound) else FAILED)
+            ctx.exit(console.NOTHING_FOUND if isinstance(error, NothingFound) else console.FAILED)
         except ImportError as error:
             if ".so" not in str(error):
                 raise
-            click.echo(NO_LIBGL.format(error), err=True)
-            ctx.exit(FAILED)
+            click.echo(MISSING_LIBRARY.format(error), err=True)
+            ctx.exit(console.FAILED)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read has enough: Click ends in silence
+            if error.errno == errno.EPIPE:  # the reader has closed the pipe; Click exits silently
                 raise
             name = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {name}{error.strerror or error}", err=True)
-            console.forget_output()
-            ctx.exit(FAILED)
+            console.discard_stdout()
+            ctx.exit(console.FAILED)
         except KeyboardInterrupt:
-            click.echo("stopped; no half-written file is left", err=True)
-            ctx.exit(INTERRUPTED)
+            click.echo("interrupted; no partial file was written", err=True)
+            ctx.exit(console.INTERRUPTED)
 
 
-@click.group(cls=ErrorGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@cloup.group(
+    cls=ErrorGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "remove street.jpg -p 412,300 -o street_clean.jpg",
+        'replace table.jpg -p 412,300 --prompt "a red rose" -o table_rose.jpg',
+        "web",
+    ),
+)
 @click.version_option(__version__, prog_name="segment2inpaint")
 def main() -> None:
-    """Take an object out of a photo, or put another in its place, by pointing at it."""
+    """Remove an object from a photo, or replace it, by pointing at it."""
 
 
-for command in (remove, replace, mask, batch, models, doctor, web):
-    main.add_command(command)
+main.section("Edit photos", edit.remove, edit.replace, mask.mask, batch.batch)
+main.section("Edit in a browser", web.web)
+main.section("Models and machine", models.models, doctor.doctor, completion.completion)

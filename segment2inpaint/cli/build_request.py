@@ -1,179 +1,257 @@
-"""What the options ask for: a ``Request``, as JSON for many photos or complete for one."""
+"""Turn options into the photo, the ``Request`` and the ``Editor`` that a command works with."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from segment2inpaint.cli.options import fill_options, find_options, refine_options, verify_options
+from segment2inpaint.cli.machine_options import MachineOptions
+from segment2inpaint.cli.options import (
+    CheckOptions,
+    EditRequestOptions,
+    FillOptions,
+    PhotoOptions,
+    PointOptions,
+    RefineOptions,
+)
 
 if TYPE_CHECKING:
+    from segment2inpaint.editor import Editor
     from segment2inpaint.images import Photo
     from segment2inpaint.protocols import RuntimeOptions
     from segment2inpaint.types import BinaryMask, Refine, ReplacementImage, Request
 
-Options = dict[str, Any]
 
-# What would else be passed over in silence: an option's name in ``Options``, its own, its prompt's
-ASIDE = (
-    ("tolerance", "tolerance", "colors"), ("everywhere", "global", "colors"),
-    ("threshold", "threshold", "texts"), ("granularity", "granularity", "points"),
-    ("each", "each", "points"),
-)  # fmt: skip
+def load_photo(options: PhotoOptions) -> Photo:
+    """Read the photo from its file or, for ``-``, from standard input. Raises ``BadImage``."""
+    from segment2inpaint import images
+
+    limit = options.max_pixels or images.MAX_PIXELS
+    source = _read_stdin() if options.photo == "-" else Path(options.photo)
+    return images.read(source, max_pixels=limit)
 
 
-def load_inputs(given: Options) -> tuple[Request, Photo]:
-    """The photo, and the request that the options come to."""
-    from segment2inpaint import images, request
-    from segment2inpaint.api import as_picture
+def _read_stdin() -> bytes:
+    """Return all of standard input; nothing if it is closed."""
+    return sys.stdin.buffer.read() if sys.stdin else b""
+
+
+def load_edit_request(options: EditRequestOptions, photo: Photo) -> Request:
+    """Return the request of ``remove`` or ``replace``, with its masks and pictures read.
+
+    Raises ``click.UsageError`` for options that contradict each other, ``BadOption`` for a file
+    that is not a request, and ``BadImage`` for a mask or picture that cannot be read.
+    """
     from segment2inpaint.errors import BadOption
 
-    source = given["photo"]
-    limit = {"max_pixels": given["max_pixels"]} if given["max_pixels"] else {}
-    photo = images.read(_stdin() if source == "-" else Path(source), **limit)
+    data = edit_request_json(options)
+    try:
+        return _load_request(data, photo, resize_mask=options.resize_mask)
+    except BadOption as error:
+        if options.request is None:
+            raise
+        raise BadOption(f"{options.request}: {error}") from error
+
+
+def load_mask_request(options: PhotoOptions, photo: Photo) -> Request:
+    """Return the request of ``mask``. Raises as ``load_edit_request``."""
+    return _load_request(_request_json(options, options), photo, resize_mask=options.resize_mask)
+
+
+def _load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> Request:
+    from segment2inpaint import images, request
+    from segment2inpaint.api import as_picture
 
     def read_mask(name: str) -> BinaryMask:
-        return images.read_mask(name, photo.size, resize=given["resize_mask"])
+        return images.read_mask(name, photo.size, resize=resize_mask)
 
     def read_picture(name: str) -> ReplacementImage:
         return as_picture(images.read(name))
 
-    if not given.get("request"):
-        return request.from_json(wanted(given), read_picture, read_mask), photo
-    data = saved(given["request"])
-    try:
-        return request.from_json(data, read_picture, read_mask), photo
-    except BadOption as error:
-        raise BadOption(f"{given['request']}: {error}") from error
+    return request.from_json(data, read_picture, read_mask)
 
 
-def _stdin() -> bytes:
-    """All of standard input; nothing where it is closed."""
-    return sys.stdin.buffer.read() if sys.stdin else b""
+# --- the request as JSON ----------------------------------------------------------------------
 
 
-def saved(path: Path) -> dict[str, Any]:
-    """The request in a file, as ``--json`` or the page has saved it.
+def edit_request_json(options: EditRequestOptions) -> dict[str, Any]:
+    """Return the request in the options, or in the file of ``--request``, as JSON data.
 
-    Raises ``click.UsageError`` if options ask for some of it too, ``BadOption`` for a file that
-    holds none.
+    Masks and pictures stay names of files. Raises as ``load_edit_request``.
     """
-    from segment2inpaint.errors import BadOption
+    if options.request:
+        _refuse_request_options()
+        return _read_request_file(options.request)
+    return {
+        **_request_json(options, options),
+        "fill": _fill_json(options),
+        "inpainter": options.inpainter,
+        "verify": options.verify,
+        "attempts": options.attempts,
+    }
 
+
+def _request_json(point: PointOptions, refine: RefineOptions) -> dict[str, Any]:
+    return {
+        "prompts": list(_prompts_json(point)),
+        "refine": _refine_json(refine),
+        "fill": {},
+        "detector": point.detector,
+    }
+
+
+def _refine_json(options: RefineOptions) -> dict[str, Any]:
+    return {
+        "dilate": str(options.dilate or "auto"),
+        "feather": str(options.feather or "auto"),
+        "fill_holes": options.fill_holes,
+        "invert": options.invert,
+        "shadow": options.shadow,
+        "edge_refine": options.edge_refine,
+    }
+
+
+def _fill_json(options: FillOptions) -> dict[str, Any]:
+    return {
+        "prompt": options.prompt,
+        "negative_prompt": options.negative_prompt,
+        "num_inference_steps": options.num_inference_steps,
+        "guidance_scale": options.guidance_scale,
+        "strength": options.strength,
+        "seed": options.seed,
+        "padding_mask_crop": options.padding_mask_crop,
+        "candidates": options.candidates,
+        **({"picture": str(options.picture)} if options.picture else {}),
+    }
+
+
+def _prompts_json(options: PointOptions) -> Iterator[dict[str, Any]]:
+    _check_dependent_options(options)
+    yield from _points_json(options)
+    pick = options.pick or ()
+    for words in options.texts:
+        yield {"text": {"words": words, "threshold": options.threshold, "pick": pick}}
+    if options.everything:
+        yield {"everything": pick}
+    yield from ({"box": box} for box in options.boxes)
+    match = {"tolerance": options.tolerance, "everywhere": options.everywhere}
+    yield from ({"color": {**color, **match}} for color in options.colors)
+    if options.plate:
+        yield {"plate": str(options.plate)}
+    yield from ({"mask": str(path)} for path in options.user_masks)
+
+
+def _points_json(options: PointOptions) -> Iterator[dict[str, Any]]:
+    """Yield one prompt for all points, or with ``--each`` one for each point."""
+    include, exclude, granularity = options.points, options.not_points, options.granularity
+    if options.each:
+        for point in include:
+            yield {"points": {"include": [point], "granularity": granularity}}
+        include = ()
+    if include or exclude:
+        yield {"points": {"include": include, "exclude": exclude, "granularity": granularity}}
+
+
+def _check_dependent_options(options: PointOptions) -> None:
+    """Raise ``click.UsageError`` for an option that has no effect without another one."""
+    rules = (
+        ("--tolerance", options.tolerance, "--color", options.colors),
+        ("--global", options.everywhere, "--color", options.colors),
+        ("--threshold", options.threshold, "--text", options.texts),
+        ("--granularity", options.granularity != "auto", "--point", options.points),
+        ("--each", options.each, "--point", options.points),
+        ("--pick", options.pick, "--text or --everything", options.texts or options.everything),
+    )
+    for option, value, needed, prompts in rules:
+        if value and not prompts:
+            raise click.UsageError(f"{option} needs {needed}")
+
+
+# --- a request in a file ----------------------------------------------------------------------
+
+
+def _refuse_request_options() -> None:
+    """Raise ``click.UsageError`` for an option on the command line that ``--request`` sets."""
+    sections = (PointOptions, RefineOptions, FillOptions, CheckOptions)
+    names = {field.name for section in sections for field in fields(section)} - {"strict"}
     context = click.get_current_context()
     for option in context.command.params:
         name = str(option.name)
-        if name in _asks() and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--request says all of it; leave out {option.opts[-1]}")
+        if name in names and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--request already sets this; leave out {option.opts[-1]}")
+
+
+def _read_request_file(path: Path) -> dict[str, Any]:
+    """Return the request in a file that ``--json`` or the page saved. Raises ``BadOption``."""
+    from segment2inpaint.errors import BadOption
+
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadOption(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise BadOption(f"{path}: expected a request as JSON: {error}") from error
-    inside = data.get("request", data) if isinstance(data, dict) else data
-    if not _is_request(inside):
-        raise BadOption(f"{path}: expected a request as a JSON object, got {inside!r:.60}")
-    return dict(inside)
+    request = data.get("request", data) if isinstance(data, dict) else data
+    if not _looks_like_request(request):
+        raise BadOption(f"{path}: expected a request as a JSON object, got {request!r:.60}")
+    return dict(request)
 
 
-def _is_request(data: Any) -> bool:
-    """Whether JSON has the shape of one; ``request.load`` looks at the rest."""
+def _looks_like_request(data: object) -> bool:
+    """Return whether the parts have the right types; ``request.from_json`` checks the rest."""
     if not isinstance(data, dict) or not isinstance(data.get("prompts", []), list):
         return False
     parts = [*data.get("prompts", []), data.get("refine", {}), data.get("fill", {})]
     return all(isinstance(part, dict) for part in parts)
 
 
-def _asks() -> set[str]:
-    """The names of the options that ask for what a request says."""
-
-    @find_options
-    @refine_options
-    @fill_options
-    @verify_options
-    @click.option("--prompt")
-    @click.option("--with", "picture")
-    @click.command()
-    def one(**_: Any) -> None: ...
-
-    elsewhere = {"cache", "max_pixels", "resize_mask", "dtype", "strict", "help"}
-    return {str(parameter.name) for parameter in one.params} - elsewhere
+# --- the editor -------------------------------------------------------------------------------
 
 
-def wanted(given: Options) -> dict[str, Any]:
-    """The request that the options come to, as JSON: files are named, none is read."""
-    from segment2inpaint.types import Fill
-
-    names = [f.name for f in dataclasses.fields(Fill) if f.name in given and f.name != "picture"]
-    fill = {name: given[name] for name in names}
-    if given.get("picture"):
-        fill["picture"] = str(given["picture"])
-    refine = dataclasses.asdict(refinement(given))
-    for name in ("dilate", "feather"):
-        refine[name] = str(given[name] or "auto")
-    rest = ("inpainter", "verify", "attempts")
-    told: dict[str, Any] = {name: given[name] for name in rest if name in given}
-    return {
-        "prompts": list(_prompts(given)),
-        "refine": refine,
-        "fill": fill,
-        "detector": given["detector"],
-        **told,
-    }
-
-
-def _prompts(given: Options) -> Iterator[dict[str, Any]]:
-    for name, option, prompt in ASIDE:
-        if given[name] not in (None, False, "auto") and not given[prompt]:
-            raise click.UsageError(f"--{option} goes with --{prompt.removesuffix('s')}")
-    points, beside, size = given["points"], given["not_points"], given["granularity"]
-    if given["each"]:
-        for point in points:
-            yield {"points": {"include": [point], "granularity": size}}
-        points = ()
-    if points or beside:
-        yield {"points": {"include": points, "exclude": beside, "granularity": size}}
-    pick = given["pick"] or ()
-    if pick and not (given["texts"] or given["everything"]):
-        raise click.UsageError("--pick takes numbers of what --text or --everything finds")
-    for words in given["texts"]:
-        yield {"text": {"words": words, "threshold": given["threshold"], "pick": pick}}
-    if given["everything"]:
-        yield {"everything": pick}
-    yield from ({"box": box} for box in given["boxes"])
-    for color in given["colors"]:
-        how = {"tolerance": given["tolerance"], "everywhere": given["everywhere"]}
-        yield {"color": {**color, **how}}
-    if given["plate"]:
-        yield {"plate": str(given["plate"])}
-    yield from ({"mask": str(own)} for own in given["own_masks"])
-
-
-def refinement(given: Options) -> Refine:
+def build_refine(options: RefineOptions) -> Refine:
+    """Return how to change the mask; a length that is not set is ``auto``."""
     from segment2inpaint.types import Length, Refine
 
-    auto = Length()
     return Refine(
-        given["dilate"] or auto,
-        given["feather"] or auto,
-        given["fill_holes"],
-        given["invert"],
-        given.get("shadow"),
-        given["edge_refine"],
+        dilate=options.dilate or Length(),
+        feather=options.feather or Length(),
+        fill_holes=options.fill_holes,
+        invert=options.invert,
+        shadow=options.shadow,
+        edge_refine=options.edge_refine,
     )
 
 
-def tuning(given: Options) -> RuntimeOptions:
-    """How diffusion models shall run; a command without these options leaves all as it is."""
+def build_editor(options: MachineOptions) -> Editor:
+    """Return an editor that prints its messages, such as what ``auto`` chose, on stderr."""
+    from segment2inpaint.editor import Editor
+
+    return Editor(
+        device=options.device,
+        dtype=options.dtype,
+        cache=options.cache,
+        on_message=partial(click.echo, err=True),
+        runtime=runtime_options(options),
+    )
+
+
+def runtime_options(options: MachineOptions) -> RuntimeOptions:
+    """Return how diffusion models run."""
     from segment2inpaint.protocols import RuntimeOptions
 
-    names = {f.name for f in dataclasses.fields(RuntimeOptions)} & given.keys()
-    return RuntimeOptions(**{name: given[name] for name in names})
+    return RuntimeOptions(
+        offload=options.offload,
+        batch_size=options.batch_size,
+        compile=options.compile,
+        attention=options.attention,
+        quantize=options.quantize,
+        block_cache=options.block_cache,
+    )

@@ -1,4 +1,4 @@
-"""What the command line tells: progress on stderr, the result as JSON or as one line."""
+"""What the command line prints: progress, one-line summaries, and results as JSON."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
     from segment2inpaint.types import Alpha, Check, Detection, Request, Result
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
-PATIENCE = 1.0  # s before anything is said
+FIRST_REPORT_AFTER = 1.0  # s of work before any progress is shown; short runs stay silent
+TERMINAL_INTERVAL = 0.1  # s between two updates of the line on a terminal
+STAGE_INTERVAL = 3.0  # s between two lines elsewhere when the stage has changed
+LINE_INTERVAL = 10.0  # s between two lines elsewhere in one stage
 
 
 class ProgressReporter:
-    """Progress on standard error, once a run has lasted a second.
+    """Report the progress of a run on standard error.
 
-    A line that is written over on a terminal; elsewhere a plain line after three seconds where
-    the stage has changed, after ten in any case.
+    It is a ``ProgressCallback``: call it with the stage and the progress in [0, 1]. On a terminal
+    it updates one line, elsewhere it prints a new line every few seconds.
     """
 
     def __init__(self) -> None:
-        self.start = self.last = monotonic()
-        self.stage = ""
-        self.live = sys.stderr.isatty()
-        self.shown = False
+        self._start = self._last_report = monotonic()
+        self._stage = ""
+        self._on_terminal = sys.stderr.isatty()
+        self._has_reported = False
 
-    def __call__(self, stage: str, share: float) -> None:
+    def __call__(self, stage: str, progress: float) -> None:
         now = monotonic()
-        if now - self.start < PATIENCE:
+        if now - self._start < FIRST_REPORT_AFTER or not self._is_due(stage, now):
             return
-        if self.live and (now - self.last > 0.1 or stage != self.stage):
-            self._say(f"\r\033[K{stage} {share:4.0%}  {now - self.start:.0f} s", "")
-        elif not self.live and now - self.last > (10 if stage == self.stage else 3):
-            self._say(f"{stage} {share:.0%} after {now - self.start:.0f} s", "\n")
+        if self._on_terminal:
+            _write_stderr(f"\r\033[K{stage} {progress:4.0%}  {now - self._start:.0f} s")
         else:
-            return
-        self.stage, self.last, self.shown = stage, now, True
+            _write_stderr(f"{stage} {progress:.0%} after {now - self._start:.0f} s\n")
+        self._stage, self._last_report, self._has_reported = stage, now, True
 
     def __enter__(self) -> ProgressReporter:
         return self
@@ -55,17 +56,26 @@ class ProgressReporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.live and self.shown:
-            self._say("\r\033[K", "")
+        """Clear the line on a terminal."""
+        if self._on_terminal and self._has_reported:
+            _write_stderr("\r\033[K")
 
-    def _say(self, text: str, end: str) -> None:
-        sys.stderr.write(text + end)
-        sys.stderr.flush()
+    def _is_due(self, stage: str, now: float) -> bool:
+        """Return whether enough time has passed since the last report."""
+        elapsed, same_stage = now - self._last_report, stage == self._stage
+        if self._on_terminal:
+            return elapsed > TERMINAL_INTERVAL or not same_stage
+        return elapsed > (LINE_INTERVAL if same_stage else STAGE_INTERVAL)
+
+
+def _write_stderr(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 @contextmanager
-def warnings_in_a_line() -> Iterator[None]:
-    """What a library or a backend warns of, in one line each on standard error."""
+def one_line_warnings() -> Iterator[None]:
+    """Print each warning of a library as one line on standard error."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         sys.stderr.write(f"note: {message}\n")
@@ -76,45 +86,51 @@ def warnings_in_a_line() -> Iterator[None]:
 
 
 def escape_line(text: str) -> str:
-    """A text in one line: names may hold line breaks and a terminal's commands, here escaped."""
+    """Return the text as one line, with line breaks and terminal control codes escaped.
+
+    File names may hold both.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def forget_output() -> None:
-    """What standard output still holds goes nowhere: where it is full, Python would complain."""
+def discard_stdout() -> None:
+    """Discard what standard output has buffered: when it cannot be written, Python complains."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def report(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
-    """A result as JSON data, arrays left out."""
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def result_to_json(photo: Photo, output: str, request: Request, result: Result) -> dict[str, Any]:
+    """Return a result as JSON data, without its arrays."""
     return {
-        **mask_report(photo, output, request, result.detections),
+        **mask_to_json(photo, output, request, result.detections),
         "settings": dict(result.settings),
         "changed": int((result.alpha > 0).sum()),
         "changed_outside": result.changed_outside,
         "verdict": result.verdict,
-        "checks": [
-            {
-                "name": check.name,
-                "score": round(check.score, 3),
-                "threshold": check.threshold,
-                "failed": check.failed,
-                "sentence": check.sentence,
-            }
-            for check in result.checks
-        ],
+        "checks": [_check_to_json(check) for check in result.checks],
         "attempts": [dict(attempt) for attempt in result.attempts],
         "seconds": dict(result.seconds),
     }
 
 
-def mask_report(
-    photo: Photo, output: str, request: Request, found: Sequence[Detection]
+def _check_to_json(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "score": round(check.score, 3),
+        "threshold": check.threshold,
+        "failed": check.failed,
+        "sentence": check.sentence,
+    }
+
+
+def mask_to_json(
+    photo: Photo, output: str, request: Request, detections: Sequence[Detection]
 ) -> dict[str, Any]:
-    """What was found, as JSON data."""
+    """Return the objects that were found as JSON data, without their arrays."""
     from segment2inpaint.request import to_json
-    from segment2inpaint.types import bounding_box
 
     return {
         "version": __version__,
@@ -123,74 +139,82 @@ def mask_report(
         "output": output,
         "request": to_json(request),
         "masks": [
-            {
-                "number": number,
-                "box": list(bounding_box(m.mask)),
-                "area": int(m.mask.sum()),
-                "score": round(m.score, 4),
-            }
-            for number, m in enumerate(found, 1)
+            _detection_to_json(number, detection) for number, detection in enumerate(detections, 1)
         ],
     }
 
 
-def summary(output: str, result: Result) -> str:
-    """The result in one line."""
-    used = f"{result.settings['detector']} + {result.settings['inpainter']}"
-    share = (result.alpha > 0).mean()
-    return (
-        f"{output}: {_objects(result.detections)}, {share:.1%} of the photo repainted, "
-        f"{result.changed_outside} pixels changed outside ({used}, "
-        f"{sum(result.seconds.values()):.1f} s){_judged(result)}"
-    )
+def _detection_to_json(number: int, detection: Detection) -> dict[str, Any]:
+    from segment2inpaint.types import bounding_box
+
+    return {
+        "number": number,
+        "box": list(bounding_box(detection.mask)),
+        "area": int(detection.mask.sum()),
+        "score": round(detection.score, 4),
+    }
 
 
-def mask_summary(output: str, found: Sequence[Detection], alpha: Alpha, detector: str) -> str:
-    """What was found, in one line."""
-    return f"{output}: {_objects(found)}, {(alpha > 0).mean():.1%} of the photo ({detector})"
-
-
-def _objects(found: Sequence[Detection]) -> str:
-    return f"{len(found)} object{'s' * (len(found) != 1)}"
-
-
-def _judged(result: Result) -> str:
-    """The verdict with the reasons for it; nothing if there is none."""
-    if not result.verdict:
-        return ""
-    tries = max((int(one["attempt"]) for one in result.attempts), default=1)
-    after = f" after {tries} attempts" if tries > 1 else ""
-    return f"; {result.verdict}{after}{_reasons(result.checks)}"
-
-
-def _reasons(checks: Sequence[Check]) -> str:
-    """What failed, or else is in doubt, worst first."""
-    bad = sorted((c for c in checks if c.doubtful), key=lambda c: -c.score)
-    if any(check.failed for check in bad):
-        bad = [check for check in bad if check.failed]
-    return ": " + "; ".join(check.sentence for check in bad) if bad else ""
-
-
-def candidates(result: Result, files: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Each candidate as JSON data, the best first; ``files`` by rank where they were kept."""
+def candidates_to_json(result: Result, files: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return the candidates as JSON data, best first; ``files`` maps ranks to written files."""
     return [
         {
             "rank": rank,
             "output": files.get(rank),
-            "seed": one.settings["seed"],
-            "inpainter": one.settings["inpainter"],
-            "verdict": one.verdict,
-            "scores": {check.name: round(check.score, 3) for check in one.checks},
+            "seed": candidate.settings["seed"],
+            "inpainter": candidate.settings["inpainter"],
+            "verdict": candidate.verdict,
+            "scores": {check.name: round(check.score, 3) for check in candidate.checks},
         }
-        for rank, one in enumerate(result.candidates, 1)
+        for rank, candidate in enumerate(result.candidates, 1)
     ]
 
 
+# --- summaries --------------------------------------------------------------------------------
+
+
+def summary(output: str, result: Result) -> str:
+    """Return the result in one line."""
+    models = f"{result.settings['detector']} + {result.settings['inpainter']}"
+    repainted = (result.alpha > 0).mean()
+    return (
+        f"{output}: {_object_count(result.detections)}, {repainted:.1%} of the photo repainted, "
+        f"{result.changed_outside} pixels changed outside ({models}, "
+        f"{sum(result.seconds.values()):.1f} s){_verdict(result)}"
+    )
+
+
+def mask_summary(output: str, detections: Sequence[Detection], alpha: Alpha, detector: str) -> str:
+    """Return the size of the mask in one line."""
+    area = (alpha > 0).mean()
+    return f"{output}: {_object_count(detections)}, {area:.1%} of the photo ({detector})"
+
+
 def ranking(result: Result, files: Mapping[int, str]) -> Iterator[str]:
-    """A line for each of several candidates, the best first, and why it is where it is."""
+    """Yield a line for each of several candidates, best first, with the reasons for its rank."""
     if len(result.candidates) < 2:
         return
-    for rank, one in enumerate(result.candidates, 1):
-        used = f"{one.settings['inpainter']}, seed {one.settings['seed']}"
-        judged = f"{one.verdict or 'not verified'}{_reasons(one.checks)}"
-        yield f"{rank}  {files.get(rank, 'not kept')} ({used}): {judged}"
+    for rank, candidate in enumerate(result.candidates, 1):
+        source = f"{candidate.settings['inpainter']}, seed {candidate.settings['seed']}"
+        verdict = f"{candidate.verdict or 'not verified'}{_reasons(candidate.checks)}"
+        yield f"{rank}  {files.get(rank, 'not kept')} ({source}): {verdict}"
+
+
+def _object_count(detections: Sequence[Detection]) -> str:
+    return f"{len(detections)} object{'s' * (len(detections) != 1)}"
+
+
+def _verdict(result: Result) -> str:
+    """Return the verdict with its reasons; nothing if the result was not verified."""
+    if not result.verdict:
+        return ""
+    attempts = max((int(attempt["attempt"]) for attempt in result.attempts), default=1)
+    after = f" after {attempts} attempts" if attempts > 1 else ""
+    return f"; {result.verdict}{after}{_reasons(result.checks)}"
+
+
+def _reasons(checks: Sequence[Check]) -> str:
+    """Return the sentences of the failed checks, or else of the doubtful ones, worst first."""
+    doubtful = sorted((c for c in checks if c.doubtful), key=lambda c: -c.score)
+    reasons = [check for check in doubtful if check.failed] or doubtful
+    return ": " + "; ".join(check.sentence for check in reasons) if reasons else ""

@@ -1,45 +1,53 @@
-"""The catalogue on the command line: list, show, download."""
+"""``models``: list, show and download the models of the catalogue."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
 from segment2inpaint.cli import console
-from segment2inpaint.cli.options import file
+from segment2inpaint.cli.options import examples
+from segment2inpaint.cli.param_types import FILE, complete_model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from segment2inpaint.models.catalogue import ModelCard
     from segment2inpaint.types import Fill
 
+LABEL_WIDTH = 26  # characters of the first column of `show`
 
-@click.group()
+
+@cloup.group(
+    epilog=examples("models list", "models show sam2.1-tiny", "models download sam2.1-tiny")
+)
 def models() -> None:
-    """The models in the catalogue, and those on this machine."""
+    """List, show and download models.
+
+    The package works without any of them; a model improves results or is needed for text.
+    """
 
 
-@models.command("list")
+@cloup.command("list", epilog=examples("models list"))
 def list_models() -> None:
-    """Every model in the catalogue, with its size, and * where it is on this machine."""
+    """List all models of the catalogue; * marks those on this machine."""
     from segment2inpaint.models import catalogue
 
     for card in catalogue.cards():
-        here = "*" if catalogue.find(card.name) else " "
-        size = catalogue.megabytes(card.size)
+        mark = "*" if catalogue.find(card.name) else " "
+        size = catalogue.format_size(card.size)
         click.echo(
-            f"{here} {card.name:<21}{card.kind:<11}{size:>8}  {card.licence:<31}{card.title}"
+            f"{mark} {card.name:<21}{card.kind:<11}{size:>8}  {card.licence:<31}{card.title}"
         )
 
 
-@models.command()
-@click.argument("name")
+@cloup.command(epilog=examples("models show sd15-inpaint"))
+@click.argument("name", shell_complete=complete_model)
 def show(name: str) -> None:
-    """All that the catalogue knows of a model."""
+    """Show the licence, size and defaults of a model."""
     from segment2inpaint.models import catalogue
 
     card = catalogue.card(name)
@@ -49,67 +57,74 @@ def show(name: str) -> None:
         **({"kind": card.kind} if card.kind else {}),
         "licence": card.licence + (", to be accepted on its page first" if card.gated else ""),
         "page": card.page,
-        "download": f"{_size(card)}, checked by {card.verified}",
-        **({"memory": f"about {catalogue.megabytes(card.memory)}"} if card.memory else {}),
+        "download": f"{_size(card)}, checked by {card.checksum_source}",
+        **({"memory": f"about {catalogue.format_size(card.memory)}"} if card.memory else {}),
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
         "here": catalogue.find(name) or f"no; {catalogue.download_command(name)}",
-        **_values(card.fill, ""),
-        **_values(card.remove, " (remove)"),
+        **_set_values(card.fill, ""),
+        **_set_values(card.remove, " (remove)"),
     }
-    for key, value in rows.items():
-        click.echo(f"{key:<26}{value}")
+    for label, value in rows.items():
+        click.echo(f"{label:<{LABEL_WIDTH}}{value}")
+
+
+@cloup.command(epilog=examples("models download sam2.1-tiny", "models download lama"))
+@click.argument("name", shell_complete=complete_model)
+@click.option("--cache-dir", type=FILE, metavar="FOLDER",
+              help="Folder to store the model in.  [default: HF_HUB_CACHE, or Hugging Face's "
+                   "folder]")  # fmt: skip
+def download(name: str, cache_dir: Path | None) -> None:
+    """Download a model and verify its files.
+
+    A model that it needs is downloaded too. NAME is a model of the catalogue, a Hugging Face id,
+    or a model in one .safetensors file (FILE, or FILE@MODEL). For a file, only the parts that it
+    lacks are downloaded, from the catalogue's model of its family or from MODEL.
+
+    HF_ENDPOINT sets a mirror of the hub. An interrupted download resumes where it stopped. To use
+    a model in another FOLDER, set HF_HUB_CACHE=FOLDER or give its path as the name.
+    """
+    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.download import download as fetch
+
+    card, skip_weights_in = _model_to_download(name)
+    for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
+        memory = f", takes about {catalogue.format_size(part.memory)}" if part.memory else ""
+        size = "" if skip_weights_in else f"{_size(part)}{memory}, "
+        click.echo(f"{part.title}: {size}licence {part.licence}, from {part.repo}", err=True)
+        with console.ProgressReporter() as reporter:
+            path = fetch(part, reporter, skip_weights_in=skip_weights_in, hub_cache=cache_dir)
+        click.echo(path)
+
+
+models.section("Commands", list_models, show, download)
 
 
 def _size(card: ModelCard) -> str:
     from segment2inpaint.models import catalogue
 
-    return catalogue.megabytes(card.size) if card.size else "of unknown size"
+    return catalogue.format_size(card.size) if card.size else "of unknown size"
 
 
-def _values(fill: Fill, when: str) -> dict[str, object]:
-    """What differs from a ``Fill`` that says nothing."""
-    plain = type(fill)()
-    named = ((f.name, getattr(fill, f.name)) for f in dataclasses.fields(fill))
-    return {f"{name}{when}": v for name, v in named if v != getattr(plain, name)}
+def _set_values(fill: Fill, suffix: str) -> dict[str, object]:
+    """Return the values of a ``Fill`` that differ from the defaults, by name and suffix."""
+    defaults = type(fill)()
+    values = {field.name: getattr(fill, field.name) for field in fields(fill)}
+    return {f"{n}{suffix}": v for n, v in values.items() if v != getattr(defaults, n)}
 
 
-@models.command()
-@click.argument("name")
-@click.option("--cache-dir", type=file, metavar="FOLDER",
-              help="Where to keep it.  [default: HF_HUB_CACHE, or Hugging Face's]")  # fmt: skip
-def download(name: str, cache_dir: Path | None) -> None:
-    """Fetch a model and what it needs, tell its licence, and check what came.
+def _model_to_download(name: str) -> tuple[ModelCard, Collection[str]]:
+    """Return the card of a model, and the folders whose weights are not needed.
 
-    NAME may also be a model in one .safetensors file (FILE, or FILE@MODEL): then only what the
-    file lacks is fetched, of a model of its family, or of MODEL.
-
-    HF_ENDPOINT names a mirror of the hub. What was cut short is gone on with; a model in
-    another FOLDER is found again with HF_HUB_CACHE=FOLDER, or named by its path.
+    For a model in one file, that is the card of the model that has the parts it lacks.
     """
-    from segment2inpaint.models import catalogue
-    from segment2inpaint.models.download import download as fetch
-
-    card, without = _wanted(name)
-    for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
-        size = _size(part)
-        memory = f", takes about {catalogue.megabytes(part.memory)}" if part.memory else ""
-        what = "" if without else f"{size}{memory}, "
-        click.echo(f"{part.title}: {what}licence {part.licence}, from {part.repo}", err=True)
-        with console.ProgressReporter() as meter:
-            path = fetch(part, meter, without=without, hub_cache=cache_dir)
-        click.echo(path)
-
-
-def _wanted(name: str) -> tuple[ModelCard, Collection[str]]:
-    """The card of a name, or the one that lends a file what it lacks; folders left out."""
     from segment2inpaint import inpaint
     from segment2inpaint.models import catalogue
 
-    model, base, _ = inpaint.split(name)
+    model, base, _ = inpaint.split_name(name)
     if not Path(model).is_file():
         return catalogue.card(name), ()
-    from segment2inpaint.inpaint.diffusion.inspection import read
-    from segment2inpaint.inpaint.diffusion.single_file import to_fetch
+    from segment2inpaint.inpaint.diffusion.inspection import inspect_file
+    from segment2inpaint.inpaint.diffusion.single_file import base_to_download
 
-    return to_fetch(read(Path(model)), base)
+    return base_to_download(inspect_file(Path(model)), base)

@@ -1,217 +1,289 @@
-"""The options of the command line: their types, and groups that several commands share."""
+"""Options that several commands share: for each section of ``--help`` a dataclass and its options.
+
+Click gives a command one keyword argument for each option. ``pass_options`` gathers them in one
+frozen dataclass; a function then names the part that it reads, such as ``PointOptions``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from cloup import option_group
+
+from segment2inpaint.cli.machine_options import MachineOptions
+from segment2inpaint.cli.param_types import (
+    FILE,
+    NAME_OF_FILE,
+    FiniteFloat,
+    parse_box,
+    parse_color,
+    parse_length,
+    parse_numbers,
+    parse_point,
+)
 
 if TYPE_CHECKING:
-    from segment2inpaint.types import Length
+    from segment2inpaint.types import Granularity, Length
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def numbers(text: str, name: str) -> tuple[int, ...]:
-    """Whole numbers of a form such as ``X,Y``. Raises ``click.BadParameter``."""
-    try:
-        values = tuple(round(float(part)) for part in text.split(","))
-    except (ValueError, OverflowError):
-        values = ()
-    if len(values) != name.count(",") + 1:
-        raise click.BadParameter(f"expected {name} in photo pixels, got {text!r}")
-    return values
+Options = TypeVar("Options")
 
 
-def point(text: str) -> tuple[int, ...]:
-    return numbers(text, "X,Y")
+def pass_options(
+    kind: Callable[..., Options],
+) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Return a decorator that calls a command with one ``kind`` made of all its options."""
+
+    def decorate(command: Callable[[Options], None]) -> Callable[..., None]:
+        @wraps(command)
+        def call(**values: object) -> None:
+            command(kind(**values))
+
+        return call
+
+    return decorate
 
 
-def box(text: str) -> tuple[int, ...]:
-    return numbers(text, "X0,Y0,X1,Y1")
+def examples(*commands: str) -> str:
+    """Return the examples at the end of a command's help; each starts with the subcommand."""
+    return "\b\nExamples:\n" + "\n".join(f"  segment2inpaint {command}" for command in commands)
 
 
-def length(text: str) -> Length:
-    from segment2inpaint.errors import BadOption
-    from segment2inpaint.types import Length
-
-    try:
-        return Length.parse(text)
-    except BadOption as error:
-        raise click.BadParameter(str(error)) from error
+# --- point at it ------------------------------------------------------------------------------
 
 
-def color(text: str) -> dict[str, tuple[int, ...]]:
-    """``at`` a pixel, or ``rgb``. Raises ``click.BadParameter``."""
-    try:
-        if not text.startswith("#"):
-            return {"at": numbers(text, "X,Y")}
-        red, green, blue = bytes.fromhex(text[1:])
-    except (ValueError, click.BadParameter):
-        raise click.BadParameter(f"expected X,Y or '#RRGGBB', got {text!r}") from None
-    return {"rgb": (red, green, blue)}
+@dataclass(frozen=True, kw_only=True)
+class PointOptions:
+    """What to find in the photo. Points are (x, y), boxes (x0, y0, x1, y1), in photo pixels."""
+
+    points: tuple[tuple[int, int], ...]
+    not_points: tuple[tuple[int, int], ...]
+    boxes: tuple[tuple[int, int, int, int], ...]
+    each: bool
+    granularity: Granularity
+    colors: tuple[dict[str, tuple[int, ...]], ...]
+    tolerance: float | None
+    everywhere: bool
+    texts: tuple[str, ...]
+    threshold: float | None
+    everything: bool
+    pick: tuple[int, ...] | None
+    plate: Path | None
+    user_masks: tuple[Path, ...]
+    detector: str
 
 
-class FiniteFloat(click.FloatRange):
-    """A number in a range, and not NaN, which is in all of them for Click."""
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """How to read the photo, the masks and, if there is one, the file with the request."""
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not isfinite(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
+    resize_mask: bool
+    max_pixels: int | None
+    request: Path | None = None
 
 
-def picks(text: str) -> tuple[int, ...]:
-    """Numbers such as ``1,3``. Raises ``click.BadParameter``."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"expected numbers such as 1,3, got {text!r}") from None
-
-
-def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """One decorator of several options, in the order in which ``--help`` shows them."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(several):
-            command = option(command)
-        return command
-
-    return add
-
-
-file = click.Path(path_type=Path)
-
-find_options = options(
-    click.option("-p", "--point", "points", type=point, metavar="X,Y", multiple=True,
-                 help="A pixel of the object; repeat it for several clicks on one object."),
-    click.option("-n", "--not-point", "not_points", type=point, metavar="X,Y", multiple=True,
-                 help="A pixel that is not of the object."),
-    click.option("-b", "--box", "boxes", type=box, metavar="X0,Y0,X1,Y1", multiple=True,
-                 help="A box round the object; several are several objects."),
-    click.option("--each", is_flag=True, help="Every --point is an object of its own."),
-    click.option("--color", "colors", type=color, metavar="X,Y|#RRGGBB", multiple=True,
-                 help="Everything of one colour: that of a pixel, connected to it, or #RRGGBB."),
-    click.option("--tolerance", type=FiniteFloat(0, 200),
-                 help="How far a colour may differ (CIE76).  [default: chosen from the photo]"),
-    click.option("--global", "everywhere", is_flag=True,
-                 help="The colour everywhere, not only connected to the pixel."),
+POINT_OPTIONS = (
+    click.option("-p", "--point", "points", type=parse_point, metavar="X,Y", multiple=True,
+                 help="Pixel on the object. Repeat it for several clicks on one object."),
+    click.option("-n", "--not-point", "not_points", type=parse_point, metavar="X,Y", multiple=True,
+                 help="Pixel that is not on the object."),
+    click.option("-b", "--box", "boxes", type=parse_box, metavar="X0,Y0,X1,Y1", multiple=True,
+                 help="Box around the object. Repeat it for several objects."),
+    click.option("--each", is_flag=True, help="Treat each --point as a separate object."),
     click.option("--granularity", type=click.Choice(["auto", "part", "object", "whole"]),
-                 default="auto", show_default=True, help="How much of the object a click means."),
+                 default="auto", show_default=True, help="How much of the object a click selects."),
+    click.option("--color", "colors", type=parse_color, metavar="X,Y|#RRGGBB", multiple=True,
+                 help="Area that has the colour of a pixel, or every area of the colour #RRGGBB."),
+    click.option("--tolerance", type=FiniteFloat(0, 200), metavar="DISTANCE",
+                 help="Largest colour difference (CIE76) that matches --color.  "
+                      "[default: chosen from the photo]"),
+    click.option("--global", "everywhere", is_flag=True,
+                 help="Match --color in the whole photo, not only around the pixel."),
     click.option("--text", "texts", multiple=True, metavar="WORDS",
-                 help="Every object of this name (needs a model); repeat it for several names."),
-    click.option("--threshold", type=FiniteFloat(0, 1),
-                 help="Least score of an object found by words.  [default: the model's]"),
-    click.option("--everything", is_flag=True, help="Whatever can be told apart, numbered."),
-    click.option("--pick", type=picks, metavar="N,N",
-                 help="Of what --text or --everything finds, the objects with these numbers."),
-    click.option("--plate", type=file, metavar="CLEAN.jpg",
-                 help="A photo of the same scene without the object."),
-    click.option("--mask", "own_masks", type=file, multiple=True, metavar="MASK.png",
-                 help="A mask of your own: white, or what is opaque, is the object."),
-    click.option("--resize-mask", is_flag=True, help="Allow a mask of another size."),
-    click.option("--detector", default="auto", show_default=True, metavar="NAME",
-                 help="auto, color, plate, mask, grabcut, regions, a model's name, a checkpoint, "
-                      "a folder or a hub id."),
-    click.option("--cache/--no-cache", default=True, show_default=True,
-                 help="Keep what a network makes of the photo for the next run."),
-    click.option("--max-pixels", type=click.IntRange(1), help="Refuse larger photos."),
+                 help="Name of the objects to find (needs a model). Repeat it for several names."),
+    click.option("--threshold", type=FiniteFloat(0, 1), metavar="SCORE",
+                 help="Minimum score of an object found by --text.  [default: the model's]"),
+    click.option("--everything", is_flag=True, help="Find all objects and number them."),
+    click.option("--pick", type=parse_numbers, metavar="N,N",
+                 help="Numbers of the objects to use, of those found by --text or --everything."),
+    click.option("--plate", type=FILE, metavar="CLEAN.jpg",
+                 help="Clean plate: a photo of the same scene without the object."),
+    click.option("--mask", "user_masks", type=FILE, multiple=True, metavar="MASK.png",
+                 help="Mask file: white pixels, or opaque ones, are the object."),
+    click.option("--resize-mask", is_flag=True,
+                 help="Resize a --mask whose size differs from the photo's."),
 )  # fmt: skip
 
-prompt_options = options(click.argument("photo", metavar="PHOTO"), find_options)
+REQUEST_OPTION = click.option("--request", type=FILE, metavar="JSON",
+                              help="Request saved by the page or printed by --json, in place of "
+                                   "the options that it sets.")  # fmt: skip
 
-refine_options = options(
-    click.option("--dilate", type=length, metavar="auto|12px|3%",
-                 help="Grow the mask by this radius."),
-    click.option("--feather", type=length, metavar="auto|12px|3%",
-                 help="Soften its edge over this width, inside --dilate."),
+point_section = option_group("Point at it", *POINT_OPTIONS)
+point_or_request_section = option_group("Point at it", *POINT_OPTIONS, REQUEST_OPTION)
+
+
+# --- mask -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineOptions:
+    """How to change the mask that was found. ``dilate`` and ``feather`` None: the default."""
+
+    dilate: Length | None
+    feather: Length | None
+    fill_holes: bool
+    invert: bool
+    edge_refine: bool
+    shadow: bool | None = None
+
+
+REFINE_OPTIONS = (
+    click.option("--dilate", type=parse_length, metavar="auto|12px|3%",
+                 help="Radius by which to grow the mask."),
+    click.option("--feather", type=parse_length, metavar="auto|12px|3%",
+                 help="Width of the mask's soft edge, inside --dilate."),
     click.option("--fill-holes/--keep-holes", default=True, show_default=True,
-                 help="Small holes in a mask that was found are of the object."),
-    click.option("--invert", is_flag=True, help="Everything but the object."),
+                 help="Fill small holes in a mask that was found."),
+    click.option("--invert", is_flag=True, help="Select everything except the object."),
     click.option("--edge-refine/--no-edge-refine", default=True, show_default=True,
-                 help="Follow the object's edge where a detector found it only roughly."),
+                 help="Move the edge of a coarse mask to the object's edge in the photo."),
 )  # fmt: skip
 
-replacement_options = options(
-    click.option("--prompt", metavar="TEXT", help="What should stand there (needs a model)."),
-    click.option("--with", "picture", type=file, metavar="PICTURE.png",
-                 help="A picture to put there; its transparency is its outline."),
-)  # fmt: skip
+SHADOW_OPTION = click.option("--shadow/--no-shadow", default=None,
+                             help="Also remove the object's shadow and reflection.  "
+                                  "[default: if one is left behind]")  # fmt: skip
 
-request_option = click.option("--request", type=file, metavar="JSON",
-                              help="A request as --json prints it and the page saves it, "
-                                   "instead of the options for one.")  # fmt: skip
+mask_section = option_group("Mask", *REFINE_OPTIONS)
+mask_and_shadow_section = option_group("Mask", *REFINE_OPTIONS, SHADOW_OPTION)
 
-verify_options = options(
-    click.option("--shadow/--no-shadow", default=None,
-                 help="The object's shadow and mirror image go too.  "
-                      "[default: if one is left behind]"),
-    click.option("--verify/--no-verify", default=True, show_default=True,
-                 help="Look again whether it worked."),
-    click.option("--attempts", type=click.IntRange(1), default=2, show_default=True,
-                 help="Try a failed result again in another way, so often in all."),
-    click.option("--strict", is_flag=True,
-                 help="A result that failed is an exit status of 1; of a batch, a failed photo."),
-)  # fmt: skip
 
-fill_options = options(
-    click.option("--inpainter", default="auto", show_default=True, metavar="NAME",
-                 help="auto, exemplar, telea, ns, lama, a model's name, a folder, a hub id or a "
-                      ".safetensors file."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--padding-mask-crop", type=click.IntRange(0), metavar="PX",
-                 help="Context round the mask that the inpainter sees.  [default: auto]"),
-    click.option("--negative-prompt", metavar="TEXT", help="What should not stand there."),
-    click.option("--steps", "num_inference_steps", type=click.IntRange(1),
-                 help="Diffusion steps.  [default: the model's]"),
-    click.option("--guidance-scale", type=FiniteFloat(0), help="[default: the model's]"),
-    click.option("--strength", type=FiniteFloat(0, 1, min_open=True),
-                 help="[default: the model's]"),
+# --- fill -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillOptions:
+    """What to paint. None leaves a value to the model."""
+
+    candidates: int
+    seed: int
+    padding_mask_crop: int | None
+    negative_prompt: str | None
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    strength: float | None
+    inpainter: str
+    prompt: str | None = None
+    picture: Path | None = None
+
+
+FILL_OPTIONS = (
     click.option("--candidates", type=click.IntRange(1, 64), default=1, show_default=True,
-                 help="Paint so many, and rank them by what their verification says."),
-    click.option("--dtype", default="auto", show_default=True, metavar="auto|float32|bfloat16",
-                 help="Numbers that a diffusion model computes with."),
+                 metavar="N", help="Number of candidates to generate and rank."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+                 help="Seed of the random numbers; the same seed gives the same result."),
+    click.option("--padding-mask-crop", type=click.IntRange(0), metavar="PX",
+                 help="Width of the surroundings that the inpainter sees around the mask.  "
+                      "[default: auto]"),
 )  # fmt: skip
 
-device_option = click.option("--device", default="auto", show_default=True,
-                             metavar="auto|cpu|cuda|mps", help="Where models run.")  # fmt: skip
+REPLACEMENT_OPTIONS = (
+    click.option("--prompt", metavar="TEXT", help="What to paint, in words (needs a model)."),
+    click.option("--with", "picture", type=FILE, metavar="PICTURE.png",
+                 help="Picture to put there, cut out along its transparency."),
+)  # fmt: skip
 
-target_options = options(
-    click.option("-o", "--output", required=True, metavar="OUT",
-                 help="Where the result goes; - is standard output."),
-    click.option("--overwrite", is_flag=True, help="OUT may be the photo itself."),
+fill_section = option_group("Fill", *FILL_OPTIONS)
+replacement_section = option_group("Fill", *REPLACEMENT_OPTIONS, *FILL_OPTIONS)
+
+
+# --- check the result -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Whether to check the result, and what to do if the check fails."""
+
+    verify: bool
+    attempts: int
+    strict: bool
+
+
+check_section = option_group(
+    "Check the result",
+    click.option("--verify/--no-verify", default=True, show_default=True,
+                 help="Check whether the object is gone and the fill fits in."),
+    click.option("--attempts", type=click.IntRange(1), default=2, show_default=True,
+                 metavar="N", help="Maximum number of attempts, the first included."),
+    click.option("--strict", is_flag=True,
+                 help="Treat a failed check as an error: exit status 1, or a failed photo in a "
+                      "batch."),
+)  # fmt: skip
+
+
+# --- output -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where the result of one photo goes; ``output`` may be ``-`` for standard output."""
+
+    output: str
+    overwrite: bool
+    as_json: bool
+
+
+OUTPUT_OPTIONS = (
+    click.option("-o", "--output", type=NAME_OF_FILE, required=True, metavar="OUT",
+                 help="Output file; - is standard output."),
+    click.option("--overwrite", is_flag=True, help="Allow OUT to be the photo itself."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
 )  # fmt: skip
 
-tuning_options = options(
-    click.option("--offload", type=click.Choice(["auto", "none", "model", "group"]),
-                 default="auto", show_default=True,
-                 help="Keep a diffusion model's weights off the GPU until they are needed."),
-    click.option("--batch-size", type=click.IntRange(1), metavar="N",
-                 help="Crops painted at once; 1 is exact.  [default: by the free memory]"),
-    click.option("--quantize", type=click.Choice(["8bit", "4bit"]),
-                 help="Keep weights in fewer bits, by torchao or bitsandbytes."),
-    click.option("--attention", metavar="BACKEND",
-                 help="Attention of diffusers, such as sage or _native_cudnn; doctor lists them."),
-    click.option("--block-cache", type=FiniteFloat(0, 1, min_open=True), metavar="SHARE",
-                 help="Skip the transformer's blocks at steps where its first changes by less, "
-                      "such as 0.1 (Klein, Qwen-Image)."),
-    click.option("--compile", "compile", is_flag=True,
-                 help="Compile a diffusion model at its first call; pays with many photos."),
-)  # fmt: skip
+QUALITY_OPTION = click.option("--quality", type=click.IntRange(1, 100), metavar="N",
+                              help="Quality of JPEG, WebP and AVIF files.  "
+                                   "[default: the photo's]")  # fmt: skip
 
-output_options = options(
-    click.option("--keep", type=picks, metavar="N,N",
-                 help="Of --candidates those with these ranks: OUT, or OUT-1, OUT-3 for several.  "
-                      "[default: all]"),
-    click.option("--save-mask", type=file, metavar="PNG", help="Also write what was changed."),
-    click.option("--preview", type=file, metavar="FILE", help="Also write before | mask | after."),
-    click.option("--quality", type=click.IntRange(1, 100),
-                 help="Of a JPEG, WebP or AVIF.  [default: as the photo's]"),
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions(PointOptions, RefineOptions, InputOptions, OutputOptions, MachineOptions):
+    """The options of every command that takes one photo; ``photo`` may be ``-``."""
+
+    photo: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRequestOptions(PointOptions, RefineOptions, FillOptions, CheckOptions, InputOptions):
+    """The options that make up a request to remove or replace objects."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditOptions(PhotoOptions, EditRequestOptions):
+    """The options of ``remove`` and ``replace``. ``keep`` are ranks of candidates, from 1."""
+
+    keep: tuple[int, ...] | None
+    save_mask: Path | None
+    preview: Path | None
+    quality: int | None
+
+
+photo_argument = click.argument("photo", type=NAME_OF_FILE, metavar="PHOTO")
+
+edit_output_section = option_group(
+    "Output",
+    *OUTPUT_OPTIONS,
+    click.option("--save-mask", type=FILE, metavar="PNG",
+                 help="Also write a mask of the pixels that were changed."),
+    click.option("--preview", type=FILE, metavar="FILE",
+                 help="Also write photo, mask and result side by side."),
+    click.option("--keep", type=parse_numbers, metavar="N,N",
+                 help="Ranks of the --candidates to write: one as OUT, several as OUT-1, OUT-3 "
+                      "and so on.  [default: all]"),
+    QUALITY_OPTION,
 )  # fmt: skip

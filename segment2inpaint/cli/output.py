@@ -1,138 +1,165 @@
-"""What becomes of a result: files, standard output, and what is told."""
+"""Write a result to files and standard output, and check beforehand that it can be written."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from segment2inpaint.cli import console
-from segment2inpaint.cli.build_request import Options
+from segment2inpaint.cli.options import EditOptions, OutputOptions
 
 if TYPE_CHECKING:
     from segment2inpaint.images import Photo
     from segment2inpaint.types import Image, Request, Result
 
-OUTPUTS = ("save_mask", "preview", "overlay")
 
+def check_edit_outputs(options: EditOptions, photo: Photo, request: Request) -> None:
+    """Raise an error for outputs that could not be written, before any work is done.
 
-def numbers(given: Options) -> list[int]:
-    """The ranks of the candidates that are kept, from 1; all unless chosen."""
-    count = given.get("candidates") or 1
-    kept = list(dict.fromkeys(given.get("keep") or range(1, count + 1)))
-    if not all(1 <= number <= count for number in kept):
-        asked = ",".join(map(str, kept))
-        raise click.UsageError(f"--keep takes ranks from 1 to {count} (--candidates), got {asked}")
-    return kept
-
-
-def named(output: str, number: int, kept: list[int]) -> str:
-    """OUT for the only one that is kept, OUT-2 for the second of several."""
-    if len(kept) == 1:
-        return output
-    path = Path(output)
-    return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
-
-
-def check_outputs(given: Options, photo: Photo, request: Request) -> None:
-    """Refuse before the work what could not be written after it, and what would be an input."""
+    Raises ``click.UsageError`` for options that contradict each other, ``BadOption`` for a file
+    that cannot hold the result or would overwrite an input.
+    """
     from segment2inpaint import images
 
-    kept = numbers(given)
-    if given["output"] == "-" and len(kept) > 1:
-        raise click.UsageError("-o - takes one candidate: say which with --keep N")
-    if given["as_json"] and given["output"] == "-":
-        raise click.UsageError("--json and -o - would both write to standard output")
-    targets = [Path(given[name]) for name in OUTPUTS if given.get(name)]
-    if given["output"] != "-":
-        results = [Path(named(given["output"], number, kept)) for number in kept]
+    ranks = _kept_ranks(options)
+    if options.output == "-" and len(ranks) > 1:
+        raise click.UsageError("-o - writes one candidate; choose it with --keep N")
+    targets = [path for path in (options.save_mask, options.preview) if path]
+    if options.output != "-":
+        results = [Path(_candidate_path(options.output, rank, ranks)) for rank in ranks]
+        images.check_format(results[0], photo)
         targets += results
-        if "candidates" in given:  # else it is a mask, which any format holds
-            images.check_format(results[0], photo)
-    if (given.get("candidates") or 1) > 1 and given["output"] != "-":
-        targets.append(_sheet(given))
+    if options.candidates > 1 and options.output != "-":
+        targets.append(_contact_sheet_path(options.output))
+    check_targets(options, targets, [*input_files(photo, request), options.request])
+
+
+def check_targets(
+    options: OutputOptions, targets: Sequence[Path], sources: Sequence[Path | None]
+) -> None:
+    """Raise an error unless ``targets`` are different files of known formats, and no ``sources``.
+
+    Raises ``click.UsageError`` or ``BadOption``.
+    """
+    from segment2inpaint import images
+
+    if options.as_json and options.output == "-":
+        raise click.UsageError("--json and -o - would both write to standard output")
     if len({target.absolute() for target in targets}) < len(targets):
         raise click.UsageError("two of the outputs are the same file")
     for target in targets:
         images.format_of(target)
-        for source in (photo.path, *_beside(given, request)):
-            images.check_target(target, source=source, overwrite=given["overwrite"])
+        for source in sources:
+            images.check_target(target, source=source, overwrite=options.overwrite)
 
 
-def _beside(given: Options, request: Request) -> Iterator[Path]:
-    """The files that are read besides the photo."""
+def input_files(photo: Photo, request: Request) -> Iterator[Path | None]:
+    """Yield the file of the photo (None for standard input), of masks, plates and the picture."""
     from segment2inpaint.types import CleanPlate, UserMask
 
-    files = [p.source for p in request.prompts if isinstance(p, UserMask | CleanPlate)]
-    picture = request.fill.picture
-    files += [picture.source] if picture else []
-    yield from (Path(file) for file in [*files, given.get("request")] if file)
+    yield photo.path
+    prompts = [p.source for p in request.prompts if isinstance(p, UserMask | CleanPlate)]
+    pictures = [request.fill.picture.source] if request.fill.picture else []
+    yield from (Path(name) for name in (*prompts, *pictures) if name)
 
 
-def write_outputs(given: Options, photo: Photo, request: Request, result: Result) -> None:
-    """Write what was asked for, then tell about it."""
+def write_edit_outputs(
+    options: EditOptions, photo: Photo, request: Request, result: Result
+) -> None:
+    """Write the files that the options name, then print the summary."""
     from segment2inpaint import images
     from segment2inpaint.pipeline import preview
 
-    kept = [number for number in numbers(given) if number <= len(result.candidates)]
-    files = {n: named(given["output"], n, numbers(given)) for n in kept}
-    for number, file in files.items():
-        _write(given, photo, result, number, file)
-    if given["save_mask"]:
-        images.write_mask(given["save_mask"], result.alpha)
-    if given["preview"]:
-        _picture(given["preview"], preview(photo.image, result))
-    if len(result.candidates) > 1 and given["output"] != "-":
-        _contact(given, result)
-    if given["as_json"]:
-        report = console.report(photo, given["output"], request, result)
-        print_json({**report, "candidates": console.candidates(result, files)})
-    summary = console.summary(next(iter(files.values()), given["output"]), result)
-    for told in (*console.ranking(result, files), summary):
-        click.echo(console.escape_line(told), err=True)
+    ranks = _kept_ranks(options)
+    files = {
+        rank: _candidate_path(options.output, rank, ranks)
+        for rank in ranks
+        if rank <= len(result.candidates)
+    }
+    for rank, file in files.items():
+        _write_candidate(options, photo, result, rank, file)
+    if options.save_mask:
+        images.write_mask(options.save_mask, result.alpha)
+    if options.preview:
+        write_picture(options.preview, preview(photo.image, result))
+    if len(result.candidates) > 1 and options.output != "-":
+        _write_contact_sheet(_contact_sheet_path(options.output), result)
+    if options.as_json:
+        report = console.result_to_json(photo, options.output, request, result)
+        print_json({**report, "candidates": console.candidates_to_json(result, files)})
+    summary = console.summary(next(iter(files.values()), options.output), result)
+    for line in (*console.ranking(result, files), summary):
+        click.echo(console.escape_line(line), err=True)
 
 
-def to_stdout(data: bytes) -> None:
+def write_stdout(data: bytes) -> None:
+    """Write bytes to standard output."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
 def print_json(report: dict[str, Any]) -> None:
+    """Print a report on standard output."""
     click.echo(json.dumps(report, indent=2))
 
 
-def _write(given: Options, photo: Photo, result: Result, number: int, file: str) -> None:
-    from segment2inpaint import images
-
-    one, how = result.candidates[number - 1], {"quality": given["quality"]}
-    if file == "-":
-        to_stdout(images.encode(photo, one.image, one.alpha, **how))
-    else:
-        images.write(file, photo, one.image, one.alpha, overwrite=given["overwrite"], **how)
-
-
-def _sheet(given: Options) -> Path:
-    path = Path(given["output"])
-    return path.with_name(f"{path.stem}-candidates.jpg")
-
-
-def _contact(given: Options, result: Result) -> None:
-    """All candidates side by side, numbered by rank."""
-    from segment2inpaint.cli import overlay
-
-    captions = [f"{n} {one.verdict or ''}" for n, one in enumerate(result.candidates, 1)]
-    shown = [(one.image, one.alpha) for one in result.candidates]
-    _picture(_sheet(given), overlay.contact_sheet(shown, captions))
-
-
-def _picture(path: Path, image: Image) -> None:
+def write_picture(path: Path, image: Image) -> None:
+    """Write an ``(H, W, 3)`` uint8 RGB image to a new file."""
     import numpy as np
 
     from segment2inpaint import images
 
-    sheet = images.photo_of(image)
-    images.write(path, sheet, sheet.image, np.zeros(sheet.size, np.float32))
+    photo = images.photo_from_array(image)
+    images.write(path, photo, photo.image, np.zeros(photo.size, np.float32))
+
+
+def _kept_ranks(options: EditOptions) -> list[int]:
+    """Return the ranks of the candidates to write, from 1. Raises ``click.UsageError``."""
+    count = options.candidates
+    ranks = list(dict.fromkeys(options.keep or range(1, count + 1)))
+    if not all(1 <= rank <= count for rank in ranks):
+        got = ",".join(map(str, ranks))
+        raise click.UsageError(f"--keep takes ranks from 1 to {count} (--candidates), got {got}")
+    return ranks
+
+
+def _candidate_path(output: str, rank: int, ranks: Sequence[int]) -> str:
+    """Return OUT if only one candidate is written, else OUT with the rank, such as OUT-2."""
+    if len(ranks) == 1:
+        return output
+    path = Path(output)
+    return str(path.with_name(f"{path.stem}-{rank}{path.suffix}"))
+
+
+def _write_candidate(
+    options: EditOptions, photo: Photo, result: Result, rank: int, file: str
+) -> None:
+    from segment2inpaint import images
+
+    candidate, quality = result.candidates[rank - 1], options.quality
+    if file == "-":
+        write_stdout(images.encode(photo, candidate.image, candidate.alpha, quality=quality))
+        return
+    images.write(
+        file, photo, candidate.image, candidate.alpha, overwrite=options.overwrite, quality=quality
+    )
+
+
+def _contact_sheet_path(output: str) -> Path:
+    path = Path(output)
+    return path.with_name(f"{path.stem}-candidates.jpg")
+
+
+def _write_contact_sheet(path: Path, result: Result) -> None:
+    """Write all candidates side by side, numbered by rank."""
+    from segment2inpaint.cli import overlay
+
+    candidates = result.candidates
+    captions = [f"{rank} {c.verdict or ''}" for rank, c in enumerate(candidates, 1)]
+    sheet = overlay.contact_sheet([(c.image, c.alpha) for c in candidates], captions)
+    write_picture(path, sheet)

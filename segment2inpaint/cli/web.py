@@ -1,154 +1,142 @@
-"""``web``: the page where one clicks."""
+"""``web``: serve the page on which one points at objects."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
 import click
+import cloup
+from cloup import option_group
 
-from segment2inpaint.cli.build_request import tuning
-from segment2inpaint.cli.options import device_option, tuning_options
+from segment2inpaint.cli.build_request import runtime_options
+from segment2inpaint.cli.machine_options import MachineOptions, device_section, runtime_section
+from segment2inpaint.cli.options import examples, pass_options
 
-NEEDS = ("fastapi", "uvicorn")
-SHORTEST = 16  # characters of a token
+REQUIRED_PACKAGES = ("fastapi", "uvicorn")
+MIN_TOKEN_LENGTH = 16  # characters; shorter tokens could be guessed
+TOKEN_BYTES = 24  # random bytes of a generated token
+MEGABYTE = 1_000_000
 
 
-@click.command()
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="The address to serve at; other than this machine's own needs --token.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8808,
-    show_default=True,
-    help="0 takes a free one.",
-)
-@click.option(
-    "--token",
-    envvar="SEGMENT2INPAINT_TOKEN",
-    metavar="auto|TEXT",
-    help="Who has this token may use the server; auto makes one up. [env: SEGMENT2INPAINT_TOKEN]",
-)
-@click.option(
-    "--allow-host",
-    "hosts",
-    multiple=True,
-    metavar="NAME",
-    help="A name that the server may be called by, besides addresses and localhost.",
-)
-@click.option(
-    "--open/--no-open",
-    "browse",
-    default=True,
-    show_default=True,
-    help="Open the page in a browser.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=120_000_000,
-    show_default=True,
-    help="Refuse larger photos.",
-)
-@click.option(
-    "--max-upload",
-    type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    metavar="MB",
-    help="Refuse larger files.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(1),
-    default=4000,
-    show_default=True,
-    metavar="MB",
-    help="Of all photos on the server together; the oldest go.",
-)
-@click.option(
-    "--cache/--no-cache",
-    default=True,
-    show_default=True,
-    help="Keep what a network makes of a photo for the next run.",
-)
-@click.option(
-    "--dtype",
-    default="auto",
-    show_default=True,
-    metavar="auto|float32|bfloat16",
-    help="Numbers that a diffusion model computes with.",
-)
-@device_option
-@tuning_options
-def web(**given: Any) -> None:
-    """Open a page: drop a photo, click the object, press Remove.
+@dataclass(frozen=True, kw_only=True)
+class WebOptions(MachineOptions):
+    """The options of ``web``. ``max_upload`` and ``memory`` are in megabytes."""
 
-    Serves this machine alone, unless --host and --token say otherwise. Nothing is fetched from
-    elsewhere, and photos are forgotten once it is stopped (Ctrl-C).
+    host: str
+    port: int
+    token: str | None
+    allowed_hosts: tuple[str, ...]
+    open_browser: bool
+    max_pixels: int
+    max_upload: int
+    memory: int
 
-    \b
-    Example:
-      segment2inpaint web
-      segment2inpaint web --host 0.0.0.0 --token auto --no-open
+
+@cloup.command(epilog=examples("web", "web --host 0.0.0.0 --token auto --no-open"))
+@option_group(
+    "Server",
+    click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+                 help="Address to serve at. An address that other machines can reach needs "
+                      "--token."),
+    click.option("--port", type=click.IntRange(0, 65535), default=8808, show_default=True,
+                 metavar="PORT", help="Port to serve at; 0 picks a free one."),
+    click.option("--token", envvar="SEGMENT2INPAINT_TOKEN", metavar="auto|TEXT",
+                 help="Secret that a client must send; auto generates one.  "
+                      "[env: SEGMENT2INPAINT_TOKEN]"),
+    click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME",
+                 help="Host name that clients may use, besides addresses and localhost. Repeat "
+                      "it for several."),
+    click.option("--open/--no-open", "open_browser", default=True, show_default=True,
+                 help="Open the page in a browser."),
+)  # fmt: skip
+@option_group(
+    "Limits",
+    click.option("--max-pixels", type=click.IntRange(1), default=120_000_000, show_default=True,
+                 metavar="N", help="Reject photos with more pixels."),
+    click.option("--max-upload", type=click.IntRange(1), default=200, show_default=True,
+                 metavar="MB", help="Reject larger files."),
+    click.option("--memory", type=click.IntRange(1), default=4000, show_default=True,
+                 metavar="MB",
+                 help="Memory for all photos on the server; the oldest are dropped first."),
+)  # fmt: skip
+@device_section
+@runtime_section
+@pass_options(WebOptions)
+def web(options: WebOptions) -> None:
+    """Serve a page: drop a photo, click the object, press Remove.
+
+    The page serves this machine alone, unless --host and --token say otherwise. It loads nothing
+    from other servers. Photos are kept in memory only, until you stop the server with Ctrl-C.
     """
     from segment2inpaint.errors import BadOption
 
-    if not all(map(find_spec, NEEDS)):
+    if not all(map(find_spec, REQUIRED_PACKAGES)):
         raise BadOption("the page needs two more packages: pip install 'segment2inpaint[web]'")
-    _serve(given, _token(given["host"], given["token"]))
+    _serve(options, _checked_token(options.host, options.token))
 
 
-def _token(host: str, token: str | None) -> str | None:
-    """Raises ``BadOption`` for none, or a short one, where others can reach the server."""
+def _checked_token(host: str, token: str | None) -> str | None:
+    """Return the token, generated for ``auto``; None if this machine alone can reach the server.
+
+    Raises ``BadOption`` for a short token, and for none if other machines can reach the server.
+    """
     from segment2inpaint.errors import BadOption
     from segment2inpaint.web.security import is_loopback
 
     if token == "auto":
-        return secrets.token_urlsafe(24)
-    if token is not None and len(token) < SHORTEST:
-        raise BadOption(f"a token needs {SHORTEST} characters at least; --token auto makes one up")
+        return secrets.token_urlsafe(TOKEN_BYTES)
+    if token is not None and len(token) < MIN_TOKEN_LENGTH:
+        raise BadOption(
+            f"--token needs at least {MIN_TOKEN_LENGTH} characters; --token auto generates one"
+        )
     if token is None and not is_loopback(host):
-        raise BadOption(f"--host {host} can be reached by others: give --token auto or your own")
+        raise BadOption(f"other machines can reach --host {host}: add --token auto or --token TEXT")
     return token
 
 
-def _serve(given: dict[str, Any], token: str | None) -> None:
+def _serve(options: WebOptions, token: str | None) -> None:
     from segment2inpaint import __version__
     from segment2inpaint.editor import Editor
-    from segment2inpaint.web.app import make
+    from segment2inpaint.web.app import create_app
     from segment2inpaint.web.limits import Limits
-    from segment2inpaint.web.server import bound, serve, warm
+    from segment2inpaint.web.server import bind_socket, serve, warm_up
 
-    how = tuning(given)
-    editor = Editor(given["device"], given["dtype"], given["cache"], runtime=how)
+    runtime = runtime_options(options)
+    editor = Editor(options.device, options.dtype, options.cache, runtime=runtime)
     limits = Limits(
-        upload=given["max_upload"] * 1_000_000,
-        pixels=given["max_pixels"],
-        memory=given["memory"] * 1_000_000,
+        upload=options.max_upload * MEGABYTE,
+        pixels=options.max_pixels,
+        memory=options.memory * MEGABYTE,
     )
-    app = make(editor, __version__, limits, token, given["hosts"], partial(warm, editor))
-    at = bound(given["host"], given["port"])
-    serve(app, at, partial(_say, given["host"], at.getsockname()[1], token, given["browse"]))
+    app = create_app(
+        editor, __version__, limits, token, options.allowed_hosts, partial(warm_up, editor)
+    )
+    listening = bind_socket(options.host, options.port)
+    address = page_address(options.host, listening.getsockname()[1], token)
+    serve(app, listening, partial(announce, address, open_browser=options.open_browser))
 
 
-def _say(host: str, port: int, token: str | None, browse: bool) -> None:
+def page_address(host: str, port: int, token: str | None) -> str:
+    """Return the URL of the page. The token is in the fragment, which browsers do not send."""
     name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{port}/" + (f"#token={token}" if token else "")
+    return f"http://{name}:{port}/" + (f"#token={token}" if token else "")
+
+
+def announce(
+    address: str, *, open_browser: bool, launch: Callable[[str], object] = click.launch
+) -> None:
+    """Print the address of the page and, on a machine with a screen, open it with ``launch``."""
     click.echo(f"the page is at {address}  (Ctrl-C stops it)")
-    if browse and _has_screen():
-        click.launch(address)
+    if open_browser and _has_screen():
+        launch(address)
 
 
 def _has_screen() -> bool:
-    """Without one, Linux's opener complains at length."""
+    """Return whether a browser can open; on Linux without a screen, trying prints long errors."""
     return sys.platform != "linux" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())

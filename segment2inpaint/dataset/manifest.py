@@ -1,4 +1,4 @@
-"""``manifest.jsonl`` and ``manifest.parquet``: a row for each object, sorted by output."""
+"""``manifest.jsonl`` and ``manifest.parquet``: a row for each object, sorted by output name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.run_types import Json, own_version
+from segment2inpaint.dataset.run_types import Json, package_version
 
-SOME = 1000  # rows in memory
+ROWS_PER_BATCH = 1000  # rows in memory at a time
 COLUMNS: dict[str, str] = {
     "photo": "string", "output": "string", "mask": "string", "where": "string", "id": "string",
     "label": "string", "status": "string", "error": "string", "verdict": "string",
@@ -24,31 +24,31 @@ COLUMNS: dict[str, str] = {
 
 
 def rows(records: Iterable[Json]) -> Iterator[Json]:
-    """The rows of all photos, with every column."""
+    """Yield the manifest rows in records of the results log, each with every column."""
     for record in records:
         for row in record["rows"]:
-            yield {**dict.fromkeys(COLUMNS), **row, "version": own_version()}
+            yield {**dict.fromkeys(COLUMNS), **row, "version": package_version()}
 
 
 def write(out: str, records: Iterable[Json]) -> int:
-    """Write both files; the number of rows."""
+    """Write both manifests into the output folder, and return the number of rows."""
     count = 0
-    names = (storage.join(out, f"manifest.{end}") for end in ("jsonl", "parquet"))
-    with storage.writing(next(names)) as lines, storage.writing(next(names)) as table:
-        writer = _writer(table)
-        every = rows(records)
-        while some := list(islice(every, SOME)):
-            count += len(some)
-            lines.write("".join(json.dumps(row) + "\n" for row in some).encode())
-            writer.write_table(_table(some))
+    jsonl, parquet = (storage.join(out, f"manifest.{suffix}") for suffix in ("jsonl", "parquet"))
+    with storage.open_atomic(jsonl) as lines, storage.open_atomic(parquet) as table:
+        writer = _parquet_writer(table)
+        all_rows = rows(records)
+        while batch := list(islice(all_rows, ROWS_PER_BATCH)):
+            count += len(batch)
+            lines.write("".join(json.dumps(row) + "\n" for row in batch).encode())
+            writer.write_table(_table(batch))
         writer.close()
     return count
 
 
-def _table(some: list[Json]) -> Any:
+def _table(batch: list[Json]) -> Any:
     import pyarrow
 
-    columns = {name: [_cell(kind, row[name]) for row in some] for name, kind in COLUMNS.items()}
+    columns = {name: [_cell(kind, row[name]) for row in batch] for name, kind in COLUMNS.items()}
     return pyarrow.table(columns, schema=_schema())
 
 
@@ -56,7 +56,7 @@ def _cell(kind: str, value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if kind == "json" and value is not None else value
 
 
-def _writer(file: BinaryIO) -> Any:
+def _parquet_writer(file: BinaryIO) -> Any:
     from pyarrow import parquet
 
     return parquet.ParquetWriter(file, _schema(), compression="zstd")
@@ -65,19 +65,20 @@ def _writer(file: BinaryIO) -> Any:
 def _schema() -> Any:
     import pyarrow
 
-    kinds = {
+    types = {
         "string": pyarrow.string(), "json": pyarrow.string(), "int32": pyarrow.int32(),
         "int64": pyarrow.int64(), "float64": pyarrow.float64(),
         "box": pyarrow.list_(pyarrow.int32()),
     }  # fmt: skip
-    return pyarrow.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    return pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
 
 
 def to_hf(out: str | Path) -> Any:
-    """The results of a run as a Hugging Face ``datasets.Dataset``, a row for each object done.
+    """Return the results of a run as a Hugging Face ``datasets.Dataset``.
 
-    ``image`` and, if masks were written, ``mask`` are pictures; the other columns are the
-    manifest's. Needs ``pip install datasets``.
+    It has a row for each object with the status ``done``. The columns ``image`` and, if masks were
+    written, ``mask`` hold pictures; the others are those of the manifest. ``out`` is the output
+    folder. Needs ``pip install datasets``.
     """
     import datasets
     from pyarrow import compute, parquet
@@ -85,20 +86,20 @@ def to_hf(out: str | Path) -> Any:
     folder = str(out)
     table = parquet.read_table(Path(folder, "manifest.parquet"))
     table = table.filter(compute.equal(table["status"], "done"))
-    masked = any(table["mask"].to_pylist())
-    for column, source in (("image", "output"), ("mask", "mask")):
-        if column == "image" or masked:
-            files = [storage.join(folder, name) for name in table[source].to_pylist()]
-            table = _with(table, column, files)
-    found = datasets.Dataset(table)
-    for column in ("image", "mask") if masked else ("image",):
-        found = found.cast_column(column, datasets.Image())
-    return found
+    has_masks = any(table["mask"].to_pylist())
+    pictures = {"image": "output", "mask": "mask"} if has_masks else {"image": "output"}
+    for column, name_column in pictures.items():
+        files = [storage.join(folder, name) for name in table[name_column].to_pylist()]
+        table = _with_column(table, column, files)
+    dataset = datasets.Dataset(table)
+    for column in pictures:
+        dataset = dataset.cast_column(column, datasets.Image())
+    return dataset
 
 
-def _with(table: Any, column: str, values: list[str]) -> Any:
+def _with_column(table: Any, name: str, values: list[str]) -> Any:
     import pyarrow
 
-    if column in table.column_names:
-        table = table.drop_columns([column])
-    return table.append_column(column, pyarrow.array(values, pyarrow.string()))
+    if name in table.column_names:
+        table = table.drop_columns([name])
+    return table.append_column(name, pyarrow.array(values, pyarrow.string()))

@@ -1,4 +1,4 @@
-"""What is told of a photo and its objects: a line of the ledger, rows of the manifest."""
+"""Records of the results log, and the manifest rows of a photo's objects in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from segment2inpaint.dataset.plan import mask_name
+from segment2inpaint.dataset.inputs import FileVersion
+from segment2inpaint.dataset.names import mask_name
 from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
 from segment2inpaint.types import (
     Box,
@@ -22,127 +23,147 @@ from segment2inpaint.types import (
     bounding_box,
 )
 
-Inputs = Sequence[tuple[str, str]]  # of each file: size and time, and digest
-Step = tuple[Request, tuple[EditItem, ...]]  # a request, and the objects that it is for
+InputVersions = Sequence[FileVersion]
+"""The versions of a job's input files: first the photo, then the files of its requests."""
+EditStep = tuple[Request, tuple[EditItem, ...]]
+"""A request, and the items that it edits."""
 
-NEAR = 3  # px that a click may lie beside the mask that it made
-LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python", "PIL": "pillow", "torch": "torch",
-             "diffusers": "diffusers", "transformers": "transformers"}  # fmt: skip
+CLICK_TOLERANCE = 3  # px between a click and the mask that it produced
+RECORDED_LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python", "PIL": "pillow", "torch": "torch",
+                      "diffusers": "diffusers", "transformers": "transformers"}  # fmt: skip
 
 
-def record(
+def photo_record(
     job: PhotoJob,
-    inputs: Inputs,
+    inputs: InputVersions,
     status: str,
     error: str = "",
     rows: Sequence[Json] = (),
     verdict: str | None = None,
     seconds: float = 0.0,
     written: Mapping[str, int] | None = None,
-    trace: str = "",
+    traceback: str = "",
 ) -> Json:
-    """The line of the ledger for a photo."""
-    asked = [item for item in job.items if item.request is not None]
-    told = list(rows) or [_said(item, status, error) for item in asked]
-    digest = inputs[0][1] if inputs else ""
+    """Return the record of a photo for the results log.
+
+    ``status`` is that of ``PhotoOutcome``, ``written`` the size in bytes of each file written.
+    Without ``rows``, each requested object gets a row with ``status`` and ``error``.
+    """
+    requested = [item for item in job.items if item.request is not None]
+    rows = list(rows) or [_base_row(item, status, error) for item in requested]
+    photo_digest = inputs[0][1] if inputs else ""
     return {
         "photo": job.photo, "output": job.output, "key": job.key, "status": status,
         "error": error, "verdict": verdict, "seconds": round(seconds, 3),
-        "inputs": [list(one) for one in inputs], "written": dict(written or {}), "trace": trace,
+        "inputs": [list(pair) for pair in inputs], "written": dict(written or {}),
+        "trace": traceback,
         "rows": [{**row, "error": row["error"] or (error if row["status"] != "done" else ""),
-                  "photo_sha256": digest, "key": job.key, "seconds": round(seconds, 3)}
-                 for row in told],
+                  "photo_sha256": photo_digest, "key": job.key, "seconds": round(seconds, 3)}
+                 for row in rows],
     }  # fmt: skip
 
 
-def rows(
-    steps: Sequence[Step],
+def object_rows(
+    steps: Sequence[EditStep],
     results: Sequence[Result],
     settings: RunSettings,
     digests: Mapping[str, str],
-    changed: int,
+    changed_outside: int,
 ) -> list[Json]:
-    """A row of the manifest for each object of a photo.
+    """Return a manifest row for each object of a photo.
 
-    ``digests`` are of the files written, none if it was no good; ``changed`` counts pixels
-    that differ where nothing was to be repainted.
+    ``results`` has one result per step. ``digests`` has the SHA-256 of each file written, and is
+    empty if the result was rejected. ``changed_outside`` counts the pixels that differ from the
+    photo outside the repainted region.
     """
     output = steps[0][1][0].output
-    told = []
+    mask = mask_name(output, settings) if settings.masks else ""
+    rows = []
     for (request, items), result in zip(steps, results, strict=True):
-        for item, own in zip(items, _spans(items), strict=True):
-            found = _found(request.prompts, own, result.detections)
-            status = "done" if found and digests else "failed"
-            if not found and settings.if_nothing != "fail":
+        for item, prompts in zip(items, _prompt_slices(items), strict=True):
+            detection = _object_detection(request.prompts, prompts, result.detections)
+            status = "done" if detection and digests else "failed"
+            if not detection and settings.if_nothing != "fail":
                 status = "nothing"
-            told.append({
-                **_said(item, status, "" if found else "nothing found there"),
-                "mask": mask_name(output, settings) if settings.masks and digests else "",
+            rows.append({
+                **_base_row(item, status, "" if detection else "nothing found there"),
+                "mask": mask if digests else "",
                 "verdict": result.verdict,
                 "checks": {check.name: round(check.score, 4) for check in result.checks},
                 "attempts": max(1, len(result.attempts)),
-                "box": list(bounding_box(found.mask)) if found else None,
-                "area": int(found.mask.sum()) if found else None,
+                "box": list(bounding_box(detection.mask)) if detection else None,
+                "area": int(detection.mask.sum()) if detection else None,
                 "changed": int((result.alpha > 0).sum()),
-                "changed_outside": changed,
+                "changed_outside": changed_outside,
                 "detector": result.settings["detector"],
                 "inpainter": result.settings["inpainter"],
-                "versions": _versions(),
+                "versions": _library_versions(),
                 "output_sha256": digests.get(output, ""),
-                "mask_sha256": digests.get(mask_name(output, settings), ""),
+                "mask_sha256": digests.get(mask, ""),
                 "timings": dict(result.seconds),
             })  # fmt: skip
-    return told
+    return rows
 
 
-def _said(item: EditItem, status: str, error: str) -> Json:
-    """What can be told of an object before anything was done."""
+def _base_row(item: EditItem, status: str, error: str) -> Json:
+    """Return the columns of a row that need no result."""
     return {
         "photo": item.photo, "output": item.output, "where": item.where, "id": item.id,
         "label": item.label, "status": status, "error": error, "request": item.request,
     }  # fmt: skip
 
 
-def _found(prompts: Sequence[Prompt], own: slice, masks: Sequence[Detection]) -> Detection | None:
-    """The mask of the object that some of the prompts point at, None if there is none.
+def _object_detection(
+    prompts: Sequence[Prompt], item_prompts: slice, detections: Sequence[Detection]
+) -> Detection | None:
+    """Return the union of the detections that belong to an item's prompts; None without any.
 
-    As many masks as prompts of one kind are in their order; else the place tells.
+    If there is one detection per prompt and all prompts have one type, detections are in the
+    order of the prompts. Otherwise a detection belongs to a prompt that it touches.
     """
-    if len(masks) == len(prompts) and len({type(prompt) for prompt in prompts}) == 1:
-        hers = list(masks[own])
+    if len(detections) == len(prompts) and len({type(prompt) for prompt in prompts}) == 1:
+        matches = list(detections[item_prompts])
     else:
-        hers = [mask for mask in masks if any(_is_at(mask, p) for p in prompts[own])]
-    return Detection(np.logical_or.reduce([mask.mask for mask in hers])) if hers else None
+        matches = [d for d in detections if any(_touches(d, p) for p in prompts[item_prompts])]
+    if not matches:
+        return None
+    return Detection(np.logical_or.reduce([detection.mask for detection in matches]))
 
 
-def _spans(items: Sequence[EditItem]) -> Iterator[slice]:
-    """Which of the step's prompts are each object's."""
+def _prompt_slices(items: Sequence[EditItem]) -> Iterator[slice]:
+    """Yield the slice of a step's prompts that belongs to each item."""
     end = 0
     for item in items:
         start, end = end, end + len((item.request or {"prompts": []})["prompts"])
         yield slice(start, end)
 
 
-def _is_at(mask: Detection, prompt: Prompt) -> bool:
+def _touches(detection: Detection, prompt: Prompt) -> bool:
+    """Return whether a detection lies at a prompt; always True for prompts without a place."""
+    mask = detection.mask
     match prompt:
         case Box():
-            return bool(mask.mask[prompt.slices].any())
+            return bool(mask[prompt.slices].any())
         case UserMask():
-            return bool((mask.mask & prompt.mask).any())
+            return bool((mask & prompt.mask).any())
         case Points():
-            spots = [Box(x, y, x + 1, y + 1) for x, y in prompt.include]
-            return any(mask.mask[s.grown(NEAR, mask.mask.shape[:2]).slices].any() for s in spots)
+            boxes = [Box(x, y, x + 1, y + 1) for x, y in prompt.include]
+            return any(mask[b.expand(CLICK_TOLERANCE, mask.shape[:2]).slices].any() for b in boxes)
     return True
 
 
-def _versions() -> Json:
-    """Of the libraries that were used."""
-    return {name: _version(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
+def _library_versions() -> Json:
+    """Return the versions of the imported libraries that influence results."""
+    return {
+        name: _version(package)
+        for name, package in RECORDED_LIBRARIES.items()
+        if name in sys.modules
+    }
 
 
 @lru_cache
-def _version(name: str) -> str:
+def _version(package: str) -> str:
     try:
-        return version(name)
+        return version(package)
     except ImportError:
         return ""

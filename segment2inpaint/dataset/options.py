@@ -1,4 +1,4 @@
-"""Options of a run that do not change its results."""
+"""Options that control how a run executes; they never change its results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from dataclasses import dataclass
 class ExecutionOptions:
     """Who does the work, and when to give up.
 
-    ``workers``: processes; None is one for each core (one for a GPU), 0 does it in this
-    process, where a crash is the end. ``timeout``: seconds a photo may take, 0 for any.
-    ``max_failures``: photos that may fail before the run stops. ``engine`` is ``local`` or
-    ``ray``; ``address``, ``gpus`` (share of one for each worker) and ``block`` (photos in a
-    task) are Ray's.
+    Attributes:
+        workers: number of worker processes. None is one per CPU core, or one for a GPU. 0 runs in
+            the calling process; a photo that crashes it ends the run.
+        timeout: seconds that one photo may take; 0 is no limit.
+        max_failures: stop the run when more photos than this have failed; None never stops it.
+        engine: ``local`` or ``ray``.
+        address: ``host:port`` of the Ray cluster, or ``auto``. None uses the environment variable
+            ``RAY_ADDRESS``, else starts Ray on this machine.
+        gpus: fraction of a GPU that each Ray worker reserves.
+        block: number of photos in one Ray task.
     """
 
     workers: int | None = None

@@ -1,6 +1,7 @@
-"""All of a run on disk before any of it is done: checked, counted, in order.
+"""The plan of a run: all photos and objects, checked and counted before any photo is edited.
 
-The plan is a database of one run, made anew each time; what is finished is in the ledger.
+The plan is an SQLite database that every run builds anew. What earlier runs have finished comes
+from the results log.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any
 
 from segment2inpaint import images
 from segment2inpaint.dataset import request_json, storage
 from segment2inpaint.dataset.formats.registry import Source
-from segment2inpaint.dataset.formats.shards import read_input
+from segment2inpaint.dataset.inputs import is_unchanged
+from segment2inpaint.dataset.names import mask_name
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
     EditItem,
@@ -29,48 +30,54 @@ from segment2inpaint.dataset.run_types import (
 from segment2inpaint.errors import ModelMissing, Segment2InpaintError
 from segment2inpaint.types import Request
 
-SHOWN = 1000  # photos that the report shows, a sample of more
-SOME = 500  # rows written or asked for together
-RESERVED = ("manifest.jsonl", "manifest.parquet", "report.html")
+REPORT_PHOTOS = 1000  # photos that the report shows; of a larger run, a sample
+ITEMS_PER_TRANSACTION = 500  # items checked and stored together
+RESERVED_OUTPUTS = ("manifest.jsonl", "manifest.parquet", "report.html")
 
 _TABLES = """
 pragma journal_mode = off; pragma synchronous = off;
-create table jobs (output text primary key, photo text, place text, first integer) without rowid;
-create table items (output text, n integer primary key, place text, id text, label text,
+create table jobs (output text primary key, photo text, location text, first integer)
+    without rowid;
+create table items (output text, number integer primary key, location text, id text, label text,
                     request text);
-create index items_of on items (output);
-create table targets (place text primary key, whose text) without rowid;
-create table inputs (place text primary key) without rowid;
-create table problems (place text, what text);
+create index items_by_output on items (output);
+create table targets (path text primary key, location text) without rowid;
+create table inputs (path text primary key) without rowid;
+create table problems (location text, message text);
 create table done (output text primary key, status text, record text) without rowid;
 """
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How much there is to do."""
+class PlanCounts:
+    """Sizes of a run.
+
+    ``photos`` counts all photos, ``objects`` the objects to edit, ``copies`` the photos without
+    one, ``processed`` the photos with a record, ``failed`` those of them that failed.
+    """
 
     photos: int
     objects: int
     copies: int
-    done: int
+    processed: int
     failed: int
 
 
 class RunPlan:
-    """The photos of a run, each with its objects, and what the ledger says of them.
+    """The photos of a run with their objects, and the records of those that are processed.
 
-    ``pinned`` says what a request's ``auto`` comes to.
+    ``file`` is the database, which is replaced. ``resolve_auto`` returns the ``detector`` and
+    ``inpainter`` to store in a request whose names are ``auto``.
     """
 
     def __init__(
-        self, file: Path, settings: RunSettings, pinned: Callable[[Request], Json]
+        self, file: Path, settings: RunSettings, resolve_auto: Callable[[Request], Json]
     ) -> None:
         file.unlink(missing_ok=True)
         self.settings = settings
-        self._pinned = pinned
-        self._base = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._base.executescript(_TABLES)
+        self._resolve_auto = resolve_auto
+        self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._database.executescript(_TABLES)
 
     def __enter__(self) -> RunPlan:
         return self
@@ -81,220 +88,213 @@ class RunPlan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._base.close()
+        self._database.close()
 
-    # --- making it -------------------------------------------------------------------------
+    # --- reading the source ----------------------------------------------------------------
 
-    def fill(self, source: Source) -> None:
-        """Read and check all rows; what is wrong with them is in ``problems``."""
-        rows = iter(source.items())
+    def read_source(self, source: Source) -> None:
+        """Read and check all items of a source; ``problems`` returns the invalid ones."""
+        items = iter(source.items())
         number = 0
-        while some := list(islice(rows, SOME)):
-            self._base.execute("begin")
-            lost = storage.missing({n for i in some if isinstance(i, EditItem) for n in _inputs(i)})
-            for one in some:
+        while batch := list(islice(items, ITEMS_PER_TRANSACTION)):
+            self._database.execute("begin")
+            names = {n for item in batch if isinstance(item, EditItem) for n in _input_names(item)}
+            missing = storage.find_missing(names)
+            for item in batch:
                 number += 1
-                sound = one if isinstance(one, InvalidRow) else self._checked(one, lost)
-                if isinstance(sound, InvalidRow):
-                    self._tell(sound)
+                checked = item if isinstance(item, InvalidRow) else self._check_item(item, missing)
+                if isinstance(checked, InvalidRow):
+                    self._add_problem(checked)
                 else:
-                    self._add(sound, number)
-            self._base.execute("commit")
+                    self._add_item(checked, number)
+            self._database.execute("commit")
         self._claim_targets()
 
     def problems(self) -> Iterator[InvalidRow]:
-        """What is wrong, in the order found."""
-        for row in self._base.execute("select place, what from problems"):
+        """Yield the invalid rows in the order in which they were found."""
+        for row in self._database.execute("select location, message from problems"):
             yield InvalidRow(*row)
 
-    def _checked(self, item: EditItem, lost: set[str]) -> EditItem | InvalidRow:
-        """The item with what ``auto`` comes to, or what is wrong with it by itself."""
-        for name in _inputs(item):
-            if name in lost:
-                return InvalidRow(
-                    item.where, f"{storage.file_of(name)}: no such file; check the path"
-                )
+    def _check_item(self, item: EditItem, missing: set[str]) -> EditItem | InvalidRow:
+        """Return the item with its ``auto`` resolved, or the reason why it is invalid."""
+        for name in _input_names(item):
+            if name in missing:
+                file = storage.containing_file(name)
+                return InvalidRow(item.where, f"{file}: no such file; check the path")
         if item.output.startswith("/") or ".." in PurePosixPath(item.output).parts:
             return InvalidRow(item.where, f"output {item.output} must stay below the output folder")
         if item.request is None:
             return item
         try:
-            request = request_json.checked(item.request)
+            request = request_json.check_request(item.request)
             images.format_of(item.output)
-            pinned = self._pinned(request)
-        except ModelMissing as error:  # so it will be for all
+            names = self._resolve_auto(request)
+        except ModelMissing as error:  # every other item would fail too
             raise ModelMissing(f"{item.where}: {error}") from error
         except Segment2InpaintError as error:
             return InvalidRow(item.where, str(error))
-        return replace(item, request={**item.request, **pinned})
+        return replace(item, request={**item.request, **names})
 
-    def _add(self, item: EditItem, number: int) -> None:
-        known = self._base.execute(
-            "select photo, place from jobs where output = ?", (item.output,)
+    def _add_item(self, item: EditItem, number: int) -> None:
+        job = self._database.execute(
+            "select photo, location from jobs where output = ?", (item.output,)
         ).fetchone()
-        if known and known[0] != item.photo:
-            self._tell(InvalidRow(item.where, f"would write {item.output}, as {known[1]} does"))
-            return
         request = json.dumps(item.request) if item.request else None
-        if (
-            known
-            and self._base.execute(
-                "select 1 from items where output = ? and request is ? and id = ?",
-                (item.output, request, item.id),
-            ).fetchone()
-        ):
-            self._tell(InvalidRow(item.where, f"asks the same of {item.photo} as a row before it"))
+        if job and job[0] != item.photo:
+            self._add_problem(
+                InvalidRow(item.where, f"would write {item.output}, as {job[1]} does")
+            )
             return
-        if not known:
-            self._base.execute(
+        if job and self._has_item(item, request):
+            message = f"repeats an earlier row for {item.photo}; delete one of them"
+            self._add_problem(InvalidRow(item.where, message))
+            return
+        if not job:
+            self._database.execute(
                 "insert into jobs values (?, ?, ?, ?)",
                 (item.output, item.photo, item.where, number),
             )
-        self._base.execute(
+        self._database.execute(
             "insert into items values (?, ?, ?, ?, ?, ?)",
             (item.output, number, item.where, item.id, item.label, request),
         )
-        names = [(storage.real(storage.file_of(name)),) for name in _inputs(item)]
-        self._base.executemany("insert or ignore into inputs values (?)", names)
+        files = (storage.containing_file(name) for name in _input_names(item))
+        paths = [(storage.resolve_links(file),) for file in files]
+        self._database.executemany("insert or ignore into inputs values (?)", paths)
+
+    def _has_item(self, item: EditItem, request: str | None) -> bool:
+        row = self._database.execute(
+            "select 1 from items where output = ? and request is ? and id = ?",
+            (item.output, request, item.id),
+        ).fetchone()
+        return row is not None
 
     def _claim_targets(self) -> None:
-        """Each file that will be written belongs to one photo and is no input."""
-        self._base.execute("begin")
-        for output, place in self._base.execute("select output, place from jobs").fetchall():
-            names = [output, *([mask_name(output, self.settings)] if self.settings.masks else [])]
-            for name in names:
-                self._claim(name, place)
-        self._base.execute("commit")
+        """Check that each file to write belongs to one photo only and is not an input."""
+        self._database.execute("begin")
+        jobs = self._database.execute("select output, location from jobs").fetchall()
+        for output, location in jobs:
+            self._claim(output, location)
+            if self.settings.masks:
+                self._claim(mask_name(output, self.settings), location)
+        self._database.execute("commit")
 
-    def _claim(self, name: str, place: str) -> None:
-        target = storage.real(storage.join(self.settings.out, name))
-        other = self._base.execute(
-            "select whose from targets where place = ?", (target,)
+    def _claim(self, name: str, location: str) -> None:
+        path = storage.resolve_links(storage.join(self.settings.out, name))
+        owner = self._database.execute(
+            "select location from targets where path = ?", (path,)
         ).fetchone()
-        if name in RESERVED:
-            self._tell(InvalidRow(place, f"would write {name}, which is the run's own"))
-        elif other:
-            self._tell(InvalidRow(place, f"would write {name}, as {other[0]} does"))
-        elif self._base.execute("select 1 from inputs where place = ?", (target,)).fetchone():
-            self._tell(
-                InvalidRow(place, f"would write {name} over an input; choose another OUTDIR")
-            )
+        message = ""
+        if name in RESERVED_OUTPUTS:
+            message = f"would write {name}, a name that the run itself uses; choose another output"
+        elif owner:
+            message = f"would write {name}, as {owner[0]} does"
+        elif self._database.execute("select 1 from inputs where path = ?", (path,)).fetchone():
+            message = f"would write {name} over an input; choose another OUTDIR"
+        if message:
+            self._add_problem(InvalidRow(location, message))
         else:
-            self._base.execute("insert into targets values (?, ?)", (target, place))
+            self._database.execute("insert into targets values (?, ?)", (path, location))
 
-    def _tell(self, problem: InvalidRow) -> None:
-        self._base.execute("insert into problems values (?, ?)", (problem.where, problem.what))
+    def _add_problem(self, problem: InvalidRow) -> None:
+        self._database.execute(
+            "insert into problems values (?, ?)", (problem.where, problem.message)
+        )
 
-    # --- what is finished ------------------------------------------------------------------
+    # --- records of processed photos -------------------------------------------------------
 
-    def remember(self, records: Iterable[Json]) -> None:
-        """Take in what the ledger says; later records override earlier ones."""
-        self._base.execute("begin")
+    def add_records(self, records: Iterable[Json]) -> None:
+        """Add records of the results log; a later record replaces an earlier one of its photo."""
+        self._database.execute("begin")
         for record in records:
-            self.finish(record)
-        self._base.execute("commit")
+            self.add_record(record)
+        self._database.execute("commit")
 
-    def finish(self, record: Json) -> None:
-        """Take in what came of one photo."""
-        self._base.execute(
+    def add_record(self, record: Json) -> None:
+        """Mark a photo as processed."""
+        self._database.execute(
             "insert or replace into done values (?, ?, ?)",
             (record["output"], record["status"], json.dumps(record)),
         )
 
-    def settle(self, *, retry: bool) -> None:
-        """Forget what is not of this plan, not for these files and requests, or gone from disk.
+    def drop_stale_records(self, *, retry_failed: bool) -> None:
+        """Drop the records that do not describe the photos, requests and outputs of this run.
 
-        With ``retry``, failures too.
+        These are records of other photos, of changed files or requests, and of deleted outputs;
+        with ``retry_failed`` also those of failed photos.
         """
-        there = self._jobs("where jobs.output in (select output from done)")
-        stale = [job.output for job in there if not self._stands(job, retry)]
-        self._base.execute("begin")
-        self._base.execute("delete from done where output not in (select output from jobs)")
-        self._base.executemany("delete from done where output = ?", [(name,) for name in stale])
-        self._base.execute("commit")
+        processed = self._jobs("where jobs.output in (select output from done)")
+        stale = [job.output for job in processed if not self._is_up_to_date(job, retry_failed)]
+        self._database.execute("begin")
+        self._database.execute("delete from done where output not in (select output from jobs)")
+        self._database.executemany("delete from done where output = ?", [(name,) for name in stale])
+        self._database.execute("commit")
 
-    def _stands(self, job: PhotoJob, retry: bool) -> bool:
-        found = self._base.execute(
+    def _is_up_to_date(self, job: PhotoJob, retry_failed: bool) -> bool:
+        row = self._database.execute(
             "select record from done where output = ?", (job.output,)
         ).fetchone()
-        if not found:
+        if not row:
             return False
-        record = json.loads(found[0])
-        if record["key"] != job.key or (retry and record["status"] in FAILED_STATUSES):
+        record = json.loads(row[0])
+        if record["key"] != job.key or (retry_failed and record["status"] in FAILED_STATUSES):
             return False
-        names = [job.photo, *request_json.files(job.items)]
+        names, versions = _job_inputs(job), record["inputs"]
         return (
-            len(names) == len(record["inputs"])
-            and all(_same(n, was) for n, was in zip(names, record["inputs"], strict=True))
+            len(names) == len(versions)
+            and all(is_unchanged(n, version) for n, version in zip(names, versions, strict=True))
             and all(
-                storage.size(storage.join(self.settings.out, name)) == count
-                for name, count in record["written"].items()
+                storage.size(storage.join(self.settings.out, name)) == size
+                for name, size in record["written"].items()
             )
         )
 
-    # --- reading it ------------------------------------------------------------------------
+    # --- queries ---------------------------------------------------------------------------
 
-    def todo(self) -> Iterator[PhotoJob]:
-        """The photos that are not finished, in the source's order."""
+    def pending_jobs(self) -> Iterator[PhotoJob]:
+        """Yield the photos without a record, in the order of the source."""
         return self._jobs("where jobs.output not in (select output from done)")
 
-    def all(self) -> Iterator[PhotoJob]:
-        """All photos, in the source's order."""
-        return self._jobs()
-
     def records(self) -> Iterator[Json]:
-        """What came of each photo that is finished, sorted by output."""
-        for (record,) in self._base.execute("select record from done order by output"):
+        """Yield the records of the processed photos, sorted by output name."""
+        for (record,) in self._database.execute("select record from done order by output"):
             yield json.loads(record)
 
-    def counts(self) -> Counts:
-        def count(what: str) -> int:
-            return int(self._base.execute(f"select count(*) from {what}").fetchone()[0])
-
-        marks = ", ".join(f"'{status}'" for status in FAILED_STATUSES)
-        return Counts(
-            count("jobs"),
-            count("items where request is not null"),
-            count("items where request is null"),
-            count("done"),
-            count(f"done where status in ({marks})"),
+    def counts(self) -> PlanCounts:
+        """Return the numbers of photos and objects."""
+        failed = ", ".join(f"'{status}'" for status in FAILED_STATUSES)
+        return PlanCounts(
+            photos=self._count("jobs"),
+            objects=self._count("items where request is not null"),
+            copies=self._count("items where request is null"),
+            processed=self._count("done"),
+            failed=self._count(f"done where status in ({failed})"),
         )
+
+    def _count(self, rows: str) -> int:
+        return int(self._database.execute(f"select count(*) from {rows}").fetchone()[0])
 
     def _jobs(self, where: str = "") -> Iterator[PhotoJob]:
-        cursor = self._base.cursor().execute(
-            "select jobs.output, jobs.photo, items.place, items.id, items.label, items.request,"
+        cursor = self._database.cursor().execute(
+            "select jobs.output, jobs.photo, items.location, items.id, items.label, items.request,"
             " jobs.first from jobs join items on items.output = jobs.output"
-            f" {where} order by jobs.first, items.n"
+            f" {where} order by jobs.first, items.number"
         )
-        every = max(1, self.counts().photos // SHOWN)
-        for _, rows in groupby(cursor, key=lambda row: row[0]):
-            group = list(rows)
-            output, photo, first = group[0][0], group[0][1], group[0][6]
+        thumbnail_step = max(1, self.counts().photos // REPORT_PHOTOS)
+        for output, group in groupby(cursor, key=lambda row: row[0]):
+            rows = list(group)
+            photo, first = rows[0][1], rows[0][6]
             items = tuple(
                 EditItem(photo, output, json.loads(r[5]) if r[5] else None, r[2], r[3], r[4])
-                for r in group
+                for r in rows
             )
-            key = request_json.key(items, self.settings)
-            yield PhotoJob(photo, output, items, key, first % every == 0)
+            key = request_json.job_key(items, self.settings)
+            yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0)
 
 
-def mask_name(output: str, settings: RunSettings) -> str:
-    """Where the mask of a photo goes, relative to the output folder."""
-    return f"{settings.masks}/{output}.png"
+def _input_names(item: EditItem) -> list[str]:
+    return [item.photo, *request_json.referenced_files([item])]
 
 
-def _inputs(item: EditItem) -> list[str]:
-    return [item.photo, *request_json.files([item])]
-
-
-def _same(name: str, was: list[Any]) -> bool:
-    """Whether a file is what it was: by its size and time, or else by its content."""
-    import hashlib
-
-    before, digest = str(was[0]), str(was[1])
-    if before and storage.fingerprint(name) == before:
-        return True
-    try:
-        return hashlib.sha256(read_input(name)).hexdigest() == digest
-    except Segment2InpaintError:
-        return False
+def _job_inputs(job: PhotoJob) -> list[str]:
+    return [job.photo, *request_json.referenced_files(job.items)]

@@ -1,13 +1,13 @@
-"""One photo: read it, edit it, write what came of it, tell of it in a record.
+"""The three stages of one photo: load its files, edit it, write the results.
 
-A record is a line of the ledger. Nothing a photo does raises here, but for what would stop
-every photo: a full disk, a model that is not there.
+``write_results`` returns the record of the photo for the results log. An error of one photo is
+recorded and does not raise. ``AbortRun`` is raised for what would stop every photo: a full disk or
+a missing model.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,10 +18,14 @@ import numpy as np
 
 from segment2inpaint import images, pipeline
 from segment2inpaint.dataset import request_json, storage
-from segment2inpaint.dataset.formats.shards import read_input
-from segment2inpaint.dataset.manifest_rows import Inputs, Step, record, rows
-from segment2inpaint.dataset.plan import mask_name
-from segment2inpaint.dataset.results_log import STATE
+from segment2inpaint.dataset.inputs import FileVersion, digest, file_version, read_input
+from segment2inpaint.dataset.manifest_rows import (
+    EditStep,
+    InputVersions,
+    object_rows,
+    photo_record,
+)
+from segment2inpaint.dataset.names import mask_name, thumbnail_path
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import (
@@ -34,42 +38,53 @@ from segment2inpaint.errors import (
 from segment2inpaint.images import Photo
 from segment2inpaint.types import Alpha, Image, Request, Result, bounding_box
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-THUMB = 160  # px, the longer side of each of its three pictures
-LOOK = 0.75  # of the object's longer side, shown round it
+DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+THUMBNAIL_SIDE = 160  # px, the longer side of each of the three pictures in a thumbnail
+THUMBNAIL_MARGIN = 0.75  # context on each side, as a fraction of the longer side of the object
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedPhoto:
-    """A photo read, and its requests with the objects that each is for; no photo: a copy."""
+    """A photo whose files have been read.
+
+    ``data`` is the photo's file, ``photo`` its pixels, or None if the photo is only copied.
+    ``steps`` are its requests with the items of each, ``inputs`` the versions of all files,
+    ``seconds`` the time that reading took.
+    """
 
     job: PhotoJob
     data: bytes
     photo: Photo | None
-    steps: tuple[Step, ...]
-    inputs: Inputs
+    steps: tuple[EditStep, ...]
+    inputs: InputVersions
     seconds: float
 
 
 @dataclass(frozen=True, eq=False)
 class FailedPhoto:
-    """A photo that could not be done, at whatever stage.
+    """A photo that failed at any stage.
 
-    ``whole`` is its file where there was nothing to find in it, else empty.
+    ``error`` is one line. ``traceback`` is set for unexpected errors. ``copy_data`` is the photo's
+    file if the object was not found in it, so that the photo may be copied; else it is empty.
     """
 
     job: PhotoJob
     error: str
-    inputs: Inputs
-    trace: str = ""
-    whole: bytes = b""
+    inputs: InputVersions
+    traceback: str = ""
+    copy_data: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)
 class EditedPhoto:
-    """A photo with its objects gone; a result for each step."""
+    """An edited photo.
 
-    ready: LoadedPhoto
+    ``image`` is ``(H, W, 3)`` uint8 RGB, ``alpha`` is ``(H, W)`` float32 in [0, 1], the union of
+    the repainted regions. ``results`` has one result per step, and is empty if the photo is only
+    copied. ``seconds`` is the time that editing took.
+    """
+
+    loaded: LoadedPhoto
     image: Image
     alpha: Alpha
     results: tuple[Result, ...] = ()
@@ -77,259 +92,271 @@ class EditedPhoto:
 
 
 class AbortRun(Exception):
-    """Not an error of one photo: no photo can be done, the run must end with ``error``."""
+    """No photo of the run can be processed; ``error`` says why."""
 
     def __init__(self, error: Segment2InpaintError) -> None:
         super().__init__(error)
         self.error = error
 
 
-def editor_for(settings: RunSettings) -> Editor:
-    """The editor that a worker keeps."""
+def make_editor(settings: RunSettings) -> Editor:
+    """Return an editor, which a worker keeps for all its photos."""
     return Editor(settings.device, settings.dtype, settings.cache, runtime=settings.tuning)
 
 
+# --- loading ----------------------------------------------------------------------------------
+
+
 def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhoto:
-    """Read all files of a photo and its requests."""
+    """Read the photo of a job and all files that its requests refer to."""
     start = perf_counter()
-    inputs: list[tuple[str, str]] = []
+    inputs: list[FileVersion] = []
     try:
-        inputs.extend(_input(name) for name in request_json.files(job.items))
-        before, data = storage.fingerprint(job.photo), read_input(job.photo)
-        inputs.insert(0, (before, _digest(data)))
+        inputs.extend(file_version(name) for name in request_json.referenced_files(job.items))
+        fingerprint, data = storage.fingerprint(job.photo), read_input(job.photo)
+        inputs.insert(0, (fingerprint, digest(data)))
         if all(item.request is None for item in job.items):
             return LoadedPhoto(job, data, None, (), inputs, perf_counter() - start)
         limit = {"max_pixels": settings.max_pixels} if settings.max_pixels else {}
         photo = images.read(data, name=job.photo, **limit)
         steps = tuple(
-            (request_json.ready(request, photo.size, settings), tuple(items))
-            for request, items in request_json.steps(job.items)
+            (request_json.load_request(request, photo.size, settings), tuple(items))
+            for request, items in request_json.group_steps(job.items)
         )
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, it is that photo's
-        return _failure(job, error, inputs)
+    except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
+        return _failed_photo(job, error, inputs)
     return LoadedPhoto(job, data, photo, steps, inputs, perf_counter() - start)
 
 
-def edit_photos(
-    some: Iterable[LoadedPhoto | FailedPhoto], editor: Editor
-) -> Iterator[EditedPhoto | FailedPhoto]:
-    """Each photo with its objects gone, in order; windows of several photos share batches."""
-    rest = iter(some)
-    begun: deque[LoadedPhoto | FailedPhoto] = deque()  # not told of yet: at most what a batch holds
+def quarantine_record(job: PhotoJob, error: str) -> Json:
+    """Return the record of a photo that crashed its worker process."""
+    names = [job.photo, *request_json.referenced_files(job.items)]
     try:
-        for result in editor.many(_first_steps(rest, begun)):
-            while not _is_asked(begun[0]):
-                yield _without_steps(begun.popleft())
-            yield _finished(begun.popleft(), result, editor)
-    except (ModelMissing, BadModel) as error:
-        raise AbortRun(error) from error
-    except Exception:  # noqa: BLE001 - a fault of ours: whose photo it is shows alone
-        yield from (_one(one, editor) for one in begun)
-        begun.clear()
-        yield from (_one(one, editor) for one in rest)
-    yield from (_without_steps(one) for one in begun)
-
-
-def write_results(one: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
-    """Write the results of a photo; its record. Raises ``Stop`` if the disk is full."""
-    try:
-        return _delivered(one, settings)
-    except Exception as error:
-        if _is_full(error):
-            told = str(error).removesuffix("; choose another place")
-            raise AbortRun(BadDataset(f"{told}; make room and start again")) from error
-        job, inputs = (one if isinstance(one, FailedPhoto) else one.ready).job, _inputs_of(one)
-        return _failed(_failure(job, error, inputs))
-
-
-def quarantine(job: PhotoJob, error: str) -> Json:
-    """The record of a photo that took its process down."""
-    try:
-        inputs = [_input(name) for name in [job.photo, *request_json.files(job.items)]]
+        inputs = [file_version(name) for name in names]
     except Segment2InpaintError:
         inputs = []
-    return record(job, inputs, "quarantined", error)
+    return photo_record(job, inputs, "quarantined", error)
 
 
-def _input(name: str) -> tuple[str, str]:
-    return storage.fingerprint(name), _digest(read_input(name))
+def _failed_photo(
+    job: PhotoJob, error: Exception, inputs: InputVersions, data: bytes = b""
+) -> FailedPhoto:
+    """Return the failure of a photo, with the traceback if the error is unexpected."""
+    if isinstance(error, Segment2InpaintError):
+        message = str(error).splitlines()[0].removeprefix(f"{job.photo}: ")
+        copy_data = data if isinstance(error, NothingFound) else b""
+        return FailedPhoto(job, message, inputs, copy_data=copy_data)
+    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    return FailedPhoto(job, message, inputs, traceback.format_exc())
 
 
-# --- editing --------------------------------------------------------------------------------
+# --- editing ----------------------------------------------------------------------------------
 
 
-def _first_steps(
-    rest: Iterator[LoadedPhoto | FailedPhoto], begun: deque[LoadedPhoto | FailedPhoto]
+def edit_photos(
+    photos: Iterable[LoadedPhoto | FailedPhoto], editor: Editor
+) -> Iterator[EditedPhoto | FailedPhoto]:
+    """Yield each photo edited, in order; crops of several photos share batches.
+
+    Raises ``AbortRun`` if a model is missing or damaged.
+    """
+    rest = iter(photos)
+    started: deque[LoadedPhoto | FailedPhoto] = deque()  # not yet yielded: at most a batch
+    try:
+        for result in editor.many(_first_requests(rest, started)):
+            while not _has_edits(started[0]):
+                yield _pass_through(started.popleft())
+            yield _run_remaining_steps(started.popleft(), result, editor)
+    except (ModelMissing, BadModel) as error:
+        raise AbortRun(error) from error
+    except Exception:  # noqa: BLE001 - edit each photo alone to find the one that fails
+        yield from (_edit_alone(photo, editor) for photo in started)
+        started.clear()
+        yield from (_edit_alone(photo, editor) for photo in rest)
+    yield from (_pass_through(photo) for photo in started)
+
+
+def _first_requests(
+    photos: Iterator[LoadedPhoto | FailedPhoto], started: deque[LoadedPhoto | FailedPhoto]
 ) -> Iterator[tuple[Photo, Request]]:
-    """What is to be done first to each photo; all are noted in ``begun``."""
-    for one in rest:
-        begun.append(one)
-        if isinstance(one, LoadedPhoto) and one.photo:
-            yield one.photo, one.steps[0][0]
+    """Yield the first request of each photo that has one; append every photo to ``started``."""
+    for loaded in photos:
+        started.append(loaded)
+        if isinstance(loaded, LoadedPhoto) and loaded.photo:
+            yield loaded.photo, loaded.steps[0][0]
 
 
-def _is_asked(one: LoadedPhoto | FailedPhoto) -> bool:
-    return isinstance(one, LoadedPhoto) and one.photo is not None
+def _has_edits(loaded: LoadedPhoto | FailedPhoto) -> bool:
+    return isinstance(loaded, LoadedPhoto) and loaded.photo is not None
 
 
-def _without_steps(one: LoadedPhoto | FailedPhoto) -> EditedPhoto | FailedPhoto:
-    """A failure, or a photo that is only copied."""
-    nothing = np.zeros((0, 0, 3), np.uint8)
-    return (
-        one
-        if isinstance(one, FailedPhoto)
-        else EditedPhoto(one, nothing, nothing[..., 0].astype("f4"))
-    )
+def _pass_through(loaded: LoadedPhoto | FailedPhoto) -> EditedPhoto | FailedPhoto:
+    """Return a failed photo, or one that is only copied, without editing it."""
+    if isinstance(loaded, FailedPhoto):
+        return loaded
+    no_pixels = np.zeros((0, 0, 3), np.uint8)
+    return EditedPhoto(loaded, no_pixels, np.zeros((0, 0), np.float32))
 
 
-def _finished(
-    one: LoadedPhoto | FailedPhoto, result: Result | Segment2InpaintError, editor: Editor
+def _run_remaining_steps(
+    loaded: LoadedPhoto | FailedPhoto, result: Result | Segment2InpaintError, editor: Editor
 ) -> EditedPhoto | FailedPhoto:
-    """The other steps of a photo, each on what the one before has left."""
-    assert isinstance(one, LoadedPhoto)
-    assert one.photo
+    """Run the steps after the first, each on the image of the step before."""
+    assert isinstance(loaded, LoadedPhoto)
+    assert loaded.photo
     try:
         if isinstance(result, Segment2InpaintError):
             raise result
         results = [result]
-        for request, _ in one.steps[1:]:
-            photo = replace(one.photo, image=results[-1].image)
+        for request, _ in loaded.steps[1:]:
+            photo = replace(loaded.photo, image=results[-1].image)
             results.append(editor.run(photo, request))
     except (ModelMissing, BadModel) as error:
         raise AbortRun(error) from error
-    except Exception as error:  # noqa: BLE001 - as above
-        return _failure(one.job, error, one.inputs, one.data)
+    except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
+        return _failed_photo(loaded.job, error, loaded.inputs, loaded.data)
     alpha: Alpha = np.maximum.reduce([result.alpha for result in results])
-    spent = sum(sum(result.seconds.values()) for result in results)
-    return EditedPhoto(one, results[-1].image, alpha, tuple(results), spent)
+    seconds = sum(sum(result.seconds.values()) for result in results)
+    return EditedPhoto(loaded, results[-1].image, alpha, tuple(results), seconds)
 
 
-def _one(one: LoadedPhoto | FailedPhoto, editor: Editor) -> EditedPhoto | FailedPhoto:
-    """One photo by itself."""
-    if not _is_asked(one):
-        return _without_steps(one)
-    assert isinstance(one, LoadedPhoto)
-    assert one.photo
+def _edit_alone(loaded: LoadedPhoto | FailedPhoto, editor: Editor) -> EditedPhoto | FailedPhoto:
+    """Edit one photo without batching it with others."""
+    if not _has_edits(loaded):
+        return _pass_through(loaded)
+    assert isinstance(loaded, LoadedPhoto)
+    assert loaded.photo
     try:
-        result = editor.run(one.photo, one.steps[0][0])
+        result = editor.run(loaded.photo, loaded.steps[0][0])
     except Exception as error:
         if isinstance(error, ModelMissing | BadModel):
             raise AbortRun(error) from error
-        return _failure(one.job, error, one.inputs, one.data)
-    return _finished(one, result, editor)
+        return _failed_photo(loaded.job, error, loaded.inputs, loaded.data)
+    return _run_remaining_steps(loaded, result, editor)
 
 
-# --- writing --------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------
 
 
-def _delivered(one: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
-    if isinstance(one, FailedPhoto):
-        return _left(one, settings) if one.whole else _failed(one)
-    ready, start = one.ready, perf_counter()
-    if ready.photo is None:
-        return _copied(ready.job, ready.data, ready.inputs, settings)
-    verdict = _worst([result.verdict for result in one.results])
-    if ready.job.thumb or verdict not in (None, "clean"):
-        _write_thumb(one, settings)
+def write_results(photo: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
+    """Write the results of a photo, and return its record.
+
+    Raises ``AbortRun`` if the disk is full.
+    """
+    try:
+        if isinstance(photo, FailedPhoto):
+            return _write_failed(photo, settings)
+        return _write_edited(photo, settings)
+    except Exception as error:
+        if _is_disk_full(error):
+            message = str(error).removesuffix("; choose another place")
+            raise AbortRun(BadDataset(f"{message}; make room and start again")) from error
+        source = photo if isinstance(photo, FailedPhoto) else photo.loaded
+        return _failure_record(_failed_photo(source.job, error, source.inputs))
+
+
+def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
+    loaded, start = edited.loaded, perf_counter()
+    if loaded.photo is None:
+        return _write_copy(loaded.job, loaded.data, loaded.inputs, settings)
+    verdict = _worst_verdict([result.verdict for result in edited.results])
+    if loaded.job.save_thumbnail or verdict not in (None, "clean"):
+        _write_thumbnail(edited, settings)
     if settings.strict and verdict == "failed":
-        seen = "; ".join(c.sentence for r in one.results for c in r.checks if c.failed)
-        told = rows(ready.steps, one.results, settings, {}, 0)
-        return record(ready.job, ready.inputs, "failed", f"not good enough: {seen}", told, verdict)
-    files = _files(one, settings)
+        return _rejected_record(edited, settings)
+    files = _encode_outputs(edited, settings)
     for name, content in files.items():
         storage.write(storage.join(settings.out, name), content)
-    changed = one.results[0].changed_outside
-    if len(one.results) > 1:
-        changed = pipeline.changed_outside(ready.photo.image, one.image, one.alpha)
-    digests = {name: _digest(content) for name, content in files.items()}
-    told = rows(ready.steps, one.results, settings, digests, changed)
-    absent = sum(row["status"] == "failed" for row in told)
+    digests = {name: digest(content) for name, content in files.items()}
+    changed_outside = _changed_outside(edited, loaded.photo)
+    rows = object_rows(loaded.steps, edited.results, settings, digests, changed_outside)
+    absent = sum(row["status"] == "failed" for row in rows)
     status = "partial" if absent else "done"
-    error = f"{absent} of {len(told)} objects not found" if absent else ""
-    seconds = ready.seconds + one.seconds + perf_counter() - start
+    error = f"{absent} of {len(rows)} objects not found" if absent else ""
+    seconds = loaded.seconds + edited.seconds + perf_counter() - start
     written = {name: len(content) for name, content in files.items()}
-    return record(ready.job, ready.inputs, status, error, told, verdict, seconds, written)
+    return photo_record(loaded.job, loaded.inputs, status, error, rows, verdict, seconds, written)
 
 
-def _files(one: EditedPhoto, settings: RunSettings) -> dict[str, bytes]:
-    """What is written for a photo, by name: itself, and its mask."""
-    photo, job = one.ready.photo, one.ready.job
+def _rejected_record(edited: EditedPhoto, settings: RunSettings) -> Json:
+    """Return the record of a result that failed its checks and is not written."""
+    loaded = edited.loaded
+    failures = "; ".join(c.sentence for r in edited.results for c in r.checks if c.failed)
+    rows = object_rows(loaded.steps, edited.results, settings, {}, 0)
+    error = f"not good enough: {failures}"
+    return photo_record(loaded.job, loaded.inputs, "failed", error, rows, "failed")
+
+
+def _changed_outside(edited: EditedPhoto, photo: Photo) -> int:
+    """Return the number of pixels that differ from the photo where the joint alpha is 0."""
+    if len(edited.results) == 1:
+        return edited.results[0].changed_outside
+    return pipeline.changed_outside(photo.image, edited.image, edited.alpha)
+
+
+def _encode_outputs(edited: EditedPhoto, settings: RunSettings) -> dict[str, bytes]:
+    """Return the files of a result by name: the photo, and its mask if masks are written."""
+    photo, job = edited.loaded.photo, edited.loaded.job
     assert photo
-    kind = _format(photo, job)
-    data = images.encode(photo, one.image, one.alpha, format=kind, quality=settings.quality)
+    data = images.encode(
+        photo, edited.image, edited.alpha,
+        format=_output_format(job), quality=settings.quality,
+    )  # fmt: skip
     if not settings.masks:
         return {job.output: data}
-    return {job.output: data, mask_name(job.output, settings): images.encode_mask(one.alpha)}
+    return {job.output: data, mask_name(job.output, settings): images.encode_mask(edited.alpha)}
 
 
-def _left(one: FailedPhoto, settings: RunSettings) -> Json:
-    """A photo with nothing to find in it: a failure, copied, or left out."""
-    if settings.if_nothing == "copy":
-        return _copied(one.job, one.whole, one.inputs, settings, one.error)
-    if settings.if_nothing == "skip":
-        return record(one.job, one.inputs, "nothing", one.error)
-    return _failed(one)
+def _output_format(job: PhotoJob) -> str | None:
+    """Return the image format of a new suffix; None keeps the photo's own format."""
+    suffix = storage.containing_file(job.photo).rpartition(".")[2]
+    if "#" in job.photo or job.output.rpartition(".")[2] == suffix:
+        return None
+    return images.format_of(job.output)
 
 
-def _failed(one: FailedPhoto) -> Json:
-    return record(one.job, one.inputs, "failed", one.error, trace=one.trace)
+def _write_failed(failed: FailedPhoto, settings: RunSettings) -> Json:
+    """Treat a photo without the object as ``settings.if_nothing`` says; record other failures."""
+    if failed.copy_data and settings.if_nothing == "copy":
+        return _write_copy(failed.job, failed.copy_data, failed.inputs, settings, failed.error)
+    if failed.copy_data and settings.if_nothing == "skip":
+        return photo_record(failed.job, failed.inputs, "nothing", failed.error)
+    return _failure_record(failed)
 
 
-def _copied(
-    job: PhotoJob, data: bytes, inputs: Inputs, settings: RunSettings, why: str = ""
+def _failure_record(failed: FailedPhoto) -> Json:
+    return photo_record(
+        failed.job, failed.inputs, "failed", failed.error, traceback=failed.traceback
+    )
+
+
+def _write_copy(
+    job: PhotoJob, data: bytes, inputs: InputVersions, settings: RunSettings, error: str = ""
 ) -> Json:
     storage.write(storage.join(settings.out, job.output), data)
-    return record(job, inputs, "copied", why, written={job.output: len(data)})
+    return photo_record(job, inputs, "copied", error, written={job.output: len(data)})
 
 
-def _inputs_of(one: EditedPhoto | FailedPhoto) -> Inputs:
-    return one.inputs if isinstance(one, FailedPhoto) else one.ready.inputs
+def _write_thumbnail(edited: EditedPhoto, settings: RunSettings) -> None:
+    """Write the picture for the report: before, mask and after, cropped around the change."""
+    assert edited.loaded.photo
+    before, box = edited.loaded.photo.image, bounding_box(edited.alpha > 0)
+    box = box.expand(int(THUMBNAIL_MARGIN * max(box.width, box.height)), before.shape[:2])
+    step = max(1, max(box.width, box.height) // THUMBNAIL_SIDE)  # subsample before resizing
+    rows, columns = (slice(s.start, s.stop, step) for s in box.slices)
+    image, alpha = edited.image[rows, columns], edited.alpha[rows, columns]
+    crop = replace(edited.results[-1], image=image, alpha=alpha)
+    strip = images.photo_from_array(pipeline.preview(before[rows, columns], crop, THUMBNAIL_SIDE))
+    unchanged = np.zeros(strip.size, np.float32)
+    data = images.encode(strip, strip.image, unchanged, format="JPEG", quality=80)
+    storage.write(thumbnail_path(edited.loaded.job.output, settings), data)
 
 
-def _format(photo: Photo, job: PhotoJob) -> str | None:
-    """None: the photo's own, whatever its suffix says; else what the new suffix asks for."""
-    same = job.output.rpartition(".")[2] == storage.file_of(job.photo).rpartition(".")[2]
-    return None if same or "#" in job.photo else images.format_of(job.output)
-
-
-def _write_thumb(one: EditedPhoto, settings: RunSettings) -> None:
-    """before | mask | after, round what was repainted, for the report."""
-    assert one.ready.photo
-    before, box = one.ready.photo.image, bounding_box(one.alpha > 0)
-    box = box.grown(int(LOOK * max(box.width, box.height)), before.shape[:2])
-    every = max(1, max(box.width, box.height) // THUMB)  # enough pixels for a small picture
-    high, wide = (slice(s.start, s.stop, every) for s in box.slices)
-    part = replace(one.results[-1], image=one.image[high, wide], alpha=one.alpha[high, wide])
-    strip = images.photo_of(pipeline.preview(before[high, wide], part, THUMB))
-    nothing = np.zeros(strip.size, np.float32)
-    data = images.encode(strip, strip.image, nothing, format="JPEG", quality=80)
-    storage.write(thumb_name(one.ready.job.output, settings), data)
-
-
-def thumb_name(output: str, settings: RunSettings) -> str:
-    """Where the report's picture of a photo is."""
-    return storage.join(settings.out, f"{STATE}/thumbs/{output}.jpg")
-
-
-def _failure(job: PhotoJob, error: Exception, inputs: Inputs, data: bytes = b"") -> FailedPhoto:
-    """What a photo could not: in a line if the user can mend it, with its trace if it is ours."""
-    if isinstance(error, Segment2InpaintError):
-        whole = data if isinstance(error, NothingFound) else b""
-        told = str(error).splitlines()[0].removeprefix(f"{job.photo}: ")
-        return FailedPhoto(job, told, inputs, whole=whole)
-    told = f"{type(error).__name__}: {error}".splitlines()[0]
-    return FailedPhoto(job, told, inputs, traceback.format_exc())
-
-
-def _is_full(error: BaseException) -> bool:
+def _is_disk_full(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, Segment2InpaintError) else error
-    return isinstance(cause, OSError) and cause.errno in FULL
+    return isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRNOS
 
 
-def _worst(verdicts: Sequence[str | None]) -> str | None:
-    order = ["failed", "doubtful", "clean"]
-    return next((one for one in order if one in verdicts), None)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _worst_verdict(verdicts: Sequence[str | None]) -> str | None:
+    """Return the worst verdict; None if no result was verified."""
+    return next((v for v in ("failed", "doubtful", "clean") if v in verdicts), None)

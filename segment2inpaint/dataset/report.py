@@ -1,4 +1,4 @@
-"""``report.html``: one file that shows what came of a run; it loads nothing from elsewhere."""
+"""``report.html``: the results of a run in one file, which loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from importlib.resources import files
 from math import log10
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.plan import SHOWN, RunPlan
-from segment2inpaint.dataset.process_photo import thumb_name
+from segment2inpaint.dataset.names import thumbnail_path
+from segment2inpaint.dataset.plan import REPORT_PHOTOS, RunPlan
 from segment2inpaint.dataset.run_types import FAILED_STATUSES, Json
 from segment2inpaint.errors import BadImage
 
-BINS = 20
-ERROR = "error"  # of a photo with the status failed: a verdict may be failed too
-ORDER = {"quarantined": 0, ERROR: 1, "partial": 2, "failed": 3, "doubtful": 4, "clean": 5}
+SCORE_BINS = 20  # bins of a histogram of scores in [0, 1]
+TIME_BINS_PER_DECADE = 5  # bins of the histogram of times, per factor of ten
+MIN_TIME = 1e-3  # s; shorter times count in the same bin
+OBJECTS_PER_CARD = 20  # object names listed for one photo
+ERROR_VERDICT = "error"  # a photo with the status failed; "failed" is a verdict of its checks
+WORST_FIRST = ("quarantined", ERROR_VERDICT, "partial", "failed", "doubtful", "clean")
 
 
 def write(plan: RunPlan) -> None:
-    """Write the report of what is finished: counts and histograms of all, pictures of some."""
-    tally = _ReportSummary()
+    """Write the report of the processed photos: counts and histograms of all, cards of some."""
+    summary = _ReportSummary()
     for record in plan.records():
-        tally.add(record)
-    shown = sorted(
-        tally.shown, key=lambda one: (ORDER.get(one["verdict"], len(ORDER)), one["output"])
-    )
-    cards = [_card(one, plan) for one in shown[:SHOWN]]
-    data = {**tally.summary(), "planned": plan.counts().photos, "cards": cards}
+        summary.add(record)
+    cards = [_card(card, plan) for card in summary.worst_cards()]
+    data = {**summary.to_dict(), "planned": plan.counts().photos, "cards": cards}
     page = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
-    # a name may hold </script>, which would end the block that it is in
+    # A name that contains </script> would end the script block that holds the data.
     text = json.dumps(data).replace("<", "\\u003c")
     storage.write(
         storage.join(plan.settings.out, "report.html"), page.replace("/*DATA*/", text).encode()
@@ -38,33 +38,37 @@ def write(plan: RunPlan) -> None:
 
 
 class _ReportSummary:
-    """Counts over all photos, and the short form of those that may be shown."""
+    """Counts over all photos, and cards of the worst ones."""
 
     def __init__(self) -> None:
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.scores: dict[str, list[int]] = {}
         self.times: Counter[int] = Counter()
-        self.shown: list[Json] = []
+        self.cards: list[Json] = []
 
     def add(self, record: Json) -> None:
+        """Count a record of the results log; photos without edits get no card."""
         self.statuses[record["status"]] += 1
         if record["status"] == "copied" and not record["error"]:
             return
         verdict = _verdict(record)
         self.verdicts[verdict] += 1
         if record["seconds"]:
-            self.times[_decade(record["seconds"])] += 1
+            self.times[_time_bin(record["seconds"])] += 1
         for row in record["rows"]:
             for name, score in (row.get("checks") or {}).items():
-                bins = self.scores.setdefault(name, [0] * BINS)
-                bins[min(BINS - 1, int(score * BINS))] += 1
-        self.shown.append(_short(record, verdict))
-        if len(self.shown) > 4 * SHOWN:
-            self.shown.sort(key=lambda one: (ORDER.get(one["verdict"], len(ORDER)), one["output"]))
-            del self.shown[SHOWN:]
+                bins = self.scores.setdefault(name, [0] * SCORE_BINS)
+                bins[min(SCORE_BINS - 1, int(score * SCORE_BINS))] += 1
+        self.cards.append(_card_summary(record, verdict))
+        if len(self.cards) > 4 * REPORT_PHOTOS:  # bounds the memory, and sorts rarely
+            self.cards = self.worst_cards()
 
-    def summary(self) -> Json:
+    def worst_cards(self) -> list[Json]:
+        """Return the cards to show, the worst verdict first, then by output name."""
+        return sorted(self.cards, key=_card_rank)[:REPORT_PHOTOS]
+
+    def to_dict(self) -> Json:
         return {
             "statuses": dict(sorted(self.statuses.items())),
             "verdicts": dict(sorted(self.verdicts.items())),
@@ -73,31 +77,39 @@ class _ReportSummary:
         }
 
 
+def _card_rank(card: Json) -> tuple[int, str]:
+    verdict = card["verdict"]
+    rank = WORST_FIRST.index(verdict) if verdict in WORST_FIRST else len(WORST_FIRST)
+    return rank, card["output"]
+
+
 def _verdict(record: Json) -> str:
-    """The verdict on what was done, or else why there is none."""
+    """Return the verdict of a photo, or its status if there is no verdict."""
     status: str = record["status"]
     if status in FAILED_STATUSES:
-        return ERROR if status == "failed" else status
+        return ERROR_VERDICT if status == "failed" else status
     return record["verdict"] or status
 
 
-def _short(record: Json, verdict: str) -> Json:
+def _card_summary(record: Json, verdict: str) -> Json:
     rows = record["rows"]
+    row = rows[0] if rows else {}
     return {
         "output": record["output"], "photo": record["photo"], "verdict": verdict,
         "error": record["error"], "seconds": record["seconds"],
-        "objects": [row["label"] or row["id"] for row in rows][:20],
-        "checks": (rows[0].get("checks") if rows else None) or {},
-        "by": f"{rows[0].get('detector') or ''} {rows[0].get('inpainter') or ''}".strip()
-        if rows else "",
+        "objects": [row["label"] or row["id"] for row in rows][:OBJECTS_PER_CARD],
+        "checks": row.get("checks") or {},
+        "models": f"{row.get('detector') or ''} {row.get('inpainter') or ''}".strip(),
     }  # fmt: skip
 
 
-def _card(short: Json, plan: RunPlan) -> Json:
-    return {**short, "picture": _picture(thumb_name(short["output"], plan.settings))}
+def _card(summary: Json, plan: RunPlan) -> Json:
+    picture = _thumbnail_url(thumbnail_path(summary["output"], plan.settings))
+    return {**summary, "picture": picture}
 
 
-def _picture(name: str) -> str:
+def _thumbnail_url(name: str) -> str:
+    """Return a thumbnail as a data URL, or an empty string if there is none."""
     if storage.size(name) < 0:
         return ""
     try:
@@ -106,6 +118,5 @@ def _picture(name: str) -> str:
         return ""
 
 
-def _decade(seconds: float) -> int:
-    """Bins of times, five to a factor of ten."""
-    return int(5 * log10(max(seconds, 1e-3)) // 1)
+def _time_bin(seconds: float) -> int:
+    return int(TIME_BINS_PER_DECADE * log10(max(seconds, MIN_TIME)) // 1)

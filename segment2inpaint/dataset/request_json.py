@@ -1,9 +1,14 @@
-"""From the JSON of an item to a ``Request``: checked early, completed with pixels late."""
+"""The JSON form of the requests of a run: validation without pixels, then loading per photo.
+
+The JSON is that of ``segment2inpaint.request``, plus the annotation prompts that ``EditItem``
+describes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,69 +16,73 @@ from typing import Any
 
 import numpy as np
 
-from segment2inpaint import images, request
+from segment2inpaint import detect, images
+from segment2inpaint import request as requests
 from segment2inpaint.api import as_picture
 from segment2inpaint.dataset.formats import coco
-from segment2inpaint.dataset.formats.shards import read_input
-from segment2inpaint.dataset.run_types import EditItem, Json, RunSettings, own_version
+from segment2inpaint.dataset.inputs import read_input
+from segment2inpaint.dataset.run_types import EditItem, Json, RunSettings, package_version
 from segment2inpaint.errors import BadOption
 from segment2inpaint.types import BinaryMask, Box, Prompt, ReplacementImage, Request, UserMask
 
 Size = tuple[int, int]
+"""Height and width in pixels."""
 
-_PIXEL = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
-_DOT = np.ones((1, 1), np.bool_)
-_SHAPES = ("polygons", "rle", "segment", "relative")
+_DUMMY_PICTURE = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
+_DUMMY_MASK = np.ones((1, 1), np.bool_)
+_EARLIER_NAMES = {name: earlier for earlier, name in detect.ALIASES.items()}
+_ANNOTATION_PROMPTS = ("polygons", "rle", "segment", "relative")
 
 
-def checked(data: Json) -> Request:
-    """The request as far as it can be known without pixels: masks and pictures are of one pixel.
+def check_request(data: Json) -> Request:
+    """Return the request that JSON describes, with one-pixel masks and pictures in place of files.
 
-    Raises ``BadOption`` for what makes no sense.
+    Raises ``BadOption`` if the request is invalid.
     """
     try:
-        found = _loaded(data, lambda _: _PIXEL, lambda _: _DOT, _kind_of)
+        request = _parse(data, lambda _: _DUMMY_PICTURE, lambda _: _DUMMY_MASK, _dummy_prompt)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BadOption(f"not a request: {error}") from error
-    if not found.prompts:
+    if not request.prompts:
         raise BadOption("no prompt: a row needs points, boxes, text, colors, plate or mask")
-    return found
+    return request
 
 
-def _kind_of(prompt: Json) -> Prompt:
-    """A prompt of the kind that an annotation will be."""
-    return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else UserMask(_DOT)
+def load_request(data: Json, size: Size, settings: RunSettings) -> Request:
+    """Return the request that JSON describes, with its files read, for a photo of ``size``.
 
-
-def ready(data: Json, size: Size, settings: RunSettings) -> Request:
-    """The request with its files read, for a photo of ``size`` (h, w)."""
+    Raises ``BadOption``, ``BadDataset`` or ``BadImage``.
+    """
 
     def read_mask(name: str) -> BinaryMask:
         return images.read_mask(read_input(name), size, resize=settings.resize_mask)
 
-    return _loaded(data, _picture, read_mask, partial(_shaped, size=size))
+    return _parse(data, _read_picture, read_mask, partial(_load_annotation_prompt, size=size))
 
 
-def steps(items: Sequence[EditItem]) -> list[tuple[Json, list[EditItem]]]:
-    """The requests for a photo, in order; objects that differ in their prompts only are one."""
-    done: list[tuple[Json, list[EditItem]]] = []
+def group_steps(items: Sequence[EditItem]) -> list[tuple[Json, list[EditItem]]]:
+    """Return the requests for a photo, each with its items, in the order of the items.
+
+    Consecutive items whose requests differ only in their prompts share one request.
+    """
+    steps: list[tuple[Json, list[EditItem]]] = []
     for item in items:
         if item.request is None:
             continue
-        rest = {**item.request, "prompts": []}
-        if done and {**done[-1][0], "prompts": []} == rest:
-            done[-1][0]["prompts"].extend(item.request["prompts"])
-            done[-1][1].append(item)
+        options = {**item.request, "prompts": []}
+        if steps and {**steps[-1][0], "prompts": []} == options:
+            steps[-1][0]["prompts"].extend(item.request["prompts"])
+            steps[-1][1].append(item)
         else:
-            done.append(({**rest, "prompts": list(item.request["prompts"])}, [item]))
-    return done
+            steps.append(({**options, "prompts": list(item.request["prompts"])}, [item]))
+    return steps
 
 
-def key(items: Sequence[EditItem], settings: RunSettings) -> str:
-    """A digest of all that determines a photo's result, but for the content of files."""
+def job_key(items: Sequence[EditItem], settings: RunSettings) -> str:
+    """Return a SHA-256 digest of all that determines a photo's result except file content."""
     data = {
-        "version": own_version(),
-        "requests": [_nameless(item.request) for item in items],
+        "version": package_version(),
+        "requests": [_key_text(item.request) for item in items],
         "objects": [[item.id, item.label] for item in items],
         "settings": [settings.masks, settings.quality, settings.if_nothing, settings.strict,
                      settings.resize_mask, settings.dtype, settings.tuning.quantize],
@@ -81,12 +90,12 @@ def key(items: Sequence[EditItem], settings: RunSettings) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def files(items: Sequence[EditItem]) -> list[str]:
-    """The files that the requests name, sorted."""
-    return sorted({name for item in items for name in _files(item.request or {})})
+def referenced_files(items: Sequence[EditItem]) -> list[str]:
+    """Return the names of the files that the requests refer to, sorted."""
+    return sorted({name for item in items for name in _file_names(item.request or {})})
 
 
-def _files(data: Json) -> Iterator[str]:
+def _file_names(data: Json) -> Iterator[str]:
     for prompt in data.get("prompts", ()):
         ((kind, value),) = prompt.items()
         if kind in ("mask", "plate") and isinstance(value, str):
@@ -97,52 +106,71 @@ def _files(data: Json) -> Iterator[str]:
         yield data["fill"]["picture"]
 
 
-def _nameless(data: Json | None) -> Any:
-    """The request without the names of files: where they lie does not matter."""
+def _key_text(data: Json | None) -> Any:
+    """Return a request as text for a key, which must stay the same from version to version.
+
+    It has no file names, since moving a file does not change a result. Renamed detectors have
+    their earlier names, so that old output folders resume.
+    """
     if data is None:
         return None
-    names = dict.fromkeys(_files(data))
+    if "detector" in data:
+        data = {**data, "detector": _earlier_name(data["detector"])}
     text = json.dumps(data, sort_keys=True)
-    for name in names:
+    for name in dict.fromkeys(_file_names(data)):
         text = text.replace(json.dumps(name), '"file"')
     return text
 
 
-def _loaded(
+def _earlier_name(detector: str) -> str:
+    return re.sub(r"[^+,]+", lambda part: _EARLIER_NAMES.get(part[0], part[0]), detector)
+
+
+def _parse(
     data: Json,
     read_picture: Callable[[str], ReplacementImage],
     read_mask: Callable[[str], BinaryMask],
-    shaped: Callable[[Json], Prompt],
+    load_annotation: Callable[[Json], Prompt],
 ) -> Request:
-    """As ``request.load``, for the prompts of annotations too."""
-    plain = [prompt for prompt in data.get("prompts", ()) if not _is_shape(prompt)]
-    found = request.from_json({**data, "prompts": plain}, read_picture, read_mask)
-    rest = iter(found.prompts)
-    prompts = [shaped(p) if _is_shape(p) else next(rest) for p in data["prompts"]]
-    return replace(found, prompts=tuple(prompts))
+    """Return the request that ``request.from_json`` reads, with annotation prompts in place."""
+    prompts = data.get("prompts", ())
+    plain = [prompt for prompt in prompts if not _is_annotation_prompt(prompt)]
+    request = requests.from_json({**data, "prompts": plain}, read_picture, read_mask)
+    rest = iter(request.prompts)
+    loaded = [
+        load_annotation(prompt) if _is_annotation_prompt(prompt) else next(rest)
+        for prompt in data["prompts"]
+    ]
+    return replace(request, prompts=tuple(loaded))
 
 
-def _is_shape(prompt: Json) -> bool:
-    return any(kind in prompt for kind in _SHAPES)
+def _is_annotation_prompt(prompt: Json) -> bool:
+    return any(kind in prompt for kind in _ANNOTATION_PROMPTS)
 
 
-def _shaped(prompt: Json, size: Size) -> Prompt:
+def _dummy_prompt(prompt: Json) -> Prompt:
+    """Return a prompt of the type that an annotation prompt will have."""
+    return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else UserMask(_DUMMY_MASK)
+
+
+def _load_annotation_prompt(prompt: Json, size: Size) -> Prompt:
     if "relative" in prompt:
-        return _absolute(prompt["relative"], size)
+        return _load_relative_prompt(prompt["relative"], size)
     if "segment" in prompt:
-        return UserMask(coco.segment(prompt["segment"]["file"], prompt["segment"]["id"], size))
-    return UserMask(coco.bits_of(prompt, size))
+        segment = prompt["segment"]
+        return UserMask(coco.panoptic_segment(segment["file"], segment["id"], size))
+    return UserMask(coco.decode_mask(prompt, size))
 
 
-def _absolute(prompt: Json, size: Size) -> Prompt:
-    """A box or polygons in shares of width and height, in pixels."""
+def _load_relative_prompt(prompt: Json, size: Size) -> Prompt:
+    """Return a box or polygons, given in fractions of width and height, in pixels."""
     scale = np.array([size[1], size[0]] * 2, np.float64)
     if "box" in prompt:
         x0, y0, x1, y1 = np.array(prompt["box"]) * scale
         return Box(*(int(v) for v in (np.floor(x0), np.floor(y0), np.ceil(x1), np.ceil(y1))))
     scaled = [(np.array(p).reshape(-1, 2) * scale[:2]).ravel().tolist() for p in prompt["polygons"]]
-    return UserMask(coco.bits_of({"polygons": scaled}, size))
+    return UserMask(coco.decode_mask({"polygons": scaled}, size))
 
 
-def _picture(name: str) -> ReplacementImage:
+def _read_picture(name: str) -> ReplacementImage:
     return as_picture(images.read(read_input(name), name=name))

@@ -1,4 +1,4 @@
-"""What travels through a run: the objects asked for, the photos they are in, what came of them."""
+"""Data that travels through a run: requested edits, jobs, settings, outcomes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ from segment2inpaint.errors import BadOption
 from segment2inpaint.protocols import RuntimeOptions
 
 Json = dict[str, Any]
-IF_NOTHING = ("fail", "copy", "skip")
+IF_NOTHING_CHOICES = ("fail", "copy", "skip")
+FAILED_STATUSES = ("failed", "quarantined", "partial")
 
 
 @dataclass(frozen=True)
 class EditItem:
-    """One object of one photo.
+    """One object to edit in one photo.
 
-    ``photo`` is a name for ``store.read``, ``output`` relative to the output folder, both with
-    ``/``. ``request`` is a ``Request`` as JSON; a prompt may also be ``{"polygons": [[x, y,
-    ...], ...]}`` or ``{"rle": {"size", "counts"}}`` as in COCO. None: the photo is copied.
-    ``where`` is the file and line, or the annotation, that asks for it.
+    Attributes:
+        photo: the path or URL of the photo, as ``inputs.read_input`` takes it.
+        output: the name of the result, relative to the output folder, with ``/``.
+        request: a ``Request`` as JSON, or None to copy the photo. A prompt may also be an
+            annotation: ``{"polygons": [[x, y, ...], ...]}`` or ``{"rle": {"size", "counts"}}`` as
+            in COCO, ``{"segment": {"file", "id"}}`` for a panoptic PNG, or ``{"relative": ...}``
+            for a box or polygons in fractions of the photo's width and height.
+        where: the file and line, or the annotation, that the item comes from.
+        id: the identifier of the object in its source.
+        label: the class name of the object.
     """
 
     photo: str
@@ -36,36 +43,47 @@ class EditItem:
 
 @dataclass(frozen=True)
 class InvalidRow:
-    """A row that cannot be run, and why, in one line."""
+    """A row or annotation that cannot be used: where it is, and the reason in one line."""
 
     where: str
-    what: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        return f"{self.where}: {self.message}"
 
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """A photo and what is to be done to it; one output file. ``key`` stands for all but pixels.
+    """A photo and all its edits, which make one output file.
 
-    ``thumb``: the report shows it whatever comes of it.
+    ``key`` is a digest of all that determines the result except the content of files.
+    ``save_thumbnail``: the report shows this photo whatever its verdict.
     """
 
     photo: str
     output: str
     items: tuple[EditItem, ...]
     key: str
-    thumb: bool = False
+    save_thumbnail: bool = False
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What holds for all photos of a run, and travels to its workers.
+    """Settings that apply to all photos of a run. Raises ``BadOption`` for an invalid value.
 
-    ``masks`` is the folder, below the output folder, of what was repainted; empty for none.
-    ``if_nothing``: a photo without the object is a failure, copied, or left out. ``strict``: a
-    result whose verdict is ``failed`` is a failure, and not written.
+    Attributes:
+        out: the output folder, an absolute path or a URL.
+        masks: the folder for masks, relative to ``out``; empty writes no masks.
+        quality: of JPEG, WebP and AVIF files, 1 to 100; None keeps that of each photo.
+        if_nothing: the treatment of a photo without the object: ``fail``, ``copy`` or ``skip``.
+        strict: a result with the verdict ``failed`` is a failure and is not written.
+        resize_mask: resize a mask file that has another size than its photo.
+        max_pixels: refuse photos with more pixels; None is the limit of ``images.read``.
+        device: ``auto``, ``cpu``, ``cuda`` or another torch device.
+        dtype: ``auto`` or the name of a torch dtype.
+        cache: keep image embeddings on disk.
+        tuning: options that reduce memory use or run time.
+        threads: CPU threads of each worker; 0 is no limit.
     """
 
     out: str
@@ -82,23 +100,29 @@ class RunSettings:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ``BadOption``."""
         if self.masks.startswith("/") or ".." in PurePosixPath(self.masks).parts:
             raise BadOption(f"masks must be a folder below the output folder, got {self.masks!r}")
-        if self.if_nothing not in IF_NOTHING:
-            listed = ", ".join(IF_NOTHING)
-            raise BadOption(f"if_nothing must be one of {listed}, got {self.if_nothing!r}")
+        if self.if_nothing not in IF_NOTHING_CHOICES:
+            choices = ", ".join(IF_NOTHING_CHOICES)
+            raise BadOption(f"if_nothing must be one of {choices}, got {self.if_nothing!r}")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise BadOption(f"quality must be 1 to 100, got {self.quality!r}")
 
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """What came of one photo.
+    """The outcome of one photo.
 
-    ``status`` is ``done``, ``copied``, ``nothing`` (left out, there was nothing to find),
-    ``partial`` (written, but some of its objects were not found), ``failed`` or ``quarantined``
-    (it took its process down, twice). ``rows`` are the manifest's, one for each object.
+    Attributes:
+        photo: the path or URL of the photo.
+        output: the name of the result, relative to the output folder.
+        status: ``done``; ``copied`` (nothing to edit); ``nothing`` (the object was not found and
+            the photo was skipped); ``partial`` (written, but some objects were not found);
+            ``failed``; ``quarantined`` (the photo crashed its worker process repeatedly).
+        error: the reason of a failure in one line, else empty.
+        verdict: ``clean``, ``doubtful`` or ``failed``; None if the result was not verified.
+        seconds: processing time.
+        rows: the manifest rows of the photo, one per object.
     """
 
     photo: str
@@ -111,22 +135,20 @@ class PhotoOutcome:
 
     @property
     def ok(self) -> bool:
+        """Whether the photo was processed without a failure."""
         return self.status not in FAILED_STATUSES
 
 
-FAILED_STATUSES = ("failed", "quarantined", "partial")
-
-
 @lru_cache
-def own_version() -> str:
-    """The version of this package; empty where it runs without being installed."""
+def package_version() -> str:
+    """Return the version of this package, or an empty string if it is not installed."""
     try:
         return version("segment2inpaint")
     except PackageNotFoundError:
         return ""
 
 
-def outcome_of(record: Mapping[str, Any]) -> PhotoOutcome:
-    """The outcome that a line of the ledger tells of."""
+def outcome_from_record(record: Mapping[str, Any]) -> PhotoOutcome:
+    """Return the outcome that a record of the results log describes."""
     names = ("photo", "output", "status", "error", "verdict", "seconds")
     return PhotoOutcome(**{name: record[name] for name in names}, rows=tuple(record["rows"]))

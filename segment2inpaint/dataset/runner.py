@@ -1,4 +1,7 @@
-"""A run from its plan to its report: on one machine here, on many by ``cluster``."""
+"""Execute a run: plan, process the photos, write the manifest and the report.
+
+The photos are processed on this machine here, or on a cluster by ``ray_backend``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -16,7 +19,7 @@ from segment2inpaint.dataset import manifest, process_photo, report, results_log
 from segment2inpaint.dataset.formats.registry import Source
 from segment2inpaint.dataset.options import ExecutionOptions
 from segment2inpaint.dataset.plan import RunPlan
-from segment2inpaint.dataset.results_log import STATE, ResultsLog
+from segment2inpaint.dataset.results_log import STATE_FOLDER, ResultsLog
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
     InvalidRow,
@@ -24,14 +27,17 @@ from segment2inpaint.dataset.run_types import (
     PhotoJob,
     PhotoOutcome,
     RunSettings,
-    outcome_of,
+    outcome_from_record,
 )
 from segment2inpaint.dataset.worker_pool import WorkerPool
 from segment2inpaint.editor import Editor, ignore_message
 from segment2inpaint.errors import BadDataset
 from segment2inpaint.types import Request
 
-SAMPLE = 3  # photos that an estimate is made from
+ESTIMATE_SAMPLE = 3  # photos that an estimate times, after one that loads the models
+
+
+# --- planning ---------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -41,190 +47,207 @@ def open_plan(
     *,
     retry_failed: bool = False,
     skip_invalid: bool = False,
-    dry: bool = False,
-    tell: Callable[[str], None] = ignore_message,
-    problem: Callable[[InvalidRow], None] = lambda _: None,
+    dry_run: bool = False,
+    on_message: Callable[[str], None] = ignore_message,
+    on_problem: Callable[[InvalidRow], None] = lambda _: None,
 ) -> Iterator[RunPlan]:
-    """The plan of a run, checked, with what earlier runs have done; nobody else may run there.
+    """Lock the output folder, check the source, and return the plan of the run.
 
-    Each of the plan's problems is given to ``problem``; then, unless ``skip_invalid``,
-    ``BadDataset`` is raised. ``dry``: nothing is written.
+    ``dry_run`` neither locks nor writes anything. ``on_message`` receives hints about models.
+    ``on_problem`` receives each invalid row; then ``BadDataset`` is raised unless
+    ``skip_invalid``. Raises ``BadDataset`` also if another run uses the output folder, and
+    ``ModelMissing``.
     """
-    editor = Editor(settings.device, settings.dtype, settings.cache, tell)
+    editor = Editor(settings.device, settings.dtype, settings.cache, on_message)
     with (
-        _place(settings.out, dry) as folder,
-        _room_in(folder),
+        _state_folder(settings.out, dry_run) as folder,
+        _database_errors_as_bad_dataset(folder),
         RunPlan(Path(folder, "plan.sqlite"), settings, _AutoResolver(editor)) as plan,
     ):
-        plan.fill(source)
-        first, more = None, 0
-        for one in plan.problems():
-            problem(one)
-            first, more = first or one, more + bool(first)
-        if first and not skip_invalid:
-            others = f" (and {more} more)" if more else ""
-            raise BadDataset(f"{first}{others}; nothing was done")
-        plan.remember(results_log.read(settings.out))
-        plan.settle(retry=retry_failed)
+        plan.read_source(source)
+        _report_problems(plan, on_problem, skip_invalid)
+        plan.add_records(results_log.read_records(settings.out))
+        plan.drop_stale_records(retry_failed=retry_failed)
         yield plan
 
 
-@contextmanager
-def _room_in(folder: str) -> Iterator[None]:
-    """What the plan's database cannot do, in a line."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise BadDataset(
-            f"{folder}: the plan cannot be kept there ({error}); is the disk full?"
-        ) from error
-
-
-def execute(plan: RunPlan, source: Source, effort: ExecutionOptions) -> Iterator[PhotoOutcome]:
-    """Do what is left of a plan, then write manifest, annotations and report.
-
-    Yields what came of each photo, as it is done. Raises ``BadDataset`` if the disk is full.
-    """
-    out, failures = plan.settings.out, 0
-    run = results_log.next_run(out)
-    for record in _engine(plan, effort, run):
-        plan.finish(record)
-        outcome = outcome_of(record)
-        yield outcome
-        failures += not outcome.ok
-        if effort.max_failures is not None and failures > effort.max_failures:
-            break
-    finish(plan, source)
-
-
-def finish(plan: RunPlan, source: Source) -> None:
-    """Write the manifest, the annotations without what is gone, and the report."""
-    out = plan.settings.out
-    manifest.write(out, plan.records())
-    gone = {
-        row["id"] for record in plan.records() for row in record["rows"] if row["status"] == "done"
-    }
-    for name, data in source.updated(gone):
-        storage.write(storage.join(out, name), data)
-    report.write(plan)
-
-
-def estimate(plan: RunPlan, workers: int) -> float | None:
-    """Seconds that the rest will take, from a few photos done on trial; None if none could be."""
-    count = plan.counts()
-    left = count.photos - count.done
-    every = max(1, left // (SAMPLE + 1))
-    sample = [job for i, job in enumerate(plan.todo()) if i % every == 0][: SAMPLE + 1]
-    times = []
-    with tempfile.TemporaryDirectory() as folder:
-        trial = replace(plan.settings, out=folder)
-        editor = process_photo.editor_for(trial)
-        for job in sample:
-            start = perf_counter()
-            record = _alone(job, trial, editor)
-            if record["status"] not in FAILED_STATUSES:
-                times.append(perf_counter() - start)
-    timed = times[1:] or times  # the first one has loaded the models
-    return sum(timed) / len(timed) * left / max(1, workers) if timed else None
-
-
-def workers_for(effort: ExecutionOptions, device: str) -> int:
-    """How many processes: one for each core, but one for a GPU, whose memory is shared."""
-    if effort.workers is not None:
-        return effort.workers
-    from segment2inpaint.models.device import choose
-
-    return (os.cpu_count() or 1) if choose(device) == "cpu" else 1
-
-
-def _engine(plan: RunPlan, effort: ExecutionOptions, run: int) -> Iterator[Json]:
-    if effort.engine == "ray":
-        from segment2inpaint.dataset import ray_backend
-
-        yield from ray_backend.records(plan, effort, run)
-        return
-    book = ResultsLog(plan.settings.out, run)
-    for record in _local(plan, effort):
-        book.add([record])
-        yield record
-
-
-def _local(plan: RunPlan, effort: ExecutionOptions) -> Iterator[Json]:
-    settings = plan.settings
-    count = workers_for(effort, settings.device)
-    if count == 0:
-        yield from _inline(plan.todo(), settings)
-        return
-    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // count))
-    todo = plan.counts().photos - plan.counts().done
-    if todo:
-        with WorkerPool(min(count, todo), settings, effort.timeout) as crew:
-            yield from crew.run(plan.todo())
-
-
-def _inline(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator[Json]:
-    """In this process, one after the other."""
-    editor = process_photo.editor_for(settings)
-    for job in jobs:
-        yield _alone(job, settings, editor)
-
-
-def _alone(job: PhotoJob, settings: RunSettings, editor: Editor) -> Json:
-    try:
-        (one,) = process_photo.edit_photos([process_photo.load_photo(job, settings)], editor)
-        return process_photo.write_results(one, settings)
-    except process_photo.AbortRun as stop:
-        raise stop.error from stop
+def _report_problems(
+    plan: RunPlan, on_problem: Callable[[InvalidRow], None], skip_invalid: bool
+) -> None:
+    first, others = None, 0
+    for problem in plan.problems():
+        on_problem(problem)
+        first, others = first or problem, others + bool(first)
+    if first and not skip_invalid:
+        more = f" (and {others} more)" if others else ""
+        raise BadDataset(f"{first}{more}; nothing was done")
 
 
 @dataclass
 class _AutoResolver:
-    """What a request's ``auto`` comes to, asked once for each kind of request."""
+    """Returns the models that ``auto`` stands for in a request; cached by kind of request."""
 
     editor: Editor
-
-    def __post_init__(self) -> None:
-        self.known: dict[tuple[object, ...], Json] = {}
+    cache: dict[tuple[object, ...], Json] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> Json:
-        generates = bool(request.fill.prompt) and not request.fill.picture
-        kinds = tuple(type(prompt) for prompt in request.prompts)
-        key = (request.detector, request.inpainter, generates, kinds)
-        if key not in self.known:
-            named = self.editor.resolve(request)
-            detect.check_name(named.detector)
-            inpaint.check_name(named.inpainter)
-            # without a text, auto is two inpainters, the second for what the first fails at
-            inpainter = named.inpainter if generates else request.inpainter
-            self.known[key] = {"detector": named.detector, "inpainter": inpainter}
-        return self.known[key]
+        has_prompt = bool(request.fill.prompt) and not request.fill.picture
+        prompt_types = tuple(type(prompt) for prompt in request.prompts)
+        key = (request.detector, request.inpainter, has_prompt, prompt_types)
+        if key not in self.cache:
+            resolved = self.editor.resolve(request)
+            detect.check_name(resolved.detector)
+            inpaint.check_name(resolved.inpainter)
+            # Without a prompt, auto is two inpainters: the second retries what the first fails.
+            inpainter = resolved.inpainter if has_prompt else request.inpainter
+            self.cache[key] = {"detector": resolved.detector, "inpainter": inpainter}
+        return self.cache[key]
 
 
 @contextmanager
-def _place(out: str, dry: bool) -> Iterator[str]:
-    """A folder for the plan; unless ``dry``, with the output folder locked and swept."""
-    if dry or storage.is_remote(out):
+def _database_errors_as_bad_dataset(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BadDataset(
+            f"{folder}: cannot write the plan of the run ({error}); is the disk full?"
+        ) from error
+
+
+@contextmanager
+def _state_folder(out: str, dry_run: bool) -> Iterator[str]:
+    """Return the folder for the plan: that of the locked output folder, or a temporary one.
+
+    Partial files of killed runs are deleted. Remote stores are not locked.
+    """
+    if dry_run or storage.is_remote(out):
         with tempfile.TemporaryDirectory() as folder:
             yield folder
         return
     import filelock
 
-    state = Path(out, STATE)
+    state = Path(out, STATE_FOLDER)
     try:
         state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadDataset(
-            f"{out}: cannot be made: {error.strerror}; choose another OUTDIR"
+            f"{out}: cannot be created: {error.strerror}; choose another OUTDIR"
         ) from error
     lock = filelock.FileLock(state / "lock", timeout=0)
     try:
         with lock:
-            storage.sweep(out)
+            storage.delete_partial_files(out)
             try:
                 yield str(state)
             finally:
-                storage.sweep(out)
+                storage.delete_partial_files(out)
     except filelock.Timeout:
         raise BadDataset(
-            f"{out}: another run is at work there; wait for it, or choose another OUTDIR"
+            f"{out}: another run is using it; wait for it, or choose another OUTDIR"
         ) from None
+
+
+# --- executing --------------------------------------------------------------------------------
+
+
+def execute(plan: RunPlan, source: Source, execution: ExecutionOptions) -> Iterator[PhotoOutcome]:
+    """Process the pending photos of a plan, then write manifest, annotations and report.
+
+    Yields the outcome of each photo when it is finished. Raises ``BadDataset`` if the disk is
+    full.
+    """
+    failures = 0
+    run = results_log.next_run_number(plan.settings.out)
+    for record in _run_engine(plan, execution, run):
+        plan.add_record(record)
+        outcome = outcome_from_record(record)
+        yield outcome
+        failures += not outcome.ok
+        if execution.max_failures is not None and failures > execution.max_failures:
+            break
+    write_summary_files(plan, source)
+
+
+def write_summary_files(plan: RunPlan, source: Source) -> None:
+    """Write the manifest, the annotations without the removed objects, and the report."""
+    out = plan.settings.out
+    manifest.write(out, plan.records())
+    removed_ids = {
+        row["id"] for record in plan.records() for row in record["rows"] if row["status"] == "done"
+    }
+    for name, data in source.remaining_annotations(removed_ids):
+        storage.write(storage.join(out, name), data)
+    report.write(plan)
+
+
+def estimate_seconds(plan: RunPlan, workers: int) -> float | None:
+    """Return the seconds that the pending photos will take with a number of workers.
+
+    A few photos are processed into a temporary folder. Return None if all of them fail.
+    """
+    counts = plan.counts()
+    pending = counts.photos - counts.processed
+    step = max(1, pending // (ESTIMATE_SAMPLE + 1))
+    sample = [job for i, job in enumerate(plan.pending_jobs()) if i % step == 0]
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = replace(plan.settings, out=folder)
+        editor = process_photo.make_editor(settings)
+        for job in sample[: ESTIMATE_SAMPLE + 1]:
+            start = perf_counter()
+            record = _process_one(job, settings, editor)
+            if record["status"] not in FAILED_STATUSES:
+                times.append(perf_counter() - start)
+    timed = times[1:] or times  # the first photo loads the models
+    return sum(timed) / len(timed) * pending / max(1, workers) if timed else None
+
+
+def worker_count(execution: ExecutionOptions, device: str) -> int:
+    """Return the number of worker processes: by default one per core, or one for a GPU."""
+    if execution.workers is not None:
+        return execution.workers
+    from segment2inpaint.models.device import choose_device
+
+    return (os.cpu_count() or 1) if choose_device(device) == "cpu" else 1
+
+
+def _run_engine(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterator[Json]:
+    """Yield the record of each pending photo after it is in the results log."""
+    if execution.engine == "ray":
+        from segment2inpaint.dataset import ray_backend
+
+        yield from ray_backend.run_records(plan, execution, run)
+        return
+    log = ResultsLog(plan.settings.out, run)
+    for record in _run_local(plan, execution):
+        log.add([record])
+        yield record
+
+
+def _run_local(plan: RunPlan, execution: ExecutionOptions) -> Iterator[Json]:
+    settings = plan.settings
+    workers = worker_count(execution, settings.device)
+    if workers == 0:
+        yield from _run_in_process(plan.pending_jobs(), settings)
+        return
+    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
+    counts = plan.counts()
+    pending = counts.photos - counts.processed
+    if pending:
+        with WorkerPool(min(workers, pending), settings, execution.timeout) as pool:
+            yield from pool.run(plan.pending_jobs())
+
+
+def _run_in_process(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator[Json]:
+    editor = process_photo.make_editor(settings)
+    for job in jobs:
+        yield _process_one(job, settings, editor)
+
+
+def _process_one(job: PhotoJob, settings: RunSettings, editor: Editor) -> Json:
+    try:
+        loaded = process_photo.load_photo(job, settings)
+        (edited,) = process_photo.edit_photos([loaded], editor)
+        return process_photo.write_results(edited, settings)
+    except process_photo.AbortRun as abort:
+        raise abort.error from abort

@@ -1,7 +1,8 @@
-"""Worker processes: each keeps its models, reads ahead and writes behind, and may die.
+"""A pool of worker processes that survives the death of any of them.
 
-A photo that takes its process down costs nobody else: what the process held is done again, each
-photo alone, and one that was alone twice when its process died is quarantined.
+Each worker keeps its models loaded, reads photos ahead and writes results in the background. When
+a worker dies, the photos that it held are processed again, each alone in a worker. A photo whose
+worker dies repeatedly while it is alone is quarantined.
 """
 
 from __future__ import annotations
@@ -24,26 +25,33 @@ from typing import Any
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
 
-GROUP = 16  # photos handed out together: they may share batches
-AHEAD = 3  # photos that a worker reads before their turn, and as many that wait to be written
-STRIKES = 2  # deaths of its process that a photo is allowed, when alone
-STARTS = 3  # deaths in a row of workers that have done nothing
+PHOTOS_PER_GROUP = 16  # photos sent to a worker together, which may share batches
+QUEUE_DEPTH = 3  # photos that a worker reads ahead, and as many that wait to be written
+MAX_CRASHES = 2  # crashes of an isolated photo's worker until the photo is quarantined
+MAX_FAILED_STARTS = 3  # workers that die in a row before they are ready until the run stops
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process, the pipe to it, and the photos that it holds, by output."""
+    """A worker process.
+
+    ``pipe`` is the connection to it and ``jobs`` what it holds, by output name. ``isolated``: its
+    only job is a photo that may have crashed another worker. ``ready``: it has started.
+    """
 
     process: Any
     pipe: Connection
-    held: dict[str, PhotoJob] = field(default_factory=dict)
-    alone: bool = False
+    jobs: dict[str, PhotoJob] = field(default_factory=dict)
+    isolated: bool = False
     ready: bool = False
-    heard: float = field(default_factory=monotonic)
+    last_message_time: float = field(default_factory=monotonic)
 
 
 class WorkerPool:
-    """Some workers. ``timeout``: seconds after which one that says nothing is killed, 0: never."""
+    """A pool of ``size`` worker processes, to be used as a context manager.
+
+    A worker that reports nothing for ``timeout`` seconds is killed; 0 is no limit.
+    """
 
     def __init__(self, size: int, settings: RunSettings, timeout: float = 0.0) -> None:
         self._size = size
@@ -51,8 +59,8 @@ class WorkerPool:
         self._timeout = timeout
         self._workers: list[_Worker] = []
         self._suspects: deque[PhotoJob] = deque()
-        self._strikes: Counter[str] = Counter()
-        self._false_starts = 0
+        self._crashes: Counter[str] = Counter()
+        self._failed_starts = 0
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -71,103 +79,110 @@ class WorkerPool:
         self._workers.clear()
 
     def run(self, jobs: Iterable[PhotoJob]) -> Iterator[Json]:
-        """The record of each photo, as they are done. Raises what no photo can be done without."""
-        rest = iter(jobs)
+        """Yield the record of each job when it is finished, in any order.
+
+        Raises the ``Segment2InpaintError`` that stops every photo, such as a full disk or a
+        missing model, and ``BadDataset`` if workers cannot be started.
+        """
+        pending = iter(jobs)
         while True:
-            self._feed(rest)
-            busy = [worker for worker in self._workers if worker.held]
-            if not busy:
+            self._assign_jobs(pending)
+            if not any(worker.jobs for worker in self._workers):
                 return
-            wait([worker.pipe for worker in self._workers], self._patience())
+            wait([worker.pipe for worker in self._workers], self._time_until_timeout())
             for worker in list(self._workers):
-                yield from self._heard(worker)
+                yield from self._receive(worker)
 
-    # --- handing out -----------------------------------------------------------------------
+    # --- sending ---------------------------------------------------------------------------
 
-    def _feed(self, rest: Iterator[PhotoJob]) -> None:
-        """Suspects go to idle workers, one each; the others hold up to two groups."""
+    def _assign_jobs(self, pending: Iterator[PhotoJob]) -> None:
+        """Send each suspect to an idle worker, and keep the other workers at up to two groups."""
         while len(self._workers) < self._size:
-            self._workers.append(_started(self._settings))
+            self._workers.append(_start_worker(self._settings))
         for worker in self._workers:
-            if self._suspects and not worker.held:
-                self._give(worker, [self._suspects.popleft()], alone=True)
-            elif not (worker.held and worker.alone) and len(worker.held) <= GROUP:
-                self._give(worker, list(islice(rest, GROUP)), alone=False)
+            if self._suspects and not worker.jobs:
+                self._send_jobs(worker, [self._suspects.popleft()], isolated=True)
+            elif not (worker.jobs and worker.isolated) and len(worker.jobs) <= PHOTOS_PER_GROUP:
+                self._send_jobs(worker, list(islice(pending, PHOTOS_PER_GROUP)), isolated=False)
 
-    def _give(self, worker: _Worker, jobs: list[PhotoJob], *, alone: bool) -> None:
+    def _send_jobs(self, worker: _Worker, jobs: list[PhotoJob], *, isolated: bool) -> None:
         if not jobs:
             return
-        if not worker.held:
-            worker.heard = monotonic()
-        worker.held.update((job.output, job) for job in jobs)
-        worker.alone = alone
+        if not worker.jobs:
+            worker.last_message_time = monotonic()
+        worker.jobs.update((job.output, job) for job in jobs)
+        worker.isolated = isolated
         try:
             worker.pipe.send(jobs)
-        except OSError:  # it has died; its end of the pipe tells so
+        except OSError:  # the worker has died, which _receive notices
             return
 
-    def _patience(self) -> float | None:
+    def _time_until_timeout(self) -> float | None:
         if not self._timeout:
             return None
-        busy = [worker.heard for worker in self._workers if worker.held]
-        return max(0.0, min(busy) + self._timeout - monotonic())
+        times = [worker.last_message_time for worker in self._workers if worker.jobs]
+        return max(0.0, min(times) + self._timeout - monotonic())
 
-    # --- taking back -----------------------------------------------------------------------
+    # --- receiving -------------------------------------------------------------------------
 
-    def _heard(self, worker: _Worker) -> Iterator[Json]:
-        """What a worker has sent, and what becomes of what it held if it has died."""
+    def _receive(self, worker: _Worker) -> Iterator[Json]:
+        """Yield the records that a worker has sent; handle its death or its silence."""
         try:
             while worker.pipe.poll():
-                yield from self._message(worker, worker.pipe.recv())
+                yield from self._handle_message(worker, worker.pipe.recv())
         except (EOFError, OSError):
-            yield from self._buried(worker, _death(worker.process))
+            yield from self._handle_death(worker, _exit_reason(worker.process))
             return
-        silent = monotonic() - worker.heard
-        if self._timeout and worker.held and worker.ready and silent > self._timeout:
+        silence = monotonic() - worker.last_message_time
+        if self._timeout and worker.jobs and worker.ready and silence > self._timeout:
             worker.process.kill()
-            yield from self._buried(worker, f"took longer than {self._timeout:g} s")
+            yield from self._handle_death(worker, f"took longer than {self._timeout:g} s")
 
-    def _message(self, worker: _Worker, message: Any) -> Iterator[Json]:
-        worker.heard, worker.ready = monotonic(), True
+    def _handle_message(self, worker: _Worker, message: Any) -> Iterator[Json]:
+        """Handle a record, an exception that stops the run, or None: the worker has started."""
+        worker.last_message_time, worker.ready = monotonic(), True
         if isinstance(message, Exception):
             raise message
         if message is not None:
-            self._false_starts = 0
-            del worker.held[message["output"]]
+            self._failed_starts = 0
+            del worker.jobs[message["output"]]
             yield message
 
-    def _buried(self, worker: _Worker, why: str) -> Iterator[Json]:
-        """Do again, alone, what a dead worker held; but quarantine who killed it twice."""
-        from segment2inpaint.dataset.process_photo import quarantine
+    def _handle_death(self, worker: _Worker, reason: str) -> Iterator[Json]:
+        """Queue the jobs of a dead worker for isolation; quarantine repeated crashers."""
+        from segment2inpaint.dataset.process_photo import quarantine_record
 
         self._workers.remove(worker)
         worker.pipe.close()
         worker.process.join()
         if not worker.ready:
-            self._false_starts += 1
-            if self._false_starts >= STARTS:
-                raise BadDataset(
-                    f"worker processes die at their start ({why}); try --workers 0, or in a "
-                    'script of your own: if __name__ == "__main__"'
-                )
-        for job in worker.held.values():
-            self._strikes[job.output] += worker.alone and worker.ready
-            if self._strikes[job.output] < STRIKES:
+            self._count_failed_start(reason)
+        for job in worker.jobs.values():
+            self._crashes[job.output] += worker.isolated and worker.ready
+            if self._crashes[job.output] < MAX_CRASHES:
                 self._suspects.append(job)
             else:
-                yield quarantine(job, f"its process died {STRIKES} times: {why}")
+                yield quarantine_record(job, f"its process died {MAX_CRASHES} times: {reason}")
+
+    def _count_failed_start(self, reason: str) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise BadDataset(
+                f"worker processes end while they start ({reason}); try --workers 0, or in a "
+                'Python script: if __name__ == "__main__"'
+            )
 
 
-def _started(settings: RunSettings) -> _Worker:
+def _start_worker(settings: RunSettings) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, settings), daemon=True)
+    process = context.Process(target=run_worker, args=(theirs, settings), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
-def _death(process: Any) -> str:
+def _exit_reason(process: Any) -> str:
     process.join()
     code = process.exitcode
     if code is not None and code < 0:
@@ -175,18 +190,18 @@ def _death(process: Any) -> str:
     return f"exit status {code}"
 
 
-# --- in the worker ----------------------------------------------------------------------------
+# --- in the worker process --------------------------------------------------------------------
 
 
-def work(pipe: Connection, settings: RunSettings) -> None:
-    """A worker's life: groups of jobs in, records out, until the other end is closed."""
-    from segment2inpaint.dataset import process_photo as stages
+def run_worker(pipe: Connection, settings: RunSettings) -> None:
+    """Receive groups of jobs and send their records, until the other end of the pipe is closed."""
+    from segment2inpaint.dataset import process_photo
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     _limit_threads(settings.threads)
     groups: queue.Queue[list[Future[Any]]] = queue.Queue()
-    slots = threading.Semaphore(AHEAD)
-    editor = stages.editor_for(settings)
+    slots = threading.Semaphore(QUEUE_DEPTH)
+    editor = process_photo.make_editor(settings)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         threading.Thread(
             target=_listen, args=(pipe, groups, reader, slots, settings), daemon=True
@@ -194,9 +209,9 @@ def work(pipe: Connection, settings: RunSettings) -> None:
         pipe.send(None)
         try:
             while True:
-                _do(groups.get(), editor, pipe, writer, slots, settings)
-        except stages.AbortRun as stop:
-            pipe.send(stop.error)
+                _process_group(groups.get(), editor, pipe, writer, slots, settings)
+        except process_photo.AbortRun as abort:
+            pipe.send(abort.error)
             os._exit(1)
 
 
@@ -207,10 +222,10 @@ def _listen(
     slots: threading.Semaphore,
     settings: RunSettings,
 ) -> None:
-    """Begin to read each photo that arrives. Without a parent there is nothing to live for."""
+    """Start to read each photo that arrives; end the process when the parent has ended."""
     from segment2inpaint.dataset.process_photo import load_photo
 
-    def read(job: PhotoJob) -> Any:
+    def load(job: PhotoJob) -> Any:
         slots.acquire()
         return load_photo(job, settings)
 
@@ -219,10 +234,10 @@ def _listen(
             jobs = pipe.recv()
         except (EOFError, OSError):
             os._exit(1)
-        groups.put([reader.submit(read, job) for job in jobs])
+        groups.put([reader.submit(load, job) for job in jobs])
 
 
-def _do(
+def _process_group(
     group: list[Future[Any]],
     editor: Any,
     pipe: Connection,
@@ -230,26 +245,26 @@ def _do(
     slots: threading.Semaphore,
     settings: RunSettings,
 ) -> None:
-    """Edit a group; each photo is written, and told of, while the next is edited."""
-    from segment2inpaint.dataset import process_photo as stages
+    """Edit a group of photos; each is written and reported while the next ones are edited."""
+    from segment2inpaint.dataset import process_photo
 
-    def taken() -> Iterator[Any]:
+    def loaded_photos() -> Iterator[Any]:
         for future in group:
-            one = future.result()
+            loaded = future.result()
             slots.release()
-            yield one
+            yield loaded
 
     writing: deque[Future[Json]] = deque()
-    for one in stages.edit_photos(taken(), editor):
-        writing.append(writer.submit(stages.write_results, one, settings))
-        while writing and (len(writing) > AHEAD or writing[0].done()):
+    for edited in process_photo.edit_photos(loaded_photos(), editor):
+        writing.append(writer.submit(process_photo.write_results, edited, settings))
+        while writing and (len(writing) > QUEUE_DEPTH or writing[0].done()):
             pipe.send(writing.popleft().result())
     for future in writing:
         pipe.send(future.result())
 
 
 def _limit_threads(count: int) -> None:
-    """Share the cores: several workers with a pool for all cores each would stand in queues."""
+    """Limit the threads of OpenCV, OpenMP and Numba, so that workers share the cores."""
     if not count:
         return
     import cv2

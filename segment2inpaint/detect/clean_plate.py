@@ -1,4 +1,4 @@
-"""The difference from a photo of the same scene without the object."""
+"""A detector for the difference from a clean plate: a photo of the scene without the object."""
 
 from __future__ import annotations
 
@@ -8,168 +8,188 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.prompts import accept, limit
+from segment2inpaint.detect.prompts import check_for_detector, limit_mask
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.types import BinaryMask, Box, CleanPlate, Detection, Image, Points, Prompt
 
 Matrix = NDArray[np.float64]
 
-WORKING = 1024  # long side at which photo and plate are aligned, px
-LEAST = 12  # matches that make an alignment
-BETTER = 0.98  # of the difference without it is the most that an alignment may leave
-BLUR = 1.5  # px, against noise
-SHIFT = 0.5  # px that photo and plate may still lie apart
-SIGMAS, FLOOR = 6.0, 4.0  # above the noise, and at least so much CIE76, is a difference
-STRIP, MARGIN = 1 << 20, 8  # px worked on at once; rows beyond them that the blur sees
+# Alignment, on a reduced photo.
+REDUCED_SIDE = 1024  # px, long side
+MAX_KEYPOINTS = 2000  # SIFT keypoints per picture
+MATCH_RATIO = 0.75  # of the distances to the best and second best match (Lowe 2004)
+MIN_MATCHES = 12  # an alignment from fewer is not trusted
+MAX_REPROJECTION_ERROR = 2.0  # px, of an inlier
+MAX_MISFIT = 0.98  # of the misfit without alignment; a smaller gain is not worth the resampling
+MISFIT_CAP = 30.0  # 8-bit levels, so that the object itself hardly counts
+
+# Difference.
+BLUR_SIGMA = 1.5  # px, against noise
+MAX_SHIFT = 0.5  # px by which photo and plate may still be misaligned
+NOISE_SIGMAS = 6.0  # a difference is significant this many sigmas above the noise ...
+MIN_DIFFERENCE = 4.0  # ... and not below this, CIE76
+PIXELS_AT_ONCE = 1 << 20  # of the photo, to bound memory
+STRIP_MARGIN = 8  # rows above and below a strip that the blur reaches
 
 
 class CleanPlateDetector:
-    """Takes clean plates: what differs from all of them is one object."""
+    """Select what differs from all clean plates as one object. Points and boxes limit it."""
 
     name = "plate"
     prompt_types: tuple[type, ...] = (CleanPlate, Points, Box)
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        """One mask, or none where nothing differs. Raises ``BadPrompt``."""
-        prompts = accept(self.name, self.prompt_types, prompts, image.shape[:2])
+        """Return one detection, none if nothing differs. Raises ``BadPrompt``."""
+        prompts = check_for_detector(self.name, self.prompt_types, prompts, image.shape[:2])
         plates = [p for p in prompts if isinstance(p, CleanPlate)]
         if not plates:
-            raise BadPrompt(f"{self.name}: points and boxes only limit a plate, give a plate too")
-        bits = np.ones(image.shape[:2], np.bool_)
+            raise BadPrompt(f"{self.name}: points and boxes only limit a plate; add a plate")
+        mask = np.ones(image.shape[:2], np.bool_)
         for plate in plates:
-            bits &= _changed(image, plate.image)
-        bits = limit(bits, prompts)
-        return [Detection(bits)] if bits.any() else []
+            mask &= _changed(image, plate.image)
+        mask = limit_mask(mask, prompts)
+        return [Detection(mask)] if mask.any() else []
 
 
 def _changed(image: Image, plate: Image) -> BinaryMask:
-    """Pixels that the plate does not explain."""
-    matrix = _alignment(image, plate)
-    exposure = _exposure(_small(image), _small(_warped(plate, matrix)[0]))
+    """Return the pixels that differ from the plate by more than noise, (H, W)."""
+    homography = _align(image, plate)
+    exposure = _match_exposure(_reduce(image), _reduce(_warp(plate, homography)[0]))
     difference = np.empty(image.shape[:2], np.float16)
     for strip in _strips(*image.shape[:2]):
-        difference[strip] = _difference(image, plate, matrix, exposure, strip)
+        difference[strip] = _difference(image, plate, homography, exposure, strip)
     sample = difference[::4, ::4].astype(np.float32)
-    centre = float(np.median(sample))
-    sigma = 1.4826 * float(np.median(np.abs(sample - centre)))
-    low = max(centre + SIGMAS * sigma, FLOOR)
+    median = float(np.median(sample))
+    sigma = 1.4826 * float(np.median(np.abs(sample - median)))  # of a normal distribution
+    low = max(median + NOISE_SIGMAS * sigma, MIN_DIFFERENCE)
     return _hysteresis(difference, low, 2 * low)
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
-    rows = max(64, STRIP // width)
+    rows = max(64, PIXELS_AT_ONCE // width)
     return (slice(y, min(y + rows, height)) for y in range(0, height, rows))
 
 
-def _small(image: Image) -> Image:
-    scale = min(1.0, WORKING / max(image.shape[:2]))
+def _reduce(image: Image) -> Image:
+    scale = min(1.0, REDUCED_SIDE / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    small: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return small
+    reduced: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return reduced
 
 
-def _alignment(image: Image, plate: Image) -> Matrix | None:
-    """The homography from the photo's pixels to the plate's; None if they lie well as they are.
+def _align(image: Image, plate: Image) -> Matrix | None:
+    """Return the homography (3, 3) from the photo's pixels to the plate's.
 
-    SIFT features (Lowe 2004), MAGSAC (Barath et al. 2019).
+    None if there is no reliable one or if it fits hardly better than no alignment.
     """
-    small, other = _small(image), _small(plate)
-    matrix = _homography(small, other)
-    if matrix is None or _misfit(small, other, matrix) >= BETTER * _misfit(small, other, None):
+    photo, clean = _reduce(image), _reduce(plate)
+    homography = _find_homography(photo, clean)
+    if homography is None:
         return None
-    scale = np.diag([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0], 1.0])
-    full: Matrix = np.linalg.inv(scale) @ matrix @ scale
+    if _misfit(photo, clean, homography) >= MAX_MISFIT * _misfit(photo, clean, None):
+        return None
+    scale = np.diag([photo.shape[1] / image.shape[1], photo.shape[0] / image.shape[0], 1.0])
+    full: Matrix = np.linalg.inv(scale) @ homography @ scale
     return full
 
 
-def _homography(image: Image, plate: Image) -> Matrix | None:
-    sift = cv2.SIFT.create(2000)
+def _find_homography(image: Image, plate: Image) -> Matrix | None:
+    """Match SIFT keypoints (Lowe 2004) and fit by MAGSAC (Barath et al. 2019)."""
+    sift = cv2.SIFT.create(MAX_KEYPOINTS)
     grey = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in (image, plate))
-    (points, marks), (others, other_marks) = (sift.detectAndCompute(g, None) for g in grey)
-    if min(len(points), len(others)) < LEAST:
+    (points, descriptors), (plate_points, plate_descriptors) = (
+        sift.detectAndCompute(g, None) for g in grey
+    )
+    if min(len(points), len(plate_points)) < MIN_MATCHES:
         return None
-    pairs = cv2.BFMatcher().knnMatch(marks, other_marks, k=2)
-    good = [m for m, n in pairs if m.distance < 0.75 * n.distance]
-    if len(good) < LEAST:
+    pairs = cv2.BFMatcher().knnMatch(descriptors, plate_descriptors, k=2)
+    matches = [m for m, second in pairs if m.distance < MATCH_RATIO * second.distance]
+    if len(matches) < MIN_MATCHES:
         return None
-    here = np.array([points[m.queryIdx].pt for m in good], np.float32)
-    there = np.array([others[m.trainIdx].pt for m in good], np.float32)
+    source = np.array([points[m.queryIdx].pt for m in matches], np.float32)
+    target = np.array([plate_points[m.trainIdx].pt for m in matches], np.float32)
     cv2.setRNGSeed(0)
-    matrix, inliers = cv2.findHomography(here, there, cv2.USAC_MAGSAC, 2.0)
-    if matrix is None or int(inliers.sum()) < LEAST:
+    matrix, inliers = cv2.findHomography(source, target, cv2.USAC_MAGSAC, MAX_REPROJECTION_ERROR)
+    if matrix is None or int(inliers.sum()) < MIN_MATCHES:
         return None
     return np.asarray(matrix, np.float64)
 
 
-def _misfit(image: Image, plate: Image, matrix: Matrix | None) -> float:
-    """Mean difference where both have pixels, large ones cut: the object must not count much."""
-    moved, seen = _warped(plate, matrix)
-    apart = np.abs(image.astype(np.int16) - moved).mean(axis=2)[seen]
-    return float(np.mean(np.minimum(apart, 30))) if seen.mean() > 0.5 else np.inf
+def _misfit(image: Image, plate: Image, homography: Matrix | None) -> float:
+    """Return the mean absolute difference, infinite if the plate covers less than half."""
+    warped, covered = _warp(plate, homography)
+    difference = np.abs(image.astype(np.int16) - warped).mean(axis=2)[covered]
+    return float(np.mean(np.minimum(difference, MISFIT_CAP))) if covered.mean() > 0.5 else np.inf
 
 
-def _warped(
-    plate: Image, matrix: Matrix | None, rows: slice = slice(None)
+def _warp(
+    plate: Image, homography: Matrix | None, rows: slice = slice(None)
 ) -> tuple[Image, BinaryMask]:
-    """The plate as the photo's camera saw it, in some rows, and where it has pixels."""
+    """Return some rows of the plate, aligned to the photo, and where the plate has pixels."""
     height, width = plate.shape[:2]
     first, last, _ = rows.indices(height)
-    if matrix is None:
+    if homography is None:
         return plate[rows], np.ones((last - first, width), np.bool_)
-    shifted = matrix @ np.array([[1, 0, 0], [0, 1, first], [0, 0, 1]], np.float64)
+    shifted = homography @ np.array([[1, 0, 0], [0, 1, first], [0, 0, 1]], np.float64)
     size, flags = (width, last - first), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpPerspective(plate, shifted, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpPerspective(plate, shifted, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     ones = np.full((height, width), 255, np.uint8)
-    return moved, cv2.warpPerspective(ones, shifted, size, flags=flags) == 255
+    return warped, cv2.warpPerspective(ones, shifted, size, flags=flags) == 255
 
 
-def _exposure(image: Image, plate: Image) -> Matrix:
-    """(2, 3): gain and offset of each channel that make the plate's values the photo's.
+def _match_exposure(image: Image, plate: Image) -> Matrix:
+    """Return gain and offset of each channel, (2, 3), that map the plate's values to the photo's.
 
-    Least squares, four times, each without the worst: the object must not count.
+    Least squares, refitted without the worst pixels, so that the object does not count.
     """
-    fits = []
-    for c in range(3):
-        x, y = (i[..., c].ravel()[::7].astype(np.float64) for i in (plate, image))
-        usable = (x > 4) & (x < 251) & (y > 4) & (y < 251)
-        gain, offset = 1.0, float(np.median(y - x))
-        for _ in range(4):
-            rest = np.abs(y - gain * x - offset)
-            near = usable & (rest <= max(2.5 * float(np.median(rest)), 2.0))
-            if near.sum() < 100 or np.ptp(x[near]) < 16:
-                break
-            gain, offset = np.polyfit(x[near], y[near], 1)
-        fits.append((gain, offset))
-    return np.array(fits).T
+    return np.array([_fit_line(plate[..., c], image[..., c]) for c in range(3)]).T
+
+
+def _fit_line(plate: NDArray[np.uint8], photo: NDArray[np.uint8]) -> tuple[float, float]:
+    """Return gain and offset from one channel of the plate to that of the photo."""
+    x, y = (channel.ravel()[::7].astype(np.float64) for channel in (plate, photo))
+    exposed = (x > 4) & (x < 251) & (y > 4) & (y < 251)  # neither black nor clipped
+    gain, offset = 1.0, float(np.median(y - x))
+    for _ in range(4):
+        residual = np.abs(y - gain * x - offset)
+        inliers = exposed & (residual <= max(2.5 * float(np.median(residual)), 2.0))
+        if inliers.sum() < 100 or np.ptp(x[inliers]) < 16:
+            break
+        gain, offset = np.polyfit(x[inliers], y[inliers], 1)
+    return gain, offset
 
 
 def _difference(
-    image: Image, plate: Image, matrix: Matrix | None, exposure: Matrix, strip: slice
+    image: Image, plate: Image, homography: Matrix | None, exposure: Matrix, strip: slice
 ) -> NDArray[np.float32]:
-    """CIE76 difference in some rows, less what half a pixel of shift explains; 0 without plate."""
-    wide = slice(max(0, strip.start - MARGIN), min(image.shape[0], strip.stop + MARGIN))
-    moved, seen = _warped(plate, matrix, wide)
-    exposed = np.clip(moved * exposure[0] + exposure[1], 0, 255).astype(np.float32)
-    photo, clean = (_lab(i) for i in (image[wide].astype(np.float32), exposed))
-    x, y = (cv2.Scharr(clean, cv2.CV_32F, *way) / 16 for way in ((1, 0), (0, 1)))
-    shift = SHIFT * np.sqrt((x**2 + y**2).sum(axis=2))
-    apart = np.maximum(np.linalg.norm(photo - clean, axis=2) - shift, 0)
-    apart[~seen] = 0
-    inner: NDArray[np.float32] = apart[strip.start - wide.start :][: strip.stop - strip.start]
+    """Return the CIE76 difference in some rows, 0 where the plate has no pixels.
+
+    A difference that a shift by ``MAX_SHIFT`` explains is subtracted.
+    """
+    start, stop = max(0, strip.start - STRIP_MARGIN), min(len(image), strip.stop + STRIP_MARGIN)
+    rows = slice(start, stop)
+    warped, covered = _warp(plate, homography, rows)
+    exposed = np.clip(warped * exposure[0] + exposure[1], 0, 255).astype(np.float32)
+    photo, clean = (_blurred_lab(i) for i in (image[rows].astype(np.float32), exposed))
+    x, y = (cv2.Scharr(clean, cv2.CV_32F, *order) / 16 for order in ((1, 0), (0, 1)))
+    explained = MAX_SHIFT * np.sqrt((x**2 + y**2).sum(axis=2))
+    difference = np.maximum(np.linalg.norm(photo - clean, axis=2) - explained, 0)
+    difference[~covered] = 0
+    inner: NDArray[np.float32] = difference[strip.start - start :][: strip.stop - strip.start]
     return inner
 
 
-def _lab(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    smooth = cv2.GaussianBlur(image / 255, (0, 0), BLUR)
+def _blurred_lab(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    smooth = cv2.GaussianBlur(image / 255, (0, 0), BLUR_SIGMA)
     lab: NDArray[np.float32] = cv2.cvtColor(smooth, cv2.COLOR_RGB2Lab)
     return lab
 
 
 def _hysteresis(difference: NDArray[np.float16], low: float, high: float) -> BinaryMask:
-    """Components above ``low`` that somewhere exceed ``high`` (Canny 1986)."""
+    """Return the components above ``low`` that somewhere exceed ``high`` (Canny 1986)."""
     count, labels = cv2.connectedComponents((difference > low).astype(np.uint8))
     keep = np.zeros(count, np.bool_)
     keep[labels[difference > high]] = True
     keep[0] = False
-    kept: BinaryMask = keep[labels]
-    return kept
+    mask: BinaryMask = keep[labels]
+    return mask

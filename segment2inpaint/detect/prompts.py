@@ -1,4 +1,4 @@
-"""Prompts as detectors want them: checked, grouped by object, or as limits of a search."""
+"""Check prompts, group points and boxes by object, and limit masks by them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from segment2inpaint.types import (
 
 T = TypeVar("T")
 
-KINDS: dict[type, str] = {
+# Prompt type -> how messages call it.
+PROMPT_NAMES: dict[type, str] = {
     Points: "points",
     Box: "boxes",
     Color: "colors",
@@ -35,117 +36,121 @@ KINDS: dict[type, str] = {
     UserMask: "masks",
 }
 
+ONLY_NEGATIVE_POINTS = "only negative points given; add a positive one"
 
-def accept(
+
+def check_for_detector(
     name: str, prompt_types: tuple[type, ...], prompts: Sequence[Prompt], size: tuple[int, int]
 ) -> tuple[Prompt, ...]:
-    """The prompts, checked, for the detector ``name`` on a photo of ``size`` (h, w).
+    """Return the prompts as ``check_prompts`` does, if the detector ``name`` supports them.
 
-    Raises ``BadPrompt`` if there are none, for a kind that is not in ``prompt_types``, and as
-    ``check`` does.
+    ``size`` is (height, width) of the photo. Raises ``BadPrompt`` if there are no prompts, for a
+    type that is not in ``prompt_types``, and as ``check_prompts`` does.
     """
-    wants = " and ".join(KINDS[kind] for kind in prompt_types)
+    supported = " and ".join(PROMPT_NAMES[kind] for kind in prompt_types)
     if not prompts:
-        raise BadPrompt(f"{name}: no prompt given, it takes {wants}")
+        raise BadPrompt(f"{name}: no prompt given; it takes {supported}")
     for prompt in prompts:
         if not isinstance(prompt, prompt_types):
-            raise BadPrompt(f"{name}: cannot use {KINDS[type(prompt)]}, it takes {wants}")
-    return check(prompts, size)
+            kind = PROMPT_NAMES[type(prompt)]
+            raise BadPrompt(f"{name}: cannot use {kind}, it takes {supported}")
+    return check_prompts(prompts, size)
 
 
-def check(prompts: Sequence[Prompt], size: tuple[int, int]) -> tuple[Prompt, ...]:
-    """The prompts with each box's ends in order and clipped to a photo of ``size`` (h, w).
+def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> tuple[Prompt, ...]:
+    """Return the prompts with the corners of each box in order and clipped to the photo.
 
-    Raises ``BadPrompt`` for a point outside the photo, a point both on and beside the object,
-    a box without area in the photo, a mask or clean plate of another size than the photo.
+    ``size`` is (height, width) of the photo. Raises ``BadPrompt`` for a point outside the photo,
+    a point that is both positive and negative, a box without area in the photo, a mask or clean
+    plate of another size than the photo.
     """
     for prompt in prompts:
         if isinstance(prompt, UserMask | CleanPlate):
             _check_size(prompt, size)
-    checked = tuple(_box(p, size) if isinstance(p, Box) else p for p in prompts)
-    include, exclude = points_of(checked)
+    checked = tuple(_clip_box(p, size) if isinstance(p, Box) else p for p in prompts)
+    include, exclude = collect_points(checked)
     colors = [p.at for p in checked if isinstance(p, Color) and p.at is not None]
     for x, y in [*include, *exclude, *colors]:
         if not (0 <= x < size[1] and 0 <= y < size[0]):
-            raise BadPrompt(f"point {x},{y} is outside the photo of {_text(size)}")
+            raise BadPrompt(f"point {x},{y} is outside the photo of {_format_size(size)}")
     for x, y in sorted(set(include) & set(exclude)):
-        raise BadPrompt(f"point {x},{y} is given both as on the object and as beside it")
+        raise BadPrompt(f"point {x},{y} is given both as a positive and as a negative point")
     return checked
 
 
-def targets(prompts: Sequence[Prompt]) -> list[ObjectPrompt]:
-    """The objects that points and boxes mean, boxes first; other kinds are passed over.
+def object_prompts(prompts: Sequence[Prompt]) -> list[ObjectPrompt]:
+    """Return one prompt for each object that points and boxes mean, those with a box first.
 
-    A ``Points`` whose include points all lie in one box refines that box's object (the
-    smallest such box). One without include points belongs to every object.
+    A ``Points`` whose include points all lie in a box refines the object of that box (of the
+    smallest such box). A ``Points`` without include points applies to every object. Prompts of
+    other types are ignored.
     """
     boxes = [p for p in prompts if isinstance(p, Box)]
     points = [p for p in prompts if isinstance(p, Points)]
-    inside: dict[int, list[Points]] = {i: [] for i in range(len(boxes))}
-    alone: list[Points] = []
+    points_of_box: dict[int, list[Points]] = {i: [] for i in range(len(boxes))}
+    without_box: list[Points] = []
     for p in points:
-        holders = [i for i, box in enumerate(boxes) if all(map(box.contains, p.include))]
-        if p.include and holders:
-            inside[min(holders, key=lambda i: boxes[i].width * boxes[i].height)].append(p)
+        around = [i for i, box in enumerate(boxes) if all(map(box.contains, p.include))]
+        if p.include and around:
+            smallest = min(around, key=lambda i: boxes[i].width * boxes[i].height)
+            points_of_box[smallest].append(p)
         elif p.include:
-            alone.append(p)
+            without_box.append(p)
     shared = [p for p in points if not p.include]
-    found = [_target([*inside[i], *shared], box) for i, box in enumerate(boxes)]
-    return found + [_target([p, *shared], None) for p in alone]
+    objects = [_object_prompt([*points_of_box[i], *shared], box) for i, box in enumerate(boxes)]
+    return objects + [_object_prompt([p, *shared], None) for p in without_box]
 
 
-def picked(found: Sequence[T], pick: Sequence[int]) -> list[T]:
-    """Those with the numbers ``pick``, from 1 and in the order found; all for no number.
+def pick_by_number(items: Sequence[T], numbers: Sequence[int]) -> list[T]:
+    """Return the items with these numbers, counted from 1, in their order; all if none is given.
 
-    Raises ``BadPrompt`` for a number that nothing has.
+    Raises ``BadPrompt`` for a number that no item has.
     """
-    for number in pick:
-        if not 1 <= number <= len(found):
-            raise BadPrompt(f"pick {number}: there are {len(found)}, numbered from 1")
-    return [thing for i, thing in enumerate(found, 1) if i in pick or not pick]
+    for number in numbers:
+        if not 1 <= number <= len(items):
+            raise BadPrompt(f"pick {number}: there are {len(items)} objects, numbered from 1")
+    return [item for i, item in enumerate(items, 1) if i in numbers or not numbers]
 
 
-def points_of(prompts: Sequence[Prompt]) -> tuple[list[Point], list[Point]]:
-    """All include points and all exclude points."""
+def collect_points(prompts: Sequence[Prompt]) -> tuple[list[Point], list[Point]]:
+    """Return the include points and the exclude points of all ``Points``, each (x, y)."""
     points = [p for p in prompts if isinstance(p, Points)]
     return [q for p in points for q in p.include], [q for p in points for q in p.exclude]
 
 
-def limit(bits: BinaryMask, prompts: Sequence[Prompt]) -> BinaryMask:
-    """What points and boxes leave of a mask, (H, W) bool.
+def limit_mask(mask: BinaryMask, prompts: Sequence[Prompt]) -> BinaryMask:
+    """Return the part of a mask, (H, W) bool, that points and boxes select.
 
-    Only what lies in a box, only the 8-connected components that hold an include point, none
-    that holds an exclude point.
+    That is the part inside the boxes, and of it only the 8-connected components that hold an
+    include point (if there are any) and no exclude point.
     """
     boxes = [p for p in prompts if isinstance(p, Box)]
-    include, exclude = points_of(prompts)
+    include, exclude = collect_points(prompts)
     if boxes:
-        inside = np.zeros_like(bits)
+        inside = np.zeros_like(mask)
         for box in boxes:
-            inside[box.slices] = bits[box.slices]
-        bits = inside
-    return components_at(bits, include, exclude) if include or exclude else bits
+            inside[box.slices] = mask[box.slices]
+        mask = inside
+    return components_at(mask, include, exclude) if include or exclude else mask
 
 
-def _target(points: Sequence[Points], box: Box | None) -> ObjectPrompt:
-    include, exclude = points_of(points)
-    sizes = [p.granularity for p in points if p.granularity != "auto"]
-    return ObjectPrompt(tuple(include), tuple(exclude), box, sizes[0] if sizes else "auto")
+def _object_prompt(points: Sequence[Points], box: Box | None) -> ObjectPrompt:
+    include, exclude = collect_points(points)
+    granularities = [p.granularity for p in points if p.granularity != "auto"]
+    granularity = granularities[0] if granularities else "auto"
+    return ObjectPrompt(tuple(include), tuple(exclude), box, granularity)
 
 
-def _box(box: Box, size: tuple[int, int]) -> Box:
+def _clip_box(box: Box, size: tuple[int, int]) -> Box:
     x0, x1 = sorted((box.x0, box.x1))
     y0, y1 = sorted((box.y0, box.y1))
+    corners = ",".join(map(str, box))
     if x0 == x1 or y0 == y1:
-        raise BadPrompt(f"box {_ends(box)} has no area, give X0,Y0,X1,Y1")
+        raise BadPrompt(f"box {corners} has no area; expected X0,Y0,X1,Y1")
     clipped = Box(max(x0, 0), max(y0, 0), min(x1, size[1]), min(y1, size[0]))
     if clipped.width <= 0 or clipped.height <= 0:
-        raise BadPrompt(f"box {_ends(box)} is outside the photo of {_text(size)}")
+        raise BadPrompt(f"box {corners} is outside the photo of {_format_size(size)}")
     return clipped
-
-
-def _ends(box: Box) -> str:
-    return ",".join(map(str, box))
 
 
 def _check_size(prompt: UserMask | CleanPlate, size: tuple[int, int]) -> None:
@@ -155,8 +160,9 @@ def _check_size(prompt: UserMask | CleanPlate, size: tuple[int, int]) -> None:
         kind, shape = "clean plate", prompt.image.shape[:2]
     if shape != size:
         name = f"{kind} {prompt.source}".strip()
-        raise BadPrompt(f"{name}: expected the photo's size {_text(size)}, got {_text(shape)}")
+        expected, got = _format_size(size), _format_size(shape)
+        raise BadPrompt(f"{name}: expected the photo's size {expected}, got {got}")
 
 
-def _text(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]} px"

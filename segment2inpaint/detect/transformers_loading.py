@@ -1,4 +1,4 @@
-"""Models of transformers from a folder, whole or not at all."""
+"""Load models of transformers from a folder, completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,45 +12,49 @@ from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.models.quiet import quiet_libraries
 
 
-def model_type(model: Path) -> str:
-    """What kind of model ``config.json`` says a folder holds. Raises ``BadModel``."""
-    path = model / "config.json"
+def model_type(folder: Path) -> str:
+    """Return the ``model_type`` in the ``config.json`` of a folder. Raises ``BadModel``."""
+    path = folder / "config.json"
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadModel(f"{model}: no model of transformers here: {path.name}: {error}") from error
+        raise BadModel(f"{folder}: not a model of transformers: {path.name}: {error}") from error
 
 
-def load(model: Path, model_class: str, processor_class: str) -> tuple[Any, Any]:
-    """A model in float32 on the CPU, and its processor. Never touches the network.
+def load(folder: Path, model_class: str, processor_class: str) -> tuple[Any, Any]:
+    """Return a model, float32 and on the CPU, and its processor. Never download anything.
 
-    Raises ``BadModel``, ``ModelMissing`` for a package that is not installed.
+    Raises ``BadModel`` for a folder that cannot be loaded or lacks tensors, ``ModelMissing`` for
+    a package that is not installed or too old.
     """
     with quiet_libraries("transformers"):
-        network, processor, missing = _loaded(model, model_class, processor_class)
+        model, processor, missing = _load_parts(folder, model_class, processor_class)
     if missing:
-        what = f"{len(missing)} tensors of {model_class}"
-        raise BadModel(f"{model}: {what} are not there, such as {missing[0]}")
-    return network.eval().requires_grad_(False), processor
+        raise BadModel(
+            f"{folder}: {len(missing)} tensors of {model_class} are missing, such as {missing[0]}"
+        )
+    return model.eval().requires_grad_(False), processor
 
 
-def _loaded(model: Path, model_class: str, processor_class: str) -> tuple[Any, Any, list[str]]:
-    """Both, and the names of the tensors that the folder lacks."""
+def _load_parts(folder: Path, model_class: str, processor_class: str) -> tuple[Any, Any, list[str]]:
+    """Return the model, its processor and the names of the tensors that the folder lacks."""
     import transformers
 
     if not hasattr(transformers, model_class):
         version = transformers.__version__
-        raise ModelMissing(f"{model}: transformers {version} has no {model_class}, get a newer one")
-    here = {"local_files_only": True}
-    try:
-        network, report = getattr(transformers, model_class).from_pretrained(
-            model, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **here
+        raise ModelMissing(
+            f"{folder}: transformers {version} has no {model_class}; install a newer version"
         )
-        processor = getattr(transformers, processor_class).from_pretrained(model, **here)
+    offline = {"local_files_only": True}
+    try:
+        model, report = getattr(transformers, model_class).from_pretrained(
+            folder, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **offline
+        )
+        processor = getattr(transformers, processor_class).from_pretrained(folder, **offline)
     except ImportError as error:
         package = "timm" if "timm" in str(error) else str(error).strip().split("\n")[0]
-        raise ModelMissing(f"{model}: {model_class} needs {package}: pip install timm") from error
-    except Exception as error:  # the library raises what it likes
+        raise ModelMissing(f"{folder}: {model_class} needs {package}: pip install timm") from error
+    except Exception as error:  # the library raises errors of any type for a damaged folder
         reason = (str(error).strip() or type(error).__name__).split("\n")[0].split(". ")[0]
-        raise BadModel(f"{model}: cannot be loaded as {model_class}: {reason}") from error
-    return network, processor, sorted(report["missing_keys"])
+        raise BadModel(f"{folder}: cannot be loaded as {model_class}: {reason}") from error
+    return model, processor, sorted(report["missing_keys"])

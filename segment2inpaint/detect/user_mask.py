@@ -1,4 +1,4 @@
-"""The user's own mask as a detector."""
+"""A detector for masks that the user brings."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segment2inpaint.detect.prompts import accept, limit
+from segment2inpaint.detect.prompts import check_for_detector, limit_mask
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.types import Box, Detection, Image, Points, Prompt, UserMask
 
 
 class UserMaskDetector:
-    """Takes masks as they are; each is one object. Points and boxes choose among its parts."""
+    """Return user masks unchanged, one object each. Points and boxes select parts of them."""
 
     name = "mask"
     prompt_types: tuple[type, ...] = (UserMask, Points, Box)
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        """A mask for each ``OwnMask`` that is not empty. Raises ``BadPrompt``."""
-        prompts = accept(self.name, self.prompt_types, prompts, image.shape[:2])
-        own = [p for p in prompts if isinstance(p, UserMask)]
-        if not own:
-            raise BadPrompt(f"{self.name}: points and boxes only limit a mask, give a mask too")
-        found = (limit(mask.mask, prompts) for mask in own)
-        return [Detection(np.array(bits), from_user=True) for bits in found if bits.any()]
+        """Return a detection for each ``UserMask`` that is not empty. Raises ``BadPrompt``."""
+        prompts = check_for_detector(self.name, self.prompt_types, prompts, image.shape[:2])
+        user_masks = [p for p in prompts if isinstance(p, UserMask)]
+        if not user_masks:
+            raise BadPrompt(f"{self.name}: points and boxes only limit a mask; add a mask")
+        limited = (limit_mask(p.mask, prompts) for p in user_masks)
+        return [Detection(np.array(mask), from_user=True) for mask in limited if mask.any()]

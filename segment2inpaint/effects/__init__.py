@@ -1,1 +1,1 @@
-"""What goes with an object: shadow, mirror image, an editor's side changes."""
+"""Effects of an object on the picture: its shadow, its mirror image, what an editor changed."""

@@ -1,9 +1,9 @@
-"""The shadow that an object casts, and its mirror image, which should go with it.
+"""The shadow that an object casts, and its mirror image, which should be removed with it.
 
-Two look for it. A small network of our own, trained on made scenes (``models/training/shadow``),
-ships with the package and says of each pixel whether the object darkens it or is mirrored there;
-it runs in numpy. ``cast_shadow`` lays the object's outline on the ground. The two are right at
-different places, and together more often than either.
+Two methods look for it. A small network, trained on synthetic scenes (``models/training/shadow``),
+ships with the package and runs in numpy; it predicts for each pixel whether the object darkens it
+or is mirrored there. ``cast_shadow`` projects the object's outline on the ground. The two fail at
+different places, so together they are right more often than either.
 """
 
 from __future__ import annotations
@@ -23,21 +23,28 @@ from segment2inpaint.types import Alpha, BinaryMask, Box, Image, bounding_box
 
 FloatArray = NDArray[np.float32]
 
-WEIGHTS = shipped_folder("weights") / "shadow.safetensors"
-SIDE = 160  # px of the square that the network sees
-PLANES = 10  # of what it sees
-AROUND = (5, 16)  # px there: the surroundings that light is compared with, near and far
-DEEP = 4  # times that the network halves its maps after the first layer
-AREA = 8.0  # the network hears of an area by its logarithm, over this
-ASKED, SURE = 0.1, 0.7  # certainty from which a shadow is taken: on demand, unasked
-FITS = 0.1  # certainty of the outline from which it belongs to the shadow
-LIKELY = (0.35, 0.85)  # chance from which a pixel does: without an outline, beside a certain one
-MIX = (0.67, 0.57, -0.16)  # certainty: the logistic of the network's and the outline's logits
+WEIGHTS_FILE = shipped_folder("weights") / "shadow.safetensors"
+NETWORK_SIDE = 160  # px, side of the network's square input
+PLANE_COUNT = 10  # channels of the network's input
+SURROUNDINGS_SIGMAS = (5, 16)  # px of the input; light is compared with these near surroundings
+NETWORK_DEPTH = 4  # how often the network halves its maps after the first layer
+LOG_AREA_SCALE = 8.0  # divisor of the log area that the network gets, to keep it near 1
+
+# Certainties from which a shadow is removed: if the user asks for it, and without being asked.
+REQUESTED_CERTAINTY, AUTOMATIC_CERTAINTY = 0.1, 0.7
+MIN_OUTLINE_CERTAINTY = 0.1  # from which the projected outline is a part of the shadow
+# Probability from which the network's pixels are: if the outline's certainty is 0, and if it is 1.
+PIXEL_PROBABILITIES = (0.35, 0.85)
+# Weights of the network's and the outline's logits in the certainty, and its constant.
+CERTAINTY_WEIGHTS = (0.67, 0.57, -0.16)
 
 
 @dataclass(frozen=True, eq=False)
 class Shadow:
-    """``bits``: (H, W), beside the object. ``certainty`` in [0, 1]. Empty bits: none found."""
+    """A shadow: ``mask`` (H, W) bool without the object, empty if none was found.
+
+    ``certainty`` is in [0, 1].
+    """
 
     mask: BinaryMask
     certainty: float
@@ -45,12 +52,15 @@ class Shadow:
 
 @dataclass(frozen=True, eq=False)
 class ShadowInput:
-    """What the network sees: ``planes`` (PLANES, SIDE, SIDE), the photo's ``box`` in its top left
-    corner, ``size`` (h, w) px large there.
+    """The network's input.
 
-    The planes: log light and two log chromaticities, less their medians beside the object; log
-    light less what surrounds it, near and far; the object; the photo (0 beyond it); how far right
-    of the object's middle and below its lowest line, in diagonals of its box; nearness to it.
+    ``planes`` is (PLANE_COUNT, NETWORK_SIDE, NETWORK_SIDE) float32. The photo's ``box`` is in its
+    top left corner, with the size ``size`` (h, w) px.
+
+    The planes are: 0 to 2, log light and two log chromaticities, minus their medians outside the
+    object; 3 and 4, log light minus that of the near and the wider surroundings; 5, the object;
+    6, the photo (0 beyond its edge); 7 and 8, the distance to the right of the object's middle and
+    below its lowest line, in diagonals of its box; 9, the nearness to the object.
     """
 
     planes: FloatArray
@@ -58,130 +68,148 @@ class ShadowInput:
     size: tuple[int, int]
 
 
-def find_shadow(image: Image, bits: BinaryMask) -> Shadow:
-    """The likeliest place of the shadow that the object at ``bits`` casts in ``image``."""
-    nothing = Shadow(np.zeros_like(bits), 0.0)
-    if not bits.any() or bits.all():
-        return nothing
-    seen = shadow_input(image, bits)
-    likely, cast = network(seen.planes, weights())
-    laid, fits = cast_shadow.project_outline(image, bits)
-    height, width = seen.size
-    whole = laid & (fits >= FITS)
-    likely = cv2.resize(likely[:height, :width], (seen.box.width, seen.box.height))
-    whole[seen.box.slices] |= likely > LIKELY[0] + fits * (LIKELY[1] - LIKELY[0])
-    whole &= ~bits
-    return Shadow(whole, _certainty(cast, fits)) if whole.any() else nothing
+def find_shadow(image: Image, mask: BinaryMask) -> Shadow:
+    """Return the likeliest shadow of an object.
+
+    ``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool the object.
+    """
+    none = Shadow(np.zeros_like(mask), 0.0)
+    if not mask.any() or mask.all():
+        return none
+    view = shadow_input(image, mask)
+    probability, network_certainty = run_network(view.planes, load_weights())
+    outline, outline_certainty = cast_shadow.project_outline(image, mask)
+    height, width = view.size
+    found = outline & (outline_certainty >= MIN_OUTLINE_CERTAINTY)
+    probability = cv2.resize(probability[:height, :width], (view.box.width, view.box.height))
+    low, high = PIXEL_PROBABILITIES
+    found[view.box.slices] |= probability > low + outline_certainty * (high - low)
+    found &= ~mask
+    if not found.any():
+        return none
+    return Shadow(found, _certainty(network_certainty, outline_certainty))
 
 
-def _certainty(cast: float, fits: float) -> float:
-    one, other = logits(cast, fits)
-    return 1 / (1 + exp(-(MIX[0] * one + MIX[1] * other + MIX[2])))
+def _certainty(network_certainty: float, outline_certainty: float) -> float:
+    network_logit, outline_logit = certainty_logits(network_certainty, outline_certainty)
+    network_weight, outline_weight, constant = CERTAINTY_WEIGHTS
+    total = network_weight * network_logit + outline_weight * outline_logit + constant
+    return 1 / (1 + exp(-total))
 
 
-def logits(cast: float, fits: float) -> tuple[float, float]:
-    """Of how sure network and outline are."""
-    one, other = (log((p + 1e-3) / (1 - p + 1e-3)) for p in (cast, fits))
-    return one, other
+def certainty_logits(network_certainty: float, outline_certainty: float) -> tuple[float, float]:
+    """Return the logits of two certainties in [0, 1], bounded at about +-7."""
+    first, second = (
+        log((p + 1e-3) / (1 - p + 1e-3)) for p in (network_certainty, outline_certainty)
+    )
+    return first, second
 
 
-def shadow_input(image: Image, bits: BinaryMask) -> ShadowInput:
-    """The object at ``bits`` and as much round it as its box is long from corner to corner."""
-    own = bounding_box(bits)
-    diagonal = hypot(own.width, own.height)
-    box = own.grown(max(24, round(diagonal)), (bits.shape[0], bits.shape[1]))
-    scale = SIDE / max(box.width, box.height)
+def shadow_input(image: Image, mask: BinaryMask) -> ShadowInput:
+    """Return the network's input for an object: its box, enlarged by its diagonal on each side."""
+    object_box = bounding_box(mask)
+    diagonal = hypot(object_box.width, object_box.height)
+    box = object_box.expand(max(24, round(diagonal)), (mask.shape[0], mask.shape[1]))
+    scale = NETWORK_SIDE / max(box.width, box.height)
     width, height = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    crop = cv2.resize(image[box.slices], (width, height), interpolation=way)
-    share = cv2.resize(bits[box.slices].astype(np.float32), (width, height), interpolation=way)
-    away = cv2.distanceTransform((share < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    crop = cv2.resize(image[box.slices], (width, height), interpolation=method)
+    object_crop = mask[box.slices].astype(np.float32)
+    coverage = cv2.resize(object_crop, (width, height), interpolation=method)
+    distance = cv2.distanceTransform((coverage < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    planes = np.zeros((PLANES, SIDE, SIDE), np.float32)
-    planes[:5, :height, :width] = _light(crop, share)
-    planes[5, :height, :width] = share
+    middle = (object_box.x0 + object_box.x1) / 2 - box.x0
+    planes = np.zeros((PLANE_COUNT, NETWORK_SIDE, NETWORK_SIDE), np.float32)
+    planes[:5, :height, :width] = _light_planes(crop, coverage)
+    planes[5, :height, :width] = coverage
     planes[6, :height, :width] = 1
-    planes[7, :height, :width] = (x / scale - ((own.x0 + own.x1) / 2 - box.x0)) / diagonal
-    planes[8, :height, :width] = (y / scale - (own.y1 - box.y0)) / diagonal
-    planes[9, :height, :width] = np.exp(-away / (0.15 * diagonal * scale))
+    planes[7, :height, :width] = (x / scale - middle) / diagonal
+    planes[8, :height, :width] = (y / scale - (object_box.y1 - box.y0)) / diagonal
+    planes[9, :height, :width] = np.exp(-distance / (0.15 * diagonal * scale))
     return ShadowInput(planes, box, (height, width))
 
 
-def _light(crop: Image, share: FloatArray) -> FloatArray:
-    """The first planes (5, h, w), of the crop and the object's share of each pixel."""
-    free = np.where(share < 0.1, np.float32(1), np.float32(0))
+def _light_planes(crop: Image, coverage: FloatArray) -> FloatArray:
+    """Return the first five planes (5, h, w) of a crop and the object's coverage of each pixel."""
+    free = np.where(coverage < 0.1, np.float32(1), np.float32(0))
     logs = np.log((crop.astype(np.float32) / 255) ** 2.2 + np.float32(0.01))
     red, green, blue = cv2.split(logs)
     light = (red + green + blue) / 3
-    maps = [light, red - green, blue - green]
+    planes = [light, red - green, blue - green]
     if free.any():
-        maps = [m - np.median(m[free > 0]) for m in maps]
-    for sigma in AROUND:
-        weight, total = (_blurred(m, sigma) for m in (free, maps[0] * free))
-        maps.append(maps[0] - total / (weight + 1e-4))
-    return np.asarray(np.clip(np.stack(maps), -3, 3), np.float32)
+        planes = [plane - np.median(plane[free > 0]) for plane in planes]
+    for sigma in SURROUNDINGS_SIGMAS:
+        weight, total = (_blur(plane, sigma) for plane in (free, planes[0] * free))
+        planes.append(planes[0] - total / (weight + 1e-4))
+    return np.asarray(np.clip(np.stack(planes), -3, 3), np.float32)
 
 
-def _blurred(map_: FloatArray, sigma: float) -> FloatArray:
-    blurred = cv2.GaussianBlur(map_, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+def _blur(plane: FloatArray, sigma: float) -> FloatArray:
+    blurred = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(blurred, np.float32)
 
 
 @functools.cache
-def weights() -> dict[str, FloatArray]:
-    return {name: w.astype(np.float32) for name, w in load_file(WEIGHTS).items()}
+def load_weights() -> dict[str, FloatArray]:
+    """Return the network's weights by name, in float32."""
+    return {name: w.astype(np.float32) for name, w in load_file(WEIGHTS_FILE).items()}
 
 
-def network(planes: FloatArray, weights: dict[str, FloatArray]) -> tuple[FloatArray, float]:
-    """How likely each pixel (SIDE, SIDE) is of the shadow or mirror image, and that there is one.
+def run_network(planes: FloatArray, weights: dict[str, FloatArray]) -> tuple[FloatArray, float]:
+    """Return the probability of shadow or mirror image, (NETWORK_SIDE, NETWORK_SIDE), and overall.
 
-    A U-Net (Ronneberger et al. 2015) of 3 x 3 convolutions.
+    ``planes`` is (PLANE_COUNT, NETWORK_SIDE, NETWORK_SIDE). The network is a U-Net (Ronneberger et
+    al. 2015) of 3 x 3 convolutions.
     """
 
-    def conv(maps: FloatArray, name: str, step: int = 1, bend: bool = True) -> FloatArray:
+    def conv(maps: FloatArray, name: str, stride: int = 1, relu: bool = True) -> FloatArray:
         weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-        made = _convolved(maps, weight, step) + bias[:, None, None]
-        return np.maximum(made, 0) if bend else made
+        result = _convolve(maps, weight, stride) + bias[:, None, None]
+        return np.maximum(result, 0) if relu else result
 
     maps = conv(conv(planes, "stem", 2), "first")
     levels = [maps]
-    for depth in range(DEEP):
+    for depth in range(NETWORK_DEPTH):
         maps = conv(conv(maps, f"down.{depth}.0", 2), f"down.{depth}.1")
         levels.append(maps)
     pooled = maps.mean((1, 2))
-    for depth in reversed(range(DEEP)):
-        wide = maps.repeat(2, 1).repeat(2, 2)
-        maps = conv(np.concatenate([wide, levels[depth]]), f"up.{depth}")
-    shares = _share(conv(maps, "last", bend=False))  # (4, SIDE / 2, SIDE / 2): each 2 x 2 pixels
-    likely = shares.mean(0)
-    area = likely.sum()
-    there = (maps * likely).sum((1, 2)) / (area + 1)
-    told = np.concatenate([pooled, there, np.log(area + 1).reshape(1) / AREA])
-    cast = _share(weights["cast.weight"] @ told + weights["cast.bias"])
-    half = SIDE // 2
-    pixels = shares.reshape(2, 2, half, half).transpose(2, 0, 3, 1).reshape(SIDE, SIDE)
-    return pixels, float(cast[0])
+    for depth in reversed(range(NETWORK_DEPTH)):
+        upsampled = maps.repeat(2, 1).repeat(2, 2)
+        maps = conv(np.concatenate([upsampled, levels[depth]]), f"up.{depth}")
+    # (4, side / 2, side / 2): one plane for each pixel of 2 x 2
+    quarters = _sigmoid(conv(maps, "last", relu=False))
+    probability = quarters.mean(0)
+    area = probability.sum()
+    pooled_inside = (maps * probability).sum((1, 2)) / (area + 1)
+    log_area = np.log(area + 1).reshape(1) / LOG_AREA_SCALE
+    features = np.concatenate([pooled, pooled_inside, log_area])
+    certainty = _sigmoid(weights["cast.weight"] @ features + weights["cast.bias"])
+    half = NETWORK_SIDE // 2
+    pixels = quarters.reshape(2, 2, half, half).transpose(2, 0, 3, 1)
+    return pixels.reshape(NETWORK_SIDE, NETWORK_SIDE), float(certainty[0])
 
 
-def _convolved(maps: FloatArray, weight: FloatArray, step: int) -> FloatArray:
-    """(c, h, w) maps by (o, c, 3, 3) weights, zeros beyond the edge."""
+def _convolve(maps: FloatArray, weight: FloatArray, stride: int) -> FloatArray:
+    """Return (c, h, w) maps convolved with (o, c, 3, 3) weights, zeros beyond the edge."""
     count, height, width = maps.shape
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
     shifts = [
-        padded[:, y : y + height : step, x : x + width : step] for y in range(3) for x in range(3)
+        padded[:, y : y + height : stride, x : x + width : stride]
+        for y in range(3)
+        for x in range(3)
     ]
     rows = np.stack(shifts, 1).reshape(9 * count, -1)
-    made = weight.reshape(len(weight), -1) @ rows
-    return made.reshape(len(weight), height // step, width // step)
+    result = weight.reshape(len(weight), -1) @ rows
+    return result.reshape(len(weight), height // stride, width // stride)
 
 
-def _share(logits: FloatArray) -> FloatArray:
+def _sigmoid(logits: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
 
 
 def shadow_alpha(shadow: Shadow, softness: float) -> Alpha:
-    """1 on a shadow, falling smoothly to 0 at ``softness`` px from it: shadows end softly."""
-    away = cv2.distanceTransform((~shadow.mask).astype(np.uint8), cv2.DIST_L2, 5)
-    t = np.clip(1 - away / softness, 0, 1)
-    soft: Alpha = np.where(shadow.mask, 1, t * t * (3 - 2 * t)).astype(np.float32)
-    return soft if shadow.mask.any() else np.zeros(shadow.mask.shape, np.float32)
+    """Return (H, W) float32: 1 on a shadow, falling smoothly to 0 at ``softness`` px from it."""
+    distance = cv2.distanceTransform((~shadow.mask).astype(np.uint8), cv2.DIST_L2, 5)
+    t = np.clip(1 - distance / softness, 0, 1)
+    alpha: Alpha = np.where(shadow.mask, 1, t * t * (3 - 2 * t)).astype(np.float32)
+    return alpha if shadow.mask.any() else np.zeros(shadow.mask.shape, np.float32)

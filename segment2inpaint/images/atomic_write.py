@@ -1,4 +1,4 @@
-"""Whole files or none: what is written appears under its name complete, or not at all."""
+"""Write files atomically: a file appears under its name complete, or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from segment2inpaint.errors import BadImage
 def write_bytes(
     target: str | Path, data: bytes, *, source: Path | None = None, overwrite: bool = False
 ) -> None:
-    """Write a file atomically: beside the target, flushed to the disk, then renamed over it.
+    """Write a file atomically: to a temporary file in the same folder, which replaces the target.
 
-    Its folder is made. Links are followed, devices and pipes written to as they are, the mode
-    of a file that is replaced is kept. Raises ``BadImage`` if it cannot be written, and if
-    ``target`` is ``source``, by whatever name, without ``overwrite``.
+    The data is flushed to the disk before the replacement. Missing folders are created. Links
+    are followed. Devices and pipes are written to directly. A replaced file keeps its mode.
+    Raises ``BadImage`` if the file cannot be written, and if ``target`` is ``source``, under any
+    name, and ``overwrite`` is False.
     """
     check_target(target, source=source, overwrite=overwrite)
     path = Path(os.path.realpath(target))
@@ -29,28 +30,29 @@ def write_bytes(
         else:
             _replace(path, data)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise BadImage(f"{target}: cannot be written: {why}; choose another place") from error
+        reason = error.strerror or type(error).__name__
+        raise BadImage(f"{target}: cannot be written: {reason}; choose another place") from error
 
 
 def check_target(
     target: str | Path, *, source: Path | None = None, overwrite: bool = False
 ) -> None:
-    """Raise ``BadImage`` for what could not be written, and ``source`` if it may not be.
+    """Raise ``BadImage`` if ``write_bytes`` would fail, before there is any data to write.
 
-    So for a folder, a name that cannot be, or a place without permission.
+    It fails for a folder, an invalid name, a place without permission, and for ``source`` if
+    ``overwrite`` is False.
     """
     path = Path(target)
     try:
-        folder = path.is_dir()
-    except OSError as error:  # such as a name that is too long
-        why = error.strerror or type(error).__name__
-        raise BadImage(f"{target}: cannot be written: {why}; choose another name") from error
-    if folder:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long, for example
+        reason = error.strerror or type(error).__name__
+        raise BadImage(f"{target}: cannot be written: {reason}; choose another name") from error
+    if is_folder:
         raise BadImage(f"{target}: expected a file to write, got a folder; add a file name")
     real = Path(os.path.realpath(target))
-    above = next((folder for folder in real.parents if folder.exists()), real)
-    if (not real.exists() or real.is_file()) and not os.access(above, os.W_OK):
+    parent = next((folder for folder in real.parents if folder.exists()), real)
+    if (not real.exists() or real.is_file()) and not os.access(parent, os.W_OK):
         raise BadImage(f"{target}: cannot be written: Permission denied; choose another place")
     if source is None or overwrite:
         return
@@ -62,17 +64,17 @@ def check_target(
 
 
 def _replace(path: Path, data: bytes) -> None:
-    part = path.parent / f".{secrets.token_hex(8)}.part"
+    temporary = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        # Not tempfile: that makes private files, this one is to have the usual mode.
-        with part.open("xb") as file:
+        # Not tempfile, which creates private files: the mode must follow the umask.
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            shutil.copymode(path, part)
-        part.replace(path)
-    except BaseException:  # a part is never left behind, not by Ctrl-C either
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    except BaseException:  # also on Ctrl-C: never leave the temporary file behind
         with contextlib.suppress(OSError):
-            part.unlink()
+            temporary.unlink()
         raise

@@ -1,18 +1,18 @@
-"""JPEG to JPEG without a second loss: blocks that nothing touched keep their DCT coefficients.
+"""Edit a JPEG without a second loss: blocks without a changed pixel keep their DCT coefficients.
 
-JPEG (ITU-T T.81) codes each component in blocks of 8x8 samples; a subsampled chroma block
-covers 16x16 pixels. Only blocks with a changed pixel are transformed and quantised again,
-with the file's own tables, and in those only the changed samples are new: the others are the
-file's own samples, before clipping and before chroma was enlarged. Huffman codes are made
-anew, and a progressive file becomes a sequential one; neither changes a pixel.
+JPEG (ITU-T T.81) encodes each component in blocks of 8x8 samples. A subsampled chroma block
+covers 16x16 pixels. Only blocks with a changed pixel are transformed and quantised again, with
+the file's own tables. Even there, unchanged samples are the file's own, before clipping and
+before chroma upsampling. Huffman codes are computed again, and a progressive file becomes
+sequential; neither changes a pixel.
 
-Decoders that smooth enlarged chroma ("fancy upsampling" in libjpeg and libjpeg-turbo) take a
-quarter of a chroma sample from its neighbour. So beside a changed chroma block, the row or
-column of pixels next to it (1 px at 4:2:0 and 4:2:2) may decode differently too; a file
-without subsampling has no such margin. ``touched`` is the exact region.
+Decoders that smooth upsampled chroma ("fancy upsampling" in libjpeg and libjpeg-turbo) take a
+quarter of a chroma sample from its neighbour. Therefore the row or column of pixels next to a
+changed chroma block (1 px at 4:2:0 and 4:2:2) may decode differently too. A file without
+subsampling has no such margin. ``touched_blocks`` returns the exact region.
 
-All arrays here are in the file's own orientation. Coefficients are read and written with
-jpeglib, which works on files and keeps C globals, hence the temporary folder and the lock.
+All arrays are in the file's orientation. jpeglib reads and writes the coefficients. It works on
+files and has global state in C, hence the temporary folder and the lock.
 """
 
 from __future__ import annotations
@@ -34,156 +34,164 @@ from segment2inpaint.types import BinaryMask, Image, bounding_box
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEE
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
-_HUFFMAN = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
+_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+_HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
+_STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}  # without a segment
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # a marker that is no restart
-_LONGEST = 65533  # bytes in a segment
-_AT_ONCE = 4096  # blocks transformed together: bounds the memory
-_LOCK = threading.Lock()
+_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # any marker but a restart
+_MAX_SEGMENT_BODY = 65533  # bytes
+_BLOCKS_PER_BATCH = 4096  # blocks transformed together; limits the memory
+_JPEGLIB_LOCK = threading.Lock()
 
-# To the components' samples, with the level shift, as in JFIF 1.02 (ITU-R BT.601, full range).
+# From RGB to the samples of Y, Cb and Cr, and what to subtract from them: JFIF 1.02 (ITU-R
+# BT.601, full range) and the level shift of JPEG.
 _LUMA = np.array([0.299, 0.587, 0.114])
 _YCC = np.array([_LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 _YCC_SHIFT = (128.0, 0.0, 0.0)
 
 
-def _cosines() -> NDArray[np.float64]:
-    """The orthonormal 8-point DCT-II, (frequency, sample)."""
+def _dct_matrix() -> NDArray[np.float64]:
+    """Return the orthonormal 8-point DCT-II, (frequency, sample)."""
     k, n = np.mgrid[:8, :8]
     matrix: NDArray[np.float64] = np.cos((2 * n + 1) * k * np.pi / 16) / 2
     matrix[0] /= np.sqrt(2)
     return matrix
 
 
-_DCT = _cosines()
+_DCT = _dct_matrix()
 
 
 class JpegSegment(NamedTuple):
-    """A marker, what its length covers, and the coded data after a scan's header."""
+    """A segment: its marker, its body, and after the header of a scan, the entropy-coded data."""
 
     marker: int
     body: bytes
     scan: bytes = b""
 
     @property
-    def coded(self) -> bytes:
-        """As in the file."""
+    def encoded(self) -> bytes:
+        """The bytes of the segment in a file."""
         return struct.pack(">BBH", 0xFF, self.marker, len(self.body) + 2) + self.body + self.scan
 
 
 class JpegLayout(NamedTuple):
-    """What the frame header says. ``factors``: pixels per sample of each component, (y, x)."""
+    """The properties of a JPEG that its headers state.
+
+    ``factors`` are the pixels per sample of each component, (y, x), at least 1. ``is_ycc`` is True
+    for luma and chroma, False for RGB. ``editable`` tells whether ``splice`` supports the file.
+    """
 
     factors: tuple[tuple[int, int], ...]
-    ycc: bool  # luma and chroma, else RGB as it is
-    plain: bool  # of a kind whose coefficients can be edited here
+    is_ycc: bool
+    editable: bool
 
 
 def segments(data: bytes) -> Iterator[JpegSegment]:
-    """The segments of the first picture in ``data``; whatever follows it is left out.
+    """Yield the segments of the first picture in ``data``.
 
-    As libjpeg does, passes over stray bytes between segments.
+    Stray bytes between segments are skipped, as libjpeg does.
     """
-    at = len(_SOI)
-    while found := _MARKER.search(data, at):
-        marker, at = data[found.end() - 1], found.end()
-        if marker == 0xD9 or at + 2 > len(data):
+    position = len(_SOI)
+    while match := _MARKER.search(data, position):
+        marker, start = data[match.end() - 1], match.end()
+        position = start
+        if marker == _EOI[1] or start + 2 > len(data):
             return
-        if marker in _ALONE:
+        if marker in _STANDALONE_MARKERS:
             continue
-        stop = end = at + struct.unpack_from(">H", data, at)[0]
+        stop = position = start + struct.unpack_from(">H", data, start)[0]
         if marker == _SOS:
-            after = _SCAN_END.search(data, stop)
-            end = after.start() if after else len(data)
-        yield JpegSegment(marker, data[at + 2 : stop], data[stop:end])
-        at = end
+            next_marker = _SCAN_END.search(data, stop)
+            position = next_marker.start() if next_marker else len(data)
+        yield JpegSegment(marker, data[start + 2 : stop], data[stop:position])
 
 
-def layout(data: bytes) -> JpegLayout:
-    """Read the frame header. Raises ``ValueError`` if there is none that makes sense."""
-    adobe, jfif = None, False
+def read_layout(data: bytes) -> JpegLayout:
+    """Read the headers of a JPEG file. Raises ``ValueError`` without a valid frame header."""
+    adobe_transform, has_jfif = None, False
     for marker, body, _ in segments(data):
-        jfif = jfif or (marker == _APP0 and body.startswith(b"JFIF\0"))
+        has_jfif = has_jfif or (marker == _APP0 and body.startswith(b"JFIF\0"))
         if marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
-            adobe = body[11]
-        if marker in _FRAMES:
-            return _layout(marker, body, jfif, adobe)
+            adobe_transform = body[11]
+        if marker in _FRAME_HEADERS:
+            return _frame_layout(marker, body, has_jfif, adobe_transform)
     raise ValueError("no JPEG frame header")
 
 
-def _layout(marker: int, body: bytes, jfif: bool, adobe: int | None) -> JpegLayout:
+def _frame_layout(
+    marker: int, body: bytes, has_jfif: bool, adobe_transform: int | None
+) -> JpegLayout:
     count = body[5] if len(body) > 5 else 0
-    parts = [body[6 + 3 * i : 9 + 3 * i] for i in range(count)]
-    if not parts or len(parts[-1]) < 3:
+    components = [body[6 + 3 * i : 9 + 3 * i] for i in range(count)]
+    if not components or len(components[-1]) < 3:
         raise ValueError("broken JPEG frame header")
-    shares = [(part[1] & 15, part[1] >> 4) for part in parts]  # vertical, horizontal
+    sampling = [(part[1] & 15, part[1] >> 4) for part in components]  # vertical, horizontal
     if count == 1:
-        shares = [(1, 1)]  # one component is never subsampled, whatever it says
-    most = max(v for v, _ in shares), max(h for _, h in shares)
-    even = all(v and h and most[0] % v == 0 and most[1] % h == 0 for v, h in shares)
-    # The rules by which libjpeg tells RGB from YCbCr.
-    ids = bytes(part[0] for part in parts)
-    ycc = jfif or (ids != b"RGB" if adobe is None else adobe != 0)
-    plain = marker in _HUFFMAN and body[0] == 8 and count in (1, 3) and even
-    factors = tuple((most[0] // v, most[1] // h) for v, h in shares) if even else ()
-    return JpegLayout(factors, ycc, plain)
+        sampling = [(1, 1)]  # a single component is never subsampled, whatever its header says
+    top_v, top_h = max(v for v, _ in sampling), max(h for _, h in sampling)
+    even = all(v and h and top_v % v == 0 and top_h % h == 0 for v, h in sampling)
+    # libjpeg's rules to tell RGB from YCbCr.
+    ids = bytes(part[0] for part in components)
+    is_ycc = has_jfif or (ids != b"RGB" if adobe_transform is None else adobe_transform != 0)
+    editable = marker in _HUFFMAN_FRAMES and body[0] == 8 and count in (1, 3) and even
+    factors = tuple((top_v // v, top_h // h) for v, h in sampling) if even else ()
+    return JpegLayout(factors, is_ycc, editable)
 
 
 def splice(data: bytes, image: Image, changed: BinaryMask, exif: bytes) -> bytes | None:
-    """The file ``data`` with the pixels of ``image`` where ``changed``; see the module.
+    """Return the file ``data`` with the pixels of ``image`` where ``changed`` is True.
 
-    ``image`` is ``(H, W, 3)`` uint8 RGB, ``changed`` ``(H, W)`` bool. ``exif`` replaces the
-    file's own. None if the file is of a kind that cannot be edited so: arithmetic coding,
-    four components, uneven subsampling.
+    ``image`` is ``(H, W, 3)`` uint8 RGB, ``changed`` is ``(H, W)`` bool. ``exif`` replaces the
+    file's own. Returns None if the coefficients cannot be edited: with arithmetic coding, four
+    components or uneven subsampling. Raises ``ValueError`` without a valid frame header.
     """
-    plan = layout(data)
-    if not plan.plain:
+    layout = read_layout(data)
+    if not layout.editable:
         return None
-    with _LOCK, tempfile.TemporaryDirectory() as folder:
+    with _JPEGLIB_LOCK, tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.jpg"), Path(folder, "after.jpg")
-        before.write_bytes(_bare(data))
+        before.write_bytes(_without_metadata(data))
         try:
             file = jpeglib.read_dct(str(before))
-            planes = [file.Y, file.Cb, file.Cr][: len(plan.factors)]
+            planes = [file.Y, file.Cb, file.Cr][: len(layout.factors)]
             tables = [file.get_component_qt(i) for i in range(len(planes))]
-            _edit(planes, tables, plan, image, changed)
-            file.qt = 0  # an int: leave the tables and the component ids as they are
+            _edit_coefficients(planes, tables, layout, image, changed)
+            file.qt = 0  # an int keeps the tables and the component ids of the file
             file.write_dct(str(after), flags=["OPTIMIZE_CODING"])
-        except OSError:  # jpeglib's word for any trouble of libjpeg's
+        except OSError:  # jpeglib raises it for every error of libjpeg
             return None
         return with_header(data, after.read_bytes(), exif, adobe=True)
 
 
-def _edit(
+def _edit_coefficients(
     planes: Sequence[NDArray[np.int16]],
     tables: Sequence[NDArray[np.uint16]],
-    plan: JpegLayout,
+    layout: JpegLayout,
     image: Image,
     changed: BinaryMask,
 ) -> None:
-    """Transform and quantise anew, in place, the blocks that ``changed`` touches."""
+    """Transform and quantise, in place, the blocks with a changed pixel."""
     box = bounding_box(changed)
-    sy, sx = (8 * max(f[axis] for f in plan.factors) for axis in (0, 1))
-    y0, x0 = box.y0 // sy * sy, box.x0 // sx * sx
-    for i, (fy, fx) in enumerate(plan.factors):
-        y, x = 8 * fy, 8 * fx
-        part = planes[i][y0 // y : -(-box.y1 // y), x0 // x : -(-box.x1 // x)]
-        where = slice(y0, y0 + part.shape[0] * y), slice(x0, x0 + part.shape[1] * x)
-        weights, shift = _component(i, plan)
-        _requantise(part, tables[i], (fy, fx), image[where], changed[where], weights, shift)
+    step_y, step_x = (8 * max(f[axis] for f in layout.factors) for axis in (0, 1))
+    y0, x0 = box.y0 // step_y * step_y, box.x0 // step_x * step_x
+    for i, (fy, fx) in enumerate(layout.factors):
+        height, width = 8 * fy, 8 * fx  # of a block, in pixels
+        blocks = planes[i][y0 // height : -(-box.y1 // height), x0 // width : -(-box.x1 // width)]
+        rows, columns = blocks.shape[:2]
+        part = slice(y0, y0 + rows * height), slice(x0, x0 + columns * width)
+        weights, shift = _component_weights(i, layout)
+        _requantise(blocks, tables[i], (fy, fx), image[part], changed[part], weights, shift)
 
 
-def _component(i: int, plan: JpegLayout) -> tuple[NDArray[np.float64], float]:
-    """How RGB becomes component ``i``: weights, and what to take off."""
-    if len(plan.factors) == 1:
+def _component_weights(i: int, layout: JpegLayout) -> tuple[NDArray[np.float64], float]:
+    """Return the weights of R, G and B in component ``i``, and what to subtract from the sum."""
+    if len(layout.factors) == 1:
         return _LUMA, 128.0
-    return (_YCC[i], _YCC_SHIFT[i]) if plan.ycc else (np.eye(3)[i], 128.0)
+    return (_YCC[i], _YCC_SHIFT[i]) if layout.is_ycc else (np.eye(3)[i], 128.0)
 
 
 def _requantise(
-    plane: NDArray[np.int16],
+    blocks: NDArray[np.int16],
     table: NDArray[np.uint16],
     factors: tuple[int, int],
     image: Image,
@@ -191,90 +199,92 @@ def _requantise(
     weights: NDArray[np.float64],
     shift: float,
 ) -> None:
-    """One component of ``_edit``: ``plane`` is (rows, columns, 8, 8), the others its pixels."""
-    (fy, fx), (rows, columns) = factors, plane.shape[:2]
-    # At the right and bottom edges blocks reach beyond the photo: its last pixels go on.
+    """Edit the blocks of one component, (rows, columns, 8, 8), in place.
+
+    ``image`` and ``changed`` are the pixels that the blocks cover.
+    """
+    (fy, fx), (rows, columns) = factors, blocks.shape[:2]
+    # Blocks at the right and bottom edges reach beyond the photo, whose last pixels are repeated.
     gap = (0, rows * 8 * fy - image.shape[0]), (0, columns * 8 * fx - image.shape[1])
     shape = rows, 8, fy, columns, 8, fx
     new = np.pad(changed, gap, "edge").reshape(shape)
     pixels = np.pad(image, (*gap, (0, 0)), "edge").reshape(*shape, 3)
-    strips = new.reshape(rows, 8 * fy, columns * 8 * fx).any(
-        axis=1
-    )  # along whole rows first: it is quicker
+    strips = new.reshape(rows, 8 * fy, columns * 8 * fx).any(axis=1)  # faster than both axes
     ys, xs = np.nonzero(strips.reshape(rows, columns, 8 * fx).any(axis=2))
-    for start in range(0, len(ys), _AT_ONCE):
-        y, x = ys[start : start + _AT_ONCE], xs[start : start + _AT_ONCE]
-        kept = _DCT.T @ (plane[y, x] * table.astype(np.float64)) @ _DCT
+    for start in range(0, len(ys), _BLOCKS_PER_BATCH):
+        y, x = ys[start : start + _BLOCKS_PER_BATCH], xs[start : start + _BLOCKS_PER_BATCH]
+        old = _DCT.T @ (blocks[y, x] * table.astype(np.float64)) @ _DCT
         fresh = (pixels[y, :, :, x] @ weights).mean(axis=(2, 4)) - shift
-        samples = np.where(new[y, :, :, x].any(axis=(2, 4)), fresh, kept)
-        steps = np.maximum(table, 1)  # a 0 is against the standard, and met
-        plane[y, x] = np.rint(_DCT @ samples @ _DCT.T / steps).clip(-1023, 1023)
+        samples = np.where(new[y, :, :, x].any(axis=(2, 4)), fresh, old)
+        steps = np.maximum(table, 1)  # some files have a 0, against the standard
+        blocks[y, x] = np.rint(_DCT @ samples @ _DCT.T / steps).clip(-1023, 1023)
 
 
 def touched_blocks(data: bytes, changed: BinaryMask) -> BinaryMask:
-    """Where the file that ``spliced`` makes may decode differently from ``data``, (H, W) bool.
+    """Return the pixels where the file from ``splice`` may decode differently, (H, W) bool.
 
-    Everywhere, if it cannot make one.
+    All pixels, if ``splice`` does not support the file.
     """
-    plan = layout(data)
-    if not plan.plain:
+    layout = read_layout(data)
+    if not layout.editable:
         return np.ones_like(changed)
     region = np.zeros_like(changed)
-    for fy, fx in set(plan.factors):
-        blocks = _covered(_covered(changed, 8 * fy, 0), 8 * fx, 1)
-        region |= _grown(_grown(blocks, fy // 2, 0), fx // 2, 1)
+    for fy, fx in set(layout.factors):
+        blocks = _fill_blocks(_fill_blocks(changed, 8 * fy, 0), 8 * fx, 1)
+        region |= _dilate(_dilate(blocks, fy // 2, 0), fx // 2, 1)
     return region
 
 
-def _covered(bits: BinaryMask, side: int, axis: int) -> BinaryMask:
-    """Every run of ``side`` along ``axis`` that holds a True, True all along."""
-    starts = np.arange(0, bits.shape[axis], side)
-    runs = np.logical_or.reduceat(bits, starts, axis=axis)
-    return runs.repeat(side, axis=axis).take(np.arange(bits.shape[axis]), axis=axis)
+def _fill_blocks(mask: BinaryMask, side: int, axis: int) -> BinaryMask:
+    """Set each run of ``side`` pixels along ``axis`` to True if one of them is True."""
+    starts = np.arange(0, mask.shape[axis], side)
+    runs = np.logical_or.reduceat(mask, starts, axis=axis)
+    return runs.repeat(side, axis=axis).take(np.arange(mask.shape[axis]), axis=axis)
 
 
-def _grown(bits: BinaryMask, by: int, axis: int) -> BinaryMask:
-    grown = bits.copy()
-    line, out = np.moveaxis(bits, axis, 0), np.moveaxis(grown, axis, 0)
+def _dilate(mask: BinaryMask, by: int, axis: int) -> BinaryMask:
+    """Grow the mask by ``by`` pixels along one axis."""
+    dilated = mask.copy()
+    source, target = np.moveaxis(mask, axis, 0), np.moveaxis(dilated, axis, 0)
     for step in range(1, by + 1):
-        out[step:] |= line[:-step]
-        out[:-step] |= line[step:]
-    return grown
+        target[step:] |= source[:-step]
+        target[:-step] |= source[step:]
+    return dilated
 
 
-def with_header(source: bytes, coded: bytes, exif: bytes, *, adobe: bool = False) -> bytes:
-    """The picture of ``coded`` under the header of ``source``, with ``exif`` for its EXIF.
+def with_header(source: bytes, encoded: bytes, exif: bytes, *, adobe: bool = False) -> bytes:
+    """Return the picture of the file ``encoded`` with the header of ``source`` and this EXIF.
 
-    Of the header, density (JFIF), colour profile and comments stay, and with ``adobe`` the
-    word on the colour space. Whatever may hold the old picture goes: the JFIF thumbnail, XMP,
-    Photoshop's resources with IPTC, the list of further pictures (MPF), C2PA.
+    The header keeps the density (JFIF), the colour profile and comments, and with ``adobe`` the
+    segment that states the colour space. Segments that may contain the old picture are dropped:
+    the JFIF thumbnail, XMP, Photoshop resources with IPTC, further pictures (MPF), C2PA.
     """
     before_scans = takewhile(lambda s: s.marker != _SOS, segments(source))
-    header = [s for s in map(_kept, before_scans) if s and (adobe or s.marker != _APP14)]
-    first = [s for s in header if s.marker == _APP0]
-    rest = [s for s in header if s.marker != _APP0]
-    pieces = exif_segments(exif)
-    return b"".join([_SOI, *(s.coded for s in (*first, *pieces, *rest)), _bare(coded)[2:]])
+    header = [s for s in map(_header_segment, before_scans) if s and (adobe or s.marker != _APP14)]
+    jfif = [s for s in header if s.marker == _APP0]  # must come first
+    others = [s for s in header if s.marker != _APP0]
+    header = [*jfif, *exif_segments(exif), *others]
+    return b"".join([_SOI, *(s.encoded for s in header), _without_metadata(encoded)[2:]])
 
 
 def exif_segments(exif: bytes) -> list[JpegSegment]:
-    """EXIF, beginning with ``Exif\\0\\0``, cut as writers cut what one segment cannot hold."""
+    """Split EXIF, beginning with ``Exif\\0\\0``, into as many segments as it needs."""
     prefix, body = exif[:6], exif[6:]
-    step = _LONGEST - 6
+    step = _MAX_SEGMENT_BODY - 6
     return [JpegSegment(_APP1, prefix + body[i : i + step]) for i in range(0, len(body), step)]
 
 
-def _kept(segment: JpegSegment) -> JpegSegment | None:
-    """The header segment to write for one that was read, None if it is dropped."""
+def _header_segment(segment: JpegSegment) -> JpegSegment | None:
+    """Return the header segment to write for one that was read; None if it is dropped."""
     marker, body, _ = segment
     if marker == _APP0 and body.startswith(b"JFIF\0"):
         return JpegSegment(marker, body[:12] + bytes(2))
-    profile = marker == _APP2 and body.startswith(b"ICC_PROFILE\0")
-    adobe = marker == _APP14 and body.startswith(b"Adobe")
-    return segment if profile or adobe or marker == _COM else None
+    is_profile = marker == _APP2 and body.startswith(b"ICC_PROFILE\0")
+    is_adobe = marker == _APP14 and body.startswith(b"Adobe")
+    return segment if is_profile or is_adobe or marker == _COM else None
 
 
-def _bare(data: bytes) -> bytes:
-    """The file without APPn segments and comments, and without anything after the picture."""
-    kept = (s.coded for s in segments(data) if not 0xE0 <= s.marker <= 0xEF and s.marker != _COM)
+def _without_metadata(data: bytes) -> bytes:
+    """Drop APPn segments and comments, and everything after the first picture."""
+    kept = (s.encoded for s in segments(data) if not 0xE0 <= s.marker <= 0xEF and s.marker != _COM)
     return b"".join([_SOI, *kept, _EOI])

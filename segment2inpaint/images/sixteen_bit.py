@@ -1,8 +1,8 @@
-"""PNG and TIFF of 16 bits, and TIFF with all its tags: what Pillow cannot do.
+"""16-bit PNG and TIFF, and TIFF with all EXIF tags, which Pillow cannot write.
 
-Pixels are ``(H, W, C)`` arrays, C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. They are
-read with OpenCV and written here: PNG (ISO/IEC 15948) with the Sub filter, TIFF 6.0 with
-horizontal differencing, both deflated, both lossless.
+Pixels are ``(H, W, C)`` arrays: C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. OpenCV
+reads them; this module writes them: PNG (ISO/IEC 15948) with the Sub filter, and TIFF 6.0 with
+horizontal differencing. Both are compressed with deflate and lossless.
 """
 
 from __future__ import annotations
@@ -17,108 +17,122 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL import TiffImagePlugin as Tiff
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+from segment2inpaint.images.pixels import Pixels
 
-PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_COLORS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels to PNG's colour type
-_EFFORT = 3  # of zlib: a quarter of level 6's time for 5 % more bytes
-_GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-# What a TIFF says of the photo and not of its own layout: description, make, model,
-# orientation, software, date, artist, copyright, and the two directories.
-_NOTES = (270, 271, 272, 274, 305, 306, 315, 33432, *_GROUPS)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG colour type
+_MAX_TIFF_STRIP = 2**32 - 2**20  # bytes: offsets have 32 bits; leaves 1 MB for the tags
+_ZLIB_LEVEL = 3  # a quarter of the time of level 6, 5 % more bytes
+_EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+# The TIFF tags that describe the photo, not the layout of the file.
+_PHOTO_TAGS = (
+    ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model,
+    ExifTags.Base.Orientation, ExifTags.Base.Software, ExifTags.Base.DateTime,
+    ExifTags.Base.Artist, ExifTags.Base.Copyright, *_EXIF_DIRECTORIES,
+)  # fmt: skip
 
 
 def decode(data: bytes) -> NDArray[np.uint16]:
-    """The pixels of a 16-bit PNG or TIFF as OpenCV has them, RGB. Raises ``ValueError``."""
+    """Decode a 16-bit PNG or TIFF with OpenCV, to grey or RGB(A). Raises ``ValueError``."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("its 16-bit pixels cannot be decoded")
     pixels = np.atleast_3d(pixels)
-    order = [0] if pixels.shape[2] == 1 else [2, 1, 0, 3][: pixels.shape[2]]
-    return np.ascontiguousarray(pixels[..., order], np.uint16)
+    channels = [0] if pixels.shape[2] == 1 else [2, 1, 0, 3][: pixels.shape[2]]  # from BGR(A)
+    return np.ascontiguousarray(pixels[..., channels], np.uint16)
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of every chunk of a PNG, as far as they go."""
-    at = len(PNG)
-    while at + 8 <= len(data):
-        size, name = struct.unpack_from(">I4s", data, at)
-        yield name, data[at + 8 : at + 8 + size]
-        at += 12 + size
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the name and the body of each chunk of a PNG; the last body may be cut short."""
+    position = len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, position)
+        yield name, data[position + 8 : position + 8 + size]
+        position += 12 + size
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def _encode_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png(pixels: NDArray[np.uint16], **options: Any) -> bytes:
-    """A 16-bit PNG; ``options`` are Pillow's for PNG: dpi, exif, icc_profile, pnginfo."""
+def encode_png(pixels: NDArray[np.uint16], **options: Any) -> bytes:
+    """Return a 16-bit PNG. ``options`` are Pillow's for PNG: dpi, exif, icc_profile, pnginfo."""
     height, width, channels = pixels.shape
-    dot = BytesIO()  # Pillow writes the chunks beside the pixels, into a picture of one pixel
-    Image.new("RGB", (1, 1)).save(dot, "PNG", **options)
-    beside = [c for c in chunks(dot.getvalue()) if c[0] not in (b"IHDR", b"IDAT", b"IEND")]
-    head = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLORS[channels], 0, 0, 0)
+    metadata = _metadata_chunks(options)
+    header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOR_TYPES[channels], 0, 0, 0)
     raw = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    rows = np.ones((height, 1 + raw.shape[1]), np.uint8)  # 1, the Sub filter, before every row
+    rows = np.ones((height, 1 + raw.shape[1]), np.uint8)  # each row begins with 1, the Sub filter
     rows[:, 1:] = raw
     rows[:, 1 + 2 * channels :] -= raw[:, : -2 * channels]
-    body = zlib.compress(rows.data, _EFFORT)
-    pieces = [(b"IHDR", head), *beside, (b"IDAT", body), (b"IEND", b"")]
-    return PNG + b"".join(_chunk(*piece) for piece in pieces)
+    body = zlib.compress(rows.data, _ZLIB_LEVEL)
+    chunks = [(b"IHDR", header), *metadata, (b"IDAT", body), (b"IEND", b"")]
+    return PNG_SIGNATURE + b"".join(_encode_chunk(*chunk) for chunk in chunks)
+
+
+def _metadata_chunks(options: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Let Pillow write the metadata, into a PNG of one pixel, and return its chunks."""
+    file = BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG", **options)
+    structure = (b"IHDR", b"IDAT", b"IEND")
+    return [chunk for chunk in png_chunks(file.getvalue()) if chunk[0] not in structure]
 
 
 def tiff_exif(picture: Image.Image) -> bytes:
-    """The EXIF of an open TIFF, as other formats have it."""
-    exif, found = Image.Exif(), picture.getexif()
-    for tag in _NOTES:
-        if tag in found:
-            exif[tag] = found.get_ifd(tag) if tag in _GROUPS else found[tag]
+    """Return the tags of an open TIFF that describe the photo, as an EXIF block; may be empty."""
+    exif, tags = Image.Exif(), picture.getexif()
+    for tag in _PHOTO_TAGS:
+        if tag in tags:
+            exif[tag] = tags.get_ifd(tag) if tag in _EXIF_DIRECTORIES else tags[tag]
     return exif.tobytes() if len(exif) else b""
 
 
-def _notes(exif: bytes) -> dict[int, Any]:
-    """The tags of EXIF that a TIFF should have; directories without those below them."""
-    found = Image.Exif()
-    found.load(exif)
-    notes = {tag: found[tag] for tag in _NOTES if tag in found and tag not in _GROUPS}
-    for group in _GROUPS:
-        below = {k: v for k, v in found.get_ifd(group).items() if k != ExifTags.IFD.Interop}
-        if below:
-            notes[group] = below
-    return notes
+def _photo_tags(exif: bytes) -> dict[int, Any]:
+    """Return the EXIF tags to write into a TIFF; directories lose their sub-directories."""
+    tags = Image.Exif()
+    tags.load(exif)
+    found: dict[int, Any] = {
+        tag: tags[tag] for tag in _PHOTO_TAGS if tag in tags and tag not in _EXIF_DIRECTORIES
+    }
+    for directory in _EXIF_DIRECTORIES:
+        entries = {k: v for k, v in tags.get_ifd(directory).items() if k != ExifTags.IFD.Interop}
+        if entries:
+            found[directory] = entries
+    return found
 
 
-def tiff(
+def encode_tiff(
     pixels: Pixels,
     *,
     exif: bytes = b"",
     icc_profile: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
-    """A TIFF of 8 or 16 bits in one strip. Raises ``ValueError`` beyond 4 GB."""
+    """Return a TIFF of 8 or 16 bits in one strip. Raises ``ValueError`` above 4 GB."""
     height, width, channels = pixels.shape
     differences = pixels.copy()
     differences[:, 1:] -= pixels[:, :-1]
-    strip = zlib.compress(differences.astype(pixels.dtype.newbyteorder("<")).data, _EFFORT)
-    if len(strip) > 2**32 - 2**20:
+    strip = zlib.compress(differences.astype(pixels.dtype.newbyteorder("<")).data, _ZLIB_LEVEL)
+    if len(strip) > _MAX_TIFF_STRIP:
         raise ValueError("more than 4 GB")
-    tags = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in _notes(exif).items():
+    tags = Tiff.ImageFileDirectory_v2(prefix=b"II")
+    for tag, value in _photo_tags(exif).items():
         tags[tag] = value
-    tags[256], tags[257] = width, height
-    tags[258] = (8 * pixels.itemsize,) * channels
-    tags[259], tags[317] = 8, 2  # deflate, of horizontal differences
-    tags[262] = 2 if channels > 2 else 1  # RGB, or grey with black as 0
-    tags[273], tags[278], tags[279] = 0, height, len(strip)
-    tags[277], tags[284] = channels, 1
+    tags[Tiff.IMAGEWIDTH], tags[Tiff.IMAGELENGTH] = width, height
+    tags[Tiff.BITSPERSAMPLE] = (8 * pixels.itemsize,) * channels
+    tags[Tiff.COMPRESSION], tags[Tiff.PREDICTOR] = 8, 2  # deflate, horizontal differencing
+    tags[Tiff.PHOTOMETRIC_INTERPRETATION] = 2 if channels > 2 else 1  # RGB, or black-is-zero grey
+    tags[Tiff.STRIPOFFSETS], tags[Tiff.ROWSPERSTRIP] = 0, height  # Pillow corrects the offset
+    tags[Tiff.STRIPBYTECOUNTS] = len(strip)
+    tags[Tiff.SAMPLESPERPIXEL], tags[Tiff.PLANAR_CONFIGURATION] = channels, 1  # interleaved
     if channels in (2, 4):
-        tags[338] = 2  # alpha, not multiplied in
+        tags[Tiff.EXTRASAMPLES] = 2  # alpha, not premultiplied
     if icc_profile:
-        tags[34675] = icc_profile
+        tags[Tiff.ICCPROFILE] = icc_profile
     if dpi:
-        tags[282], tags[283], tags[296] = (*dpi, 2)
+        tags[Tiff.X_RESOLUTION], tags[Tiff.Y_RESOLUTION] = dpi
+        tags[Tiff.RESOLUTION_UNIT] = 2  # inches
     file = BytesIO()
     tags.save(file)
     return file.getvalue() + strip

@@ -1,4 +1,4 @@
-"""Inpainters: the table of backends, and which one ``auto`` takes."""
+"""Inpainters: the table of backends, the choice of ``auto``, and loading by name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.errors import BadOption, ModelMissing
-from segment2inpaint.models.device import choose as choose_device
-from segment2inpaint.models.device import free_memory
+from segment2inpaint.models.device import choose_device, free_memory
 from segment2inpaint.protocols import Inpainter, PreviewCallback, RuntimeOptions
 
 INPAINTERS = {
@@ -21,74 +20,79 @@ INPAINTERS = {
 
 
 def choose(*, generate: bool, device: str = "auto") -> str:
-    """The best inpainter on this machine: exemplar to remove, a diffusion model to generate.
+    """Return the name of the best inpainter on this machine.
 
-    Of the models that are here, the largest that the GPU holds; without a GPU the smallest.
-    Raises ``ModelMissing`` if there is no model to generate with.
+    It is ``exemplar`` to remove an object. To generate one, it is the largest diffusion model on
+    this machine that fits into the GPU's free memory, or the smallest one without a GPU. Raises
+    ``ModelMissing`` if there is no model to generate with.
     """
     from segment2inpaint.models import catalogue
 
     if not generate:
         return "exemplar"
-    able = [c for c in catalogue.cards() if c.kind == "inpainter" and c.backend == "diffusion"]
-    here = sorted((c for c in able if catalogue.find(c.name)), key=lambda card: card.memory)
-    if not here:
+    known = [c for c in catalogue.cards() if c.kind == "inpainter" and c.backend == "diffusion"]
+    local = sorted((c for c in known if catalogue.find(c.name)), key=lambda card: card.memory)
+    if not local:
         raise ModelMissing(
             "replace with --prompt needs a diffusion model and none is on this machine; "
             "get one with `segment2inpaint models download sd15-inpaint`, or give a picture: --with"
         )
-    place = choose_device(device)
-    free = 0 if place == "cpu" else free_memory(place)
-    held = [c for c in here if c.memory <= free]
-    return (held[-1] if held else here[0]).name
+    device = choose_device(device)
+    free = 0 if device == "cpu" else free_memory(device)
+    fitting = [c for c in local if c.memory <= free]
+    return (fitting[-1] if fitting else local[0]).name
 
 
 def load(
     name: str,
     device: str = "auto",
     dtype: str = "auto",
-    tuning: RuntimeOptions = RuntimeOptions(),
-    look: PreviewCallback | None = None,
+    runtime: RuntimeOptions = RuntimeOptions(),
+    on_preview: PreviewCallback | None = None,
 ) -> Inpainter:
-    """The inpainter of a name in the table, a catalogue card, a folder, a file or a hub id.
+    """Return the inpainter of a name: of ``INPAINTERS``, a card, a folder, a file or a hub id.
 
-    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps laid over it,
-    ``FILE@MODEL`` a file that takes what it lacks from a model; ``look`` is given sketches of a
-    diffusion model's work.
-    Raises ``BadOption`` for an unknown name, ``ModelMissing`` for a model not on this machine.
+    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps. ``FILE@MODEL`` is a
+    single file with the model that supplies what the file lacks. ``on_preview`` gets sketches
+    from a diffusion model after each step. Raises ``BadOption`` for an unknown name,
+    ``ModelMissing`` for a model that is not on this machine, ``BadModel`` for a damaged one.
     """
     from segment2inpaint.models import catalogue
 
+    inpainter: Inpainter
     if name in INPAINTERS and name not in ("diffusion", "lama"):
-        made: Inpainter = _backend(name)()
-        return made
+        inpainter = _backend(name)()
+        return inpainter
     check_name(name)
-    name, base, lora = split(name)
-    wanted = choose(generate=True, device=device) if name == "diffusion" else name
-    path = catalogue.resolve(wanted)
-    if wanted == "lama" or (path.suffix == ".safetensors" and _is_lama(path)):
-        made = _backend("lama")(path, device, tuning)
-        return made
-    path = catalogue.resolve(wanted, "diffusion")
-    exemplar = _backend("exemplar")()
-    card = f"{wanted}+{lora}" if lora else wanted
-    made = _backend("diffusion")(path, device, dtype, tuning, exemplar, card, look, base)
-    return made
+    name, base, lora = split_name(name)
+    model = choose(generate=True, device=device) if name == "diffusion" else name
+    path = catalogue.resolve(model)
+    if model == "lama" or (path.suffix == ".safetensors" and _is_lama(path)):
+        inpainter = _backend("lama")(path, device, runtime)
+        return inpainter
+    path = catalogue.resolve(model, "diffusion")
+    prefill = _backend("exemplar")()
+    card = f"{model}+{lora}" if lora else model
+    inpainter = _backend("diffusion")(path, device, dtype, runtime, prefill, card, on_preview, base)
+    return inpainter
 
 
 def check_name(name: str) -> None:
     """Raise ``BadOption`` for a name that no inpainter has; nothing is loaded."""
     from segment2inpaint.models import catalogue
 
-    name = split(name)[0]
-    known = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
-    if name not in (*INPAINTERS, *known) and not Path(name).exists() and "/" not in name:
-        listed = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *known]))
-        raise BadOption(f"unknown inpainter {name!r}; known: {listed}, a folder or a hub id")
+    name = split_name(name)[0]
+    cards = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
+    if name not in (*INPAINTERS, *cards) and not Path(name).exists() and "/" not in name:
+        known = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *cards]))
+        raise BadOption(f"unknown inpainter {name!r}; known: {known}, a folder or a hub id")
 
 
-def split(name: str) -> tuple[str, str, str]:
-    """Model, base and LoRA of ``MODEL@BASE+LORA``, the latter two empty where they are not."""
+def split_name(name: str) -> tuple[str, str, str]:
+    """Return model, base and LoRA of ``MODEL@BASE+LORA``; absent ones are empty.
+
+    A name that is the path of an existing file is not split.
+    """
     if Path(name).exists():
         return name, "", ""
     model, at, rest = name.rpartition("@")

@@ -1,10 +1,10 @@
-"""The two fills of OpenCV: quick, smooth, for scratches and small spots."""
+"""The two fills of OpenCV: fast and smooth, for scratches and small spots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segment2inpaint.inpaint.smooth import NAVIER_STOKES, TELEA, smooth
+from segment2inpaint.inpaint.smooth import NAVIER_STOKES, TELEA, smooth_fill
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import Fill, Image
 
@@ -18,12 +18,12 @@ class TeleaInpainter:
     def inpaint(
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
-        """Each crop with its hole filled from the rim inwards; nothing in ``fill`` is used."""
-        return _painted(crops, TELEA, progress)
+        """Return each crop with its hole filled; nothing in ``fill`` is used."""
+        return _inpaint_crops(crops, TELEA, progress)
 
 
 class NavierStokesInpainter:
-    """The fill that carries lines of equal brightness on (Bertalmio et al. 2001)."""
+    """The fill that continues lines of equal brightness (Bertalmio et al. 2001)."""
 
     name = "ns"
     input_spec = InputSpec(uses_seed=False)
@@ -31,14 +31,14 @@ class NavierStokesInpainter:
     def inpaint(
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
-        """Each crop with its hole filled; nothing in ``fill`` is used."""
-        return _painted(crops, NAVIER_STOKES, progress)
+        """Return each crop with its hole filled; nothing in ``fill`` is used."""
+        return _inpaint_crops(crops, NAVIER_STOKES, progress)
 
 
-def _painted(crops: Sequence[Crop], method: int, progress: ProgressCallback) -> list[Image]:
-    painted = []
-    for done, crop in enumerate(crops):
-        progress("inpainting", done / len(crops))
-        painted.append(smooth(crop.image, crop.mask, method))
+def _inpaint_crops(crops: Sequence[Crop], method: int, progress: ProgressCallback) -> list[Image]:
+    results = []
+    for index, crop in enumerate(crops):
+        progress("inpainting", index / len(crops))
+        results.append(smooth_fill(crop.image, crop.mask, method))
     progress("inpainting", 1.0)
-    return painted
+    return results

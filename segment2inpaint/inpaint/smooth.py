@@ -1,4 +1,4 @@
-"""Smooth fills by OpenCV, made safe at the crop's edge."""
+"""Smooth fills by OpenCV that also work at the edge of a crop."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from segment2inpaint.types import BinaryMask, Image
 
 TELEA, NAVIER_STOKES = cv2.INPAINT_TELEA, cv2.INPAINT_NS
 
-# Neighbourhood that a pixel is painted from, px. Larger only blurs, and costs its square.
-RADIUS = 3.0
+# Radius in px from which a pixel is painted. A larger one only blurs, and time grows as its square.
+SAMPLING_RADIUS = 3.0
 
 
-def smooth(image: Image, hole: BinaryMask, method: int = TELEA) -> Image:
-    """The image with its hole filled from the rim inwards, the same whatever was in the hole.
+def smooth_fill(image: Image, mask: BinaryMask, method: int = TELEA) -> Image:
+    """Return a copy of the image with the masked pixels filled from the border of the hole.
 
-    ``method`` is ``TELEA`` (fast marching, Telea 2004) or ``NAVIER_STOKES`` (lines of equal
-    brightness are carried on, Bertalmio et al. 2001). An image that is all hole stays.
+    ``image`` is (H, W, 3) uint8, ``mask`` (H, W) bool. ``method`` is ``TELEA`` (fast marching,
+    Telea 2004) or ``NAVIER_STOKES`` (lines of equal brightness are continued, Bertalmio et al.
+    2001). The pixels in the hole are not read. If the mask is full or empty, the image is returned
+    unchanged.
     """
-    if hole.all() or not hole.any():
+    if mask.all() or not mask.any():
         return image.copy()
-    # OpenCV neither paints the outermost pixels nor keeps them from the others: so it gets one
-    # more all round, which are cut off again, and nothing of what was in the hole.
+    # OpenCV neither paints the outermost pixels nor stops reading them. So one more row or column
+    # is added on each side and cut off again, and the hole is blanked first.
     blank = image.copy()
-    mean = cv2.mean(image, (~hole).astype(np.uint8))[:3]
-    blank[hole] = np.round(mean)
-    wide, mask = (
+    mean = cv2.mean(image, (~mask).astype(np.uint8))[:3]
+    blank[mask] = np.round(mean)
+    padded_image, padded_mask = (
         cv2.copyMakeBorder(a, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-        for a in (blank, hole.astype(np.uint8))
+        for a in (blank, mask.astype(np.uint8))
     )
-    filled: Image = cv2.inpaint(wide, mask, RADIUS, method)
+    filled: Image = cv2.inpaint(padded_image, padded_mask, SAMPLING_RADIUS, method)
     return filled[1:-1, 1:-1].copy()

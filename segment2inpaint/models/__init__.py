@@ -1,1 +1,1 @@
-"""Models by name: cards, files on this machine, downloads, and the device they run on."""
+"""Find models by name: cards, files on this machine, downloads, and the device they run on."""

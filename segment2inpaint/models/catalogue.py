@@ -1,7 +1,7 @@
-"""Models by name: the cards in ``models/cards/*.toml``, and where their files are on this machine.
+"""Find models by name: the cards in ``models/cards/*.toml``, and their files on this machine.
 
-Models live in the Hugging Face cache, shared with other programs; a folder laid by hand in
-``folder()`` is found too. Nothing here touches the network.
+Models are stored in the Hugging Face cache, which other programs share. A model that the user
+copied into ``models_folder()`` is found too. This module never uses the network.
 """
 
 from __future__ import annotations
@@ -28,24 +28,37 @@ else:
     import tomli as tomllib
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-OPTIONAL = {"safety_checker", "feature_extractor", "image_encoder"}  # pipelines run without
-WEIGHTS = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"}
+# Pipelines run without these components.
+OPTIONAL_COMPONENTS = {"safety_checker", "feature_extractor", "image_encoder"}
+WEIGHT_SUFFIXES = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"}
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model.
+    """The description of a model.
 
-    ``files`` of ``repo`` on the Hugging Face hub at ``revision``, ``size`` bytes in all;
-    ``sha256`` of those files whose checksum is known, the hub's own serve for the others.
-    ``gated``: the licence has to be accepted on the hub first. Without ``files`` the hub's
-    listing decides. For inpainters: ``pipeline`` is the class in diffusers, ``fill`` what is
-    used where a request leaves it open, ``remove`` what is used in a removal before that,
-    ``guidance`` the pipeline's argument that a guidance scale is, ``batchable`` whether its
-    crops may share a call, ``edits`` whether it takes instructions for a whole crop,
-    ``memory`` the bytes that it takes in 16 bits with one crop, about;
-    ``needs`` a card that it cannot do without. A ``lora`` makes a model of the same ``pipeline``
-    need few steps, with the ``scheduler``, a class in diffusers, that goes with it.
+    Attributes:
+        name: the name that users type: the card's file name, or a hub id.
+        title: one line for lists.
+        repo: the repository on the Hugging Face hub.
+        licence: the licence of the weights.
+        kind: ``detector``, ``inpainter``, ``part`` (used by other models), or empty if unknown.
+        backend: the code that runs it: a detector's name, ``diffusion``, ``lama`` or ``lora``.
+        gated: whether the licence must be accepted on the hub before a download.
+        revision: the branch, tag or commit to download.
+        files: the files to download; empty if the hub's listing decides.
+        size: bytes of all files; 0 if unknown.
+        sha256: checksums of files; the hub's own are used for the others.
+        pipeline: for diffusion models and LoRAs, the pipeline class in diffusers.
+        input_spec: for inpainters, the input requirements.
+        fill: for inpainters, the values for whatever a request leaves open.
+        remove: values for removals, with precedence over ``fill``.
+        guidance: the pipeline's argument that takes the guidance scale.
+        batchable: whether several crops may share a call.
+        edits: whether the model edits a whole crop by instruction.
+        memory: approximate bytes in use with 16-bit weights and one crop; 0 if unknown.
+        needs: the name of another card that this model requires; empty if none.
+        scheduler: for a LoRA that reduces the number of steps, the scheduler class in diffusers.
     """
 
     name: str
@@ -72,11 +85,12 @@ class ModelCard:
 
     @property
     def page(self) -> str:
+        """The address of the model's page on the hub."""
         return f"https://huggingface.co/{self.repo}"
 
     @property
-    def verified(self) -> str:
-        """How a download is checked."""
+    def checksum_source(self) -> str:
+        """The source of the checksums that a download is checked with, as text."""
         if self.sha256:
             return "sha256 in the card, the hub's for the rest"
         return "sha256 given by the hub"
@@ -84,13 +98,13 @@ class ModelCard:
 
 @cache
 def cards() -> list[ModelCard]:
-    """All cards, sorted by name."""
+    """Return all cards, sorted by name."""
     paths = sorted(shipped_folder("cards").glob("*.toml"), key=lambda path: path.stem)
-    return [_read(path) for path in paths]
+    return [read_card(path) for path in paths]
 
 
 def card(name: str) -> ModelCard:
-    """The card ``name``, or for a hub id (``org/name``) a card that knows no more than that.
+    """Return the card with this name or repository, or a bare card for a hub id (``org/name``).
 
     Raises ``ModelMissing`` for a name that is neither.
     """
@@ -104,30 +118,32 @@ def card(name: str) -> ModelCard:
 
 
 def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
-    """The folder of the model ``name`` (or hub id) on this machine, None if it is not here.
+    """Return the folder of the model ``name`` (or hub id) on this machine, None if it is missing.
 
-    It has all files of the card; a download that was cut short is not found. Never touches
-    the network. ``hub_cache`` is the Hugging Face cache, None the usual one.
+    The folder has all files of the card: an interrupted download is not found. ``hub_cache`` is
+    the Hugging Face cache; None is the default one.
     """
     model = card(name)
-    return next((here for here in places(model, hub_cache) if _complete(model, here)), None)
+    folders = candidate_folders(model, hub_cache)
+    return next((folder for folder in folders if _is_complete(model, folder)), None)
 
 
-def places(model: ModelCard, hub_cache: Path | None = None) -> list[Path]:
-    """Where the model may be on this machine, whole or in part, the best place first."""
+def candidate_folders(model: ModelCard, hub_cache: Path | None = None) -> list[Path]:
+    """Return the folders where the model may be, complete or not, in order of preference."""
     return [models_folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]
 
 
 def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> Path:
-    """The file or folder that ``name`` means: a path, a card's name or a hub id.
+    """Return the file or folder of ``name``: a path, the name of a card or a hub id.
 
-    Nothing is downloaded. Raises ``ModelMissing`` with the command that would, ``BadOption`` for
-    a model of another ``backend`` (empty: any will do).
+    Nothing is downloaded. Raises ``ModelMissing`` if the model is not on this machine; the message
+    contains the download command. Raises ``BadOption`` for a model of another ``backend`` (empty
+    accepts any).
     """
     path = Path(name).expanduser()
     if path.exists() and name not in {known.name for known in cards()}:
         return path
-    if name.startswith((".", "~")) or len(path.parts) > 2 or path.suffix in WEIGHTS:
+    if name.startswith((".", "~")) or len(path.parts) > 2 or path.suffix in WEIGHT_SUFFIXES:
         raise ModelMissing(f"{name}: no such file or folder")
     model = card(name)
     if "" not in (backend, model.backend) and backend != model.backend:
@@ -135,93 +151,96 @@ def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> P
     found = find(name, hub_cache=hub_cache)
     if found is None:
         _check_pipeline(model, hub_cache)
-        how = download_command(name)
         raise ModelMissing(
-            f"{name} is not on this machine{_size_and_licence(model)}; get it with: {how}"
+            f"{name} is not on this machine{_size_and_licence(model)}; "
+            f"get it with: {download_command(name)}"
         )
     return found
 
 
 def _check_pipeline(model: ModelCard, hub_cache: Path | None) -> None:
-    """Raises ``ModelMissing`` for a repository that is here and has models in one file each."""
-    for here in places(model, hub_cache):
-        files = sorted(here.glob("*.safetensors"))
-        if files and not model.files and not (here / "model_index.json").exists():
-            what = "no pipeline, but files; name one by its path"
-            raise ModelMissing(f"{model.repo} has {what}, such as {files[0]}")
+    """Raise ``ModelMissing`` if the repository is here but contains single-file models only."""
+    for folder in candidate_folders(model, hub_cache):
+        files = sorted(folder.glob("*.safetensors"))
+        if files and not model.files and not (folder / "model_index.json").exists():
+            raise ModelMissing(
+                f"{model.repo} has no pipeline, but single files; "
+                f"name one by its path, such as {files[0]}"
+            )
 
 
 def models_folder() -> Path:
-    """Where models laid by hand are looked for, each in a folder of its card's name."""
+    """Return the folder for models that users copy by hand: one sub-folder per card name."""
     return platformdirs.user_cache_path("segment2inpaint") / "models"
 
 
 def default_hub_cache() -> Path:
-    """The Hugging Face cache (set by ``HF_HUB_CACHE`` or ``HF_HOME``)."""
+    """Return the Hugging Face cache (set by ``HF_HUB_CACHE`` or ``HF_HOME``)."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
 
 
 def download_command(name: str) -> str:
-    """What to type to get the model."""
+    """Return the command that downloads the model."""
     return f"segment2inpaint models download {name}"
 
 
 def snapshots(model: ModelCard, hub_cache: Path) -> list[Path]:
-    """The model's revisions in the Hugging Face cache, the card's own first, then the newest."""
-    found = hub_folder(model, hub_cache) / "snapshots"
-    if not found.is_dir():
+    """Return the model's revisions in the cache: the card's own first, then the newest first."""
+    folder = hub_folder(model, hub_cache) / "snapshots"
+    if not folder.is_dir():
         return []
-    newest_first = sorted(found.iterdir(), key=lambda path: -path.stat().st_mtime)
+    newest_first = sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime)
     return sorted(newest_first, key=lambda path: path.name != model.revision)
 
 
 def hub_folder(model: ModelCard, hub_cache: Path) -> Path:
-    """Where the Hugging Face cache keeps the model."""
+    """Return the model's folder in the Hugging Face cache."""
     return hub_cache / f"models--{model.repo.replace('/', '--')}"
 
 
-def megabytes(size: float) -> str:
-    """A number of bytes as text, such as ``375 MB`` or ``6.9 GB``."""
+def format_size(size: float) -> str:
+    """Return a number of bytes as text, such as ``375 MB`` or ``6.9 GB``."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _complete(model: ModelCard, here: Path) -> bool:
-    """Whether the folder has what the card, or for want of it a model of any kind, needs."""
+def _is_complete(model: ModelCard, folder: Path) -> bool:
+    """Return whether the folder has the card's files or, without a list, a complete model."""
     if model.files:
-        return all((here / file).is_file() for file in model.files)
-    if (here / "model_index.json").is_file():
-        return not missing_parts(here)
-    return (here / "model.safetensors").is_file()
+        return all((folder / file).is_file() for file in model.files)
+    if (folder / "model_index.json").is_file():
+        return not missing_components(folder)
+    return (folder / "model.safetensors").is_file()
 
 
-def missing_parts(here: Path) -> list[str]:
-    """The parts that a pipeline's folder should have and does not, or not whole."""
+def missing_components(folder: Path) -> list[str]:
+    """Return the required components that a pipeline's folder lacks, or has without all weights."""
     try:
-        index = json.loads((here / "model_index.json").read_text(encoding="utf-8"))
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except (ValueError, OSError):
         return ["model_index.json"]
-    return [part for part in parts(index) if part not in OPTIONAL and not _whole(here / part)]
+    required = [name for name in pipeline_components(index) if name not in OPTIONAL_COMPONENTS]
+    return [name for name in required if not _is_complete_component(folder / name)]
 
 
-def parts(index: Mapping[str, Any]) -> list[str]:
-    """The folders that a pipeline wants: [library, class] pairs, [null, null] for none."""
+def pipeline_components(index: Mapping[str, Any]) -> list[str]:
+    """Return the component folders in a ``model_index.json``: the keys with [library, class]."""
     return [k for k, v in index.items() if isinstance(v, list) and len(v) == 2 and v[0]]
 
 
-def _whole(part: Path) -> bool:
-    """Whether the folder is there, and if it is a network's, all of its weights."""
-    here = {path.name for path in part.glob("*")}
-    if "config.json" not in here or here & {"tokenizer_config.json", "preprocessor_config.json"}:
-        return bool(here)
-    weights = {name for name in here if Path(name).suffix in WEIGHTS}
-    shards = [_shards(part / name) for name in here if ".index." in name]
+def _is_complete_component(folder: Path) -> bool:
+    """Return whether the folder has files and, for a network, all of its weights."""
+    names = {path.name for path in folder.glob("*")}
+    if "config.json" not in names or names & {"tokenizer_config.json", "preprocessor_config.json"}:
+        return bool(names)
+    weights = {name for name in names if Path(name).suffix in WEIGHT_SUFFIXES}
+    shards = [_shard_names(folder / name) for name in names if ".index." in name]
     return any("-of-" not in name for name in weights) or any(s and s <= weights for s in shards)
 
 
-def _shards(index: Path) -> set[str]:
-    """The files over which a network's weights are spread."""
+def _shard_names(index: Path) -> set[str]:
+    """Return the files that the weights of a network are split into; empty if unreadable."""
     try:
         return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -229,14 +248,14 @@ def _shards(index: Path) -> set[str]:
 
 
 def _size_and_licence(model: ModelCard) -> str:
-    return f" ({megabytes(model.size)}, licence {model.licence})" if model.size else ""
+    return f" ({format_size(model.size)}, licence {model.licence})" if model.size else ""
 
 
-def _read(path: Path) -> ModelCard:
-    """Raises ``BadModel`` for a card that is not well formed."""
+def read_card(path: Path) -> ModelCard:
+    """Read a card from a TOML file. Raises ``BadModel`` if it is not well formed."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        plain = ModelCard(
+        model = ModelCard(
             name=path.stem,
             files=tuple(table.pop("files")),
             input_spec=InputSpec(**table.pop("input")) if "input" in table else None,
@@ -245,6 +264,6 @@ def _read(path: Path) -> ModelCard:
             title=table.pop("title"),
             repo=table.pop("repo"),
         )
-        return replace(plain, **table)
+        return replace(model, **table)
     except (KeyError, TypeError, ValueError) as error:
         raise BadModel(f"{path}: not a model card: {error}") from error

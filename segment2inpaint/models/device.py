@@ -1,4 +1,4 @@
-"""Where models run."""
+"""Choose the device that models run on."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ if TYPE_CHECKING:
     import torch
 
 
-def choose(name: str = "auto") -> str:
-    """The torch device for ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+def choose_device(name: str = "auto") -> str:
+    """Return the torch device for ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
 
     ``auto`` is the first of cuda, mps and cpu that this machine has. Raises ``BadOption`` for
-    another name and for a device that is not here.
+    an unknown name and for a device that this machine does not have.
     """
-    here = devices()
+    available = devices()
     if name == "auto":
-        return here[0]
-    if name in here or (name == "cuda" and "cuda:0" in here):
+        return available[0]
+    if name in available or (name == "cuda" and "cuda:0" in available):
         return name
-    raise BadOption(f"device {name!r} is not on this machine, it has {', '.join(here)} (or auto)")
+    raise BadOption(
+        f"device {name!r} is not on this machine, expected auto or one of {', '.join(available)}"
+    )
 
 
 def devices() -> list[str]:
-    """The torch devices of this machine, the fastest kind first, ``cpu`` always last."""
+    """Return the torch devices of this machine, the fastest kind first, ``cpu`` always last."""
     import torch
 
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -33,10 +35,11 @@ def devices() -> list[str]:
     return [*cuda, *mps, "cpu"]
 
 
-def half_precision(name: str) -> torch.dtype:
-    """What an encoder of photos computes in on a device.
+def inference_dtype(name: str) -> torch.dtype:
+    """Return the dtype in which an image encoder runs fastest on a device.
 
-    Half precision pays on a GPU (bfloat16 where it is fast), and costs 8 times on a CPU.
+    That is half precision on an NVIDIA GPU (bfloat16 if supported). On a CPU, half precision
+    takes 8 times longer than float32.
     """
     import torch
 
@@ -46,7 +49,7 @@ def half_precision(name: str) -> torch.dtype:
 
 
 def free_memory(name: str) -> int:
-    """Bytes that are free on a device; of a GPU that shares it, the machine's."""
+    """Return the free bytes on a device; without memory of its own, those of the machine."""
     import psutil
     import torch
 

@@ -1,4 +1,4 @@
-"""Other people's libraries, kept from talking to the terminal."""
+"""Keep third-party libraries from writing to the terminal."""
 
 from __future__ import annotations
 
@@ -9,46 +9,73 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
-# Both libraries import torchao where it is installed, and torch does not like all that it does.
-ABOUT_TORCHAO = "torch.utils._pytree"
+# diffusers and transformers import torchao if it is installed, and this logger warns about it.
+_TORCHAO_LOGGER = "torch.utils._pytree"
 
 
 @contextmanager
 def quiet_libraries(*libraries: str) -> Iterator[None]:
-    """Keep bars, hints and logged copies of exceptions of ``diffusers`` or ``transformers`` away.
+    """Silence progress bars, hints and logged exceptions of ``diffusers`` or ``transformers``.
 
-    Import their classes inside: that talks, too.
+    Import their classes inside this context, because the import writes messages too.
     """
-    with _silent(ABOUT_TORCHAO), ExitStack() as stack:
-        # first, as importing them sets their levels
+    with _silence_loggers(_TORCHAO_LOGGER), ExitStack() as stack:
+        # Importing the libraries sets their log levels, so the import comes first.
         modules = [import_module(f"{name}.utils.logging") for name in libraries]
-        stack.enter_context(_silent(*libraries))
+        stack.enter_context(_silence_loggers(*libraries))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", FutureWarning)
         for module in modules:
-            stack.enter_context(_no_bars(module))
+            stack.enter_context(_disable_progress_bars(module))
         yield
 
 
 @contextmanager
-def _silent(*names: str) -> Iterator[None]:
-    logs = [logging.getLogger(name) for name in names]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.CRITICAL)
+def _silence_loggers(*names: str) -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
-def _no_bars(of: Any) -> Iterator[None]:
-    barred = of.is_progress_bar_enabled()
-    of.disable_progress_bar()
+def _disable_progress_bars(logging_module: Any) -> Iterator[None]:
+    enabled = logging_module.is_progress_bar_enabled()
+    logging_module.disable_progress_bar()
     try:
         yield
     finally:
-        if barred:
-            of.enable_progress_bar()
+        if enabled:
+            logging_module.enable_progress_bar()
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Silence the client of the Hugging Face hub.
+
+    After a ``TimeoutError`` it stays silent, because the abandoned call continues in a thread.
+    """
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    logger = logging.getLogger("huggingface_hub")
+    level, disabled = logger.level, are_progress_bars_disabled()
+    logger.setLevel(logging.CRITICAL)
+    disable_progress_bars()
+    try:
+        yield
+    except TimeoutError:
+        level, disabled = logging.CRITICAL, True
+        raise
+    finally:
+        logger.setLevel(level)
+        if not disabled:
+            enable_progress_bars()

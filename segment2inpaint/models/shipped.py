@@ -1,4 +1,4 @@
-"""Where the files that ship with the package are."""
+"""Locate the files that ship with the package."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ def shipped_folder(name: str) -> Path:
 
     A wheel holds it in this package; a checkout holds it in ``models/`` at the root.
     """
-    here = Path(__file__).parent
-    inside = here / name
-    return inside if inside.is_dir() else here.parents[1] / "models" / name
+    package = Path(__file__).parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parents[1] / "models" / name

@@ -1,1 +1,1 @@
-"""The small networks that ship with the package, and how they are run."""
+"""Run the small networks that ship with the package: the click network and the saliency network."""

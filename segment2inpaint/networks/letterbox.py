@@ -1,4 +1,7 @@
-"""Windows of the photo as networks see them, and what they say, laid over other windows."""
+"""Map between windows of a photo and the inputs and outputs of networks.
+
+Points are (x, y), sizes are (h, w), boxes are half-open.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +9,50 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segment2inpaint.networks.onnx import FloatArray
 from segment2inpaint.types import BinaryMask, Box, Point
 
-FloatArray = NDArray[np.float32]
 
-
-def sigmoid(odds: FloatArray) -> FloatArray:
-    """Of log odds."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -40, 40))), np.float32)
+def sigmoid(log_odds: FloatArray) -> FloatArray:
+    """Return the sigmoid of log-odds: probabilities in [0, 1], float32."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -40, 40))), np.float32)
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """A window of the photo, ``size`` (h, w) px large in the top left corner of the frame."""
+    """A window of the photo, scaled to ``size`` (h, w) px, in the top left corner of the input.
+
+    The rest of the network's square input is empty.
+    """
 
     window: Box
     size: tuple[int, int]
 
-    def at(self, point: Point) -> Point:
-        """The pixel of the frame that shows a pixel of the photo in the window."""
+    def point_to_input(self, point: Point) -> Point:
+        """Return the pixel of the input that shows a pixel of the photo inside the window."""
         x = int((point[0] - self.window.x0 + 0.5) * self.size[1] / self.window.width)
         y = int((point[1] - self.window.y0 + 0.5) * self.size[0] / self.window.height)
         return min(x, self.size[1] - 1), min(y, self.size[0] - 1)
 
-    def box(self, box: Box) -> Box:
-        """At least a pixel of the frame, for what of the box lies in the window."""
-        x0, x1 = self._span(box.x0 - self.window.x0, box.x1 - self.window.x0, 1)
-        y0, y1 = self._span(box.y0 - self.window.y0, box.y1 - self.window.y0, 0)
+    def box_to_input(self, box: Box) -> Box:
+        """Return a box of the photo in the input, clipped to the window, at least 1 px a side."""
+        x0, x1 = self._scale_span(box.x0 - self.window.x0, box.x1 - self.window.x0, 1)
+        y0, y1 = self._scale_span(box.y0 - self.window.y0, box.y1 - self.window.y0, 0)
         return Box(x0, y0, x1, y1)
 
-    def unscaled(self, box: Box) -> Box:
-        """A box of the frame, in the photo."""
-        across, down = self.window.width / self.size[1], self.window.height / self.size[0]
-        x0, y0 = self.window.x0 + int(box.x0 * across), self.window.y0 + int(box.y0 * down)
+    def box_to_photo(self, box: Box) -> Box:
+        """Return a box of the input in the photo, at least 1 px a side."""
+        scale_x, scale_y = self.window.width / self.size[1], self.window.height / self.size[0]
+        x0, y0 = self.window.x0 + int(box.x0 * scale_x), self.window.y0 + int(box.y0 * scale_y)
         return Box(
             x0,
             y0,
-            max(x0 + 1, self.window.x0 + round(box.x1 * across)),
-            max(y0 + 1, self.window.y0 + round(box.y1 * down)),
+            max(x0 + 1, self.window.x0 + round(box.x1 * scale_x)),
+            max(y0 + 1, self.window.y0 + round(box.y1 * scale_y)),
         )
 
-    def _span(self, low: int, high: int, axis: int) -> tuple[int, int]:
+    def _scale_span(self, low: int, high: int, axis: int) -> tuple[int, int]:
         length = self.size[axis]
         scale = length / (self.window.height, self.window.width)[axis]
         start = min(max(round(low * scale), 0), length - 1)
@@ -56,27 +60,31 @@ class Letterbox:
 
 
 def resample(
-    values: FloatArray, own: Box, scale: tuple[float, float], window: Box, size: tuple[int, int]
+    values: FloatArray,
+    source: Box,
+    scale: tuple[float, float],
+    window: Box,
+    size: tuple[int, int],
 ) -> FloatArray:
-    """Values over a window ``own`` of the photo, as (h, w) = ``size`` over another window.
+    """Resample values over the window ``source`` of the photo to another window, bilinearly.
 
-    ``scale`` (down, across) is how many px of the values lie on a px of the photo. Beyond ``own``
-    the values at its edge go on.
+    Returns (h, w) = ``size`` values over ``window``. ``scale`` (y, x) is the number of values per
+    pixel of the photo. Outside ``source``, the values at its edge are repeated.
     """
-    y, x = scale[0] * window.height / size[0], scale[1] * window.width / size[1]
-    down = scale[0] * (window.y0 - own.y0) + 0.5 * y - 0.5
-    across = scale[1] * (window.x0 - own.x0) + 0.5 * x - 0.5
-    back = np.array([[x, 0, across], [0, y, down]], np.float32)
+    step_y, step_x = scale[0] * window.height / size[0], scale[1] * window.width / size[1]
+    start_y = scale[0] * (window.y0 - source.y0) + 0.5 * step_y - 0.5
+    start_x = scale[1] * (window.x0 - source.x0) + 0.5 * step_x - 0.5
+    matrix = np.array([[step_x, 0, start_x], [0, step_y, start_y]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid: FloatArray = cv2.warpAffine(
-        values, back, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+    resampled: FloatArray = cv2.warpAffine(
+        values, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return laid
+    return resampled
 
 
-def outside_mask(own: Box, window: Box, size: tuple[int, int]) -> BinaryMask:
-    """Which places of a window, (h, w) = ``size``, lie beyond another one."""
-    beyond = np.ones(size, np.bool_)
-    if own.overlaps(window):
-        beyond[Letterbox(window, size).box(own).slices] = False
-    return beyond
+def outside_mask(source: Box, window: Box, size: tuple[int, int]) -> BinaryMask:
+    """Return which pixels of ``window``, (h, w) = ``size`` bool, lie outside ``source``."""
+    outside = np.ones(size, np.bool_)
+    if source.overlaps(window):
+        outside[Letterbox(window, size).box_to_input(source).slices] = False
+    return outside

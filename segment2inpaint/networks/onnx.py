@@ -1,6 +1,6 @@
-"""The small networks that ship with the package, run by OpenCV.
+"""Run the small networks that ship with the package, with OpenCV.
 
-``models/training/click`` trains the network that finds the object at a click or in a box;
+``models/training/click`` trains the network that finds the object at a click or in a box.
 ``models/training/saliency`` exports the published network that finds salient objects.
 """
 
@@ -18,19 +18,23 @@ from numpy.typing import NDArray
 from segment2inpaint.models.shipped import shipped_folder
 
 FloatArray = NDArray[np.float32]
-Network = Callable[[FloatArray], FloatArray]
+Network = Callable[[FloatArray], FloatArray]  # planes (C, H, W) -> logits (C', H', W')
 
 
 class OnnxNetwork:
-    """Planes (C, H, W) to logits (C', H', W'), of the sizes that it was made for."""
+    """A network in an ONNX file: planes (C, H, W) to logits (C', H', W'), both float32.
+
+    The sizes are those that the network was exported for. Threads may share one network.
+    """
 
     def __init__(self, path: Path) -> None:
-        data = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV takes no odd names on Windows
+        # Given a path, OpenCV cannot open names with special characters on Windows.
+        data = np.frombuffer(path.read_bytes(), np.uint8)
         self._net = cv2.dnn.readNetFromONNX(data)
-        self._alone = Lock()  # OpenCV's networks keep what they are working on
+        self._lock = Lock()  # the network stores its input and its results
 
     def __call__(self, planes: FloatArray) -> FloatArray:
-        with self._alone:
+        with self._lock:
             self._net.setInput(planes[None])
             logits: FloatArray = self._net.forward()[0].copy()
         return logits
@@ -38,7 +42,7 @@ class OnnxNetwork:
 
 @functools.cache
 def shipped_network(name: str, folder: Path | None = None) -> OnnxNetwork | None:
-    """Return the network ``NAME.onnx`` of ``folder``, None if the file is missing.
+    """Return the network in ``NAME.onnx`` of ``folder``, None if the file is missing.
 
     ``folder`` None is the folder of the networks that ship with the package.
     """

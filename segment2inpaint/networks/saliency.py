@@ -1,7 +1,8 @@
-"""What stands out in a window of the photo: salient object detection.
+"""Salient object detection: which object stands out in a window of the photo.
 
-The network is U²-Net-P (Qin et al. 2020, Pattern Recognition 106), which knows no clicks: whether
-what it sees is the object that was meant, ``clicked`` has to find out.
+The network is U²-Net-P (Qin et al., "U²-Net: Going deeper with nested U-structure for salient
+object detection", Pattern Recognition 106, 2020). It takes no prompt: ``networks.click`` decides
+whether the salient object is the one that the user means.
 """
 
 from __future__ import annotations
@@ -15,39 +16,49 @@ from segment2inpaint.networks.letterbox import outside_mask, resample, sigmoid
 from segment2inpaint.networks.onnx import FloatArray, Network
 from segment2inpaint.types import Box, Image
 
-SIDE = 224  # px: the window, whatever its shape
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue
-CLEAR, DIM = 3.0, 2.0  # log odds count up to so much, for and against: thin parts hardly stand out
-WEIGHT = 1.5  # times them
+INPUT_SIDE = 224  # px: the window is scaled to a square of this side, whatever its shape
+PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of R, G, B in [0, 1]
+# Log-odds are clipped to this range. Evidence against is clipped more, because thin parts of an
+# object hardly stand out.
+MIN_LOG_ODDS, MAX_LOG_ODDS = -2.0, 3.0
+LOG_ODDS_WEIGHT = 1.5  # factor on the clipped log-odds when they are added to the click network's
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
-    """Logits (SIDE, SIDE) that each place in a window of the photo stands out.
+    """Logits (INPUT_SIDE, INPUT_SIDE), float32, that each place in a window is salient.
 
-    ``weight``, in [0, 1], is how far that counts.
+    ``weight``, in [0, 1], is how much the map counts; see ``networks.click.with_saliency``.
     """
 
     window: Box
     logits: FloatArray
     weight: float = 1.0
 
-    def likely(self) -> FloatArray:
-        """The chance of each place, (SIDE, SIDE)."""
+    def probability(self) -> FloatArray:
+        """Return the probability of each place, (INPUT_SIDE, INPUT_SIDE) in [0, 1]."""
         return sigmoid(self.logits)
 
-    def odds(self, window: Box, size: tuple[int, int]) -> FloatArray:
-        """Log odds that count, as (h, w) over another window of the photo; 0 beyond its own."""
-        scale = SIDE / self.window.height, SIDE / self.window.width
-        odds = resample(np.clip(self.logits, -DIM, CLEAR), self.window, scale, window, size)
-        odds[outside_mask(self.window, window, size)] = 0
-        return self.weight * WEIGHT * odds
+    def log_odds(self, window: Box, size: tuple[int, int]) -> FloatArray:
+        """Return the weighted log-odds over another window, (h, w) = ``size``.
+
+        They are 0 outside the map's own window.
+        """
+        scale = INPUT_SIDE / self.window.height, INPUT_SIDE / self.window.width
+        clipped = np.clip(self.logits, MIN_LOG_ODDS, MAX_LOG_ODDS)
+        log_odds = resample(clipped, self.window, scale, window, size)
+        log_odds[outside_mask(self.window, window, size)] = 0
+        return self.weight * LOG_ODDS_WEIGHT * log_odds
 
 
 def predict_saliency(image: Image, window: Box, network: Network) -> SaliencyMap:
-    """What stands out in a window, among what else it shows."""
+    """Return what stands out in a window of the photo, compared with the rest of the window.
+
+    ``image`` is (H, W, 3) uint8 RGB.
+    """
     part = image[window.slices]
-    way = cv2.INTER_AREA if max(part.shape[:2]) > SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(part, (SIDE, SIDE), interpolation=way).astype(np.float32)
-    planes = ((small / 255 - MEAN) / DEVIATION).astype(np.float32).transpose(2, 0, 1)
-    return SaliencyMap(window, network(planes)[0])
+    shrinks = max(part.shape[:2]) > INPUT_SIDE
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    scaled = cv2.resize(part, (INPUT_SIDE, INPUT_SIDE), interpolation=interpolation)
+    planes = (scaled.astype(np.float32) / 255 - PIXEL_MEAN) / PIXEL_STD
+    return SaliencyMap(window, network(planes.astype(np.float32).transpose(2, 0, 1))[0])

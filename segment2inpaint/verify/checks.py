@@ -1,8 +1,9 @@
-"""Did it work: checks of a result, a verdict, and what to try next.
+"""Checks of a result, the verdict that follows, and the mask options to try next.
 
-Each check weighs the numbers of ``evidence`` by a logistic regression on scenes with truth, so
-that 7 % of sound results reach a score of 0.5; 1 % come near the threshold where it has failed.
-``benchmarks/verify.py`` makes the weights and the thresholds and tells how well they do.
+Each check weighs the numbers of a measurement by a logistic regression, fitted on scenes with
+known truth so that 7 % of the sound results reach a score of 0.5. About 1 % reach the threshold
+from which the check has failed. ``benchmarks/verify.py`` fits the weights and the thresholds and
+reports how good they are.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from math import exp, log, sqrt
 import cv2
 import numpy as np
 
-from segment2inpaint.effects import shadow
-from segment2inpaint.effects.shadow import Shadow
+from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, Shadow, find_shadow
 from segment2inpaint.networks import click
 from segment2inpaint.networks.onnx import shipped_network
 from segment2inpaint.protocols import Detector
@@ -37,28 +37,36 @@ from segment2inpaint.types import (
     Verdict,
 )
 from segment2inpaint.verify import measures
-from segment2inpaint.verify.measures import HoleView, Measurement
+from segment2inpaint.verify.hole_view import HoleView, hole_view
+from segment2inpaint.verify.measures import Measurement
 
-AGAIN = 0.8  # overlap with the old mask from which a detector is said to find the object again
-INSIDE = 0.99  # share in the hole from which what it finds there at a click is something new
-LOOK = 256  # px of what it looks at, at most
-MOST = 8  # holes that are checked, the largest ones
+# Intersection over union from which a detector's second mask is the old object.
+SAME_OBJECT_IOU = 0.8
+# Share of a detector's second mask inside the hole from which it is a new object.
+NEW_OBJECT_SHARE = 0.99
+MAX_REDETECT_SIDE = 256  # px, long side of the crop for a second detection
+MAX_CHECKED_HOLES = 8  # the largest holes, to bound the time
 
 
 @dataclass(frozen=True)
 class _CheckSpec:
-    """How one check reads its evidence, and what it says: sound, doubtful, failed."""
+    """How the numbers of one measurement become a score and a sentence.
 
-    look: Callable[[HoleView], Measurement]
+    The score is the sigmoid of the weighted numbers plus ``bias``. ``sentences`` are for a sound,
+    a doubtful and a failed result.
+    """
+
+    measure: Callable[[HoleView], Measurement]
     weights: tuple[float, ...]
-    constant: float
+    bias: float
     threshold: float
-    says: tuple[str, str, str]
+    sentences: tuple[str, str, str]
 
 
 CHECK_SPECS = {
     "leftover": _CheckSpec(
-        # fitted: 0.78; where more lies about, more whole objects would be said to have a part left
+        # The fitted threshold is 0.78. It is higher because in cluttered scenes too many whole
+        # objects would be reported as incomplete.
         measures.leftover, (4.96, 1.25, 1.18), -5.03, 0.85,
         ("nothing of the object is left at the edge",
          "something like the object may be left at the edge",
@@ -89,57 +97,77 @@ CHECK_SPECS = {
         ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
     ),
 }  # fmt: skip
-# Checks that a second look of the detector can settle, at clicks and at boxes: in a box it finds
-# something in any case.
-AT_CLICKS, AT_BOXES = ("ghost", "stranger"), ("ghost",)
-# How much worse a logit of a check's score makes a candidate, and a log distance from their mean:
-# by least squares on the standing of four fills of each scene for tuning, none below 0.
-WORSE, APART = {"stranger": 1.0, "absent": 1.0, "smear": 0.15, "seam": 0.1}, 5.0
-SHADOWS = (
+SHADOW_SENTENCES = (
     "no shadow is left behind", "a shadow may be left behind", "its shadow is left behind",
 )  # fmt: skip
-ABSENT = ("something stands there now", "hardly anything new stands there", "nothing stands there")
+ABSENT_SENTENCES = (
+    "something stands there now", "hardly anything new stands there", "nothing stands there",
+)  # fmt: skip
+ABSENT_THRESHOLD = 0.95
+
+# The checks that a second detection can settle, with clicks and with boxes as prompts. In a box a
+# detector finds something in any case.
+SETTLED_BY_CLICKS, SETTLED_BY_BOXES = ("ghost", "stranger"), ("ghost",)
+
+# How much the logit of a check's score, and the log distance from the candidates' mean, lower a
+# candidate's rank. Fitted by least squares on the ranks of four fills of each tuning scene, none
+# below 0.
+RANK_WEIGHTS = {"stranger": 1.0, "absent": 1.0, "smear": 0.15, "seam": 0.1}
+DISTANCE_RANK_WEIGHT = 5.0
+
+
+# --- the checks ---------------------------------------------------------------------------------
 
 
 def check_removal(
     before: Image,
     after: Image,
     alpha: Alpha,
-    bits: BinaryMask,
+    object_mask: BinaryMask,
     windows: Sequence[Box],
-    cast: Shadow | None = None,
+    known_shadow: Shadow | None = None,
     prompts: Sequence[Prompt] = (),
 ) -> tuple[Check, ...]:
-    """The checks of a removal: the object at ``bits`` taken away by repainting ``alpha`` > 0.
+    """Return the checks of a removal, those of ``CHECK_SPECS`` in order and ``shadow``.
 
-    ``windows`` are boxes round the holes; the worst hole counts. ``cast`` is the object's
-    shadow, if it was looked for already. The click network is asked what else belongs to the
-    object, unless the ``prompts`` drew a line themselves.
+    The object at ``object_mask`` (H, W) was removed by repainting ``alpha`` > 0. ``windows`` are
+    boxes around the holes; the worst hole counts. ``known_shadow`` is the object's shadow, if it
+    is known already. The click network predicts what else belongs to the object, unless the
+    ``prompts`` ask for a part of an object or for a given mask or colour.
     """
-    look = view if _whole(prompts) else measures.hole_view
-    seen = [look(before, after, alpha, bits, box) for box in _largest(windows)]
-    checks = [_checked(name, seen) for name in CHECK_SPECS]
-    return (*checks, _orphan(cast or shadow.find_shadow(before, bits), alpha, seen[0]))
+    make_view = view_with_rest if _ask_for_whole_object(prompts) else hole_view
+    views = [make_view(before, after, alpha, object_mask, box) for box in _largest(windows)]
+    checks = [_run_check(name, views) for name in CHECK_SPECS]
+    shadow = known_shadow or find_shadow(before, object_mask)
+    return (*checks, _check_shadow(shadow, alpha, views[0]))
 
 
 def check_replacement(
-    before: Image, after: Image, alpha: Alpha, bits: BinaryMask, windows: Sequence[Box]
+    before: Image, after: Image, alpha: Alpha, object_mask: BinaryMask, windows: Sequence[Box]
 ) -> tuple[Check, ...]:
-    """The checks after something was painted in the object's place: is it there, does it join."""
-    seen = [measures.hole_view(before, after, alpha, bits, box) for box in _largest(windows)]
-    strange = _checked("stranger", seen)
-    score = 1 - strange.score
-    said = _said(ABSENT, score, 0.95)
-    there = replace(strange, name="absent", score=score, threshold=0.95, sentence=said)
-    return there, _checked("seam", seen)
+    """Return the checks of a replacement: ``absent``, is nothing new there, and ``seam``.
+
+    The arguments are those of ``check_removal``.
+    """
+    views = [hole_view(before, after, alpha, object_mask, box) for box in _largest(windows)]
+    unexplained = _run_check("stranger", views)
+    score = 1 - unexplained.score
+    absent = replace(
+        unexplained,
+        name="absent",
+        score=score,
+        threshold=ABSENT_THRESHOLD,
+        sentence=_choose_sentence(ABSENT_SENTENCES, score, ABSENT_THRESHOLD),
+    )
+    return absent, _run_check("seam", views)
 
 
 def _largest(windows: Sequence[Box]) -> list[Box]:
-    return sorted(windows, key=lambda box: -box.width * box.height)[:MOST]
+    return sorted(windows, key=lambda box: -box.width * box.height)[:MAX_CHECKED_HOLES]
 
 
-def _whole(prompts: Sequence[Prompt]) -> bool:
-    """Whether a whole object was meant: no part, nor what a mask or a colour says."""
+def _ask_for_whole_object(prompts: Sequence[Prompt]) -> bool:
+    """Return whether no prompt asks for a part, or for a given mask or colour."""
     return not any(
         isinstance(p, UserMask | Color | CleanPlate)
         or (isinstance(p, Points) and p.granularity == "part")
@@ -147,46 +175,54 @@ def _whole(prompts: Sequence[Prompt]) -> bool:
     )
 
 
-def view(before: Image, after: Image, alpha: Alpha, bits: BinaryMask, window: Box) -> HoleView:
-    """As ``evidence.view``, with what the click network takes for more of the object."""
-    seen, own = measures.hole_view(before, after, alpha, bits, window), np.zeros_like(bits)
-    own[window.slices] = bits[window.slices]
+def view_with_rest(
+    before: Image, after: Image, alpha: Alpha, object_mask: BinaryMask, window: Box
+) -> HoleView:
+    """Return the ``hole_view`` with the click network's probability of the whole object."""
+    view = hole_view(before, after, alpha, object_mask, window)
+    mask_in_window = np.zeros_like(object_mask)
+    mask_in_window[window.slices] = object_mask[window.slices]
     network = shipped_network("click")
-    if network is None or not own.any():
-        return seen
-    answer = click.rest_of_object(before, own, network)
-    return replace(seen, more=answer.likely(seen.box, seen.hole.shape))
+    if network is None or not mask_in_window.any():
+        return view
+    prediction = click.rest_of_object(before, mask_in_window, network)
+    return replace(view, object_probability=prediction.probability(view.box, view.hole.shape))
 
 
-def _checked(name: str, seen: Sequence[HoleView]) -> Check:
-    """The check of a name, of the view where it is worst."""
-    rule = CHECK_SPECS[name]
-    found = [(rule.look(view), view) for view in seen]
-    scores = [_score(rule, one.numbers) for one, _ in found]
+def _run_check(name: str, views: Sequence[HoleView]) -> Check:
+    """Return the named check of the view in which its score is worst."""
+    spec = CHECK_SPECS[name]
+    measurements = [spec.measure(view) for view in views]
+    scores = [_score(spec, measurement.numbers) for measurement in measurements]
     worst = int(np.argmax(scores))
-    one, view = found[worst]
-    said = _said(rule.says, scores[worst], rule.threshold)
-    return Check(name, scores[worst], rule.threshold, said, view.shown, one.where)
+    sentence = _choose_sentence(spec.sentences, scores[worst], spec.threshold)
+    crop, heatmap = views[worst].crop, measurements[worst].heatmap
+    return Check(name, scores[worst], spec.threshold, sentence, crop, heatmap)
 
 
-def _score(rule: _CheckSpec, numbers: Sequence[float]) -> float:
-    total = rule.constant + sum(w * n for w, n in zip(rule.weights, numbers, strict=True))
+def _score(spec: _CheckSpec, numbers: Sequence[float]) -> float:
+    total = spec.bias + sum(w * n for w, n in zip(spec.weights, numbers, strict=True))
     return 1 / (1 + exp(-float(np.clip(total, -50, 50))))
 
 
-def _said(says: tuple[str, str, str], score: float, threshold: float) -> str:
-    return says[2] if score >= threshold else says[1] if score >= DOUBTFUL_SCORE else says[0]
+def _choose_sentence(sentences: tuple[str, str, str], score: float, threshold: float) -> str:
+    sound, doubtful, failed = sentences
+    return failed if score >= threshold else doubtful if score >= DOUBTFUL_SCORE else sound
 
 
-def _orphan(cast: Shadow, alpha: Alpha, seen: HoleView) -> Check:
-    """Is a shadow of the object left outside the hole."""
-    size = seen.shown.shape[1::-1]
-    left = cast.mask & (alpha == 0)
-    share = float(left.sum() / max(1, cast.mask.sum()))
-    score = cast.certainty * share
-    where = cv2.resize(left[seen.box.slices].astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    said = _said(SHADOWS, score, shadow.SURE)
-    return Check("shadow", score, shadow.SURE, said, seen.shown, where)
+def _check_shadow(shadow: Shadow, alpha: Alpha, view: HoleView) -> Check:
+    """Return the check for a shadow of the object outside the hole."""
+    size = view.crop.shape[1::-1]
+    remaining = shadow.mask & (alpha == 0)
+    share = float(remaining.sum() / max(1, shadow.mask.sum()))
+    score = shadow.certainty * share
+    remaining_crop = remaining[view.box.slices].astype(np.float32)
+    heatmap = cv2.resize(remaining_crop, size, interpolation=cv2.INTER_AREA)
+    sentence = _choose_sentence(SHADOW_SENTENCES, score, AUTOMATIC_CERTAINTY)
+    return Check("shadow", score, AUTOMATIC_CERTAINTY, sentence, view.crop, heatmap)
+
+
+# --- a second detection -------------------------------------------------------------------------
 
 
 def redetect(
@@ -195,127 +231,141 @@ def redetect(
     after: Image,
     prompts: Sequence[Prompt],
     alpha: Alpha,
-    bits: BinaryMask,
+    object_mask: BinaryMask,
     box: Box,
 ) -> tuple[Check, ...]:
-    """The checks after a second look at ``box`` with the same clicks and boxes.
+    """Return the checks after a second detection in ``box`` with the same clicks and boxes.
 
-    Only if it can settle a doubt: a look can cost as much as the first. A check has failed if
-    the detector finds the object again, by an intersection over union of ``AGAIN``, or at a click
-    something that lies in the hole.
+    The detector runs only if it can settle a doubtful check, because it can take as long as the
+    first time. A check fails if the detector finds the old object, or, at a click, something that
+    lies in the hole.
     """
-    clicks = all(isinstance(p, Points) for p in prompts)
-    names = AT_CLICKS if clicks else AT_BOXES
+    by_clicks = all(isinstance(p, Points) for p in prompts)
+    names = SETTLED_BY_CLICKS if by_clicks else SETTLED_BY_BOXES
     doubtful = [c for c in checks if c.name in names and c.doubtful and not c.failed]
     if not doubtful or not all(isinstance(p, Points | Box) for p in prompts):
         return tuple(checks)
-    scale = min(1.0, LOOK / max(box.width, box.height))
+    scale = min(1.0, MAX_REDETECT_SIDE / max(box.width, box.height))
     size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-    asked = [moved for p in prompts if (moved := _moved(p, box, size)) is not None]
-    if not asked:
+    local_prompts = [moved for p in prompts if (moved := _to_crop(p, box, size)) is not None]
+    if not local_prompts:
         return tuple(checks)
-    found = detector.detect(_small(after[box.slices], size), asked)
-    old, hole = (_small(m[box.slices].astype(np.uint8), size) > 0 for m in (bits, alpha > 0))
-    said = _seen(found, old, hole, clicks)
+    detections = detector.detect(_resize(after[box.slices], size), local_prompts)
+    old_mask, hole = (
+        _resize(mask[box.slices].astype(np.uint8), size) > 0 for mask in (object_mask, alpha > 0)
+    )
+    sentences = _redetected_sentences(detections, old_mask, hole, by_clicks)
     return tuple(
-        replace(c, score=c.threshold, sentence=said[c.name])
-        if c in doubtful and c.name in said
-        else c
-        for c in checks
+        replace(check, score=check.threshold, sentence=sentences[check.name])
+        if check in doubtful and check.name in sentences
+        else check
+        for check in checks
     )
 
 
-def _small(image: Image, size: tuple[int, int]) -> Image:
+def _resize(image: Image, size: tuple[int, int]) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _seen(
-    found: Sequence[Detection], old: BinaryMask, hole: BinaryMask, clicks: bool
+def _redetected_sentences(
+    detections: Sequence[Detection], old_mask: BinaryMask, hole: BinaryMask, by_clicks: bool
 ) -> dict[str, str]:
-    """What a second look says to each check that it settles."""
-    overlap = max((_overlap(mask.mask, old) for mask in found), default=0.0)
-    if overlap >= AGAIN:
-        said = f"the detector finds the object again (overlap {overlap:.2f})"
-        return dict.fromkeys(AT_CLICKS, said)
-    if clicks and any(m.mask.any() and hole[m.mask].mean() >= INSIDE for m in found):
+    """Return the sentence of each check that fails by the second detection."""
+    iou = max((_mask_iou(detection.mask, old_mask) for detection in detections), default=0.0)
+    if iou >= SAME_OBJECT_IOU:
+        sentence = f"the detector finds the object again (overlap {iou:.2f})"
+        return dict.fromkeys(SETTLED_BY_CLICKS, sentence)
+    if by_clicks and any(_is_new(detection.mask, hole) for detection in detections):
         return {"stranger": "the detector finds something new at the click"}
     return {}
 
 
-def _moved(prompt: Prompt, box: Box, size: tuple[int, int]) -> Prompt | None:
-    """A click or box in ``box`` reduced to ``size`` (w, h); None for any other, or outside."""
+def _is_new(mask: BinaryMask, hole: BinaryMask) -> bool:
+    return bool(mask.any() and hole[mask].mean() >= NEW_OBJECT_SHARE)
 
-    def at(x: int, y: int) -> tuple[int, int]:
+
+def _mask_iou(first: BinaryMask, second: BinaryMask) -> float:
+    return float((first & second).sum() / max(1, (first | second).sum()))
+
+
+def _to_crop(prompt: Prompt, box: Box, size: tuple[int, int]) -> Prompt | None:
+    """Return a prompt for the crop ``box`` resized to ``size`` (w, h).
+
+    None for prompts that are no clicks or boxes, or lie outside the crop.
+    """
+
+    def scale(x: int, y: int) -> tuple[int, int]:
         return (x - box.x0) * size[0] // box.width, (y - box.y0) * size[1] // box.height
 
     if isinstance(prompt, Points):
         include, exclude = (
-            tuple(at(x, y) for x, y in points if box.contains((x, y)))
+            tuple(scale(x, y) for x, y in points if box.contains((x, y)))
             for points in (prompt.include, prompt.exclude)
         )
         return Points(include, exclude, prompt.granularity) if include else None
     if isinstance(prompt, Box) and prompt.overlaps(box):
-        x0, y0 = at(max(prompt.x0, box.x0), max(prompt.y0, box.y0))
-        x1, y1 = at(min(prompt.x1, box.x1) - 1, min(prompt.y1, box.y1) - 1)
+        x0, y0 = scale(max(prompt.x0, box.x0), max(prompt.y0, box.y0))
+        x1, y1 = scale(min(prompt.x1, box.x1) - 1, min(prompt.y1, box.y1) - 1)
         return Box(x0, y0, x1 + 1, y1 + 1)
     return None
 
 
-def _overlap(one: BinaryMask, other: BinaryMask) -> float:
-    """Intersection over union."""
-    return float((one & other).sum() / max(1, (one | other).sum()))
-
-
-# --- what follows from the checks --------------------------------------------------------------
+# --- conclusions --------------------------------------------------------------------------------
 
 
 def verdict(checks: Sequence[Check]) -> Verdict:
-    """``failed`` if a check has, ``doubtful`` if a score is 0.5 or more, else ``clean``."""
+    """Return ``failed`` if a check has failed, ``doubtful`` if one is doubtful, else ``clean``."""
     if any(check.failed for check in checks):
         return "failed"
     return "doubtful" if any(check.doubtful for check in checks) else "clean"
 
 
 def rank(candidates: Sequence[Sequence[Check]]) -> list[int]:
-    """The numbers of the candidates, best first: fewest failed checks, then least ``WORSE``."""
-    apart = _apart(candidates)
+    """Return the indices of the candidates by their checks, best first.
 
-    def badness(number: int) -> tuple[int, float]:
-        checks = candidates[number]
-        told = sum(WORSE.get(check.name, 0.0) * _logit(check.score) for check in checks)
-        return sum(check.failed for check in checks), told + APART * apart[number]
+    Fewer failed checks come first, then lower scores weighted by ``RANK_WEIGHTS``, together with
+    the distance of the result from the candidates' mean.
+    """
+    distances = _distances_from_mean(candidates)
 
-    return sorted(range(len(candidates)), key=badness)
+    def sort_key(index: int) -> tuple[int, float]:
+        checks = candidates[index]
+        scores = sum(RANK_WEIGHTS.get(c.name, 0.0) * _logit(c.score) for c in checks)
+        failures = sum(check.failed for check in checks)
+        return failures, scores + DISTANCE_RANK_WEIGHT * distances[index]
+
+    return sorted(range(len(candidates)), key=sort_key)
 
 
 def _logit(score: float) -> float:
     return log(max(score, 1e-12) / max(1 - score, 1e-12))
 
 
-def _apart(candidates: Sequence[Sequence[Check]]) -> Sequence[float]:
-    """How far each removal is from their mean, log of RGB levels: what few have is seldom true.
+def _distances_from_mean(candidates: Sequence[Sequence[Check]]) -> Sequence[float]:
+    """Return the log RMS distance of each removal from the candidates' mean, by RGB levels.
 
-    0 where they cannot be compared: after other masks, or if each shall show something new.
+    What few candidates show is seldom right. All distances are 0 for candidates that cannot be
+    compared: those of different masks, and replacements, which may differ.
     """
-    shown = [one[0].crop for one in candidates if one and one[0].name in CHECK_SPECS]
-    if len(shown) < len(candidates) or len({one.shape for one in shown}) > 1:
+    crops = [checks[0].crop for checks in candidates if checks and checks[0].name in CHECK_SPECS]
+    if len(crops) < len(candidates) or len({crop.shape for crop in crops}) > 1:
         return [0.0] * len(candidates)
-    off = np.array(shown, np.float32)
-    off -= off.mean(0)
-    differ = np.abs(off).sum((0, 3)) > 0
-    squares = (off[:, differ] ** 2).sum(2)
+    deviation = np.array(crops, np.float32)
+    deviation -= deviation.mean(0)
+    differs = np.abs(deviation).sum((0, 3)) > 0
+    squares = (deviation[:, differs] ** 2).sum(2)
     return [log(sqrt(float(row.mean())) + 1) if row.size else 0.0 for row in squares]
 
 
-def suggest_refine(checks: Sequence[Check], how: Refine, dilate: float) -> Refine:
-    """What the failed checks suggest to do to the mask; ``how`` itself if they suggest nothing.
+def suggest_refine(checks: Sequence[Check], refine: Refine, dilate: float) -> Refine:
+    """Return mask options that may mend the failed checks; ``refine`` itself if none do.
 
-    Twice the dilation for a leftover, where the dilation is automatic; the shadow with the
-    object for an orphan shadow, where it may be taken.
+    A leftover doubles the dilation, in px, if that is automatic. A remaining shadow is removed
+    with the object unless the options forbid it.
     """
     failed = {check.name for check in checks if check.failed}
-    if "leftover" in failed and how.dilate.unit == "auto":
-        how = replace(how, dilate=Length(round(2 * dilate, 1), "px"))
-    if "shadow" in failed and how.shadow is None:
-        how = replace(how, shadow=True)
-    return how
+    if "leftover" in failed and refine.dilate.unit == "auto":
+        refine = replace(refine, dilate=Length(round(2 * dilate, 1), "px"))
+    if "shadow" in failed and refine.shadow is None:
+        refine = replace(refine, shadow=True)
+    return refine

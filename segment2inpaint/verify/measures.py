@@ -1,382 +1,282 @@
-"""What a removal left to see: a few statistics of the hole and of what surrounds it.
+"""Measurements of a removal's faults: statistics of the hole and of its surroundings.
 
-Everything is measured in a ``View``: the photo before and after in a crop round the hole, at most
-256 px long, in CIE L*a*b*. Each function gives an ``Evidence``: some numbers that are larger the
-surer the fault is, and where in the view it shows. What the numbers mean is for ``verify``.
+Each function returns a ``Measurement`` of a ``HoleView``: numbers that are larger the more likely
+the fault is, and a heatmap of its place. ``checks`` turns the numbers into scores.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from math import hypot, log1p, sqrt
+from math import log1p, sqrt
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from segment2inpaint.types import Alpha, BinaryMask, Box, Image, bounding_box
+from segment2inpaint.types import Alpha, BinaryMask, bounding_box
+from segment2inpaint.verify.hole_view import HoleView
+from segment2inpaint.verify.pixel_statistics import (
+    FlatIndices,
+    FloatArray,
+    blur,
+    distance_to_false,
+    gradients,
+    masked_blur,
+    nearest_distances,
+    pixel_features,
+    sample_indices,
+    self_similarity,
+    squared_distances,
+)
 
-FloatArray = NDArray[np.float32]
-Places = NDArray[np.intp]
-
-LONG = 256  # px of a view's long side, at most
-CONTEXT = 0.5  # of the hole's diagonal, each side
-LEAST = 24  # photo px of context
-STEPS = range(-12, 20)  # px from the edge of alpha, where gradients are compared
-BEYOND = 2  # px from the hole from which more of the object counts
-LITTLE = 0.02  # of the object's area: hardly more than nothing
-REPEATED = 0.3  # correlation below which nothing repeats, whatever there is around it
-FEW, MANY = 200, 500  # pixels that are asked, and that they are compared with
-SHIFT = 7.0  # px: a texture is like itself over less
-
-
-@dataclass(frozen=True, eq=False)
-class HoleView:
-    """``before`` and ``after`` (h, w, 3) L*a*b*, ``hole`` where alpha > 0, ``bits`` the object.
-
-    ``out`` and ``inn`` are the distances in px from the hole, and from what surrounds it.
-    ``box`` is the view's place in the photo, ``shown`` the crop after the removal in RGB. ``more``
-    (h, w) in [0, 1] is how likely each place belongs to the object; 0 where nobody was asked.
-    """
-
-    before: FloatArray
-    after: FloatArray
-    hole: BinaryMask
-    bits: BinaryMask
-    out: FloatArray
-    inn: FloatArray
-    box: Box
-    shown: Image
-    more: FloatArray
-
-    @cached_property
-    def soft(self) -> FloatArray:
-        """``after``, slightly blurred."""
-        return blur(self.after, 1)
-
-    @cached_property
-    def broad(self) -> FloatArray:
-        """``after``, blurred."""
-        return blur(self.after, 3)
-
-    @cached_property
-    def edges(self) -> FloatArray:
-        """The gradient's size in ``after``."""
-        return strength(self.after)
+# Distances in px from the hole's edge at which gradients are compared, negative inside.
+PROFILE_DISTANCES = range(-12, 20)
+LEFTOVER_DISTANCE = 2  # px; more of the object counts only further than this from the hole
+LEFTOVER_AREA_SCALE = 0.02  # share of the object's area; much less than this is nothing
+# Self-similarity below which a fill does not repeat; its surroundings are not compared then.
+MIN_SELF_SIMILARITY = 0.3
+# Numbers of pixels in a sample, which bound the time of comparing each with each.
+SMALL_SAMPLE, LARGE_SAMPLE = 200, 500
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """``numbers``: larger is worse. ``where``: (h, w) in [0, 1], the size of the view."""
+    """``numbers``, larger is worse, and ``heatmap``, (h, w) float32 in [0, 1], as the view."""
 
     numbers: tuple[float, ...]
-    where: Alpha
+    heatmap: Alpha
 
 
-def hole_view(before: Image, after: Image, alpha: Alpha, bits: BinaryMask, window: Box) -> HoleView:
-    """The view of the hole in ``window``: where ``alpha`` > 0; the object was at ``bits``."""
-    x0, y0, x1, y1 = bounding_box(alpha[window.slices] > 0)
-    hole = Box(window.x0 + x0, window.y0 + y0, window.x0 + x1, window.y0 + y1)
-    margin = max(LEAST, round(CONTEXT * hypot(hole.width, hole.height)))
-    box = hole.grown(margin, (bits.shape[0], bits.shape[1]))
-    scale = min(1.0, LONG / max(box.width, box.height))
-    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-    painted = alpha[hole.slices] > 0
-
-    def seen(part: Image | FloatArray) -> NDArray[np.float32]:
-        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
-
-    def laid(own: BinaryMask) -> NDArray[np.float32]:
-        whole = np.zeros((box.height, box.width), np.float32)
-        at = Box(hole.x0 - box.x0, hole.y0 - box.y0, hole.x1 - box.x0, hole.y1 - box.y0)
-        whole[at.slices] = own
-        return seen(whole)
-
-    inside = laid(painted) > 0
-    shown = seen(after[box.slices]).astype(np.uint8)
-    return HoleView(
-        lab(seen(before[box.slices]).astype(np.uint8)), lab(shown), inside,
-        laid(bits[hole.slices] & painted) > 0.5, distance(~inside), distance(inside), box, shown,
-        np.zeros(inside.shape, np.float32),
-    )  # fmt: skip
+# --- the old object -----------------------------------------------------------------------------
 
 
-def lab(image: Image) -> FloatArray:
-    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+def leftover(view: HoleView) -> Measurement:
+    """Measure how much outside the hole looks like the object and not like the surroundings.
 
-
-def blur(a: FloatArray, sigma: float) -> FloatArray:
-    return np.asarray(cv2.GaussianBlur(np.asarray(a, np.float32), (0, 0), sigma))
-
-
-def distance(bits: BinaryMask) -> FloatArray:
-    """Of every True pixel from the nearest False one, in px."""
-    return np.asarray(cv2.distanceTransform(bits.astype(np.uint8), cv2.DIST_L2, 5))
-
-
-def sample(bits: BinaryMask, most: int) -> Places:
-    """Flat places of True pixels, evenly ``most`` of them at most."""
-    places = np.flatnonzero(bits)
-    if len(places) <= most:
-        return places
-    return places[np.linspace(0, len(places) - 1, most).astype(np.intp)]
-
-
-def squares(queries: FloatArray, samples: FloatArray) -> FloatArray:
-    """(Q, S) squared Euclidean distances between rows."""
-    return np.asarray((queries**2).sum(1)[:, None] + (samples**2).sum(1) - 2 * queries @ samples.T)
-
-
-def nearest(queries: FloatArray, samples: FloatArray, which: int = 0) -> FloatArray:
-    """(Q,) distances to the nearest of the samples, or to that after ``which`` nearer ones."""
-    found = squares(queries, samples)
-    least = np.partition(found, which, axis=1)[:, which] if which else found.min(1)
-    return np.asarray(np.sqrt(np.maximum(least, 0)))
-
-
-def described(places: Places, weight: float, *maps: FloatArray) -> FloatArray:
-    """A row for each place: the values of the maps there and, times ``weight``, the place."""
-    width = maps[0].shape[1]
-    at = weight * np.column_stack([places % width, places // width]).astype(np.float32)
-    values = [a.reshape(len(a) * width, -1)[places] for a in maps]
-    return np.hstack([*values, at])
-
-
-def spread(values: FloatArray, bits: BinaryMask, sigma: float) -> FloatArray:
-    """Mean of ``values`` over the True pixels near each pixel."""
-    weight = bits.astype(np.float32)
-    return blur(values * weight, sigma) / (blur(weight, sigma) + 1e-3)
-
-
-# --- the old object --------------------------------------------------------------------------
-
-
-def leftover(seen: HoleView) -> Measurement:
-    """Pixels outside the hole that look like the object, not like what lies further out.
-
-    Just outside, compared with sampled colours and places: the 4th nearest of the object, and
-    the 6th of the rest, as some of the object may lie there too. And in a wider band, by colour
-    alone, as more of the object may lie there than was taken: the object's against those that
-    at least a 20th of the rest has. And how much there belongs to the object by ``more``.
+    The numbers are: the log-odds of the object in a narrow band around the hole, by the distances
+    to samples of colours and places; the same in a wider band by colour alone, for an object of
+    which more is left; and the object's area outside the hole by ``object_probability``.
     """
-    near, far = (seen.out > 0) & (seen.out <= 3), (seen.out > 8) & (seen.out < 64)
-    where = np.zeros(seen.hole.shape, np.float32)
-    if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(seen.bits) < 9:
-        return Measurement((0.0, 0.0, 0.0), where)
-    ask, soft = sample(near, FEW), blur(seen.before, 0.7)
-    rows, own, rest = (
-        described(places, 0.15, soft)
-        for places in (ask, sample(seen.bits, MANY), sample(far, MANY))
+    near = (view.distance_outside > 0) & (view.distance_outside <= 3)
+    far = (view.distance_outside > 8) & (view.distance_outside < 64)
+    heatmap = np.zeros(view.hole.shape, np.float32)
+    if not near.any() or np.count_nonzero(far) < 9 or np.count_nonzero(view.object_mask) < 9:
+        return Measurement((0.0, 0.0, 0.0), heatmap)
+    queries = sample_indices(near, SMALL_SAMPLE)
+    odds, queried = np.zeros_like(heatmap), np.zeros_like(near)
+    odds.flat[queries] = _near_log_odds(view, queries, far)
+    queried.flat[queries] = True
+    odds = masked_blur(odds, queried, 3)
+    heatmap[near] = np.clip(odds[near], 0, 1)
+    outside = distance_to_false(~_fill_holes(view.hole)) > LEFTOVER_DISTANCE
+    remaining = view.object_probability * outside
+    area_share = float(remaining.sum()) / np.count_nonzero(view.object_mask)
+    numbers = (
+        float(np.quantile(odds[queried], 0.98)),
+        _color_log_odds(view),
+        log1p(area_share / LEFTOVER_AREA_SCALE),
     )
-    to_object, to_rest = nearest(rows, own, 3), nearest(rows, rest, 5)
-    odds, asked = np.zeros_like(where), np.zeros_like(near)
-    odds.flat[ask] = np.clip(np.log((to_rest + 5) / (to_object + 5)), -1, 1.5)
-    asked.flat[ask] = True
-    odds = spread(odds, asked, 3)
-    where[near] = np.clip(odds[near], 0, 1)
-    beyond = seen.more * (distance(~_filled(seen.hole)) > BEYOND)
-    share = float(beyond.sum()) / np.count_nonzero(seen.bits)
-    numbers = float(np.quantile(odds[asked], 0.98)), _alike(seen), log1p(share / LITTLE)
-    return Measurement(numbers, np.maximum(where, beyond))
+    return Measurement(numbers, np.maximum(heatmap, remaining))
 
 
-def _filled(bits: BinaryMask) -> BinaryMask:
-    """The mask with all that it encloses: between spokes a network sees the wheel."""
-    outer, _ = cv2.findContours(bits.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    whole = cv2.drawContours(np.zeros(bits.shape, np.uint8), outer, -1, 1, cv2.FILLED)
-    return np.asarray(whole > 0)
+def _near_log_odds(view: HoleView, queries: FlatIndices, far: BinaryMask) -> FloatArray:
+    """Return the log-odds of the object for some pixels, by colours and places.
 
-
-def _alike(seen: HoleView) -> float:
-    """How much likelier than by the surroundings' colours a few pixels are by the object's."""
-    soft, near, far = blur(seen.before, 1), (seen.out > 1) & (seen.out <= 24), seen.out > 8
-    ask, own, rest = (
-        described(sample(bits, MANY), 0, soft) for bits in (near, seen.bits, far & (seen.out < 128))
-    )
-    to_object, to_rest = (
-        nearest(ask, own, min(7, len(own) - 1)),
-        nearest(ask, rest, len(rest) // 20),
-    )
-    return float(np.quantile(np.log((to_rest + 4) / (to_object + 4)), 0.98))
-
-
-def ghost(seen: HoleView) -> Measurement:
-    """How far the gradients of the old object are still there: their correlation, local and whole.
-
-    Only on the object: beside it, before and after are alike by right.
+    The 6th nearest of the surroundings counts, as some of the object may lie there too.
     """
-    where = np.zeros(seen.hole.shape, np.float32)
-    if not seen.bits.any():
-        return Measurement((0.0, 0.0), where)
-    height, width = seen.bits.shape
-    part = bounding_box(seen.bits).grown(16, (height, width)).slices
-    bits = seen.bits[part]
-    old, new = gradients(blur(seen.before[part], 1)), gradients(seen.soft[part])
-    inside = (bits & (seen.inn[part] > 3)).astype(np.float32)
-    both, of_old, of_new = (
+    colors = blur(view.before, 0.7)
+    query_rows, object_rows, far_rows = (
+        pixel_features(indices, 0.15, colors)
+        for indices in (
+            queries,
+            sample_indices(view.object_mask, LARGE_SAMPLE),
+            sample_indices(far, LARGE_SAMPLE),
+        )
+    )
+    to_object = nearest_distances(query_rows, object_rows, 3)
+    to_far = nearest_distances(query_rows, far_rows, 5)
+    return np.asarray(np.clip(np.log((to_far + 5) / (to_object + 5)), -1, 1.5))
+
+
+def _fill_holes(mask: BinaryMask) -> BinaryMask:
+    """Return the mask with enclosed areas filled: a wheel's probability covers its gaps too."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, cv2.FILLED)
+    return np.asarray(filled > 0)
+
+
+def _color_log_odds(view: HoleView) -> float:
+    """Return the 98th percentile of the object-versus-background log-odds by colour.
+
+    The background's distance is that to its nearest twentieth, so that a part of the object among
+    it does not count.
+    """
+    colors = blur(view.before, 1)
+    near = (view.distance_outside > 1) & (view.distance_outside <= 24)
+    far = view.distance_outside > 8
+    query_rows, object_rows, far_rows = (
+        pixel_features(sample_indices(mask, LARGE_SAMPLE), 0, colors)
+        for mask in (near, view.object_mask, far & (view.distance_outside < 128))
+    )
+    to_object = nearest_distances(query_rows, object_rows, min(7, len(object_rows) - 1))
+    to_far = nearest_distances(query_rows, far_rows, len(far_rows) // 20)
+    return float(np.quantile(np.log((to_far + 4) / (to_object + 4)), 0.98))
+
+
+def ghost(view: HoleView) -> Measurement:
+    """Measure whether the old object's gradients are still there: their correlation.
+
+    The numbers are the correlation over the object, and the mean of the local ones. Pixels beside
+    the object do not count, because before and after are rightly alike there.
+    """
+    heatmap = np.zeros(view.hole.shape, np.float32)
+    if not view.object_mask.any():
+        return Measurement((0.0, 0.0), heatmap)
+    height, width = view.object_mask.shape
+    region = bounding_box(view.object_mask).expand(16, (height, width)).slices
+    mask = view.object_mask[region]
+    old = gradients(blur(view.before[region], 1))
+    new = gradients(view.after_blurred[region])
+    inside = (mask & (view.distance_inside[region] > 3)).astype(np.float32)
+    product, old_square, new_square = (
         np.einsum("ijk,ijk->ij", a, b) * inside for a, b in ((old, new), (old, old), (new, new))
     )
-    whole = both.sum() / sqrt(of_old.sum() * of_new.sum() + 1)
+    total = product.sum() / sqrt(old_square.sum() * new_square.sum() + 1)
     floor = (100 * blur(inside, 4)) ** 2
-    local = blur(both, 4) / np.sqrt(blur(of_old, 4) * blur(of_new, 4) + floor + 1e-3)
-    where[part] = np.clip(local, 0, 1) * bits
-    return Measurement((float(whole), float(local[bits].mean())), where)
+    norm = np.sqrt(blur(old_square, 4) * blur(new_square, 4) + floor + 1e-3)
+    local = blur(product, 4) / norm
+    heatmap[region] = np.clip(local, 0, 1) * mask
+    return Measurement((float(total), float(local[mask].mean())), heatmap)
 
 
-def gradients(maps: FloatArray) -> FloatArray:
-    """(h, w, 2 C): along x, along y, by Sobel's filter."""
-    return np.dstack([cv2.Sobel(maps, cv2.CV_32F, 1, 0), cv2.Sobel(maps, cv2.CV_32F, 0, 1)])
+# --- faults of the fill -------------------------------------------------------------------------
 
 
-def strength(maps: FloatArray) -> FloatArray:
-    """Size of the gradient over all channels, per px."""
-    slopes = gradients(maps)
-    size: FloatArray = np.sqrt(np.einsum("ijk,ijk->ij", slopes, slopes)) / 8
-    return size
+def unexplained_object(view: HoleView) -> Measurement:
+    """Measure how much of the fill does not occur in its surroundings.
 
-
-# --- what the fill brought --------------------------------------------------------------------
-
-
-def unexplained_object(seen: HoleView) -> Measurement:
-    """What the fill shows and its surroundings do not: the distance to the nearest of them.
-
-    In colour at two scales, grain and place; against how far the surroundings' inner ring is
-    from their outer one. And edges that are stronger than outside.
+    The numbers are: the log of the distance of its pixels to the nearest surroundings, in colour
+    at two scales, grain and place, relative to that between the inner and the outer surroundings;
+    and the log ratio of the strongest gradients inside and outside.
     """
-    fine = seen.after - blur(seen.after, 1.5)
-    grain = np.sqrt(blur(np.einsum("ijk,ijk->ij", fine, fine), 2))
-    ask = sample(seen.inn > 1, FEW)
-    around, near = sample(seen.out > 2, MANY), sample((seen.out > 2) & (seen.out < 12), FEW)
-    far = sample(seen.out > 18, MANY)
-    where = np.zeros(seen.hole.shape, np.float32)
-    if len(ask) < 9 or len(near) < 9 or len(far) < 9:
-        return Measurement((0.0, 0.0), where)
-    asked = np.zeros(seen.hole.shape, np.bool_)
-    asked.flat[ask] = True
-    rows = [
-        described(places, 0.05, seen.soft, seen.broad, grain) for places in (ask, around, near, far)
-    ]
-    where.flat[ask] = nearest(rows[0], rows[1])
-    where = spread(where, asked, 4)
-    usual = float(np.quantile(nearest(rows[2], rows[3]), 0.9)) + 3
-    strangeness = float(np.quantile(where[asked], 0.95)) / usual
-    inside, outside = (np.quantile(seen.edges[m], 0.95) for m in (seen.inn > 1, seen.out > 2))
-    shown = np.clip(where / usual - 0.5, 0, 1) * seen.hole
+    inner, outer = view.distance_inside > 1, view.distance_outside > 2
+    queries = sample_indices(inner, SMALL_SAMPLE)
+    around = sample_indices(outer, LARGE_SAMPLE)
+    near = sample_indices(outer & (view.distance_outside < 12), SMALL_SAMPLE)
+    far = sample_indices(view.distance_outside > 18, LARGE_SAMPLE)
+    distance = np.zeros(view.hole.shape, np.float32)
+    if len(queries) < 9 or len(near) < 9 or len(far) < 9:
+        return Measurement((0.0, 0.0), distance)
+    maps = view.after_blurred, view.after_blurred_widely, _grain(view.after)
+    query_rows, around_rows, near_rows, far_rows = (
+        pixel_features(indices, 0.05, *maps) for indices in (queries, around, near, far)
+    )
+    queried = np.zeros(view.hole.shape, np.bool_)
+    queried.flat[queries] = True
+    distance.flat[queries] = nearest_distances(query_rows, around_rows)
+    distance = masked_blur(distance, queried, 4)
+    usual = float(np.quantile(nearest_distances(near_rows, far_rows), 0.9)) + 3
+    novelty = float(np.quantile(distance[queried], 0.95)) / usual
+    inside, outside = (np.quantile(view.gradient_size[m], 0.95) for m in (inner, outer))
+    heatmap = np.clip(distance / usual - 0.5, 0, 1) * view.hole
     return Measurement(
-        (float(np.log(strangeness + 0.1)), float(np.log((inside + 1.2) / (outside + 1.2)))),
-        shown.astype(np.float32),
+        (float(np.log(novelty + 0.1)), float(np.log((inside + 1.2) / (outside + 1.2)))),
+        heatmap.astype(np.float32),
     )
 
 
-def seam(seen: HoleView) -> Measurement:
-    """Edges along the edge of alpha, stronger than along parallels to it on both sides.
+def _grain(lab: FloatArray) -> FloatArray:
+    """Return the local strength of the finest structure, (h, w)."""
+    fine = lab - blur(lab, 1.5)
+    return np.asarray(np.sqrt(blur(np.einsum("ijk,ijk->ij", fine, fine), 2)))
 
-    And another colour on one side of it than on the other.
+
+def seam(view: HoleView) -> Measurement:
+    """Measure gradients along the hole's edge that are stronger than along parallels to it.
+
+    The numbers are: the log ratio of the two; their difference relative to the parallels' spread;
+    and the difference of the colours on both sides of the edge.
     """
-    signed = np.where(seen.hole, 0.5 - seen.inn, seen.out - 0.5)
-    profile = np.array(_profile(seen.edges, signed))
-    at = STEPS.index(0)
-    here = profile[at - 2 : at + 2]
-    beside = np.concatenate([profile[at - 9 : at - 4], profile[at + 4 : at + 14]])
-    beside = beside[~np.isnan(beside)]
-    where = np.clip(seen.edges / 6, 0, 1) * (np.abs(signed) < 2)
-    if np.isnan(here).all() or not beside.size:
-        return Measurement((0.0, 0.0, 0.0), where.astype(np.float32))
-    top, usual = float(np.nanmax(here)), float(np.median(beside))
-    rise = (top - usual) / (float(beside.std()) + 0.3)
+    signed = np.where(view.hole, 0.5 - view.distance_inside, view.distance_outside - 0.5)
+    profile = np.array(_gradient_profile(view.gradient_size, signed))
+    zero = PROFILE_DISTANCES.index(0)
+    at_edge = profile[zero - 2 : zero + 2]
+    parallels = np.concatenate([profile[zero - 9 : zero - 4], profile[zero + 4 : zero + 14]])
+    parallels = parallels[~np.isnan(parallels)]
+    heatmap = np.clip(view.gradient_size / 6, 0, 1) * (np.abs(signed) < 2)
+    if np.isnan(at_edge).all() or not parallels.size:
+        return Measurement((0.0, 0.0, 0.0), heatmap.astype(np.float32))
+    peak, usual = float(np.nanmax(at_edge)), float(np.median(parallels))
+    rise = (peak - usual) / (float(parallels.std()) + 0.3)
+    ratio = float(np.log((peak + 0.3) / (usual + 0.3)))
     return Measurement(
-        (float(np.log((top + 0.3) / (usual + 0.3))), float(np.arcsinh(rise)), _step(seen)),
-        where.astype(np.float32),
+        (ratio, float(np.arcsinh(rise)), _color_step(view)), heatmap.astype(np.float32)
     )
 
 
-def _step(seen: HoleView) -> float:
-    """How far colours on both sides of the hole's edge are apart, as a logarithm."""
-    inner, outer = seen.hole & (seen.inn <= 6), (seen.out > 0) & (seen.out <= 6)
-    apart = np.array(
-        [spread(one, inner, 3) - spread(one, outer, 3) for one in cv2.split(seen.after)]
+def _gradient_profile(gradient_size: FloatArray, signed: FloatArray) -> list[float]:
+    """Return the median of each band of ``PROFILE_DISTANCES``, 1 px wide; NaN for few pixels."""
+    near = (signed >= PROFILE_DISTANCES[0]) & (signed < PROFILE_DISTANCES[-1] + 1)
+    band, values = np.floor(signed[near]), gradient_size[near]
+    bands = (values[band == distance] for distance in PROFILE_DISTANCES)
+    return [float(np.median(b)) if len(b) > 20 else float("nan") for b in bands]
+
+
+def _color_step(view: HoleView) -> float:
+    """Return the log of the colour difference between both sides of the hole's edge."""
+    inner = view.hole & (view.distance_inside <= 6)
+    outer = (view.distance_outside > 0) & (view.distance_outside <= 6)
+    differences = np.array(
+        [masked_blur(c, inner, 3) - masked_blur(c, outer, 3) for c in cv2.split(view.after)]
     )
-    edge = seen.hole & (seen.inn <= 1.5)
-    return float(np.log(np.sqrt((apart[:, edge] ** 2).sum(0)).mean() + 0.5))
+    edge = view.hole & (view.distance_inside <= 1.5)
+    return float(np.log(np.sqrt((differences[:, edge] ** 2).sum(0)).mean() + 0.5))
 
 
-def _profile(edges: FloatArray, signed: FloatArray) -> list[float]:
-    """The median over each band of ``STEPS``, 1 px wide; nan where there are few."""
-    near = (signed >= STEPS[0]) & (signed < STEPS[-1] + 1)
-    band, values = np.floor(signed[near]), edges[near]
-    bands = (values[band == t] for t in STEPS)
-    return [float(np.median(one)) if len(one) > 20 else float("nan") for one in bands]
+def smear(view: HoleView) -> Measurement:
+    """Measure lack of grain and streaks.
 
-
-def smear(seen: HoleView) -> Measurement:
-    """Less grain than places of the same colour outside, and streaks: all edges one way."""
-    fine = seen.after[..., 0] - blur(seen.after[..., 0], 1.6)
+    The numbers are: the log of the grain that pixels of the same colour outside have and the fill
+    lacks; and how much more than outside the gradients point one way.
+    """
+    lightness = view.after[..., 0]
+    fine = lightness - blur(lightness, 1.6)
     grain = np.log(blur(fine**2, 2) + 0.02)
-    ask, around = sample(seen.inn > 4, MANY), sample((seen.out > 4) & (seen.out < 90), MANY)
-    where = np.zeros(seen.hole.shape, np.float32)
-    if len(ask) < 9 or len(around) < 20:
-        return Measurement((0.0, 0.0), where)
-    inside, outside = (described(places, 0.1, seen.broad) for places in (ask, around))
-    alike = np.argpartition(squares(inside, outside), 9, axis=1)[:, :9]
+    queries = sample_indices(view.distance_inside > 4, LARGE_SAMPLE)
+    surroundings = (view.distance_outside > 4) & (view.distance_outside < 90)
+    around = sample_indices(surroundings, LARGE_SAMPLE)
+    heatmap = np.zeros(view.hole.shape, np.float32)
+    if len(queries) < 9 or len(around) < 20:
+        return Measurement((0.0, 0.0), heatmap)
+    query_rows, around_rows = (
+        pixel_features(indices, 0.1, view.after_blurred_widely) for indices in (queries, around)
+    )
+    alike = np.argpartition(squared_distances(query_rows, around_rows), 9, axis=1)[:, :9]
     usual = np.quantile(grain.flat[around][alike], 0.2, axis=1)
-    lack = usual - grain.flat[ask]
-    where.flat[ask] = np.clip(lack / 3, 0, 1)
-    streaks = _coherence(seen.after[..., 0])
-    one_way = np.median(streaks.flat[ask]) - np.median(streaks.flat[around])
-    return Measurement((float(np.median(lack)), float(one_way)), where)
+    lack = usual - grain.flat[queries]
+    heatmap.flat[queries] = np.clip(lack / 3, 0, 1)
+    coherence = _coherence(lightness)
+    streaks = np.median(coherence.flat[queries]) - np.median(coherence.flat[around])
+    return Measurement((float(np.median(lack)), float(streaks)), heatmap)
 
 
-def _coherence(grey: FloatArray) -> FloatArray:
-    """Of the structure tensor, in [0, 1]: 1 where all gradients point one way."""
-    soft = blur(grey, 0.7)
-    x, y = (cv2.Sobel(soft, cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+def _coherence(gray: FloatArray) -> FloatArray:
+    """Return the coherence of the structure tensor, in [0, 1]: 1 if all gradients point one way."""
+    smooth = blur(gray, 0.7)
+    x, y = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (blur(p, 3) for p in (x * x, y * y, x * y))
     coherence: FloatArray = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 0.05)
     return coherence
 
 
-def repeats(seen: HoleView) -> Measurement:
-    """How like the fill is to itself, shifted; less what its surroundings are."""
-    grey = seen.after[..., 0] - blur(seen.after[..., 0], 3)
-    inner, outer = seen.inn > 1, seen.out > 2
-    where = np.zeros(seen.hole.shape, np.float32)
+def repeats(view: HoleView) -> Measurement:
+    """Measure how much the fill repeats itself: alone, and minus its surroundings' repetition."""
+    detail = view.after[..., 0] - blur(view.after[..., 0], 3)
+    inner, outer = view.distance_inside > 1, view.distance_outside > 2
+    heatmap = np.zeros(view.hole.shape, np.float32)
     if np.count_nonzero(inner) < 200 or np.count_nonzero(outer) < 200:
-        return Measurement((0.0, 0.0), where)
+        return Measurement((0.0, 0.0), heatmap)
     box = bounding_box(inner).slices
-    inside = _selfsame(grey[box], inner[box])
-    around = _selfsame(grey, outer) if inside > REPEATED else 0.0
-    where[inner] = np.clip(inside, 0, 1)
-    return Measurement((inside, inside - around), where)
-
-
-def _selfsame(grey: FloatArray, bits: BinaryMask) -> float:
-    """The highest masked normalised correlation with itself over a shift of 7 px or more.
-
-    By Fourier transforms (Padfield 2012). Shifts that leave under a quarter do not count.
-    """
-    size = tuple(cv2.getOptimalDFTSize(2 * n) for n in bits.shape)
-    values, mask = np.where(bits, grey, 0), bits.astype(np.float32)
-    a, m, q = (cv2.dft(padded(p, size)) for p in (values, mask, values**2))
-    both, count, one = (correlation(*pair) for pair in ((a, a), (m, m), (q, m)))
-    two = np.roll(one[::-1, ::-1], 1, (0, 1))  # the other way round
-    half = slice(size[0] // 2 + 1)  # the rest is the same, turned round
-    both, count, one, two = (p[half] for p in (both, count, one, two))
-    like = both / np.sqrt(np.maximum(one * two, 0) + (0.5 * count) ** 2 + 1)
-    like[count < 0.25 * np.float32(mask.sum())] = 0
-    y, x = np.nonzero(np.hypot(*np.mgrid[: min(7, len(like)), -6:7]) < SHIFT)
-    like[y, (x - 6) % like.shape[1]] = 0
-    return float(like.max())
-
-
-def padded(a: FloatArray, size: tuple[int, ...]) -> FloatArray:
-    whole = np.zeros(size, np.float32)
-    whole[: a.shape[0], : a.shape[1]] = a
-    return whole
-
-
-def correlation(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Of two pictures, over all cyclic shifts, from their Fourier transforms."""
-    product = cv2.mulSpectrums(a, b, 0, conjB=True)
-    return np.asarray(cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE))
+    inside = self_similarity(detail[box], inner[box])
+    outside = self_similarity(detail, outer) if inside > MIN_SELF_SIMILARITY else 0.0
+    heatmap[inner] = np.clip(inside, 0, 1)
+    return Measurement((inside, inside - outside), heatmap)

@@ -1,5 +1,5 @@
-"""The page where one clicks: a local server, and the page that it serves.
+"""The web page for pointing at objects: a local server and the page that it serves.
 
-``app.make`` builds the server over one ``Editor``; ``server.serve`` runs it. Both need the
-extra ``[web]``.
+``app.create_app`` builds the server on one ``Editor``, and ``server.serve`` runs it. Both need
+the extra ``[web]``.
 """

@@ -1,4 +1,4 @@
-"""The server: its routes, its errors, and the guard before them."""
+"""The ASGI application: routes, error responses and the security middleware around them."""
 
 from __future__ import annotations
 
@@ -24,80 +24,81 @@ from segment2inpaint.web.responses import ErrorOut
 from segment2inpaint.web.security import SecurityMiddleware
 from segment2inpaint.web.session import NotFound, ServerBusy
 
-STATIC = Path(__file__).parent / "static"
-SWEEP = 30.0  # s between two looks for idle photos
-STATUS: list[tuple[type[Segment2InpaintError], int]] = [
+STATIC_FOLDER = Path(__file__).parent / "static"
+EVICTION_INTERVAL = 30.0  # seconds between two searches for idle photos
+STATUS_CODES: list[tuple[type[Segment2InpaintError], int]] = [  # any other error: 422
     (NotFound, 404), (Superseded, 409), (ServerBusy, 503), (ModelMissing, 409), (BadImage, 422),
 ]  # fmt: skip
-FAULTS: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorOut} for code in (400, 401, 403, 404, 408, 409, 413, 421, 422, 503)
 }
-ABOUT = """Remove or replace objects in photos by pointing at them.
+API_DESCRIPTION = """Remove or replace objects in photos by pointing at them.
 
-`POST /photos` with a file as the body; `POST /photos/{photo}/jobs` with a request;
-`GET /jobs/{job}` until it is done; `GET /results/{result}/file`.
-Errors are one line: `{"error": {"kind", "message"}}`."""
+Send the bytes of a photo with `POST /photos`, start a job with `POST /photos/{photo}/jobs`, poll
+`GET /jobs/{job}` until the job is done, and download `GET /results/{result}/file`.
+An error has a one-line message: `{"error": {"kind", "message"}}`."""
 
 
-def make(
+def create_app(
     editor: Editor,
     version: str,
     limits: Limits = Limits(),
     token: str | None = None,
     hosts: tuple[str, ...] = (),
-    ready: Callable[[], None] = lambda: None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> SecurityMiddleware:
-    """The server as an ASGI application. ``ready`` is called, in a thread, once it runs."""
-    served = AppState(editor, limits)
+    """Return the server as an ASGI application.
+
+    ``token`` and ``hosts`` are those of ``SecurityMiddleware``. ``on_start`` is called in a
+    thread when the server starts.
+    """
+    state = AppState(editor, limits)
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        sweeper = asyncio.create_task(_sweep(served))
-        warm = asyncio.get_running_loop().run_in_executor(None, ready)
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        evicting = asyncio.create_task(_evict_regularly(state))
+        starting = asyncio.get_running_loop().run_in_executor(None, on_start)
         yield
-        sweeper.cancel()
-        served.close()
-        await asyncio.wait([warm], timeout=0)
+        evicting.cancel()
+        state.close()
+        await asyncio.wait([starting], timeout=0)
 
     app = FastAPI(
-        title="segment2inpaint", version=version, description=ABOUT, lifespan=life,
+        title="segment2inpaint", version=version, description=API_DESCRIPTION, lifespan=lifespan,
         openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,
     )  # fmt: skip
-    api = APIRouter(prefix="/api/v1", responses=FAULTS)
-    for part in (
-        routes_photos.routes(served),
-        routes_results.routes(served),
-        routes_models.routes(served, version),
-    ):
-        api.include_router(part)
+    api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES)
+    api.include_router(routes_photos.create_router(state))
+    api.include_router(routes_results.create_router(state))
+    api.include_router(routes_models.create_router(state, version))
     app.include_router(api)
     _add_pages(app)
-    _add_errors(app)
+    _add_error_handlers(app)
     return SecurityMiddleware(app, limits, token, hosts)
 
 
-async def _sweep(served: AppState) -> None:
+async def _evict_regularly(state: AppState) -> None:
     while True:
-        await asyncio.sleep(SWEEP)
-        served.store.evict_idle()
+        await asyncio.sleep(EVICTION_INTERVAL)
+        state.sessions.evict_idle()
 
 
 def _add_pages(app: FastAPI) -> None:
-    fresh = {"cache-control": "no-cache"}
+    headers = {"cache-control": "no-cache"}
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers=fresh)
+        return FileResponse(STATIC_FOLDER / "index.html", headers=headers)
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> FileResponse:
-        return FileResponse(STATIC / "api_docs.html", headers=fresh)
+        return FileResponse(STATIC_FOLDER / "api_docs.html", headers=headers)
 
-    app.mount("/static", _Static(directory=STATIC))
+    app.mount("/static", _RevalidatedFiles(directory=STATIC_FOLDER))
 
 
-class _Static(StaticFiles):
-    """Files that a browser may keep, but asks about each time."""
+class _RevalidatedFiles(StaticFiles):
+    """Static files that a browser may cache, but must revalidate before each use."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Any:
         response = super().file_response(*args, **kwargs)
@@ -105,25 +106,29 @@ class _Static(StaticFiles):
         return response
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Segment2InpaintError)
-    async def refused(request: Request, error: Segment2InpaintError) -> JSONResponse:
-        status = next((code for kind, code in STATUS if isinstance(error, kind)), 422)
+    async def user_error(request: Request, error: Segment2InpaintError) -> JSONResponse:
+        status = next((code for kind, code in STATUS_CODES if isinstance(error, kind)), 422)
         return JSONResponse({"error": error_payload(error)}, status)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])[:200]
-        message = f"{where}: {first['msg']}"
-        return JSONResponse({"error": {"kind": "BadRequest", "message": message}}, 422)
+        location = ".".join(str(part) for part in first["loc"])[:200]
+        return _error_response("BadRequest", f"{location}: {first['msg']}", 422)
 
     @app.exception_handler(HTTPException)
-    async def other(request: Request, error: HTTPException) -> JSONResponse:
-        told = {"kind": "Refused", "message": str(error.detail)}
-        return JSONResponse({"error": told}, error.status_code, error.headers)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        response = _error_response("Refused", str(error.detail), error.status_code)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(MemoryError)
-    async def too_much(request: Request, error: MemoryError) -> JSONResponse:
-        text = "not enough memory for this; try a smaller photo"
-        return JSONResponse({"error": {"kind": "Full", "message": text}}, 503)
+    async def out_of_memory(request: Request, error: MemoryError) -> JSONResponse:
+        message = "not enough memory for this photo; try a smaller one"
+        return _error_response(ServerBusy.__name__, message, 503)
+
+
+def _error_response(kind: str, message: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": {"kind": kind, "message": message}}, status)

@@ -1,4 +1,4 @@
-"""What all routes share."""
+"""The state that all routes share, and the names and headers of files that clients download."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
 from fastapi import Response
@@ -20,104 +20,100 @@ from segment2inpaint.types import Image, Points, Request
 from segment2inpaint.web import tiles
 from segment2inpaint.web.jobs import EditJob, JobQueue, LatestOnlyExecutor
 from segment2inpaint.web.limits import Limits
-from segment2inpaint.web.session import PhotoSession, SessionStore
+from segment2inpaint.web.session import PhotoSession, SessionStore, file_stem
 
-T = TypeVar("T")
-
-SKETCH = 320  # px
-KEEP = {"cache-control": "private, max-age=86400, immutable"}  # of what an id always means
-SUFFIX = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif"}
-MIME = {"JPEG": "image/jpeg", "TIFF": "image/tiff", "BMP": "image/bmp", "AVIF": "image/avif"}
+SKETCH_SIDE = 320  # px, longer side of the preview of a running diffusion job
+IMMUTABLE = {"cache-control": "private, max-age=86400, immutable"}  # an id never changes content
+FILE_SUFFIXES = {
+    "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif",
+}  # fmt: skip
 
 
 @runtime_checkable
 class SupportsPrepare(Protocol):
-    """A detector that can do before a click what does not depend on it."""
+    """A detector that can compute the embedding of a photo before the first click."""
 
     def prepare(self, images: Sequence[Image]) -> None: ...
 
 
 @dataclass(eq=False)
 class AppState:
-    """The editor, and the photos and the work of its clients."""
+    """The editor, the photo sessions and the workers of one server.
+
+    ``detect_executor`` runs the quick calls that find objects, and ``file_executor`` reads and
+    writes whole photos, few at a time because they are large. ``jobs`` runs removals and
+    replacements, and ``downloads`` fetches models.
+    """
 
     editor: Editor
     limits: Limits
-    store: SessionStore = field(init=False)
-    looks: LatestOnlyExecutor = field(init=False)
-    files: LatestOnlyExecutor = field(init=False)
+    sessions: SessionStore = field(init=False)
+    detect_executor: LatestOnlyExecutor = field(init=False)
+    file_executor: LatestOnlyExecutor = field(init=False)
     jobs: JobQueue = field(init=False)
     downloads: JobQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = SessionStore(self.limits)
-        self.looks = LatestOnlyExecutor(self.limits.waiting)
-        self.files = LatestOnlyExecutor(
-            self.limits.waiting
-        )  # whole pictures: few at a time, they are large
+        self.sessions = SessionStore(self.limits)
+        self.detect_executor = LatestOnlyExecutor(self.limits.waiting)
+        self.file_executor = LatestOnlyExecutor(self.limits.waiting)
         self.jobs = JobQueue(self.limits.queue)
         self.downloads = JobQueue(self.limits.queue)
-        self.editor.on_preview = self._sketched
+        self.editor.on_preview = self._store_sketch
 
-    def _sketched(self, crops: Sequence[Image]) -> None:
-        """Let the page see how far a diffusion model is, in the first of its windows."""
+    def _store_sketch(self, crops: Sequence[Image]) -> None:
+        """Attach the first crop of a running diffusion model to the current job."""
         if self.jobs.current and crops:
-            self.jobs.current.show(tiles.picture(crops[0], SKETCH))
+            self.jobs.current.set_sketch(tiles.encode_thumbnail(crops[0], SKETCH_SIDE))
 
     def read(self, data: bytes, name: str) -> Photo:
-        """A photo out of an upload. Raises ``BadImage``."""
+        """Return the photo of an uploaded file. Raises ``BadImage``."""
         return images.read(data, name=name, max_pixels=self.limits.pixels)
 
-    def prepare(self, desk: PhotoSession) -> None:
-        """Let a network look at the photo before it is clicked; nothing for other detectors."""
+    def prepare(self, session: PhotoSession) -> None:
+        """Compute the photo's embedding before the first click, if the detector uses one."""
         click = Request((Points(((0, 0),)),))
-        with suppress(Segment2InpaintError):  # a click will tell
+        with suppress(Segment2InpaintError):  # the first click reports the error
             detector = self.editor.detector(self.editor.resolve(click, paint=False).detector)
             if isinstance(detector, SupportsPrepare):
-                detector.prepare([desk.photo.image])
+                detector.prepare([session.photo.image])
 
-    def edit(self, desk: PhotoSession, work: Callable[[ProgressCallback], str]) -> EditJob:
-        """A job on a photo, which stays on the server as long."""
+    def start_edit(self, session: PhotoSession, work: Callable[[ProgressCallback], str]) -> EditJob:
+        """Queue a job on a photo. The photo is not dropped while the job runs."""
 
-        def held(progress: ProgressCallback) -> str:
-            desk.busy += 1
+        def run(progress: ProgressCallback) -> str:
+            session.running_jobs += 1
             try:
                 return work(progress)
             finally:
-                desk.busy -= 1
-                self.store.evict_idle()
+                session.running_jobs -= 1
+                self.sessions.evict_idle()
 
-        return self.jobs.start(desk.id, held)
+        return self.jobs.start(session.id, run)
 
     def close(self) -> None:
-        for line in (self.looks, self.files, self.jobs, self.downloads):
-            line.close()
+        for executor in (self.detect_executor, self.file_executor, self.jobs, self.downloads):
+            executor.close()
 
 
-def file_of(data: bytes, kind: str, name: str) -> Response:
-    """A picture to save, under this name and the suffix of its format."""
-    media = MIME.get(kind, f"image/{kind.lower()}")
-    whole = f"{name}.{SUFFIX[kind]}"
-    plain = re.sub(r"[^\w.()+ -]", "_", whole, flags=re.ASCII)
-    named = f'attachment; filename="{plain}"'
-    if plain != whole:  # RFC 6266: for all but the oldest clients
-        named += f"; filename*=UTF-8''{quote(whole, safe='')}"
-    headers = {**KEEP, "content-disposition": named}
-    return Response(data, media_type=media, headers=headers)
+def file_response(data: bytes, format: str, stem: str) -> Response:
+    """Return a picture as a download, named ``stem`` and the suffix of its format."""
+    name = f"{stem}.{FILE_SUFFIXES[format]}"
+    ascii_name = re.sub(r"[^\w.()+ -]", "_", name, flags=re.ASCII)
+    disposition = f'attachment; filename="{ascii_name}"'
+    if ascii_name != name:  # RFC 6266: all but the oldest clients prefer filename*
+        disposition += f"; filename*=UTF-8''{quote(name, safe='')}"
+    headers = {**IMMUTABLE, "content-disposition": disposition}
+    return Response(data, media_type=f"image/{format.lower()}", headers=headers)
 
 
-def kind_of(photo: Photo) -> str:
-    """The format of its results: its own, or PNG for a GIF."""
+def output_format(photo: Photo) -> str:
+    """Return the format of the photo's results: its own, or PNG for a GIF."""
     return "PNG" if photo.format == "GIF" else photo.format
 
 
 def result_stem(photo: Photo) -> str:
-    """What a result's file is called, without the suffix: a_out for a.jpg, then a_out2, a_out3."""
-    whole = stem(photo.name)
-    begun = re.fullmatch(r"(.+_out)(\d*)", whole)
-    return f"{begun[1]}{int(begun[2] or 1) + 1}" if begun else f"{whole}_out"
-
-
-def stem(name: str) -> str:
-    """A file's name without its suffix."""
-    return name.rpartition(".")[0] or name
+    """Return a result's file name without its suffix: a_out for a.jpg, then a_out2, a_out3."""
+    stem = file_stem(photo.name)
+    match = re.fullmatch(r"(.+_out)(\d*)", stem)
+    return f"{match[1]}{int(match[2] or 1) + 1}" if match else f"{stem}_out"

@@ -1,9 +1,9 @@
-"""A request as a command: what to type to get the same from a terminal."""
+"""Express a request as a shell command that repeats it from a terminal."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from typing import Any
 
 from segment2inpaint.types import (
     Box,
@@ -12,6 +12,7 @@ from segment2inpaint.types import (
     Everything,
     Fill,
     Length,
+    Point,
     Points,
     Prompt,
     Refine,
@@ -20,153 +21,163 @@ from segment2inpaint.types import (
     UserMask,
 )
 
-Words = list[str]
+Args = list[str]
 
 
-def command(request: Request, photo: str, output: str, keep: int = 1) -> str | None:
-    """The line of a shell that does what the request says to the file ``photo``.
+def format_command(request: Request, photo: str, output: str, rank: int = 1) -> str | None:
+    """Return the shell command that applies ``request`` to the file ``photo``.
 
-    ``keep`` is the rank of the candidate that is meant, the best is 1.
-    None if options cannot say it: two objects of several clicks each, two texts of different
-    thresholds. Masks, plates and pictures are named by their ``source``.
+    ``output`` is the file to write, and ``rank`` selects the candidate; 1 is the best. Masks,
+    clean plates and pictures are named by their ``source``. Return None for a request that
+    command-line options cannot express, for example two objects of several clicks each or two
+    texts with different thresholds.
     """
-    prompts = _prompts(request.prompts)
+    prompts = _prompt_args(request.prompts)
     if prompts is None:
         return None
-    verb = "replace" if request.fill.prompt or request.fill.picture else "remove"
-    words = ["segment2inpaint", verb, _safe(photo), *prompts, *_refine(request.refine)]
-    words += [*_fill(request.fill), *_named(request), *_kept(request, keep)]
-    words += ["-o", _safe(output)]
-    return shlex.join(words)
+    args = [*_subcommand(request, photo), *prompts, *_refine_args(request.refine)]
+    args += [*_fill_args(request.fill), *_model_args(request), *_rank_args(request, rank)]
+    return shlex.join([*args, "-o", _file_arg(output)])
 
 
-def replay(request: Request, photo: str, saved: str, output: str, keep: int = 1) -> str:
-    """The line that does what the request in the file ``saved`` says."""
-    verb = "replace" if request.fill.prompt or request.fill.picture else "remove"
-    words = ["segment2inpaint", verb, _safe(photo), "--request", _safe(saved)]
-    words += [*_kept(request, keep), "-o", _safe(output)]
-    return shlex.join(words)
+def format_replay_command(
+    request: Request, photo: str, request_file: str, output: str, rank: int = 1
+) -> str:
+    """Return the shell command that applies the request saved in ``request_file``."""
+    args = [*_subcommand(request, photo), "--request", _file_arg(request_file)]
+    return shlex.join([*args, *_rank_args(request, rank), "-o", _file_arg(output)])
 
 
-def _safe(name: str) -> str:
-    """A file name that cannot be taken for an option."""
+def _subcommand(request: Request, photo: str) -> Args:
+    replaces = request.fill.prompt or request.fill.picture
+    return ["segment2inpaint", "replace" if replaces else "remove", _file_arg(photo)]
+
+
+def _file_arg(name: str) -> str:
+    """Return the file name in a form that cannot be mistaken for an option."""
     return f"./{name}" if name.startswith("-") else name
 
 
-def _prompts(prompts: tuple[Prompt, ...]) -> Words | None:
-    points = _points([p for p in prompts if isinstance(p, Points)])
-    colors = _colors([p for p in prompts if isinstance(p, Color)])
+def _prompt_args(prompts: tuple[Prompt, ...]) -> Args | None:
+    points = _points_args([p for p in prompts if isinstance(p, Points)])
+    colors = _color_args([p for p in prompts if isinstance(p, Color)])
     texts = [p for p in prompts if isinstance(p, Text)]
     everything = [p for p in prompts if isinstance(p, Everything)]
-    named = _picked(texts, everything)
+    named = _text_args(texts, everything)
     if points is None or colors is None or named is None:
         return None
-    words = [*points, *named]
+    args = [*points, *named]
     for p in prompts:
         if isinstance(p, Box):
-            words += ["-b", ",".join(map(str, p))]
-    words += colors
+            args += ["-b", ",".join(map(str, p))]
+    args += colors
     for p in prompts:
         if isinstance(p, CleanPlate | UserMask):
-            words += ["--plate" if isinstance(p, CleanPlate) else "--mask", _safe(p.source)]
-    return words if all(_has_file(p) for p in prompts) else None
+            args += ["--plate" if isinstance(p, CleanPlate) else "--mask", _file_arg(p.source)]
+    return args if all(_has_file(p) for p in prompts) else None
 
 
 def _has_file(prompt: Prompt) -> bool:
     return not isinstance(prompt, CleanPlate | UserMask) or bool(prompt.source)
 
 
-def _points(several: list[Points]) -> Words | None:
-    if len({p.granularity for p in several}) > 1:
+def _points_args(prompts: list[Points]) -> Args | None:
+    if len({p.granularity for p in prompts}) > 1:
         return None
-    objects, shared = [p for p in several if p.include], [p for p in several if not p.include]
+    objects = [p for p in prompts if p.include]
+    exclude_only = [p for p in prompts if not p.include]
     each = len(objects) > 1
     if each and any(len(p.include) > 1 or p.exclude for p in objects):
         return None
-    if len(shared) > 1 or (shared and objects and not each):
+    if len(exclude_only) > 1 or (exclude_only and objects and not each):
         return None
-    words = [word for p in several for at in p.include for word in ("-p", _pair(at))]
-    words += [word for p in several for at in p.exclude for word in ("-n", _pair(at))]
+    args = [arg for p in prompts for at in p.include for arg in ("-p", _pair(at))]
+    args += [arg for p in prompts for at in p.exclude for arg in ("-n", _pair(at))]
     if each:
-        words.append("--each")
-    if several and several[0].granularity != "auto":
-        words += ["--granularity", several[0].granularity]
-    return words
+        args.append("--each")
+    if prompts and prompts[0].granularity != "auto":
+        args += ["--granularity", prompts[0].granularity]
+    return args
 
 
-def _pair(at: tuple[int, int]) -> str:
-    return f"{at[0]},{at[1]}"
+def _pair(point: Point) -> str:
+    return f"{point[0]},{point[1]}"
 
 
-def _colors(several: list[Color]) -> Words | None:
-    if len({(c.tolerance, c.everywhere) for c in several}) > 1:
+def _color_args(prompts: list[Color]) -> Args | None:
+    if len({(c.tolerance, c.everywhere) for c in prompts}) > 1:
         return None
-    words: Words = []
-    for c in several:
-        words += ["--color", _pair(c.at) if c.at else "#%02x%02x%02x" % (c.rgb or (0, 0, 0))]
-    if several and several[0].tolerance is not None:
-        words += ["--tolerance", _text(several[0].tolerance)]
-    return words + ["--global"] * bool(several and several[0].everywhere)
+    args: Args = []
+    for c in prompts:
+        args += ["--color", _pair(c.at) if c.at else "#%02x%02x%02x" % (c.rgb or (0, 0, 0))]
+    if prompts and prompts[0].tolerance is not None:
+        args += ["--tolerance", _format_value(prompts[0].tolerance)]
+    return args + ["--global"] * bool(prompts and prompts[0].everywhere)
 
 
-def _picked(texts: list[Text], everything: list[Everything]) -> Words | None:
+def _text_args(texts: list[Text], everything: list[Everything]) -> Args | None:
     if len({(t.threshold, t.pick) for t in texts}) > 1 or len(everything) > 1:
         return None
     picks = {t.pick for t in texts} | {e.pick for e in everything}
     if len(picks) > 1:
         return None
-    words = [word for t in texts for word in ("--text", t.words)]
+    args = [arg for t in texts for arg in ("--text", t.words)]
     if texts and texts[0].threshold is not None:
-        words += ["--threshold", _text(texts[0].threshold)]
-    words += ["--everything"] * bool(everything)
+        args += ["--threshold", _format_value(texts[0].threshold)]
+    args += ["--everything"] * bool(everything)
     for pick in picks - {()}:
-        words += ["--pick", ",".join(map(str, pick))]
-    return words
+        args += ["--pick", ",".join(map(str, pick))]
+    return args
 
 
-def _refine(how: Refine) -> Words:
-    words: Words = []
-    for name, length in ("--dilate", how.dilate), ("--feather", how.feather):
+def _refine_args(refine: Refine) -> Args:
+    args: Args = []
+    for name, length in ("--dilate", refine.dilate), ("--feather", refine.feather):
         if length != Length():
-            words += [name, str(length)]
-    words += ["--keep-holes"] * (not how.fill_holes) + ["--invert"] * how.invert
-    words += ["--no-edge-refine"] * (not how.edge_refine)
-    if how.shadow is not None:
-        words.append("--shadow" if how.shadow else "--no-shadow")
-    return words
+            args += [name, str(length)]
+    args += ["--keep-holes"] * (not refine.fill_holes) + ["--invert"] * refine.invert
+    args += ["--no-edge-refine"] * (not refine.edge_refine)
+    if refine.shadow is not None:
+        args.append("--shadow" if refine.shadow else "--no-shadow")
+    return args
 
 
-def _fill(fill: Fill) -> Words:
-    named: Iterator[tuple[str, object]] = iter(
-        [
-            ("--prompt", fill.prompt or None),
-            ("--with", fill.picture and _safe(fill.picture.source)),
-            ("--negative-prompt", fill.negative_prompt),
-            ("--steps", fill.num_inference_steps),
-            ("--guidance-scale", fill.guidance_scale),
-            ("--strength", fill.strength),
-            ("--seed", fill.seed or None),
-            ("--padding-mask-crop", fill.padding_mask_crop),
-            ("--candidates", fill.candidates if fill.candidates > 1 else None),
-        ]
-    )
-    return [word for name, value in named if value is not None for word in (name, _text(value))]
+def _fill_args(fill: Fill) -> Args:
+    options: dict[str, Any] = {  # None: the option is not needed
+        "--prompt": fill.prompt or None,
+        "--with": fill.picture and _file_arg(fill.picture.source),
+        "--negative-prompt": fill.negative_prompt,
+        "--steps": fill.num_inference_steps,
+        "--guidance-scale": fill.guidance_scale,
+        "--strength": fill.strength,
+        "--seed": fill.seed or None,
+        "--padding-mask-crop": fill.padding_mask_crop,
+        "--candidates": fill.candidates if fill.candidates > 1 else None,
+    }
+    return [
+        arg
+        for name, value in options.items()
+        if value is not None
+        for arg in (name, _format_value(value))
+    ]
 
 
-def _kept(request: Request, rank: int) -> Words:
+def _rank_args(request: Request, rank: int) -> Args:
     return ["--keep", str(rank)] if request.fill.candidates > 1 else []
 
 
-def _text(value: object) -> str:
-    """A number in as few digits as bring it back."""
-    short = f"{value:g}" if isinstance(value, float) else str(value)
-    return short if not isinstance(value, float) or float(short) == value else repr(value)
-
-
-def _named(request: Request) -> Words:
-    words: Words = []
+def _model_args(request: Request) -> Args:
+    args: Args = []
     for name in ("detector", "inpainter"):
         if getattr(request, name) != "auto":
-            words += [f"--{name}", getattr(request, name)]
-    words += ["--no-verify"] * (not request.verify)
-    return words + (["--attempts", str(request.attempts)] if request.attempts != 2 else [])
+            args += [f"--{name}", getattr(request, name)]
+    args += ["--no-verify"] * (not request.verify)
+    return args + (["--attempts", str(request.attempts)] if request.attempts != 2 else [])
+
+
+def _format_value(value: object) -> str:
+    """Return a float in the fewest digits that give the same float again, other values as text."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

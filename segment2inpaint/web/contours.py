@@ -1,4 +1,4 @@
-"""Masks as paths that a page can draw crisply at any zoom, and what a refinement makes of them."""
+"""Masks as contours that the page can draw crisply at any zoom, and the effect of ``Refine``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from segment2inpaint import masks
 from segment2inpaint.effects import shadow
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.pipeline import refined_alpha
+from segment2inpaint.regions import refined_alpha
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
@@ -25,32 +25,37 @@ from segment2inpaint.types import (
     bounding_box,
 )
 
-Path = list[int]  # x0, y0, x1, y1, ... of a closed line, in photo px
+Contour = list[int]  # x0, y0, x1, y1, ... of a closed line, in photo px
 
-NUMBERS = 24_000  # in the paths of a mask, at most: about 120 kB as JSON
-PATHS = 1_500
+MAX_COORDINATES = 24_000  # numbers in all contours of a mask: about 120 kB as JSON
+MAX_CONTOURS = 1_500  # contours of a mask
+MIN_TOLERANCE = 0.5  # px that a simplified contour may lie from the true one
 
 
-def paths(bits: BinaryMask, corner: tuple[int, int] = (0, 0)) -> list[Path]:
-    """The outlines of a mask whose top left is at ``corner`` (x, y), its holes among them.
+def find_contours(mask: BinaryMask, offset: tuple[int, int] = (0, 0)) -> list[Contour]:
+    """Return the contours of a mask, those of its holes among them, for an even-odd fill.
 
-    To be filled even-odd. Simplified to within half a pixel, and further where it is intricate;
-    the smallest are left out if there are too many.
+    ``offset`` (x, y) is added to every point. The contours are simplified to within half a
+    pixel, and further if they are intricate. The smallest ones are dropped if there are too
+    many.
     """
     found, _ = cv2.findContours(
-        bits.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=corner
+        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=offset
     )
-    lines = sorted(found, key=lambda line: -cv2.contourArea(line))[:PATHS]
-    off = max(0.5, max(bits.shape) / 4000)
+    contours = sorted(found, key=lambda contour: -cv2.contourArea(contour))[:MAX_CONTOURS]
+    tolerance = max(MIN_TOLERANCE, max(mask.shape) / 4000)
     while True:
-        simple = [cv2.approxPolyDP(line, off, True) for line in lines]
-        if sum(line.size for line in simple) <= NUMBERS:
-            return [line.ravel().tolist() for line in simple]
-        off *= 2
+        simple = [cv2.approxPolyDP(contour, tolerance, True) for contour in contours]
+        if sum(contour.size for contour in simple) <= MAX_COORDINATES:
+            return [contour.ravel().tolist() for contour in simple]
+        tolerance *= 2
 
 
 class FeatheredMask(NamedTuple):
-    """The alpha of what will change, in its box, and the radii in photo px that made it."""
+    """The alpha of the pixels that will change, cropped to ``box``, and the radii behind it.
+
+    ``dilate`` and ``feather`` are in photo px.
+    """
 
     box: Box
     alpha: Alpha
@@ -58,81 +63,91 @@ class FeatheredMask(NamedTuple):
     feather: float
 
     @property
-    def outer(self) -> list[Path]:
-        """Round all that will change."""
-        return paths(self.alpha > 0, self.box[:2])
+    def outer_contours(self) -> list[Contour]:
+        """The contours of all pixels that will change."""
+        return find_contours(self.alpha > 0, self.box[:2])
 
     @property
-    def solid(self) -> list[Path]:
-        """Round what will be wholly new."""
-        return paths(self.alpha >= 1, self.box[:2])
+    def solid_contours(self) -> list[Contour]:
+        """The contours of the pixels that will be replaced completely."""
+        return find_contours(self.alpha >= 1, self.box[:2])
 
 
-def changed(
+def feathered_mask(
     image: Image,
-    found: Sequence[Detection],
+    detections: Sequence[Detection],
     prompts: Sequence[Prompt],
     refine: Refine,
-    factor: float,
+    dilate_factor: float,
 ) -> FeatheredMask:
-    """What a refinement makes of masks.
+    """Return the alpha that the pipeline would blend with, computed in a window if possible.
 
-    Works in a window round the masks, which comes to the same. Raises ``NothingFound``.
+    ``dilate_factor`` scales the automatic dilation. Raises ``NothingFound`` if nothing would
+    change.
     """
     size = image.shape[:2]
     whole = Box(0, 0, size[1], size[0])
-    around = whole if refine.invert or refine.shadow else _window(found, refine, size)
-    near = [replace(m, mask=m.mask[around.slices]) for m in found]
-    alpha, dilate, feather = refined_alpha(near, _moved(prompts, around), refine, factor=factor)
+    window = whole if refine.invert or refine.shadow else _window(detections, refine, size)
+    cropped = [replace(d, mask=d.mask[window.slices]) for d in detections]
+    alpha, dilate, feather = refined_alpha(
+        cropped, _exclude_points(prompts, window), refine, dilate_factor=dilate_factor
+    )
     if refine.shadow and not refine.invert:
-        alpha = _shadowed(image, found, alpha, max(dilate + feather, 1.0))
+        alpha = _add_shadows(image, detections, alpha, max(dilate + feather, 1.0))
     tight = bounding_box(alpha > 0)
-    x, y = around.x0, around.y0
+    x, y = window.x0, window.y0
     box = Box(x + tight.x0, y + tight.y0, x + tight.x1, y + tight.y1)
     return FeatheredMask(box, alpha[tight.slices], dilate, feather)
 
 
-def _window(found: Sequence[Detection], refine: Refine, size: tuple[int, int]) -> Box:
-    """Round all masks, with room for the dilation. Raises ``NothingFound`` for empty ones."""
-    boxes = [box for m in found if (box := bounding_box(m.mask)).width]
+def _window(detections: Sequence[Detection], refine: Refine, size: tuple[int, int]) -> Box:
+    """Return a box around all masks with room to dilate. Raises ``NothingFound``."""
+    boxes = [box for d in detections if (box := bounding_box(d.mask)).width]
     if not boxes:
         raise NothingFound("the mask is empty: nothing would change")
-    box = boxes[0]
-    for other in boxes[1:]:
-        box = box.union(other)
-    slack = max(m.edge_uncertainty for m in found)
-    dilate, _ = masks.radii(box, refine, slack, 2.0)
-    return box.grown(int(dilate) + 4, (size[0], size[1]))
+    union = boxes[0]
+    for box in boxes[1:]:
+        union = union.union(box)
+    edge_uncertainty = max(d.edge_uncertainty for d in detections)
+    dilate, _ = masks.radii(union, refine, edge_uncertainty, 2.0)
+    return union.expand(int(dilate) + 4, (size[0], size[1]))
 
 
-def _moved(prompts: Sequence[Prompt], around: Box) -> list[Prompt]:
-    """The points beside objects, in pixels of the window."""
+def _exclude_points(prompts: Sequence[Prompt], window: Box) -> list[Prompt]:
+    """Return the excluded points of the prompts in window coordinates."""
     return [
-        Points((), tuple((x - around.x0, y - around.y0) for x, y in p.exclude))
+        Points((), tuple((x - window.x0, y - window.y0) for x, y in p.exclude))
         for p in prompts
         if isinstance(p, Points)
     ]
 
 
-def _shadowed(image: Image, found: Sequence[Detection], alpha: Alpha, softness: float) -> Alpha:
-    for mask in found:
-        cast = shadow.find_shadow(image, mask.mask)
-        if cast.certainty >= shadow.ASKED:
+def _add_shadows(
+    image: Image, detections: Sequence[Detection], alpha: Alpha, softness: float
+) -> Alpha:
+    for detection in detections:
+        cast = shadow.find_shadow(image, detection.mask)
+        if cast.certainty >= shadow.REQUESTED_CERTAINTY:
             alpha = np.maximum(alpha, shadow.shadow_alpha(cast, softness))
     return alpha
 
 
-def stroked(
-    bits: BinaryMask, strokes: Sequence[tuple[Sequence[tuple[float, float]], float, bool]]
-) -> BinaryMask:
-    """The mask with strokes drawn into it in order: each a line of points (x, y), a radius in
-    photo px, and whether it erases."""
-    drawn = bits.astype(np.uint8)
-    for line, radius, erases in strokes:
-        value, wide = int(not erases), max(1, round(2 * radius))
-        places = np.rint(np.array(line)).astype(np.int32).reshape(-1, 1, 2)
-        if len(places) > 1:
-            cv2.polylines(drawn, [places], False, value, wide)
-        for x, y in places[:, 0]:
-            cv2.circle(drawn, (int(x), int(y)), max(0, round(radius)), value, -1)
-    return drawn.astype(np.bool_)
+class Stroke(NamedTuple):
+    """A brush stroke: ``points`` (x, y) and ``radius`` in photo px; it draws, or ``erases``."""
+
+    points: Sequence[tuple[float, float]]
+    radius: float
+    erases: bool = False
+
+
+def draw_strokes(mask: BinaryMask, strokes: Sequence[Stroke]) -> BinaryMask:
+    """Return a copy of the mask with the strokes drawn into it, in order."""
+    canvas = mask.astype(np.uint8)
+    for points, radius, erases in strokes:
+        value, thickness = int(not erases), max(1, round(2 * radius))
+        pixels = np.rint(np.array(points)).astype(np.int32).reshape(-1, 1, 2)
+        if len(pixels) > 1:
+            cv2.polylines(canvas, [pixels], False, value, thickness)
+        for x, y in pixels[:, 0]:
+            cv2.circle(canvas, (int(x), int(y)), max(0, round(radius)), value, -1)
+    return canvas.astype(np.bool_)

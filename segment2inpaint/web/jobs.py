@@ -1,4 +1,4 @@
-"""Work in the background: looks, of which a newer one replaces an older, and jobs in a queue."""
+"""Background work: an executor in which new calls replace old ones, and a queue of jobs."""
 
 from __future__ import annotations
 
@@ -17,36 +17,41 @@ from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.web.session import NotFound, ServerBusy, new_id
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-FINISHED = ("done", "failed", "cancelled")
-REMEMBERED = 500  # finished jobs that can still be asked about
+FINISHED_STATES = ("done", "failed", "cancelled")
+MAX_FINISHED_JOBS = 500  # finished jobs that clients can still query
+POLL_INTERVAL = 0.05  # seconds between two looks at a job that a client waits for
 
 T = TypeVar("T")
 log = logging.getLogger("segment2inpaint.web")
 
 
 class Superseded(Segment2InpaintError):
-    """A newer look of the same page has replaced this one."""
+    """A newer call of the same page has replaced this one."""
 
 
 class Cancelled(Exception):
-    """Raised inside of a job to end it."""
+    """Raised inside a job to end it."""
 
 
 class LatestOnlyExecutor:
-    """Quick work that a page waits for, two at a time.
+    """Run quick calls that a client waits for, in a few threads.
 
-    Of the same ``slot`` only the newest is wanted: older ones still waiting end as
-    ``Superseded``.
+    Of the calls with the same ``slot``, only the newest matters: older ones that have not
+    started raise ``Superseded``.
     """
 
-    def __init__(self, waiting: int, threads: int = 2) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="look")
-        self._waiting, self._most = 0, waiting
+    def __init__(self, max_waiting: int, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="quick-call")
+        self._waiting, self._max_waiting = 0, max_waiting
         self._newest: dict[str, Future[Any]] = {}
 
     async def run(self, work: Callable[[], T], slot: str = "") -> T:
-        """What ``work`` gives. Raises ``Full``, ``Superseded`` and what ``work`` raises."""
-        if self._waiting >= self._most:
+        """Return the result of ``work``, called in a thread.
+
+        Raises ``ServerBusy`` if too many calls are waiting, ``Superseded`` if a newer call has
+        replaced this one, and the errors of ``work``.
+        """
+        if self._waiting >= self._max_waiting:
             raise ServerBusy(
                 "the server is busy: too many clicks are waiting; try again in a moment"
             )
@@ -69,115 +74,121 @@ class LatestOnlyExecutor:
                 del self._newest[slot]
 
     def close(self) -> None:
+        """Drop the waiting calls."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(eq=False)
 class EditJob:
-    """Something that takes a while: where it stands, and the id of what came of it.
+    """A long-running job, its progress, and the id of its result.
 
-    ``sketch`` is the latest of ``sketches`` JPEGs of a work in progress.
+    ``photo`` is the id of the photo, ``stage`` the name of the pipeline stage, and
+    ``stage_progress``, in [0, 1], how much of it is done. ``number`` counts the jobs of a
+    queue. ``sketch`` is the newest of ``sketches`` JPEG previews.
     """
 
     photo: str
     id: str = field(default_factory=new_id)
     state: State = "queued"
     stage: str = ""
-    share: float = 0.0
+    stage_progress: float = 0.0
     result: str | None = None
     error: dict[str, str] | None = None
     number: int = 0
     sketch: bytes = b""
     sketches: int = 0
-    cancel_requested: threading.Event = field(default_factory=threading.Event)  # to be cancelled
+    cancel_requested: threading.Event = field(default_factory=threading.Event)
 
     def progress(self, stage: str, share: float) -> None:
-        """Note how far it is. Raises ``Cancelled`` if it is no longer wanted."""
+        """Record the progress. Raises ``Cancelled`` if the job has been cancelled."""
         if self.cancel_requested.is_set():
             raise Cancelled
-        self.stage, self.share = stage, share
+        self.stage, self.stage_progress = stage, share
 
-    def show(self, sketch: bytes) -> None:
-        """Keep a picture of what there is so far."""
-        self.sketch, self.sketches = sketch, self.sketches + 1
+    def set_sketch(self, jpeg: bytes) -> None:
+        """Store a preview of the unfinished picture."""
+        self.sketch, self.sketches = jpeg, self.sketches + 1
 
     @property
-    def news(self) -> tuple[str, str, float, int]:
-        """Changes when there is something to tell."""
-        return self.state, self.stage, round(self.share, 2), self.sketches
+    def status(self) -> tuple[str, str, float, int]:
+        """The values that a waiting client is informed of when one of them changes."""
+        return self.state, self.stage, round(self.stage_progress, 2), self.sketches
 
 
 class JobQueue:
-    """Jobs one after the other, in the order in which they came."""
+    """Run jobs one at a time, in the order of their arrival."""
 
-    def __init__(self, queue: int) -> None:
+    def __init__(self, max_waiting: int) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._jobs: OrderedDict[str, EditJob] = OrderedDict()
         self._lock = threading.Lock()
-        self._most, self._count = queue, 0
+        self._max_waiting, self._count = max_waiting, 0
         self.current: EditJob | None = None
 
     def start(self, photo: str, work: Callable[[ProgressCallback], str]) -> EditJob:
-        """Put ``work``, which returns the id of its result, at the queue's end.
+        """Add a job to the queue. ``work`` returns the id of its result.
 
-        Raises ``Full``.
+        Raises ``ServerBusy`` if too many jobs are waiting.
         """
         with self._lock:
-            unfinished = [job for job in self._jobs.values() if job.state not in FINISHED]
-            if len(unfinished) > self._most:
+            unfinished = [job for job in self._jobs.values() if job.state not in FINISHED_STATES]
+            if len(unfinished) > self._max_waiting:
                 raise ServerBusy(
-                    f"the server is busy: {len(unfinished)} jobs are waiting; try later"
+                    f"the server is busy: {len(unfinished)} jobs are waiting; try again later"
                 )
             self._count += 1
             job = EditJob(photo, number=self._count)
             self._jobs[job.id] = job
-            for old in [j for j in self._jobs.values() if j.state in FINISHED][:-REMEMBERED]:
+            finished = [j for j in self._jobs.values() if j.state in FINISHED_STATES]
+            for old in finished[:-MAX_FINISHED_JOBS]:
                 del self._jobs[old.id]
         self._pool.submit(partial(self._run, job, work))
         return job
 
-    def get(self, name: str) -> EditJob:
-        """Raises ``Gone``."""
-        job = self._jobs.get(name)
+    def get(self, job_id: str) -> EditJob:
+        """Return the job with this id. Raises ``NotFound``."""
+        job = self._jobs.get(job_id)
         if job is None:
             raise NotFound("no such job on the server")
         return job
 
-    def place(self, job: EditJob) -> int:
-        """How many jobs are before it."""
+    def count_ahead(self, job: EditJob) -> int:
+        """Return the number of unfinished jobs that started before this one."""
         with self._lock:
             return sum(
-                other.state not in FINISHED and other.number < job.number
+                other.state not in FINISHED_STATES and other.number < job.number
                 for other in self._jobs.values()
             )
 
-    def cancel(self, name: str) -> EditJob:
-        """End a job at once; what it still does until its next step is thrown away.
+    def cancel(self, job_id: str) -> EditJob:
+        """Mark a job as cancelled. Raises ``NotFound``.
 
-        The next one waits for that step, see ``ending``. Raises ``Gone``.
+        Its work goes on until its next progress report, and the result is discarded. The next
+        job starts after that, see ``is_cancelling``.
         """
-        job = self.get(name)
+        job = self.get(job_id)
         job.cancel_requested.set()
-        self._end(job, "cancelled")
+        self._finish(job, "cancelled")
         return job
 
     @property
-    def ending(self) -> bool:
-        """Whether a cancelled job has not yet come to its next step."""
+    def is_cancelling(self) -> bool:
+        """Whether the work of a cancelled job has not stopped yet."""
         current = self.current
         return current is not None and current.state == "cancelled"
 
     async def wait(self, job: EditJob, seconds: float) -> None:
-        """Until the job has moved on, at most so long."""
-        before = job.news, self.place(job)
-        for _ in range(int(seconds / 0.05)):
-            if job.state in FINISHED:
+        """Wait until the status of the job changes, at most ``seconds``."""
+        before = job.status, self.count_ahead(job)
+        for _ in range(int(seconds / POLL_INTERVAL)):
+            if job.state in FINISHED_STATES:
                 return
-            await asyncio.sleep(0.05)
-            if (job.news, self.place(job)) != before:
+            await asyncio.sleep(POLL_INTERVAL)
+            if (job.status, self.count_ahead(job)) != before:
                 return
 
     def close(self) -> None:
+        """Cancel all jobs."""
         for job in list(self._jobs.values()):
             job.cancel_requested.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -188,32 +199,32 @@ class JobQueue:
                 return
             job.state, self.current = "running", job
         try:
-            self._end(job, "done", result=work(job.progress))
+            self._finish(job, "done", result=work(job.progress))
         except Cancelled:
-            self._end(job, "cancelled")
+            self._finish(job, "cancelled")
         except Segment2InpaintError as error:
-            self._end(job, "failed", error=error_payload(error))
+            self._finish(job, "failed", error=error_payload(error))
         except Exception:
             log.exception("job %s failed", job.id)
-            text = "something broke on the server; its terminal says what"
-            self._end(job, "failed", error={"kind": "Broken", "message": text})
+            message = "internal error on the server; see the terminal where it runs"
+            self._finish(job, "failed", error={"kind": "Broken", "message": message})
         finally:
             self.current = None
 
-    def _end(
+    def _finish(
         self,
         job: EditJob,
         state: State,
         result: str | None = None,
         error: dict[str, str] | None = None,
     ) -> None:
-        """Settle a job, if it is not settled: what comes after it was cancelled is too late."""
+        """Set the final state, unless the job has one: a result after its cancellation is lost."""
         with self._lock:
-            if job.state not in FINISHED:
+            if job.state not in FINISHED_STATES:
                 job.result, job.error, job.state = result, error, state
-                job.share = 1.0 if state == "done" else job.share
+                job.stage_progress = 1.0 if state == "done" else job.stage_progress
 
 
 def error_payload(error: Segment2InpaintError) -> dict[str, str]:
-    """An error as JSON data."""
+    """Return an error as JSON data, its class name as ``kind``."""
     return {"kind": type(error).__name__, "message": str(error)}

@@ -1,4 +1,4 @@
-"""How much a server takes on."""
+"""Bounds on the resources that the server uses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a server. Sizes are bytes unless they say pixels; times are seconds.
+    """Resource bounds of a server. Sizes are in bytes, ``pixels`` is in pixels, times in seconds.
 
-    ``photos``, ``masks`` and ``results`` are counts: photos on the server, masks and results of
-    a photo. ``memory`` bounds what all photos hold together, ``idle`` is how long one may lie
-    unused, ``upload_time`` how long an upload may take. ``waiting`` looks and ``queue``
-    removals may stand in line.
+    ``upload`` and ``body`` bound the body of an upload and of any other call, ``pixels`` the
+    size of a photo, and ``memory`` the bytes that all photos and their results hold together.
+    ``photos`` is the number of photos on the server; ``masks`` and ``results`` are the numbers
+    kept for each photo. A photo unused for ``idle`` seconds is dropped. ``upload_time`` bounds
+    a whole upload, and ``stall`` the wait for its next bytes. ``waiting`` is the number of
+    quick calls, and ``queue`` the number of removals, that may wait for a worker.
     """
 
     upload: int = 200_000_000

@@ -1,4 +1,4 @@
-"""What a client asked for, as a ``Request``: its ids become the pictures that they stand for."""
+"""Build a ``Request`` from the JSON of a client, in which ids stand for masks and pictures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from segment2inpaint import request
 from segment2inpaint.api import as_picture
-from segment2inpaint.detect import DETECTORS
+from segment2inpaint.detect import DETECTORS, canonical_name
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
 from segment2inpaint.inpaint import INPAINTERS
 from segment2inpaint.models import catalogue
+from segment2inpaint.request import from_json
 from segment2inpaint.types import (
     BinaryMask,
     CleanPlate,
@@ -25,60 +25,61 @@ from segment2inpaint.types import (
 from segment2inpaint.web.session import PhotoSession
 
 
-def plain_name(text: str) -> str:
-    """The last part of whatever a client calls its file: no folder, nothing invisible."""
-    last = PureWindowsPath(PurePosixPath(text).name).name
-    return "".join(c if c.isprintable() else "_" for c in last).strip(". ")[-200:] or "photo"
+def safe_file_name(text: str) -> str:
+    """Return a client's file name without folders or invisible characters, at most 200 long."""
+    name = PureWindowsPath(PurePosixPath(text).name).name
+    return "".join(c if c.isprintable() else "_" for c in name).strip(". ")[-200:] or "photo"
 
 
-def detectors() -> list[str]:
-    """The names of detectors that can be used on this machine."""
-    plain = [name for name in DETECTORS if not any(c.backend == name for c in catalogue.cards())]
-    return ["auto", *plain, *_here("detector")]
+def available_detectors() -> list[str]:
+    """Return the names of the detectors that can run on this machine."""
+    backends = {card.backend for card in catalogue.cards()}
+    return ["auto", *(n for n in DETECTORS if n not in backends), *_downloaded("detector")]
 
 
-def inpainters() -> list[str]:
-    """The names of inpainters that can be used on this machine."""
-    return ["auto", *(name for name in INPAINTERS if name != "diffusion"), *_here("inpainter")]
+def available_inpainters() -> list[str]:
+    """Return the names of the inpainters that can run on this machine."""
+    return ["auto", *(n for n in INPAINTERS if n != "diffusion"), *_downloaded("inpainter")]
 
 
-def _here(kind: str) -> list[str]:
+def _downloaded(kind: str) -> list[str]:
     return [c.name for c in catalogue.cards() if c.kind == kind and catalogue.find(c.name)]
 
 
-def build(desk: PhotoSession, data: Mapping[str, Any]) -> Request:
-    """The request of checked JSON data. It names no file of the server.
+def build_request(session: PhotoSession, data: Mapping[str, Any]) -> Request:
+    """Return the request of validated JSON data. It cannot name a file of the server.
 
-    Raises ``BadOption`` for a model that is not among those of this machine, ``Gone`` for an
-    id that is not known, ``BadPrompt`` and ``BadImage``.
+    Raises ``BadOption`` for a model that is not on this machine, ``NotFound`` for an unknown
+    id, ``BadPrompt`` and ``BadImage``.
     """
-    _check_known(data.get("detector", "auto"), detectors(), "detector")
-    _check_known(data.get("inpainter", "auto"), inpainters(), "inpainter")
+    detector = canonical_name(data.get("detector", "auto"))
+    _check_known(detector, available_detectors(), "detector")
+    _check_known(data.get("inpainter", "auto"), available_inpainters(), "inpainter")
     for prompt in data["prompts"]:
-        _check_runs(prompt.get("mask"), desk.photo)
+        _check_run_lengths(prompt.get("mask"), session.photo)
 
-    def read_picture(name: str) -> ReplacementImage:
-        return as_picture(desk.file(name))
+    def read_picture(file_id: str) -> ReplacementImage:
+        return as_picture(session.get_file(file_id))
 
-    def read_mask(name: str) -> BinaryMask:
-        return desk.mask(name).bits()
+    def read_mask(mask_id: str) -> BinaryMask:
+        return session.get_mask(mask_id).unpack()
 
-    made = request.from_json(data, read_picture, read_mask)
-    return replace(made, prompts=tuple(_with_source(p, desk) for p in made.prompts))
-
-
-def portable(made: Request) -> Request:
-    """The request with its masks inside, so that it can be saved by itself."""
-    prompts = (UserMask(p.mask) if isinstance(p, UserMask) else p for p in made.prompts)
-    return replace(made, prompts=tuple(prompts))
+    request = from_json(data, read_picture, read_mask)
+    return replace(request, prompts=tuple(_with_source(p, session) for p in request.prompts))
 
 
-def _with_source(prompt: Prompt, desk: PhotoSession) -> Prompt:
-    """Plates by the name of the client's file; masks by theirs, or by one to save them under."""
+def self_contained(request: Request) -> Request:
+    """Return the request with its masks inline instead of by file, so that it can be saved."""
+    prompts = (UserMask(p.mask) if isinstance(p, UserMask) else p for p in request.prompts)
+    return replace(request, prompts=tuple(prompts))
+
+
+def _with_source(prompt: Prompt, session: PhotoSession) -> Prompt:
+    """Name a clean plate or a mask by the client's file, or by the file to save the mask as."""
     if isinstance(prompt, CleanPlate):
-        return CleanPlate(prompt.image, desk.file(prompt.source).name)
+        return CleanPlate(prompt.image, session.get_file(prompt.source).name)
     if isinstance(prompt, UserMask) and prompt.source:
-        return UserMask(prompt.mask, desk.mask_name(prompt.source))
+        return UserMask(prompt.mask, session.mask_file_name(prompt.source))
     return prompt
 
 
@@ -90,8 +91,8 @@ def _check_known(name: str, known: list[str], kind: str) -> None:
             )
 
 
-def _check_runs(mask: Any, photo: Photo) -> None:
-    """Run lengths are as large as they say, and not larger than the photo."""
+def _check_run_lengths(mask: Any, photo: Photo) -> None:
+    """Raise ``BadOption`` for run lengths that would not fill exactly the photo's size."""
     if not isinstance(mask, Mapping):
         return
     height, width = photo.size

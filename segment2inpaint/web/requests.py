@@ -1,91 +1,107 @@
-"""What clients send, checked: the JSON of a ``Request``, with its bounds, and of smaller calls.
+"""Schemas of the JSON that clients send: a ``Request`` with its bounds, and smaller calls.
 
-Files are named by ids that the server gave; there is no way to name a path.
+Files are named by ids that the server gave out. A client has no way to name a path.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST = 1_000_000  # px: no photo is as long
+from segment2inpaint.request import RANGES
+from segment2inpaint.types import Granularity
 
-X = Annotated[int, Field(ge=0, le=MOST)]
-Place = Annotated[list[X], Field(min_length=2, max_length=2)]
-Places = Annotated[list[Place], Field(max_length=500)]
-Corner = Annotated[int, Field(ge=-MOST, le=MOST)]
-Corners = Annotated[list[Corner], Field(min_length=4, max_length=4)]
+MAX_COORDINATE = 1_000_000  # px: longer than any photo
+
+Coordinate = Annotated[int, Field(ge=0, le=MAX_COORDINATE)]
+Pixel = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
+Pixels = Annotated[list[Pixel], Field(max_length=500)]
+BoxCoordinate = Annotated[int, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
+BoxCoordinates = Annotated[list[BoxCoordinate], Field(min_length=4, max_length=4)]
+StrokeCoordinate = Annotated[float, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
+StrokePoint = Annotated[list[StrokeCoordinate], Field(min_length=2, max_length=2)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Number = Annotated[int, Field(ge=1, le=255)]
-Words = Annotated[str, Field(max_length=2000)]
+ObjectNumber = Annotated[int, Field(ge=1, le=255)]
+FillText = Annotated[str, Field(max_length=2000)]
+SearchText = Annotated[str, Field(min_length=1, max_length=300)]
 Radius = Annotated[str, Field(pattern=r"^(auto|[0-9]{1,5}(\.[0-9]{1,3})?(px|%)?)$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+,_-]{0,80}$")]
-Granularity = Literal["auto", "part", "object", "whole"]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+,_-]{0,80}$")]
 
 
-class Strict(BaseModel):
+def bounds(name: str, maximum: float | None = None) -> Any:
+    """Return the range of ``request.RANGES`` as a pydantic field, with a lower maximum if given."""
+    _, low, high = RANGES[name]
+    return Field(ge=low, le=high if maximum is None else maximum)
+
+
+class StrictModel(BaseModel):
+    """A schema that refuses unknown fields."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class PointsIn(Strict):
-    """One object by pixels on it and beside it, each [x, y]."""
+class PointsIn(StrictModel):
+    """One object, by pixels [x, y] on it (include) and on its surroundings (exclude)."""
 
-    include: Places = []
-    exclude: Places = []
+    include: Pixels = []
+    exclude: Pixels = []
     granularity: Granularity = "auto"
 
 
-class ColorIn(Strict):
-    """Everything of one colour: that of the pixel ``at``, or ``rgb``."""
+class ColorIn(StrictModel):
+    """Everything of one colour: the colour of the pixel ``at``, or ``rgb``."""
 
-    at: Place | None = None
+    at: Pixel | None = None
     rgb: Annotated[list[Byte], Field(min_length=3, max_length=3)] | None = None
+    # a CIE76 colour difference: two colours rarely differ by more than 100
     tolerance: Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)] | None = None
     everywhere: bool = False
 
 
-class TextIn(Strict):
-    words: Annotated[str, Field(min_length=1, max_length=300)]
+class TextIn(StrictModel):
+    """Objects by their name; ``pick`` selects some of them by number, the best is 1."""
+
+    words: SearchText
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    pick: Annotated[list[Number], Field(max_length=255)] = []
+    pick: Annotated[list[ObjectNumber], Field(max_length=255)] = []
 
 
-class RunLengths(Strict):
+class RunLengths(StrictModel):
     """A mask as uncompressed COCO run lengths: column by column, zeros first."""
 
-    size: Annotated[list[X], Field(min_length=2, max_length=2)]
+    size: Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
     counts: Annotated[
         list[Annotated[int, Field(ge=0, le=10**9)]], Field(min_length=1, max_length=2_000_000)
     ]
 
 
-class PointsPrompt(Strict):
+class PointsPrompt(StrictModel):
     points: PointsIn
 
 
-class BoxPrompt(Strict):
-    box: Annotated[Corners, Field(description="x0, y0, x1, y1, half-open, in photo px")]
+class BoxPrompt(StrictModel):
+    box: Annotated[BoxCoordinates, Field(description="x0, y0, x1, y1, half-open, in photo px")]
 
 
-class ColorPrompt(Strict):
+class ColorPrompt(StrictModel):
     color: ColorIn
 
 
-class TextPrompt(Strict):
-    text: Annotated[str, Field(min_length=1, max_length=300)] | TextIn
+class TextPrompt(StrictModel):
+    text: SearchText | TextIn
 
 
-class EverythingPrompt(Strict):
-    everything: Annotated[list[Number], Field(max_length=255)]
+class EverythingPrompt(StrictModel):
+    everything: Annotated[list[ObjectNumber], Field(max_length=255)]
 
 
-class PlatePrompt(Strict):
+class PlatePrompt(StrictModel):
     plate: Annotated[Id, Field(description="id of an uploaded photo without the object")]
 
 
-class MaskPrompt(Strict):
+class MaskPrompt(StrictModel):
     mask: Id | RunLengths
 
 
@@ -98,9 +114,12 @@ Prompt = (
     | PlatePrompt
     | MaskPrompt
 )
+Prompts = Annotated[list[Prompt], Field(min_length=1, max_length=200)]
 
 
-class RefineIn(Strict):
+class RefineIn(StrictModel):
+    """How to refine the mask. Radii are ``auto``, ``12px`` or ``3%`` of the mask's diagonal."""
+
     dilate: Radius = "auto"
     feather: Radius = "auto"
     fill_holes: bool = True
@@ -109,76 +128,80 @@ class RefineIn(Strict):
     edge_refine: bool = True
 
 
-class FillIn(Strict):
-    prompt: Words | None = None
-    negative_prompt: Words | None = None
-    num_inference_steps: Annotated[int, Field(ge=1, le=200)] | None = None
-    guidance_scale: Annotated[float, Field(ge=0, le=100)] | None = None
-    strength: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    padding_mask_crop: Annotated[int, Field(ge=0, le=10_000)] | None = None
+class FillIn(StrictModel):
+    """What to paint. A maximum below that of the command line keeps one client from holding the
+    only worker, or the memory, for too long."""
+
+    prompt: FillText | None = None
+    negative_prompt: FillText | None = None
+    # a sampler gains nothing from more steps
+    num_inference_steps: Annotated[int, bounds("num_inference_steps", 200)] | None = None
+    # far above the usual 1 to 15
+    guidance_scale: Annotated[float, bounds("guidance_scale", 100)] | None = None
+    strength: Annotated[float, bounds("strength")] | None = None
+    # 32 bits, the range of the page's number field
+    seed: Annotated[int, bounds("seed", 2**32 - 1)] = 0
+    # more than the side of most photos
+    padding_mask_crop: Annotated[int, bounds("padding_mask_crop", 10_000)] | None = None
     picture: Annotated[Id, Field(description="id of an uploaded picture")] | None = None
-    candidates: Annotated[int, Field(ge=1, le=8)] = 1
+    # each candidate takes the time of a job, and its result is held in memory
+    candidates: Annotated[int, bounds("candidates", 8)] = 1
 
 
-class RequestIn(Strict):
-    """All that determines a result, but for the photo."""
+class RequestIn(StrictModel):
+    """Everything that determines a result, except the photo."""
 
-    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=200)]
+    prompts: Prompts
     refine: RefineIn = RefineIn()
     fill: FillIn = FillIn()
-    detector: Name = "auto"
-    inpainter: Name = "auto"
+    detector: ModelName = "auto"
+    inpainter: ModelName = "auto"
     verify: bool = True
-    attempts: Annotated[int, Field(ge=1, le=5)] = 2
+    # each attempt takes the time of a job; the command line has no maximum
+    attempts: Annotated[int, bounds("attempts", 5)] = 2
 
-    def plain(self) -> dict[str, Any]:
-        """As ``request.load`` takes it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that the client sent, as ``request.from_json`` takes them."""
         return self.model_dump(exclude_unset=True)
 
 
-class FindIn(Strict):
-    """Objects to find. Of several calls with one ``slot``, only the newest is answered."""
+class FindIn(StrictModel):
+    """Objects to find. Of several calls with the same ``slot``, only the newest is answered."""
 
-    prompts: Annotated[list[Prompt], Field(min_length=1, max_length=200)]
-    detector: Name = "auto"
+    prompts: Prompts
+    detector: ModelName = "auto"
     edge_refine: bool = True
     slot: Annotated[str, Field(max_length=40)] = ""
 
 
-class OutlineIn(Strict):
-    """Masks by their ids, and what is to be done to them."""
+class OutlineIn(StrictModel):
+    """Masks by their ids, and how to refine them. ``exclude`` are pixels [x, y] to leave out.
+
+    ``replace`` doubles the automatic dilation, as a replacement by a prompt does.
+    """
 
     masks: Annotated[list[Id], Field(min_length=1, max_length=200)]
     refine: RefineIn = RefineIn()
-    exclude: Places = []
+    exclude: Pixels = []
     replace: bool = False
 
 
-class Stroke(Strict):
-    """A line of points [x, y] in photo px, drawn with a round brush."""
+class StrokeIn(StrictModel):
+    """A stroke of a round brush along points [x, y], in photo px."""
 
-    points: Annotated[
-        list[
-            Annotated[
-                list[Annotated[float, Field(ge=-MOST, le=MOST)]],
-                Field(min_length=2, max_length=2),
-            ]
-        ],
-        Field(min_length=1, max_length=5000),
-    ]
+    points: Annotated[list[StrokePoint], Field(min_length=1, max_length=5000)]
     radius: Annotated[float, Field(gt=0, le=5000)]
     erase: bool = False
 
 
-class StrokesIn(Strict):
-    """Strokes over a mask, or over none."""
+class StrokesIn(StrictModel):
+    """Strokes to draw into a copy of a mask, or into an empty mask."""
 
     mask: Id | None = None
-    strokes: Annotated[list[Stroke], Field(min_length=1, max_length=500)]
+    strokes: Annotated[list[StrokeIn], Field(min_length=1, max_length=500)]
 
 
-class DownloadIn(Strict):
-    """``licence`` is that of the model's card: what the user was shown and agreed to."""
+class DownloadIn(StrictModel):
+    """The licence on the model's card, which the user has seen and agreed to."""
 
     licence: Annotated[str, Field(max_length=200)]

@@ -1,4 +1,4 @@
-"""What the server answers, for the API's description."""
+"""Schemas of the JSON that the server answers with."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from pydantic import BaseModel
 
 
 class ErrorDetail(BaseModel):
+    """The kind of an error, and a message of one line."""
+
     kind: str
     message: str
 
 
 class ErrorOut(BaseModel):
-    """One line that says what is wrong."""
+    """An error."""
 
     error: ErrorDetail
 
 
 class PhotoOut(BaseModel):
-    """``levels`` is how often a tile of 512 px can be halved; see the tiles."""
+    """A photo on the server. ``levels`` is the level of the coarsest tiles, see the tiles.
+
+    ``width`` and ``height`` are in px; ``bits`` per channel are 8 or 16.
+    """
 
     id: str
     name: str
@@ -31,12 +36,17 @@ class PhotoOut(BaseModel):
 
 
 class FileOut(BaseModel):
+    """An uploaded file."""
+
     id: str
     name: str
 
 
 class ObjectOut(BaseModel):
-    """A mask found. ``paths`` are closed lines x0, y0, x1, y1, ... to be filled even-odd."""
+    """An object found. ``mask`` is the id of its mask, ``box`` is x0, y0, x1, y1.
+
+    ``area`` is in px. ``paths`` are closed lines x0, y0, x1, y1, ... for an even-odd fill.
+    """
 
     mask: str
     box: list[int]
@@ -45,14 +55,20 @@ class ObjectOut(BaseModel):
     paths: list[list[int]]
 
 
-class FoundOut(BaseModel):
+class FindOut(BaseModel):
+    """The objects found, the detector that found them, and the seconds that it took."""
+
     objects: list[ObjectOut]
     detector: str
     seconds: float
 
 
 class OutlineOut(BaseModel):
-    """``paths`` go round all that will change, ``solid`` round what will be wholly new."""
+    """The contours of the pixels that will change, and the radii in photo px.
+
+    ``paths`` enclose all pixels that will change, and ``solid`` those that will be replaced
+    completely.
+    """
 
     paths: list[list[int]]
     solid: list[list[int]]
@@ -61,10 +77,12 @@ class OutlineOut(BaseModel):
 
 
 class CommandOut(BaseModel):
-    """``command`` and, for what it names, ``files``: masks of this photo to save beside it.
+    """A shell command that gives the same result.
 
-    ``request`` is the same as data, complete in itself but for plates and pictures; where
-    options cannot say it, the command names it and it ``saves_request``.
+    ``files`` are masks of this photo to save in the folder where the command runs. ``request``
+    is the same request as data; it contains its masks, but not its clean plates and pictures.
+    If command-line options cannot express the request, ``saves_request`` is true, and the
+    command reads the saved ``request`` instead.
     """
 
     command: str
@@ -74,11 +92,12 @@ class CommandOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """``place`` is how many jobs are before it, ``share`` how much of its ``stage`` is done.
+    """The status of a job.
 
-    A job that waits has the ``stage`` "ending" until one that was cancelled has let go.
-
-    ``sketches`` counts pictures of the work in progress; the latest is at ``/jobs/{id}/sketch``.
+    ``state`` is queued, running, done, failed or cancelled. ``place`` is the number of jobs
+    ahead, and ``share``, from 0 to 1, tells how much of the ``stage`` is done. The ``stage`` of
+    a queued job is "ending" while a cancelled job before it stops. ``sketches`` counts the
+    previews of the unfinished picture; the newest is at ``/jobs/{id}/sketch``.
     """
 
     id: str
@@ -93,16 +112,26 @@ class JobOut(BaseModel):
 
 
 class CheckOut(BaseModel):
+    """A check of the result. ``score``, from 0 to 1, says how certain the fault is.
+
+    The check has ``failed`` from ``threshold`` on. A check that is ``doubtful`` has failed or is
+    worth showing to the user, and has a ``picture`` of the fault.
+    """
+
     name: str
     score: float
     threshold: float
     failed: bool
+    doubtful: bool
     sentence: str
     picture: bool
 
 
 class CandidateOut(BaseModel):
-    """``box`` is where the photo was changed, ``changed_outside`` must be 0."""
+    """One of the results of a job. ``verdict`` is clean, doubtful, failed, or null if unchecked.
+
+    ``box`` encloses the ``changed`` pixels, and ``settings`` are the models and values used.
+    """
 
     verdict: str | None
     checks: list[CheckOut]
@@ -112,6 +141,12 @@ class CandidateOut(BaseModel):
 
 
 class ResultOut(BaseModel):
+    """The report on a result; ``candidates`` are ranked, the best is the first.
+
+    ``file`` is the file name for downloads, without a suffix. ``changed_outside`` counts pixels
+    that changed outside the mask, and must be 0. ``seconds`` are by stage.
+    """
+
     id: str
     photo: str
     file: str
@@ -123,6 +158,11 @@ class ResultOut(BaseModel):
 
 
 class ModelOut(BaseModel):
+    """A model of the catalogue. ``size`` is in bytes; ``here``: it is on this machine.
+
+    A ``gated`` model can be downloaded only after its licence was accepted on its ``page``.
+    """
+
     name: str
     title: str
     kind: str
@@ -134,6 +174,12 @@ class ModelOut(BaseModel):
 
 
 class AboutOut(BaseModel):
+    """The capabilities of the server.
+
+    ``generates``: a diffusion model or another downloaded inpainter is here; ``reads``: a model
+    that finds objects by text is here. ``formats`` are the photo formats that it can open.
+    """
+
     version: str
     detectors: list[str]
     inpainters: list[str]

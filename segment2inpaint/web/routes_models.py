@@ -1,4 +1,4 @@
-"""What this machine has, and what can be fetched on an explicit word."""
+"""Routes about the server and the model catalogue, and downloads that a client asks for."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from segment2inpaint.images import formats
 from segment2inpaint.models import catalogue
 from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.web.app_state import AppState
-from segment2inpaint.web.request_builder import detectors, inpainters
+from segment2inpaint.web.request_builder import available_detectors, available_inpainters
 from segment2inpaint.web.requests import DownloadIn
 from segment2inpaint.web.responses import AboutOut, JobOut, ModelOut
-from segment2inpaint.web.routes_results import job_out
+from segment2inpaint.web.routes_results import describe_job
 
-Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$")]
+TEXT_BACKENDS = ("grounding-dino", "sam3")  # detectors that find objects by text
+ModelName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$")]
 
 
-def routes(served: AppState, version: str) -> APIRouter:
-    """About the server and the models."""
+def create_router(state: AppState, version: str) -> APIRouter:
+    """Return the routes about the server and the models."""
     router = APIRouter(tags=["server"])
 
     @router.get("/about")
     def about() -> AboutOut:
-        """What this server can do."""
-        here = [c for c in catalogue.cards() if catalogue.find(c.name)]
-        reads = any(c.backend in ("grounding-dino", "sam3") for c in here)
+        """Describe the capabilities of this server."""
+        downloaded = [c for c in catalogue.cards() if catalogue.find(c.name)]
         return AboutOut(
-            version=version, detectors=detectors(), inpainters=inpainters(), reads=reads,
-            generates=any(c.kind == "inpainter" for c in here), formats=formats(),
-            limits=dataclasses.asdict(served.limits),
+            version=version, detectors=available_detectors(), inpainters=available_inpainters(),
+            reads=any(c.backend in TEXT_BACKENDS for c in downloaded),
+            generates=any(c.kind == "inpainter" for c in downloaded),
+            formats=formats(), limits=dataclasses.asdict(state.limits),
         )  # fmt: skip
 
     @router.get("/models")
     def models() -> list[ModelOut]:
-        """The catalogue, and what of it is on this machine."""
+        """List the model catalogue, and which models are on this machine."""
         return [
             ModelOut(
                 name=c.name, title=c.title, kind=c.kind, licence=c.licence, gated=c.gated,
@@ -47,20 +48,20 @@ def routes(served: AppState, version: str) -> APIRouter:
         ]  # fmt: skip
 
     @router.post("/models/{name}/download", status_code=202)
-    def download(name: Name, agreed: DownloadIn) -> JobOut:
-        """Fetch a model of the catalogue; ``licence`` must be that of its card."""
+    def download(name: ModelName, agreement: DownloadIn) -> JobOut:
+        """Download a model of the catalogue. ``licence`` must be the licence on its card."""
         card = next((c for c in catalogue.cards() if c.name == name), None)
         if card is None:
             raise BadOption(f"no model {name!r} in the catalogue")
-        if agreed.licence != card.licence:
+        if agreement.licence != card.licence:
             raise BadOption(f"{name} has the licence {card.licence!r}; agree to that one")
 
         def work(progress: ProgressCallback) -> str:
-            from segment2inpaint.models.download import download as fetch
+            from segment2inpaint.models import download
 
-            fetch(card, progress)
+            download.download(card, progress)
             return name
 
-        return job_out(served.downloads, served.downloads.start("", work))
+        return describe_job(state.downloads, state.downloads.start("", work))
 
     return router

@@ -1,4 +1,4 @@
-"""Photos, their tiles, and what is found in them."""
+"""Routes for photos: open them, show their tiles, find objects and refine masks."""
 
 from __future__ import annotations
 
@@ -9,130 +9,47 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from segment2inpaint import images, masks, pipeline
+from segment2inpaint import images, masks, regions
 from segment2inpaint.errors import NothingFound
-from segment2inpaint.images.encode import FileMetadata, encoders
 from segment2inpaint.request import to_json
-from segment2inpaint.types import Alpha, BinaryMask, Detection, Length, Points, Refine, bounding_box
+from segment2inpaint.types import BinaryMask, Detection, Length, Points, Refine, bounding_box
 from segment2inpaint.web import contours, quick_preview, requests, tiles
 from segment2inpaint.web.app_state import (
-    KEEP,
-    SUFFIX,
+    FILE_SUFFIXES,
+    IMMUTABLE,
     AppState,
-    file_of,
-    kind_of,
+    file_response,
+    output_format,
     result_stem,
-    stem,
 )
-from segment2inpaint.web.command_line import command, replay
-from segment2inpaint.web.request_builder import build, plain_name, portable
+from segment2inpaint.web.command_line import format_command, format_replay_command
+from segment2inpaint.web.request_builder import build_request, safe_file_name, self_contained
 from segment2inpaint.web.responses import (
     CommandOut,
     FileOut,
-    FoundOut,
+    FindOut,
     ObjectOut,
     OutlineOut,
     PhotoOut,
 )
-from segment2inpaint.web.session import NotFound, PackedMask, PhotoSession, ResultPatch
+from segment2inpaint.web.session import (
+    NotFound,
+    PackedMask,
+    PhotoSession,
+    ResultPatch,
+    file_stem,
+)
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{22}$")]
-Name = Annotated[str, Query(max_length=300, description="what the file is called")]
-Level = Annotated[int, Path(ge=0, le=tiles.DEEPEST)]
-Number = Annotated[int, Path(ge=0, le=10_000)]
-Which = Annotated[int, Query(ge=0, le=31, description="number of the candidate, the best is 0")]
+FileName = Annotated[str, Query(max_length=300, description="the name of the file")]
+TileLevel = Annotated[int, Path(ge=0, le=tiles.MAX_LEVEL)]
+TileIndex = Annotated[int, Path(ge=0, le=10_000)]
+CandidateIndex = Annotated[
+    int, Query(ge=0, le=31, description="index of the candidate; the best is 0")
+]
 
-
-def routes(served: AppState) -> APIRouter:
-    """Open, see, find, refine."""
-    router = APIRouter(tags=["photos"])
-    store, looks = served.store, served.looks
-
-    @router.post("/photos", status_code=201, openapi_extra=BYTES)
-    async def open_photo(
-        request: Request, beside: BackgroundTasks, name: Name = "photo"
-    ) -> PhotoOut:
-        """Send a photo: the bytes of its file are the body."""
-        data = await request.body()
-        photo = await served.files.run(lambda: served.read(data, plain_name(name)))
-        desk = store.add(photo)
-        beside.add_task(served.prepare, desk)
-        return about(desk)
-
-    @router.get("/photos/{photo}")
-    def show_photo(photo: Id) -> PhotoOut:
-        return about(store.get(photo))
-
-    @router.delete("/photos/{photo}", status_code=204)
-    def drop_photo(photo: Id) -> None:
-        """Forget a photo, its masks and its results."""
-        store.drop(photo)
-
-    @router.get("/photos/{photo}/tiles/{level}/{column}/{row}", response_class=PICTURE)
-    def tile(photo: Id, level: Level, column: Number, row: Number) -> Response:
-        """A tile of 512 px; a pixel is 2^level px of the photo."""
-        return tile_of(store.get(photo), None, level, column, row)
-
-    @router.post("/photos/{photo}/files", status_code=201, openapi_extra=BYTES)
-    async def send_file(
-        photo: Id,
-        request: Request,
-        kind: Literal["mask", "plate", "picture"],
-        name: Name = "file",
-        resize: bool = False,
-    ) -> FileOut:
-        """Send a mask, a clean plate or a picture to put into this photo."""
-        desk, data = store.get(photo), await request.body()
-        return await served.files.run(
-            lambda: _filed(served, desk, kind, data, plain_name(name), resize)
-        )
-
-    @router.post("/photos/{photo}/find")
-    async def find(photo: Id, what: requests.FindIn) -> FoundOut:
-        """Find the objects at some prompts, and keep their masks."""
-        desk = store.get(photo)
-        slot = f"{photo} {what.slot}" if what.slot else ""
-        return await looks.run(lambda: _found(served, desk, what), slot)
-
-    @router.post("/photos/{photo}/outline")
-    def outline(photo: Id, what: requests.OutlineIn) -> OutlineOut:
-        """What a refinement of some masks will change."""
-        return _outlined(store.get(photo), what)
-
-    @router.post("/photos/{photo}/rough", response_class=PICTURE)
-    def roughly(photo: Id, what: requests.OutlineIn) -> Response:
-        """A rough filling at once, for the window that the header x-box names."""
-        return _roughly(served, store.get(photo), what)
-
-    @router.post("/photos/{photo}/strokes")
-    def strokes(photo: Id, what: requests.StrokesIn) -> ObjectOut:
-        """Draw into a mask, or a new one; the mask given stays as it is."""
-        return _drawn(store.get(photo), what)
-
-    @router.get("/photos/{photo}/masks/{mask}", response_class=PICTURE)
-    def mask_file(photo: Id, mask: Id) -> Response:
-        """A mask that was found, as PNG: white is the object."""
-        desk = store.get(photo)
-        alpha = desk.mask(mask).bits().astype(np.float32)
-        return file_of(grey_png(alpha), "PNG", stem(desk.mask_name(mask)))
-
-    @router.post("/photos/{photo}/mask", response_class=PICTURE)
-    async def mask(photo: Id, what: requests.RequestIn) -> Response:
-        """The mask of a request as PNG; neither dilated nor feathered unless asked for."""
-        desk = store.get(photo)
-        data = await looks.run(lambda: _masked(served, desk, what.plain()))
-        return file_of(data, "PNG", f"{stem(desk.photo.name)}_mask")
-
-    @router.post("/photos/{photo}/command")
-    def as_command(photo: Id, what: requests.RequestIn, candidate: Which = 0) -> CommandOut:
-        """The request as a line for a terminal, and as data to save."""
-        return _commanded(store.get(photo), what, candidate + 1)
-
-    return router
-
-
-PICTURE = Response
-BYTES: dict[str, Any] = {
+BINARY = Response  # the response class of routes that return a picture
+BINARY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -140,132 +57,239 @@ BYTES: dict[str, Any] = {
 }
 
 
-def about(desk: PhotoSession) -> PhotoOut:
-    photo = desk.photo
+def create_router(state: AppState) -> APIRouter:
+    """Return the routes for photos."""
+    router = APIRouter(tags=["photos"])
+    sessions = state.sessions
+
+    @router.post("/photos", status_code=201, openapi_extra=BINARY_BODY)
+    async def open_photo(
+        request: Request, background: BackgroundTasks, name: FileName = "photo"
+    ) -> PhotoOut:
+        """Upload a photo. The body holds the bytes of its file."""
+        data = await request.body()
+        photo = await state.file_executor.run(lambda: state.read(data, safe_file_name(name)))
+        session = sessions.add(photo)
+        background.add_task(state.prepare, session)
+        return describe_photo(session)
+
+    @router.get("/photos/{photo}")
+    def show_photo(photo: Id) -> PhotoOut:
+        """Describe a photo."""
+        return describe_photo(sessions.get(photo))
+
+    @router.delete("/photos/{photo}", status_code=204)
+    def delete_photo(photo: Id) -> None:
+        """Delete a photo with its masks and results."""
+        sessions.remove(photo)
+
+    @router.get("/photos/{photo}/tiles/{level}/{column}/{row}", response_class=BINARY)
+    def photo_tile(photo: Id, level: TileLevel, column: TileIndex, row: TileIndex) -> Response:
+        """Download a tile of at most 512 x 512 px. A tile pixel is 2^level px of the photo."""
+        return tile_response(sessions.get(photo), None, level, column, row)
+
+    @router.post("/photos/{photo}/files", status_code=201, openapi_extra=BINARY_BODY)
+    async def upload_file(
+        photo: Id,
+        request: Request,
+        kind: Literal["mask", "plate", "picture"],
+        name: FileName = "file",
+        resize: bool = False,
+    ) -> FileOut:
+        """Upload a mask, a clean plate or a picture to insert into this photo.
+
+        ``resize`` scales a mask to the photo's size.
+        """
+        session, data = sessions.get(photo), await request.body()
+        return await state.file_executor.run(
+            lambda: _store_file(state, session, kind, data, safe_file_name(name), resize)
+        )
+
+    @router.post("/photos/{photo}/find")
+    async def find_objects(photo: Id, query: requests.FindIn) -> FindOut:
+        """Find the objects at some prompts and store their masks."""
+        session = sessions.get(photo)
+        slot = f"{photo} {query.slot}" if query.slot else ""
+        return await state.detect_executor.run(lambda: _find(state, session, query), slot)
+
+    @router.post("/photos/{photo}/outline")
+    def outline_masks(photo: Id, query: requests.OutlineIn) -> OutlineOut:
+        """Show which pixels would change for some masks and refine options."""
+        return _outline(sessions.get(photo), query)
+
+    @router.post("/photos/{photo}/rough", response_class=BINARY)
+    def preview_fill(photo: Id, query: requests.OutlineIn) -> Response:
+        """Download a quick, rough fill. The header x-box is the window that it covers."""
+        return _preview_fill(state, sessions.get(photo), query)
+
+    @router.post("/photos/{photo}/strokes")
+    def draw_strokes(photo: Id, query: requests.StrokesIn) -> ObjectOut:
+        """Draw strokes into a copy of a mask, or into an empty mask, and store the new mask."""
+        return _draw_strokes(sessions.get(photo), query)
+
+    @router.get("/photos/{photo}/masks/{mask}", response_class=BINARY)
+    def download_mask(photo: Id, mask: Id) -> Response:
+        """Download a stored mask as PNG; the object is white."""
+        session = sessions.get(photo)
+        data = images.encode_mask(session.get_mask(mask).unpack())
+        return file_response(data, "PNG", file_stem(session.mask_file_name(mask)))
+
+    @router.post("/photos/{photo}/mask", response_class=BINARY)
+    async def find_mask(photo: Id, query: requests.RequestIn) -> Response:
+        """Download the mask of a request as PNG, not dilated or feathered unless it says so."""
+        session = sessions.get(photo)
+        data = await state.detect_executor.run(lambda: _find_mask(state, session, query.to_dict()))
+        return file_response(data, "PNG", f"{file_stem(session.photo.name)}_mask")
+
+    @router.post("/photos/{photo}/command")
+    def format_as_command(
+        photo: Id, query: requests.RequestIn, candidate: CandidateIndex = 0
+    ) -> CommandOut:
+        """Return the request as a shell command, and as data to save."""
+        return _format_command(sessions.get(photo), query, candidate + 1)
+
+    return router
+
+
+def describe_photo(session: PhotoSession) -> PhotoOut:
+    photo = session.photo
     bits = 16 if photo.pixels_16bit is not None else 8
     return PhotoOut(
-        id=desk.id, name=photo.name, width=photo.size[1], height=photo.size[0],
-        format=photo.format, bits=bits, levels=tiles.levels(photo.size),
+        id=session.id, name=photo.name, width=photo.size[1], height=photo.size[0],
+        format=photo.format, bits=bits, levels=tiles.top_level(photo.size),
     )  # fmt: skip
 
 
-def tile_of(
-    desk: PhotoSession, patch: ResultPatch | None, level: int, column: int, row: int
+def tile_response(
+    session: PhotoSession, patch: ResultPatch | None, level: int, column: int, row: int
 ) -> Response:
-    """Raises ``Gone`` beyond the photo."""
-    data = tiles.tile(desk.photo, patch, level, column, row)
+    """Return a tile of the photo with the patch pasted in. Raises ``NotFound`` outside it."""
+    data = tiles.render_tile(session.photo, patch, level, column, row)
     if data is None:
-        raise NotFound("no such tile: it is beyond the photo")
-    kind = "image/jpeg" if desk.photo.alpha is None else "image/webp"
-    return Response(data, media_type=kind, headers=KEEP)
+        raise NotFound("no such tile: it is outside the photo")
+    media_type = "image/jpeg" if session.photo.alpha is None else "image/webp"
+    return Response(data, media_type=media_type, headers=IMMUTABLE)
 
 
-def _filed(
-    served: AppState, desk: PhotoSession, kind: str, data: bytes, name: str, resize: bool
+def _store_file(
+    state: AppState, session: PhotoSession, kind: str, data: bytes, name: str, resize: bool
 ) -> FileOut:
     if kind == "mask":
-        served.read(data, name)  # within the limits
-        mask = Detection(
-            images.read_mask(data, desk.photo.size, name=name, resize=resize), from_user=True
-        )
-        if not mask.mask.any():
-            raise NothingFound(f"{name}: the mask is empty, nothing is above half")
-        given = desk.keep_mask(mask)
-        desk.names[given] = name
+        file_id = _store_mask(state, session, data, name, resize)
     else:
-        given = desk.keep_file(replace(served.read(data, name), path=None))
-        served.store.evict_idle()
-    return FileOut(id=given, name=name)
+        file_id = session.add_file(replace(state.read(data, name), path=None))
+        state.sessions.evict_idle()
+    return FileOut(id=file_id, name=name)
 
 
-def _found(served: AppState, desk: PhotoSession, what: requests.FindIn) -> FoundOut:
+def _store_mask(
+    state: AppState, session: PhotoSession, data: bytes, name: str, resize: bool
+) -> str:
+    state.read(data, name)  # raises BadImage for more pixels than the limit
+    mask = images.read_mask(data, session.photo.size, name=name, resize=resize)
+    if not mask.any():
+        raise NothingFound(f"{name}: the mask is empty, no pixel is above half")
+    mask_id = session.add_mask(Detection(mask, from_user=True))
+    session.mask_names[mask_id] = name
+    return mask_id
+
+
+def _find(state: AppState, session: PhotoSession, query: requests.FindIn) -> FindOut:
     start = perf_counter()
-    data = {**what.model_dump(exclude_unset=True, exclude={"slot", "edge_refine"})}
-    made = replace(build(desk, data), refine=Refine(edge_refine=what.edge_refine))
-    made = served.editor.resolve(made, paint=False)
-    found = served.editor.find(desk.photo, made)
-    objects = [_object(desk, mask) for mask in found]
-    return FoundOut(
-        objects=objects, detector=made.detector, seconds=round(perf_counter() - start, 3)
+    data = query.model_dump(exclude_unset=True, exclude={"slot", "edge_refine"})
+    request = build_request(session, data)
+    request = replace(request, refine=Refine(edge_refine=query.edge_refine))
+    request = state.editor.resolve(request, paint=False)
+    detections = state.editor.find_objects(session.photo, request)
+    objects = [_store_object(session, detection) for detection in detections]
+    return FindOut(
+        objects=objects, detector=request.detector, seconds=round(perf_counter() - start, 3)
     )
 
 
-def _object(desk: PhotoSession, mask: Detection) -> ObjectOut:
-    box = bounding_box(mask.mask)
-    part = mask.mask[box.slices]
+def _store_object(session: PhotoSession, detection: Detection) -> ObjectOut:
+    box = bounding_box(detection.mask)
+    cropped = detection.mask[box.slices]
     return ObjectOut(
-        mask=desk.keep_mask(mask), box=list(box), area=int(part.sum()),
-        score=round(mask.score, 4), paths=contours.paths(part, (box.x0, box.y0)),
+        mask=session.add_mask(detection), box=list(box), area=int(cropped.sum()),
+        score=round(detection.score, 4), paths=contours.find_contours(cropped, (box.x0, box.y0)),
     )  # fmt: skip
 
 
-def _soft(desk: PhotoSession, what: requests.OutlineIn) -> contours.FeatheredMask:
-    found = [desk.mask(name).mask() for name in what.masks]
-    beside = Points((), tuple((x, y) for x, y in what.exclude))
-    factor = 2.0 if what.replace else 1.0
-    return contours.changed(desk.photo.image, found, [beside], refinement(what.refine), factor)
-
-
-def _outlined(desk: PhotoSession, what: requests.OutlineIn) -> OutlineOut:
-    soft = _soft(desk, what)
-    return OutlineOut(
-        paths=soft.outer, solid=soft.solid, dilate=round(soft.dilate, 1),
-        feather=round(soft.feather, 1),
-    )  # fmt: skip
-
-
-def _roughly(served: AppState, desk: PhotoSession, what: requests.OutlineIn) -> Response:
-    soft = _soft(desk, what)
-    data = quick_preview.filled(
-        desk.photo.image, soft, served.editor.inpainter(quick_preview.QUICK)
+def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contours.FeatheredMask:
+    detections = [session.get_mask(mask_id).to_detection() for mask_id in query.masks]
+    excluded = Points((), tuple((x, y) for x, y in query.exclude))
+    dilate_factor = regions.REPLACE_DILATE_FACTOR if query.replace else 1.0
+    return contours.feathered_mask(
+        session.photo.image, detections, [excluded], _refine(query.refine), dilate_factor
     )
-    box = ",".join(map(str, quick_preview.around(soft, desk.photo.size)))
+
+
+def _refine(options: requests.RefineIn) -> Refine:
+    values = options.model_dump()
+    lengths = {name: Length.parse(values[name]) for name in ("dilate", "feather")}
+    return Refine(**{**values, **lengths})
+
+
+def _outline(session: PhotoSession, query: requests.OutlineIn) -> OutlineOut:
+    mask = _feathered_mask(session, query)
+    return OutlineOut(
+        paths=mask.outer_contours, solid=mask.solid_contours, dilate=round(mask.dilate, 1),
+        feather=round(mask.feather, 1),
+    )  # fmt: skip
+
+
+def _preview_fill(state: AppState, session: PhotoSession, query: requests.OutlineIn) -> Response:
+    mask = _feathered_mask(session, query)
+    inpainter = state.editor.inpainter(quick_preview.QUICK_INPAINTER)
+    data = quick_preview.render_preview(session.photo.image, mask, inpainter)
+    box = ",".join(map(str, quick_preview.preview_window(mask, session.photo.size)))
     return Response(data, media_type="image/webp", headers={"x-box": box})
 
 
-def refinement(how: requests.RefineIn) -> Refine:
-    given = how.model_dump()
-    lengths = {name: Length.parse(given[name]) for name in ("dilate", "feather")}
-    return Refine(**{**given, **lengths})
-
-
-def _drawn(desk: PhotoSession, what: requests.StrokesIn) -> ObjectOut:
-    bits = _solid(desk.mask(what.mask)) if what.mask else np.zeros(desk.photo.size, np.bool_)
-    strokes = [([(x, y) for x, y in s.points], s.radius, s.erase) for s in what.strokes]
-    drawn = contours.stroked(bits, strokes)
-    if not drawn.any():
+def _draw_strokes(session: PhotoSession, query: requests.StrokesIn) -> ObjectOut:
+    size = session.photo.size
+    mask = _without_holes(session.get_mask(query.mask)) if query.mask else np.zeros(size, np.bool_)
+    strokes = [
+        contours.Stroke([(x, y) for x, y in s.points], s.radius, s.erase) for s in query.strokes
+    ]
+    mask = contours.draw_strokes(mask, strokes)
+    if not mask.any():
         raise NothingFound("nothing is left of the mask")
-    return _object(desk, Detection(drawn, from_user=True))
+    return _store_object(session, Detection(mask, from_user=True))
 
 
-def _solid(kept: PackedMask) -> BinaryMask:
-    """The bits to draw on: holes that nobody made are filled."""
-    return kept.bits() if kept.own else masks.fill_holes(kept.bits())
+def _without_holes(mask: PackedMask) -> BinaryMask:
+    """Return the mask to draw on: holes are filled, unless the user made them."""
+    return mask.unpack() if mask.from_user else masks.fill_holes(mask.unpack())
 
 
-def _masked(served: AppState, desk: PhotoSession, data: dict[str, Any]) -> bytes:
-    none = {"dilate": "0px", "feather": "0px"}
-    made = build(desk, {**data, "refine": {**none, **data.get("refine", {})}})
-    found = served.editor.find(desk.photo, made)
-    alpha, _, _ = pipeline.refined_alpha(found, made.prompts, made.refine)
-    return grey_png(alpha)
+def _find_mask(state: AppState, session: PhotoSession, data: dict[str, Any]) -> bytes:
+    no_margin = {"dilate": "0px", "feather": "0px"}
+    refine = {**no_margin, **data.get("refine", {})}
+    request = build_request(session, {**data, "refine": refine})
+    detections = state.editor.find_objects(session.photo, request)
+    alpha, _, _ = regions.refined_alpha(detections, request.prompts, request.refine)
+    return images.encode_mask(alpha)
 
 
-def grey_png(alpha: Alpha) -> bytes:
-    values = np.rint(255 * alpha).astype(np.uint8)
-    return encoders()["PNG"](values[..., None], FileMetadata(), None)
+def _format_command(session: PhotoSession, query: requests.RequestIn, rank: int) -> CommandOut:
+    data, photo = query.to_dict(), session.photo
+    request = build_request(session, data)
+    output = f"{result_stem(photo)}.{FILE_SUFFIXES[output_format(photo)]}"
+    command = format_command(request, photo.name, output, rank)
+    request_data = to_json(self_contained(request))
+    if command is None:
+        request_file = f"{file_stem(photo.name)}.request.json"
+        command = format_replay_command(request, photo.name, request_file, output, rank)
+        return CommandOut(command=command, saves_request=True, files=[], request=request_data)
+    files = _masks_to_save(session, data)
+    return CommandOut(command=command, saves_request=False, files=files, request=request_data)
 
 
-def _commanded(desk: PhotoSession, what: requests.RequestIn, keep: int) -> CommandOut:
-    made = build(desk, what.plain())
-    output = f"{result_stem(desk.photo)}.{SUFFIX[kind_of(desk.photo)]}"
-    line = command(made, desk.photo.name, output, keep)
-    whole = to_json(portable(made))
-    if line is None:
-        saved = f"{stem(desk.photo.name)}.request.json"
-        line = replay(made, desk.photo.name, saved, output, keep)
-        return CommandOut(command=line, saves_request=True, files=[], request=whole)
-    sent = set(desk.names.values())
-    asked = [p["mask"] for p in what.plain()["prompts"] if isinstance(p.get("mask"), str)]
-    files = [FileOut(id=m, name=desk.mask_name(m)) for m in asked if desk.mask_name(m) not in sent]
-    return CommandOut(command=line, saves_request=False, files=files, request=whole)
+def _masks_to_save(session: PhotoSession, data: dict[str, Any]) -> list[FileOut]:
+    """Return the masks of the request that the client has not uploaded as files itself."""
+    uploaded = set(session.mask_names.values())
+    mask_ids = [p["mask"] for p in data["prompts"] if isinstance(p.get("mask"), str)]
+    files = [FileOut(id=mask_id, name=session.mask_file_name(mask_id)) for mask_id in mask_ids]
+    return [file for file in files if file.name not in uploaded]

@@ -1,9 +1,9 @@
-"""Jobs, and what comes of them."""
+"""Routes for jobs and results: start, follow and cancel jobs, show and download results."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Response
 
@@ -14,16 +14,15 @@ from segment2inpaint.request import to_json
 from segment2inpaint.types import Candidate, Check, Request, Result
 from segment2inpaint.web import requests, tiles
 from segment2inpaint.web.app_state import (
-    KEEP,
-    SUFFIX,
+    FILE_SUFFIXES,
+    IMMUTABLE,
     AppState,
-    file_of,
-    kind_of,
+    file_response,
+    output_format,
     result_stem,
-    stem,
 )
 from segment2inpaint.web.jobs import EditJob, JobQueue
-from segment2inpaint.web.request_builder import build, portable
+from segment2inpaint.web.request_builder import build_request, self_contained
 from segment2inpaint.web.responses import (
     CandidateOut,
     CheckOut,
@@ -33,218 +32,245 @@ from segment2inpaint.web.responses import (
     ResultOut,
 )
 from segment2inpaint.web.routes_photos import (
-    PICTURE,
+    BINARY,
+    CandidateIndex,
     Id,
-    Level,
-    Number,
-    Which,
-    about,
-    grey_png,
-    tile_of,
+    TileIndex,
+    TileLevel,
+    describe_photo,
+    tile_response,
 )
-from segment2inpaint.web.session import NotFound, PhotoSession, ResultPatch, StoredResult
+from segment2inpaint.web.session import (
+    NotFound,
+    PhotoSession,
+    ResultPatch,
+    StoredResult,
+    file_stem,
+)
 
-SHOWN = 900  # px of a check's picture
-THUMBNAIL = 320  # px
+CHECK_PICTURE_SIDE = 900  # px
+THUMBNAIL_SIDE = 320  # px
+MIN_THUMBNAIL_MARGIN = 32  # px of the photo around the changed part
 
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"]
-Seconds = Annotated[float, Query(ge=0, le=25, description="to wait for news, at most")]
+Seconds = Annotated[float, Query(ge=0, le=25, description="maximum wait for a change")]
 Quality = Annotated[int, Query(ge=1, le=100)]
 
 
-def routes(served: AppState) -> APIRouter:
-    """Start, watch, cancel; see and take away."""
+def create_router(state: AppState) -> APIRouter:
+    """Return the routes for jobs and results."""
     router = APIRouter(tags=["results"])
-    store, jobs = served.store, served.jobs
+    sessions, jobs = state.sessions, state.jobs
 
     @router.post("/photos/{photo}/jobs", status_code=202)
-    def start(photo: Id, what: requests.RequestIn) -> JobOut:
-        """Remove what the request points at, or replace it if ``fill`` says by what."""
-        desk = store.get(photo)
-        made = build(desk, what.plain())
-        return job_out(jobs, served.edit(desk, lambda progress: _run(served, desk, made, progress)))
+    def start_job(photo: Id, query: requests.RequestIn) -> JobOut:
+        """Start to remove the objects of a request, or to replace them if ``fill`` says so."""
+        session = sessions.get(photo)
+        request = build_request(session, query.to_dict())
+        job = state.start_edit(session, lambda progress: _run(state, session, request, progress))
+        return describe_job(jobs, job)
 
     @router.get("/jobs/{job}")
-    async def show(job: Id, wait: Seconds = 0) -> JobOut:
-        """How a job stands; with ``wait``, as soon as that changes."""
-        line = _line(served, job)
-        await line.wait(line.get(job), wait)
-        return job_out(line, line.get(job))
+    async def show_job(job: Id, wait: Seconds = 0) -> JobOut:
+        """Describe the status of a job. With ``wait``, answer as soon as it changes."""
+        queue = _queue_of(state, job)
+        await queue.wait(queue.get(job), wait)
+        return describe_job(queue, queue.get(job))
 
-    @router.get("/jobs/{job}/sketch", response_class=PICTURE)
-    def sketch(job: Id) -> Response:
-        """What a diffusion model has painted so far, small, as JPEG; there are ``sketches``."""
-        shown = served.jobs.get(job).sketch
-        if not shown:
+    @router.get("/jobs/{job}/sketch", response_class=BINARY)
+    def show_sketch(job: Id) -> Response:
+        """Download the newest preview of an unfinished picture, as a small JPEG.
+
+        Only diffusion models give previews; ``sketches`` of the job counts them.
+        """
+        sketch = jobs.get(job).sketch
+        if not sketch:
             raise NotFound("no sketch of that job")
-        return Response(shown, media_type="image/jpeg", headers={"cache-control": "no-store"})
+        return Response(sketch, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     @router.delete("/jobs/{job}")
-    def cancel(job: Id) -> JobOut:
-        """End a job at once. Its work stops at its next step, for which the next job waits."""
-        line = _line(served, job)
-        return job_out(line, line.cancel(job))
+    def cancel_job(job: Id) -> JobOut:
+        """Cancel a job. The next job starts when the work of this one stops at its next step."""
+        queue = _queue_of(state, job)
+        return describe_job(queue, queue.cancel(job))
 
     @router.get("/results/{result}")
-    def report(result: Id) -> ResultOut:
-        """All that is known of a result."""
-        desk = store.owner(result)
-        return _told(desk, result)
+    def show_result(result: Id) -> ResultOut:
+        """Return the report on a result."""
+        return _describe_result(sessions.find_by_result(result), result)
 
-    @router.get("/results/{result}/tiles/{level}/{column}/{row}", response_class=PICTURE)
-    def tile(
-        result: Id, level: Level, column: Number, row: Number, candidate: Which = 0
-    ) -> Response:
-        """A tile of the result; see those of photos."""
-        desk = store.owner(result)
-        return tile_of(desk, _patch(desk, result, candidate), level, column, row)
-
-    @router.get("/results/{result}/file", response_class=PICTURE)
-    async def file(
+    @router.get("/results/{result}/tiles/{level}/{column}/{row}", response_class=BINARY)
+    def result_tile(
         result: Id,
-        candidate: Which = 0,
+        level: TileLevel,
+        column: TileIndex,
+        row: TileIndex,
+        candidate: CandidateIndex = 0,
+    ) -> Response:
+        """Download a tile of the result, like a tile of a photo."""
+        session = sessions.find_by_result(result)
+        return tile_response(session, _patch(session, result, candidate), level, column, row)
+
+    @router.get("/results/{result}/file", response_class=BINARY)
+    async def download_result(
+        result: Id,
+        candidate: CandidateIndex = 0,
         format: Format | None = None,
         quality: Quality | None = None,
     ) -> Response:
-        """The result as a file, as the command line writes it; in the photo's own format."""
-        desk = store.owner(result)
-        kind = format or kind_of(desk.photo)
-        patch = _patch(desk, result, candidate)
-        data = await served.files.run(lambda: _encoded(desk, patch, kind, quality))
-        return file_of(data, kind, result_stem(desk.photo))
+        """Download the result, the same file that the command line writes.
 
-    @router.get("/results/{result}/mask", response_class=PICTURE)
-    async def mask(result: Id, candidate: Which = 0) -> Response:
-        """The alpha of what was changed, as PNG."""
-        desk = store.owner(result)
-        patch = _patch(desk, result, candidate)
-        data = await served.files.run(lambda: grey_png(patch.over(desk.photo)[1]))
-        return file_of(data, "PNG", f"{stem(desk.photo.name)}_changed")
+        The default ``format`` is that of the photo.
+        """
+        session = sessions.find_by_result(result)
+        written = format or output_format(session.photo)
+        patch = _patch(session, result, candidate)
+        data = await state.file_executor.run(lambda: _encode(session, patch, written, quality))
+        return file_response(data, written, result_stem(session.photo))
 
-    @router.get("/results/{result}/preview", response_class=PICTURE)
-    def preview(result: Id, candidate: Which = 0) -> Response:
-        """What was changed and some of what is round it, small, as JPEG."""
-        desk = store.owner(result)
-        data = _preview(desk, _patch(desk, result, candidate))
-        return Response(data, media_type="image/jpeg", headers=KEEP)
+    @router.get("/results/{result}/mask", response_class=BINARY)
+    async def download_changed_mask(result: Id, candidate: CandidateIndex = 0) -> Response:
+        """Download the alpha of the changed pixels as PNG."""
+        session = sessions.find_by_result(result)
+        patch = _patch(session, result, candidate)
+        data = await state.file_executor.run(
+            lambda: images.encode_mask(patch.apply(session.photo)[1])
+        )
+        return file_response(data, "PNG", f"{file_stem(session.photo.name)}_changed")
 
-    @router.get("/results/{result}/checks/{name}", response_class=PICTURE)
-    def check(result: Id, name: str, candidate: Which = 0) -> Response:
-        """Where a check saw its fault, in red."""
-        shown = store.owner(result).result(result).overlays.get(f"{candidate} {name}")
-        if shown is None:
+    @router.get("/results/{result}/preview", response_class=BINARY)
+    def show_preview(result: Id, candidate: CandidateIndex = 0) -> Response:
+        """Download the changed part and some of its surroundings, as a small JPEG."""
+        session = sessions.find_by_result(result)
+        data = _thumbnail(session, _patch(session, result, candidate))
+        return Response(data, media_type="image/jpeg", headers=IMMUTABLE)
+
+    @router.get("/results/{result}/checks/{name}", response_class=BINARY)
+    def show_check(result: Id, name: str, candidate: CandidateIndex = 0) -> Response:
+        """Download the picture of a doubtful check, the fault in red."""
+        stored = sessions.find_by_result(result).get_result(result)
+        picture = stored.check_pictures.get(f"{candidate} {name}")
+        if picture is None:
             raise NotFound("no picture of that check")
-        return Response(shown, media_type="image/jpeg")
+        return Response(picture, media_type="image/jpeg")
 
     @router.post("/results/{result}/continue", status_code=201)
-    async def go_on(result: Id, beside: BackgroundTasks, candidate: Which = 0) -> PhotoOut:
-        """A new photo out of the result, to go on with."""
-        desk = store.owner(result)
-        patch = _patch(desk, result, candidate)
-        photo = await served.files.run(lambda: _taken_up(served, desk, patch))
-        new = store.add(photo)
-        beside.add_task(served.prepare, new)
-        return about(new)
+    async def continue_from_result(
+        result: Id, background: BackgroundTasks, candidate: CandidateIndex = 0
+    ) -> PhotoOut:
+        """Open the result as a new photo, to keep editing it."""
+        session = sessions.find_by_result(result)
+        patch = _patch(session, result, candidate)
+        photo = await state.file_executor.run(lambda: _result_photo(state, session, patch))
+        new_session = sessions.add(photo)
+        background.add_task(state.prepare, new_session)
+        return describe_photo(new_session)
 
     return router
 
 
-def _line(served: AppState, job: str) -> JobQueue:
-    """The queue that has the job. Raises ``Gone``."""
+def _queue_of(state: AppState, job_id: str) -> JobQueue:
+    """Return the queue that has the job. Raises ``NotFound``."""
     try:
-        served.jobs.get(job)
+        state.jobs.get(job_id)
     except NotFound:
-        served.downloads.get(job)
-        return served.downloads
-    return served.jobs
+        state.downloads.get(job_id)
+        return state.downloads
+    return state.jobs
 
 
-def job_out(line: JobQueue, job: EditJob) -> JobOut:
+def describe_job(queue: JobQueue, job: EditJob) -> JobOut:
     error = ErrorDetail(**job.error) if job.error else None
-    stage = "ending" if job.state == "queued" and line.ending else job.stage
+    stage = "ending" if job.state == "queued" and queue.is_cancelling else job.stage
     return JobOut(
-        id=job.id, photo=job.photo, state=job.state, place=line.place(job), stage=stage,
-        share=round(job.share, 3), sketches=job.sketches, result=job.result, error=error,
+        id=job.id, photo=job.photo, state=job.state, place=queue.count_ahead(job), stage=stage,
+        share=round(job.stage_progress, 3), sketches=job.sketches, result=job.result, error=error,
     )  # fmt: skip
 
 
-def _run(served: AppState, desk: PhotoSession, made: Request, progress: ProgressCallback) -> str:
-    result = served.editor.run(desk.photo, made, progress)
-    progress("check", 1.0)  # raises if nobody wants it any more
-    return desk.keep_made(_kept(result, made))
+def _run(
+    state: AppState, session: PhotoSession, request: Request, progress: ProgressCallback
+) -> str:
+    result = state.editor.run(session.photo, request, progress)
+    progress("check", 1.0)  # raises Cancelled if the job was cancelled meanwhile
+    return session.add_result(_stored_result(result, request))
 
 
-def _kept(result: Result, made: Request) -> StoredResult:
-    whole = {
+def _stored_result(result: Result, request: Request) -> StoredResult:
+    candidates = result.candidates
+    patches = tuple(ResultPatch.crop(c.image, c.alpha) for c in candidates)
+    reports = tuple(
+        _describe_candidate(candidate, patch).model_dump()
+        for candidate, patch in zip(candidates, patches, strict=True)
+    )
+    check_pictures = {
+        f"{index} {check.name}": tiles.encode_thumbnail(check.picture, CHECK_PICTURE_SIDE)
+        for index, candidate in enumerate(candidates)
+        for check in candidate.checks
+        if check.doubtful
+    }
+    summary = {
         "changed_outside": result.changed_outside,
         "seconds": dict(result.seconds),
         "attempts": [dict(attempt) for attempt in result.attempts],
-        "request": to_json(portable(made)),
+        "request": to_json(self_contained(request)),
     }
-    patches = tuple(ResultPatch.of(one.image, one.alpha) for one in result.candidates)
-    reports = [
-        _candidate(one, patch).model_dump()
-        for one, patch in zip(result.candidates, patches, strict=True)
-    ]
-    overlays = {
-        f"{number} {check.name}": tiles.picture(check.picture, SHOWN)
-        for number, one in enumerate(result.candidates)
-        for check in one.checks
-        if check.doubtful
-    }
-    return StoredResult(patches, tuple(reports), whole, overlays)
+    return StoredResult(patches, reports, summary, check_pictures)
 
 
-def _candidate(one: Candidate, patch: ResultPatch) -> CandidateOut:
+def _describe_candidate(candidate: Candidate, patch: ResultPatch) -> CandidateOut:
     return CandidateOut(
-        verdict=one.verdict,
-        checks=[_check(check) for check in one.checks],
-        settings=dict(one.settings),
+        verdict=candidate.verdict,
+        checks=[describe_check(check) for check in candidate.checks],
+        settings=dict(candidate.settings),
         box=list(patch.box),
         changed=int((patch.alpha > 0).sum()),
     )
 
 
-def _check(check: Check) -> CheckOut:
+def describe_check(check: Check) -> CheckOut:
+    """Return a check for the API; it has a picture where it is doubtful."""
     return CheckOut(
         name=check.name, score=round(check.score, 3), threshold=check.threshold,
-        failed=check.failed, sentence=check.sentence,
+        failed=check.failed, doubtful=check.doubtful, sentence=check.sentence,
         picture=check.doubtful,
     )  # fmt: skip
 
 
-def _told(desk: PhotoSession, name: str) -> ResultOut:
-    made = desk.result(name)
-    candidates = [CandidateOut(**report) for report in made.reports]
-    told: dict[str, Any] = dict(made.whole)
+def _describe_result(session: PhotoSession, result_id: str) -> ResultOut:
+    stored = session.get_result(result_id)
     return ResultOut(
-        id=name, photo=desk.id, file=result_stem(desk.photo), candidates=candidates, **told
-    )
+        id=result_id, photo=session.id, file=result_stem(session.photo),
+        candidates=[CandidateOut(**report) for report in stored.reports], **stored.summary,
+    )  # fmt: skip
 
 
-def _patch(desk: PhotoSession, name: str, candidate: int) -> ResultPatch:
-    patches = desk.result(name).patches
+def _patch(session: PhotoSession, result_id: str, candidate: int) -> ResultPatch:
+    patches = session.get_result(result_id).patches
     if candidate >= len(patches):
-        raise NotFound(f"candidate {candidate}: there are {len(patches)}, numbered from 0")
+        raise NotFound(f"no candidate {candidate}: there are {len(patches)}, numbered from 0")
     return patches[candidate]
 
 
-def _preview(desk: PhotoSession, patch: ResultPatch) -> bytes:
-    side = max(patch.box.width, patch.box.height)
-    around = patch.box.grown(max(32, side // 2), desk.photo.size)
-    return tiles.picture(tiles.pasted(desk.photo.image[around.slices], around, patch), THUMBNAIL)
+def _thumbnail(session: PhotoSession, patch: ResultPatch) -> bytes:
+    margin = max(MIN_THUMBNAIL_MARGIN, max(patch.box.width, patch.box.height) // 2)
+    window = patch.box.expand(margin, session.photo.size)
+    pixels = tiles.paste_patch(session.photo.image[window.slices], window, patch)
+    return tiles.encode_thumbnail(pixels, THUMBNAIL_SIDE)
 
 
-def _encoded(desk: PhotoSession, patch: ResultPatch, kind: str, quality: int | None) -> bytes:
-    if kind not in images.formats():
-        raise BadOption(f"cannot write {kind} here, expected {', '.join(images.formats())}")
-    image, alpha = patch.over(desk.photo)
-    return images.encode(desk.photo, image, alpha, format=kind, quality=quality)
+def _encode(session: PhotoSession, patch: ResultPatch, format: str, quality: int | None) -> bytes:
+    if format not in images.formats():
+        raise BadOption(
+            f"cannot write {format} on this machine, expected {', '.join(images.formats())}"
+        )
+    image, alpha = patch.apply(session.photo)
+    return images.encode(session.photo, image, alpha, format=format, quality=quality)
 
 
-def _taken_up(served: AppState, desk: PhotoSession, patch: ResultPatch) -> images.Photo:
-    """What reading the result's file would give: the same as a second command would see."""
-    kind = kind_of(desk.photo)
-    data = _encoded(desk, patch, kind, None)
-    name = f"{result_stem(desk.photo)}.{SUFFIX[kind]}"
-    return replace(served.read(data, name), path=None)
+def _result_photo(state: AppState, session: PhotoSession, patch: ResultPatch) -> images.Photo:
+    """Return the photo that a second command would read from the result's file."""
+    format = output_format(session.photo)
+    data = _encode(session, patch, format, None)
+    name = f"{result_stem(session.photo)}.{FILE_SUFFIXES[format]}"
+    return replace(state.read(data, name), path=None)

@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, how much may be sent, and what browsers may do."""
+"""Middleware that checks who calls the server and how much they send, and sets security headers."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = ("/static/", "/docs")  # and "/": no secrets there, the page asks for the token itself
-POLICY = (
+# These paths, and "/", need no token: they hold no secrets, and the page itself asks for it.
+PUBLIC_PREFIXES = ("/static/", "/docs")
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-HEADERS = {
-    "content-security-policy": POLICY,
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+CROSS_SITE = "this call comes from another site; open the page of this server"
 
 
 class RequestRefused(HTTPException):
-    """A request that goes no further; raised here, or inside the application as it reads."""
+    """The request is refused, by the middleware or while the application reads its body."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server bound to this host can be reached from this machine alone."""
+    """Return whether a server at this host can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -52,24 +54,25 @@ def is_loopback(host: str) -> bool:
 
 @dataclass
 class UploadBudget:
-    """What all requests together have sent that is not dealt with yet."""
+    """The bytes that all requests in progress have sent so far."""
 
-    bytes: int = 0
+    pending_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class SecurityMiddleware:
-    """An ASGI application before another: checks Host, Origin, token and size, sets headers.
+    """ASGI middleware that checks Host, Origin, token and body size, and adds security headers.
 
-    ``token`` None asks for none. ``hosts`` are further names that the server may be called by;
-    an address always may be, for a page elsewhere cannot rebind one.
+    ``token`` is required from clients unless it is None. ``hosts`` are names that the server
+    answers to besides ``localhost``; it answers to any IP address, because DNS rebinding needs
+    a name.
     """
 
     app: App
     limits: Limits
     token: str | None = None
     hosts: tuple[str, ...] = ()
-    coming: UploadBudget = field(default_factory=UploadBudget)
+    upload_budget: UploadBudget = field(default_factory=UploadBudget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -79,49 +82,41 @@ class SecurityMiddleware:
             return
         started = False
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = _with_policy(message.get("headers", []))
+                message["headers"] = _add_security_headers(message.get("headers", []))
             await send(message)
 
         try:
             self._check(scope)
-            body = _BoundedBody(receive, self.coming, self.limits, *self._bounds(scope))
+            max_bytes = self._max_body(scope)
+            body = _BoundedBody(receive, self.upload_budget, self.limits, max_bytes)
             try:
-                await self.app(scope, body, guarded)
+                await self.app(scope, body, send_with_headers)
             finally:
-                self.coming.bytes -= body.got
-        except RequestRefused as refused:
+                self.upload_budget.pending_bytes -= body.received
+        except RequestRefused as refusal:
             if not started:
-                await _answer(guarded, refused)
+                await _send_refusal(send_with_headers, refusal)
 
     def _check(self, scope: Scope) -> None:
+        """Raise ``RequestRefused`` for a request that must not reach the application."""
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         self._check_host(headers.get("host", ""))
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
-            raise RequestRefused(
-                403, "this call comes from another site; open the page of this server"
-            )
+            raise RequestRefused(403, CROSS_SITE)
         if site not in ("same-origin", "none") and scope["path"] != "/":
-            raise RequestRefused(
-                403, "this call comes from another site; open the page of this server"
-            )
-        if self.token and not scope["path"].startswith(OPEN) and scope["path"] != "/":
-            given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self.token.encode()):
-                raise RequestRefused(
-                    401, "the token is missing or wrong; send Authorization: Bearer TOKEN"
-                )
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._bounds(scope)[0]:
-            raise RequestRefused(
-                413, f"too much: at most {self._bounds(scope)[0]} bytes can be sent here"
-            )
+            raise RequestRefused(403, CROSS_SITE)
+        if self.token and not scope["path"].startswith(PUBLIC_PREFIXES) and scope["path"] != "/":
+            _check_token(headers.get("authorization", ""), self.token)
+        length, max_bytes = headers.get("content-length", "0"), self._max_body(scope)
+        if not length.isdecimal() or int(length) > max_bytes:
+            raise RequestRefused(413, f"the body is too large: at most {max_bytes} bytes here")
 
     def _check_host(self, header: str) -> None:
         try:
@@ -137,59 +132,67 @@ class SecurityMiddleware:
                 421, f"this server does not answer to the name {name[:80]!r}; see --allow-host"
             ) from None
 
-    def _bounds(self, scope: Scope) -> tuple[int, float, float]:
-        """Bytes, seconds for all and seconds for the next of a body."""
-        uploads = scope["path"].endswith(("/photos", "/files"))
-        most = self.limits.upload if uploads else self.limits.body
-        return most, self.limits.upload_time, self.limits.stall
+    def _max_body(self, scope: Scope) -> int:
+        """Return the bytes that the body of this request may have."""
+        is_upload = scope["path"].endswith(("/photos", "/files"))
+        return self.limits.upload if is_upload else self.limits.body
+
+
+def _check_token(authorization: str, token: str) -> None:
+    given = authorization.removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise RequestRefused(401, "the token is missing or wrong; send Authorization: Bearer TOKEN")
 
 
 class _BoundedBody:
-    """A request's body as it comes in, as long as it keeps within its bounds."""
+    """Receive a request's body, and raise ``RequestRefused`` if it is too large or too slow."""
 
     def __init__(
-        self, receive: Receive, coming: UploadBudget, limits: Limits, most: int, total: float,
-        stall: float,
-    ) -> None:  # fmt: skip
-        self._receive, self._coming, self._limits = receive, coming, limits
-        self._most, self.got = most, 0
-        self._end, self._stall = monotonic() + total, stall
-        self._whole = False
+        self, receive: Receive, budget: UploadBudget, limits: Limits, max_bytes: int
+    ) -> None:
+        self._receive, self._budget, self._limits = receive, budget, limits
+        self._max_bytes, self.received = max_bytes, 0
+        self._deadline = monotonic() + limits.upload_time
+        self._complete = False
 
     async def __call__(self) -> Message:
-        if self._whole:
+        if self._complete:
             return await self._receive()
-        patience = min(self._stall, self._end - monotonic())
+        timeout = min(self._limits.stall, self._deadline - monotonic())
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, patience))
+            message = await asyncio.wait_for(self._receive(), max(0.0, timeout))
         except (TimeoutError, asyncio.TimeoutError):
-            raise RequestRefused(408, "the upload came too slowly; try again") from None
-        self.got += len(message.get("body", b""))
-        self._coming.bytes += len(message.get("body", b""))
-        if self._coming.bytes > self._limits.memory:
+            raise RequestRefused(408, "the upload is too slow; try again") from None
+        size = len(message.get("body", b""))
+        self.received += size
+        self._budget.pending_bytes += size
+        if self._budget.pending_bytes > self._limits.memory:
             raise RequestRefused(
                 503, "the server is busy with other uploads; try again in a moment"
             )
-        if self.got > self._most:
-            raise RequestRefused(413, "too much was sent; see limits in /api/v1/about")
-        self._whole = not message.get("more_body", False)
+        if self.received > self._max_bytes:
+            raise RequestRefused(413, "the body is too large; see limits in /api/v1/about")
+        self._complete = not message.get("more_body", False)
         return message
 
 
-def _with_policy(headers: Any) -> list[tuple[bytes, bytes]]:
-    own = {key.lower() for key, _ in headers}
-    more = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in own]
-    if b"cache-control" not in own:
-        more.append((b"cache-control", b"no-store"))
-    return [*headers, *more]
+def _add_security_headers(headers: Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers with the security headers that the application has not set itself."""
+    present = {key.lower() for key, _ in headers}
+    added = [
+        (name.encode(), value.encode())
+        for name, value in {**SECURITY_HEADERS, "cache-control": "no-store"}.items()
+        if name.encode() not in present
+    ]
+    return [*headers, *added]
 
 
-async def _answer(send: Send, refused: RequestRefused) -> None:
-    body = json.dumps({"error": {"kind": "Refused", "message": refused.detail}}).encode()
+async def _send_refusal(send: Send, refusal: RequestRefused) -> None:
+    body = json.dumps({"error": {"kind": "Refused", "message": refusal.detail}}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
+    await send({"type": "http.response.start", "status": refusal.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

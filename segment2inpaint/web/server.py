@@ -1,4 +1,4 @@
-"""Run the server."""
+"""Run the ASGI application with uvicorn."""
 
 from __future__ import annotations
 
@@ -12,79 +12,83 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption
-from segment2inpaint.images import photo_of
+from segment2inpaint.images import photo_from_array
 from segment2inpaint.types import Points, Request
 
-CONNECTIONS = 400
-HEAD = 20.0  # s that the head of a request may take
+MAX_CONNECTIONS = 400
+KEEP_ALIVE = 30  # seconds that an idle connection stays open
+SHUTDOWN_TIMEOUT = 2  # seconds that running calls may take after Ctrl-C
 
 
 class HeaderTimeoutProtocol(H11Protocol):
-    """Closes a connection whose request's head does not come in time."""
+    """HTTP/1.1 that closes a connection whose request headers arrive too slowly."""
 
-    _late: asyncio.TimerHandle | None = None
+    header_timeout = 20.0  # seconds
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._watch()
+        self._update_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._watch()
+        self._update_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._late:
-            self._late.cancel()
+        if self._timer:
+            self._timer.cancel()
 
-    def _watch(self) -> None:
-        """Start the clock where a head has begun, or is due; stop it where one is complete."""
-        due = self.cycle is None or self.cycle.response_complete
-        if due and self._late is None:
-            self._late = self.loop.call_later(HEAD, self.transport.close)
-        elif not due and self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _update_timer(self) -> None:
+        """Run the timer while headers are expected, and stop it when they are complete."""
+        expected = self.cycle is None or self.cycle.response_complete
+        if expected and self._timer is None:
+            self._timer = self.loop.call_later(self.header_timeout, self.transport.close)
+        elif not expected and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket at this address. Raises ``BadOption`` in one line."""
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to this address. Raises ``BadOption`` if that fails."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
+        bound = socket.socket(family)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadOption(f"cannot serve at {host}:{port}: {why}; choose another --port") from error
-    return made
+        reason = getattr(error, "strerror", None) or error
+        raise BadOption(
+            f"cannot serve at {host}:{port}: {reason}; choose another --port"
+        ) from error
+    return bound
 
 
-def serve(app: Any, at: socket.socket, started: Callable[[], None]) -> None:
-    """Serve until stopped; ``started`` is called once connections are taken."""
+def serve(app: Any, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve the application until it is stopped. Call ``on_ready`` when it accepts connections."""
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            started()
+            on_ready()
 
-    Server(config(app)).run(sockets=[at])
+    Server(server_config(app)).run(sockets=[listening])
 
 
-def config(app: Any) -> uvicorn.Config:
-    """How the server is run: quiet, patient to a degree, and telling nobody what it is."""
+def server_config(app: Any) -> uvicorn.Config:
+    """Return the uvicorn settings: no access log, no server header, bounded connections."""
     return uvicorn.Config(
         app, http=HeaderTimeoutProtocol, log_level="warning", access_log=False, server_header=False,
-        proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_keep_alive=30,
-        timeout_graceful_shutdown=2, ws="none",
+        proxy_headers=False, limit_concurrency=MAX_CONNECTIONS, timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT, ws="none",
     )  # fmt: skip
 
 
-def warm(editor: Editor) -> None:
-    """Load what the first click and the first removal need, on a picture of nothing."""
+def warm_up(editor: Editor) -> None:
+    """Load the models of the first click and removal by editing a small synthetic picture."""
     import numpy as np
 
     y, x = np.mgrid[:96, :96]
     disc = ((x - 48) ** 2 + (y - 48) ** 2 < 200)[..., None]
     picture = np.where(disc, (200, 60, 60), (90 + x + 0 * y)[..., None]).astype(np.uint8)
-    editor.run(photo_of(picture), Request((Points(((48, 48),)),), attempts=1))
+    editor.run(photo_from_array(picture), Request((Points(((48, 48),)),), attempts=1))

@@ -1,4 +1,4 @@
-"""A photo on the server with all that belongs to it, and the bounded store of them."""
+"""A photo on the server with its masks and results, and the bounded store of all photos."""
 
 from __future__ import annotations
 
@@ -22,67 +22,72 @@ T = TypeVar("T")
 
 
 class NotFound(Segment2InpaintError):
-    """What a client names is not, or no longer, on the server."""
+    """No photo, mask, file, result or job on the server has this id, or no longer."""
 
 
 class ServerBusy(Segment2InpaintError):
-    """The server has taken on as much as it may."""
+    """The server has no capacity for this call now."""
 
 
 def new_id() -> str:
-    """128 random bits: whoever knows the id of a thing may see it."""
+    """Return 128 random bits as text. An id is also the permission to read its content."""
     return secrets.token_urlsafe(16)
+
+
+def file_stem(name: str) -> str:
+    """Return a file's name without its suffix."""
+    return name.rpartition(".")[0] or name
 
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """A mask, packed: the bits in its box."""
+    """A detection in little memory: one bit a pixel, in the bounding box only.
+
+    ``size`` is the (height, width) of the photo; ``score``, ``edge_uncertainty`` and
+    ``from_user`` are those of ``Detection``.
+    """
 
     box: Box
-    packed: NDArray[np.uint8]
+    bits: NDArray[np.uint8]
     size: tuple[int, int]
     score: float
-    slack: float
-    own: bool
+    edge_uncertainty: float
+    from_user: bool
 
     @classmethod
-    def of(cls, mask: Detection) -> PackedMask:
-        box = bounding_box(mask.mask)
-        size = (mask.mask.shape[0], mask.mask.shape[1])
-        packed = np.packbits(mask.mask[box.slices])
-        return cls(box, packed, size, mask.score, mask.edge_uncertainty, mask.from_user)
+    def pack(cls, detection: Detection) -> PackedMask:
+        mask, box = detection.mask, bounding_box(detection.mask)
+        return cls(
+            box, np.packbits(mask[box.slices]), (mask.shape[0], mask.shape[1]), detection.score,
+            detection.edge_uncertainty, detection.from_user,
+        )  # fmt: skip
 
-    def inside(self) -> BinaryMask:
-        """The bits in the box."""
-        count = self.box.width * self.box.height
-        flat = np.unpackbits(self.packed, count=count)
-        return flat.reshape(self.box.height, self.box.width).astype(np.bool_)
+    def unpack(self) -> BinaryMask:
+        """Return the mask of the whole photo, (H, W)."""
+        flat = np.unpackbits(self.bits, count=self.box.width * self.box.height)
+        mask = np.zeros(self.size, np.bool_)
+        mask[self.box.slices] = flat.reshape(self.box.height, self.box.width)
+        return mask
 
-    def bits(self) -> BinaryMask:
-        """The bits of the whole photo, (H, W)."""
-        whole = np.zeros(self.size, np.bool_)
-        whole[self.box.slices] = self.inside()
-        return whole
-
-    def mask(self) -> Detection:
-        return Detection(self.bits(), self.score, self.slack, self.own)
+    def to_detection(self) -> Detection:
+        return Detection(self.unpack(), self.score, self.edge_uncertainty, self.from_user)
 
 
 @dataclass(frozen=True, eq=False)
 class ResultPatch:
-    """What a result changed: its pixels and alpha in the box where alpha is above 0."""
+    """The changed part of a result: its pixels and alpha in the box where alpha is above 0."""
 
     box: Box
     image: Image
     alpha: Alpha
 
     @classmethod
-    def of(cls, image: Image, alpha: Alpha) -> ResultPatch:
+    def crop(cls, image: Image, alpha: Alpha) -> ResultPatch:
         box = bounding_box(alpha > 0)
         return cls(box, image[box.slices].copy(), alpha[box.slices].copy())
 
-    def over(self, photo: Photo) -> tuple[Image, Alpha]:
-        """The whole picture and the whole alpha."""
+    def apply(self, photo: Photo) -> tuple[Image, Alpha]:
+        """Return the whole result and its whole alpha, given the photo that it is based on."""
         image, alpha = photo.image.copy(), np.zeros(photo.size, np.float32)
         image[self.box.slices], alpha[self.box.slices] = self.image, self.alpha
         return image, alpha
@@ -90,22 +95,24 @@ class ResultPatch:
 
 @dataclass(frozen=True, eq=False)
 class StoredResult:
-    """A result: its candidates, best first, each a patch and what is told of it.
+    """A result: a patch and a report for each candidate, the best first.
 
-    ``whole`` is what is told of all of them, ``overlays`` are JPEGs by candidate and check.
+    ``summary`` is the report on all candidates together. ``check_pictures`` are JPEGs, by
+    "CANDIDATE CHECK".
     """
 
     patches: tuple[ResultPatch, ...]
     reports: tuple[Mapping[str, Any], ...]
-    whole: Mapping[str, Any]
-    overlays: Mapping[str, bytes] = field(default_factory=dict)
+    summary: Mapping[str, Any]
+    check_pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class PhotoSession:
-    """A photo, and by id its masks, uploaded files (as photos) and results.
+    """A photo with its masks, uploaded files (as photos) and results, each by id.
 
-    The oldest masks and results go when there are too many.
+    The oldest masks, files and results are dropped if there are too many. ``mask_names`` are
+    the file names of uploaded masks. A session with ``running_jobs`` is not dropped.
     """
 
     id: str
@@ -113,133 +120,147 @@ class PhotoSession:
     limits: Limits
     masks: OrderedDict[str, PackedMask] = field(default_factory=OrderedDict)
     files: OrderedDict[str, Photo] = field(default_factory=OrderedDict)
-    made: OrderedDict[str, StoredResult] = field(default_factory=OrderedDict)
-    names: dict[str, str] = field(default_factory=dict)  # of masks that came as files
-    used: float = field(default_factory=monotonic)
-    busy: int = 0
+    results: OrderedDict[str, StoredResult] = field(default_factory=OrderedDict)
+    mask_names: dict[str, str] = field(default_factory=dict)
+    last_used: float = field(default_factory=monotonic)
+    running_jobs: int = 0
 
-    def mask_name(self, mask: str) -> str:
-        """What the file of this mask is, or may be, called."""
-        stem = self.photo.name.rpartition(".")[0] or self.photo.name
-        return self.names.get(mask, f"{stem}_mask_{mask[:4].strip('-')}.png")
+    def mask_file_name(self, mask_id: str) -> str:
+        """Return the name of the client's mask file, or the name to save a found mask as."""
+        found_mask_name = f"{file_stem(self.photo.name)}_mask_{mask_id[:4].strip('-')}.png"
+        return self.mask_names.get(mask_id, found_mask_name)
 
-    def keep_mask(self, mask: Detection) -> str:
-        return _kept(self.masks, PackedMask.of(mask), self.limits.masks)
+    def add_mask(self, detection: Detection) -> str:
+        """Store a mask and return its id."""
+        return _add(self.masks, PackedMask.pack(detection), self.limits.masks)
 
-    def keep_file(self, photo: Photo) -> str:
-        return _kept(self.files, photo, self.limits.results)
+    def add_file(self, photo: Photo) -> str:
+        """Store an uploaded picture and return its id."""
+        return _add(self.files, photo, self.limits.results)
 
-    def keep_made(self, made: StoredResult) -> str:
-        return _kept(self.made, made, self.limits.results)
+    def add_result(self, result: StoredResult) -> str:
+        """Store a result and return its id."""
+        return _add(self.results, result, self.limits.results)
 
-    def mask(self, name: str) -> PackedMask:
-        return _found(self.masks, name, "mask")
+    def get_mask(self, mask_id: str) -> PackedMask:
+        """Raises ``NotFound``."""
+        return _get(self.masks, mask_id, "mask")
 
-    def file(self, name: str) -> Photo:
-        return _found(self.files, name, "file")
+    def get_file(self, file_id: str) -> Photo:
+        """Raises ``NotFound``."""
+        return _get(self.files, file_id, "file")
 
-    def result(self, name: str) -> StoredResult:
-        return _found(self.made, name, "result")
+    def get_result(self, result_id: str) -> StoredResult:
+        """Raises ``NotFound``."""
+        return _get(self.results, result_id, "result")
 
     @property
-    def bytes(self) -> int:
-        """About what it holds in memory."""
-        patches = [p for made in list(self.made.values()) for p in made.patches]
+    def memory_bytes(self) -> int:
+        """The approximate memory that the session uses."""
+        patches = [p for result in list(self.results.values()) for p in result.patches]
         return (
-            weight(self.photo)
-            + sum(weight(photo) for photo in list(self.files.values()))
-            + sum(kept.packed.nbytes for kept in list(self.masks.values()))
+            _memory_bytes(self.photo)
+            + sum(_memory_bytes(photo) for photo in list(self.files.values()))
+            + sum(mask.bits.nbytes for mask in list(self.masks.values()))
             + sum(p.image.nbytes + p.alpha.nbytes for p in patches)
         )
 
 
-def weight(photo: Photo) -> int:
-    """Bytes of a photo in memory."""
+def _memory_bytes(photo: Photo) -> int:
     arrays = (photo.image, photo.alpha, photo.pixels_16bit)
-    return sum(a.nbytes for a in arrays if a is not None) + len(photo.jpeg)
+    return sum(a.nbytes for a in arrays if a is not None) + len(photo.jpeg_file)
 
 
-def _kept(shelf: OrderedDict[str, T], thing: T, most: int) -> str:
-    name = new_id()
-    shelf[name] = thing
-    while len(shelf) > most:
-        shelf.popitem(last=False)
-    return name
+def _add(items: OrderedDict[str, T], item: T, max_items: int) -> str:
+    item_id = new_id()
+    items[item_id] = item
+    while len(items) > max_items:
+        items.popitem(last=False)
+    return item_id
 
 
-def _found(shelf: OrderedDict[str, T], name: str, kind: str) -> T:
+def _get(items: OrderedDict[str, T], item_id: str, kind: str) -> T:
     try:
-        return shelf[name]
+        return items[item_id]
     except KeyError:
         raise NotFound(
-            f"no such {kind} on this photo; it may have been dropped, make it again"
+            f"no such {kind} for this photo; the server may have dropped it, create it again"
         ) from None
 
 
 class SessionStore:
-    """All desks. The one that was used longest ago goes when there is no room."""
+    """All photo sessions. The least recently used ones are dropped when space is needed."""
 
     def __init__(self, limits: Limits, now: Callable[[], float] = monotonic) -> None:
         self.limits, self._now = limits, now
-        self._desks: OrderedDict[str, PhotoSession] = OrderedDict()
+        self._sessions: OrderedDict[str, PhotoSession] = OrderedDict()
         self._lock = threading.RLock()
 
     def add(self, photo: Photo) -> PhotoSession:
-        """A desk for the photo. Raises ``Full`` if all others are busy."""
-        desk = PhotoSession(new_id(), replace(photo, path=None), self.limits, used=self._now())
+        """Return a new session for the photo. Raises ``ServerBusy`` if there is no space."""
+        session = PhotoSession(
+            new_id(), replace(photo, path=None), self.limits, last_used=self._now()
+        )
         with self._lock:
-            self._desks[desk.id] = desk
+            self._sessions[session.id] = session
             if not self.evict_idle():
-                del self._desks[desk.id]
-                raise ServerBusy("the server has no room for another photo now; try again later")
-        return desk
+                del self._sessions[session.id]
+                raise ServerBusy("the server has no space for another photo; try again later")
+        return session
 
-    def get(self, name: str) -> PhotoSession:
-        """The desk of this id, used now. Raises ``Gone``."""
+    def get(self, photo_id: str) -> PhotoSession:
+        """Return the session with this id and mark it as used. Raises ``NotFound``."""
         with self._lock:
-            desk = self._desks.get(name)
-            if desk is None:
+            session = self._sessions.get(photo_id)
+            if session is None:
                 raise NotFound(
                     "no such photo on the server; it may have been dropped, open it again"
                 )
-            desk.used = self._now()
-            self._desks.move_to_end(name)
-            return desk
+            session.last_used = self._now()
+            self._sessions.move_to_end(photo_id)
+            return session
 
-    def drop(self, name: str) -> None:
-        """Forget a photo and all that belongs to it. Raises ``Gone``."""
+    def remove(self, photo_id: str) -> None:
+        """Delete a photo with its masks and results. Raises ``NotFound``."""
         with self._lock:
-            self.get(name)
-            del self._desks[name]
+            self.get(photo_id)
+            del self._sessions[photo_id]
 
-    def owner(self, made: str) -> PhotoSession:
-        """The desk that has a result of this id. Raises ``Gone``."""
+    def find_by_result(self, result_id: str) -> PhotoSession:
+        """Return the session that has this result. Raises ``NotFound``."""
         with self._lock:
-            for desk in self._desks.values():
-                if made in desk.made:
-                    return self.get(desk.id)
-        raise NotFound("no such result on the server; it may have been dropped, make it again")
+            for session in self._sessions.values():
+                if result_id in session.results:
+                    return self.get(session.id)
+        raise NotFound("no such result on the server; it may have been dropped, run the job again")
 
     def evict_idle(self) -> bool:
-        """Drop what lies idle, then the oldest until all fits; whether it now does."""
+        """Drop idle sessions, then the least recently used ones until the rest is within limits.
+
+        The newest session and those with running jobs stay. Return whether the rest is within
+        limits.
+        """
         with self._lock:
-            for desk in list(self._desks.values()):
-                if not desk.busy and self._now() - desk.used > self.limits.idle:
-                    del self._desks[desk.id]
-            for desk in list(self._desks.values())[:-1]:
-                if self._fits():
+            for session in list(self._sessions.values()):
+                idle = self._now() - session.last_used > self.limits.idle
+                if idle and not session.running_jobs:
+                    del self._sessions[session.id]
+            for session in list(self._sessions.values())[:-1]:
+                if self._is_within_limits():
                     break
-                if not desk.busy:
-                    del self._desks[desk.id]
-            return self._fits()
+                if not session.running_jobs:
+                    del self._sessions[session.id]
+            return self._is_within_limits()
 
     def __len__(self) -> int:
-        return len(self._desks)
+        return len(self._sessions)
 
     @property
-    def bytes(self) -> int:
+    def memory_bytes(self) -> int:
+        """The approximate memory that all sessions use."""
         with self._lock:
-            return sum(desk.bytes for desk in self._desks.values())
+            return sum(session.memory_bytes for session in self._sessions.values())
 
-    def _fits(self) -> bool:
-        return len(self._desks) <= self.limits.photos and self.bytes <= self.limits.memory
+    def _is_within_limits(self) -> bool:
+        photos, memory = len(self._sessions), self.memory_bytes
+        return photos <= self.limits.photos and memory <= self.limits.memory

@@ -1,1 +1,1 @@
-"""The network of clicks and boxes."""
+"""Training of the network that finds the object at clicks and boxes."""

@@ -1,9 +1,9 @@
-"""The file that ships: the network as ONNX, its weights at half precision.
+"""Write the click network as it ships: ONNX with weights at half precision.
 
     python -m models.training.click.export CHECKPOINT models/weights/click.onnx
 
-The checkpoint is a state dict of ``ClickNetwork``, as ``teach.py`` leaves in click.pt, or holds one
-under "network", as its checkpoint.pt does.
+The checkpoint is ``click.pt`` or ``checkpoint.pt`` of ``models.training.click.train``: a state
+dict of ``ClickNetwork``, or a dict that holds one under a key.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import click
 import onnx
 import torch
 
-from models.training.click.clicknet import PLANES, SIZES, ClickNetwork
-from models.training.onnx_file import small, write
+from models.training.click.clicknet import INPUT_PLANES, SIZES, ClickNetwork
+from models.training.onnx_file import compact, save
 
 
-def exported(network: ClickNetwork) -> onnx.ModelProto:
-    """The network as OpenCV reads it, which adds and multiplies at full precision."""
-    planes = torch.zeros(1, PLANES, network.side, network.side)
+def to_onnx(network: ClickNetwork) -> onnx.ModelProto:
+    """Return the network as OpenCV reads it; it computes in float32."""
+    planes = torch.zeros(1, INPUT_PLANES, network.side, network.side)
     program = torch.onnx.export(
         network.eval(), (planes,), input_names=["planes"], output_names=["logits"],
         opset_version=18, dynamo=True, verbose=False,
     )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    return small(model)
+    return compact(model)
 
 
-def loaded(checkpoint: Path, key: str = "network") -> ClickNetwork:
-    """The network of a checkpoint, its weights under ``key`` if they are not all that it holds."""
+def load_network(checkpoint: Path, key: str = "network") -> ClickNetwork:
+    """Return the network of a checkpoint; ``key`` names its weights if it holds more than these."""
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state = state.get(key, state)
     side = 16 * state["place"].shape[-1]
@@ -44,9 +44,9 @@ def loaded(checkpoint: Path, key: str = "network") -> ClickNetwork:
 @click.command(help=__doc__)
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--key", default="network", show_default=True, help="What the weights are under.")
+@click.option("--key", default="network", show_default=True, help="Key of the weights.")
 def main(checkpoint: Path, out: Path, key: str) -> None:
-    write(exported(loaded(checkpoint, key)), out)
+    save(to_onnx(load_network(checkpoint, key)), out)
 
 
 if __name__ == "__main__":

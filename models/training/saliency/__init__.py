@@ -1,1 +1,1 @@
-"""The export of U²-Net-P."""
+"""Export of U²-Net-P, the network that finds salient objects."""

@@ -1,1 +1,1 @@
-"""Flat scenes, drawn: objects of shapes and textures over one another."""
+"""Flat scenes: drawn shapes over one another, with labels."""

@@ -1,11 +1,12 @@
-"""Made scenes with exact masks, a batch at a time, on the CPU or a GPU.
+"""Flat scenes with exact labels, drawn in batches on a CPU or a GPU.
 
-Shapes of many kinds are laid over one another as dead leaves are (their statistics are those of
-photos: Lee, Mumford and Huang 2001; that networks learn from them: Baradad et al. 2021), some of
-them composed of parts that bear marks; before a wall and on a floor in perspective; shaded, with
-shadows; then blurred, made noisy and compressed as a camera does. Nothing is read from anywhere.
+Shapes of many kinds are drawn over one another as in the dead leaves model, whose statistics are
+those of photos (Lee, Mumford and Huang 2001) and from which networks can learn (Baradad et al.
+2021). Some objects have parts, and parts have marks. The background is a wall and a floor in
+perspective. Objects are shaded and cast shadows; then a simulated camera blurs, adds noise and
+compresses. No file is read.
 
-    python -m models.training.scenes.scenes sheet.png  # some scenes, and the speed
+    python -m models.training.scenes.scenes sheet.png  # draw some scenes and print the speed
 """
 
 from __future__ import annotations
@@ -22,182 +23,187 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.training.scenes.camera import finish, smooth
-from models.training.scenes.shapes import Dice, Plane, bank, colour, inner, outline, plane, shade
+from models.training.batch_random import BatchRandom
+from models.training.scenes.camera import gaussian_blur, photograph
+from models.training.scenes.shapes import (
+    Plane,
+    draw_outline,
+    inner_plane,
+    noise_bank,
+    paint_texture,
+    picture_plane,
+    shading,
+)
 
-OBJECTS = 14  # at most, in a scene; every second one has parts
-PARTS = 4  # of an object besides its body, at most; every second one bears a mark
-FAR = 5  # as many objects may be out of focus
-COLOURS = 6  # in the palette of a scene
-LEAST = 24  # px, the smallest area of a mask that counts, on a frame of 128 px
+MAX_OBJECTS = 14  # in a scene; every second one has parts
+MAX_PARTS = 4  # of an object besides its body; every second one has a mark
+BACKGROUND_OBJECTS = 5  # the first objects, which may be out of focus
+PALETTE_SIZE = 6  # colours of a scene
 
 
 @dataclass(frozen=True, eq=False)
-class Scenes:
-    """n pictures and what is where.
+class FlatScenes:
+    """n pictures and their labels.
 
-    ``images`` (n, 3, s, s) float32, whole numbers in [0, 255], the mean colour beyond the
-    photo; it begins at the top left. ``whole``, ``part`` and ``mark`` (n, s, s) uint8 number
-    what each pixel belongs to, 0 for nothing: objects, their parts, and parts of these. A mark
-    lies in one part, a part in one object.
+    ``images`` (n, 3, s, s) float32 holds whole numbers in [0, 255]; the photo begins at the top
+    left, and the mean colour fills the rest. ``thing``, ``part`` and ``mark`` (n, s, s) uint8 are
+    labels of objects, their parts, and marks on these, 0 for none. A mark lies in one part, a part
+    in one object.
     """
 
     images: Tensor
-    whole: Tensor
+    thing: Tensor
     part: Tensor
     mark: Tensor
 
 
 @dataclass(eq=False)
 class _Canvas:
-    """What is painted on, back to front."""
+    """Scenes while they are drawn, back to front."""
 
-    paint: Tensor
-    whole: Tensor
+    pictures: Tensor
+    thing: Tensor
     part: Tensor
     mark: Tensor
     palette: Tensor
     noise: Tensor
-    light: Tensor
-    dice: Dice
+    light_direction: Tensor
+    rng: BatchRandom
     layers: int = 0
 
 
-def make(seed: int, n: int, side: int, device: str | torch.device = "cpu") -> Scenes:
-    """``n`` scenes of ``side`` px, a multiple of 8; the same ones for a seed, on a device."""
+def draw_scenes(seed: int, n: int, side: int, device: str | torch.device = "cpu") -> FlatScenes:
+    """Draw ``n`` scenes of ``side`` px, a multiple of 8. The seed determines them, per device."""
     generator = torch.Generator(device).manual_seed(seed)
-    dice = Dice(n, generator)
-    whole = plane(n, side, generator.device)
-    canvas = _empty(whole, dice)
-    _background(canvas, whole)
-    far = dice.between(0, 3) * dice.chance(0.4) * side / 256
-    for number in range(1, OBJECTS + 1):
-        _object(canvas, whole, number, PARTS if number % 2 else 0)
-        if number == FAR:  # what is behind may be out of focus
-            canvas.paint = smooth(canvas.paint, far)
-    images, inside = finish(canvas.paint, dice)
-    labels = (canvas.whole, canvas.part, canvas.mark)
-    return Scenes(images, *(label * inside for label in labels))
+    rng = BatchRandom(n, generator)
+    frame = picture_plane(n, side, generator.device)
+    canvas = _empty_canvas(frame, rng)
+    _draw_background(canvas, frame)
+    blur = rng.uniform(0, 3) * rng.bernoulli(0.4) * side / 256
+    for number in range(1, MAX_OBJECTS + 1):
+        _draw_object(canvas, frame, number, MAX_PARTS if number % 2 else 0)
+        if number == BACKGROUND_OBJECTS:  # the objects so far may be out of focus
+            canvas.pictures = gaussian_blur(canvas.pictures, blur)
+    images, inside = photograph(canvas.pictures, rng)
+    labels = (canvas.thing, canvas.part, canvas.mark)
+    return FlatScenes(images, *(label * inside for label in labels))
 
 
-def _empty(whole: Plane, dice: Dice) -> _Canvas:
-    nothing = torch.zeros_like(whole.u, dtype=torch.uint8)
-    hue = dice.between(0, 1, COLOURS, 3)
-    grey = hue.mean(-1, keepdim=True)
-    palette = torch.lerp(grey, hue, dice.between(0, 1.2, 1, 1)) * dice.between(0.6, 1.3, 1, 1)
-    angle = dice.between(-3.14, 3.14)
-    light = torch.stack([angle.cos(), angle.sin()], dim=1)
-    paint = torch.zeros(dice.n, 3, *whole.u.shape[1:], device=whole.u.device)
-    return _Canvas(paint, nothing, nothing, nothing, palette, bank(dice), light, dice)
+def _empty_canvas(frame: Plane, rng: BatchRandom) -> _Canvas:
+    blank = torch.zeros_like(frame.u, dtype=torch.uint8)
+    colours = rng.uniform(0, 1, PALETTE_SIZE, 3)
+    grey = colours.mean(-1, keepdim=True)
+    palette = torch.lerp(grey, colours, rng.uniform(0, 1.2, 1, 1)) * rng.uniform(0.6, 1.3, 1, 1)
+    angle = rng.uniform(-3.14, 3.14)
+    light_direction = torch.stack([angle.cos(), angle.sin()], dim=1)
+    pictures = torch.zeros(rng.count, 3, *frame.u.shape[1:], device=frame.u.device)
+    return _Canvas(pictures, blank, blank, blank, palette, noise_bank(rng), light_direction, rng)
 
 
-def _background(canvas: _Canvas, whole: Plane) -> None:
-    """A wall, in most scenes with a floor that recedes to a horizon, perhaps tilted."""
-    dice = canvas.dice
-    horizon = torch.where(dice.chance(0.6), dice.between(-0.7, 0.6), dice.between(9, 9.1))
-    y = whole.v + 0.3 * dice.normal(1, 1) * whole.u * dice.chance(0.3) - horizon
-    away = 1 / y.clamp(min=0.03)
-    floor = Plane(whole.u * away * dice.between(0.3, 1), away, whole.pixels)
-    wall = Plane(whole.u * dice.between(0.5, 2), whole.v * dice.between(0.5, 2), whole.pixels)
-    behind = colour(wall, canvas.noise, canvas.palette, dice)
-    below = colour(floor, canvas.noise, canvas.palette, dice)
-    under = (y * whole.pixels * 0.5 + 0.5).clamp(0, 1)[:, None]
-    lit = 1 + 0.3 * dice.normal(1, 1) * whole.u + 0.3 * dice.normal(1, 1) * whole.v
-    canvas.paint = torch.lerp(behind, below, under) * lit.clamp(0.4, 1.6)[:, None]
+def _draw_background(canvas: _Canvas, frame: Plane) -> None:
+    """Draw a wall, in most scenes with a floor that recedes to a horizon, sometimes tilted."""
+    rng = canvas.rng
+    horizon = torch.where(rng.bernoulli(0.6), rng.uniform(-0.7, 0.6), rng.uniform(9, 9.1))
+    y = frame.v + 0.3 * rng.normal(1, 1) * frame.u * rng.bernoulli(0.3) - horizon
+    distance = 1 / y.clamp(min=0.03)
+    floor = Plane(frame.u * distance * rng.uniform(0.3, 1), distance, frame.pixels_per_unit)
+    wall = Plane(
+        frame.u * rng.uniform(0.5, 2), frame.v * rng.uniform(0.5, 2), frame.pixels_per_unit
+    )
+    wall_colour = paint_texture(wall, canvas.noise, canvas.palette, rng)
+    floor_colour = paint_texture(floor, canvas.noise, canvas.palette, rng)
+    floor_alpha = (y * frame.pixels_per_unit * 0.5 + 0.5).clamp(0, 1)[:, None]
+    brightness = 1 + 0.3 * rng.normal(1, 1) * frame.u + 0.3 * rng.normal(1, 1) * frame.v
+    canvas.pictures = (
+        torch.lerp(wall_colour, floor_colour, floor_alpha) * brightness.clamp(0.4, 1.6)[:, None]
+    )
 
 
-def _object(canvas: _Canvas, whole: Plane, number: int, parts: int) -> None:
-    """A leaf, or a body with parts in it, behind it or standing out, some twice by symmetry."""
-    dice = canvas.dice
-    present = dice.chance(0.75)
-    size = 0.8 * 2 ** dice.between(-3, 0) * (1.0 if parts else 0.8)
-    at = dice.between(-1, 1), dice.between(-1, 1)
-    body = inner(whole, at, size, dice, 0.15)
-    shape, rim = outline(body, dice)
-    _shadow(canvas, shape * present)
-    _layer(canvas, body, rim, shape * present, number)
+def _draw_object(canvas: _Canvas, frame: Plane, number: int, parts: int) -> None:
+    """Draw a simple shape, or a body with parts on or behind it, some mirrored."""
+    rng = canvas.rng
+    present = rng.bernoulli(0.75)
+    size = 0.8 * 2 ** rng.uniform(-3, 0) * (1.0 if parts else 0.8)
+    center = rng.uniform(-1, 1), rng.uniform(-1, 1)
+    body = inner_plane(frame, center, size, rng, 0.15)
+    alpha, rim = draw_outline(body, rng)
+    _draw_shadow(canvas, alpha * present)
+    _add_layer(canvas, body, rim, alpha * present, number)
     if parts:
-        _mark(canvas, body)
-    for place in range(parts):
-        _part(canvas, body, number, present & dice.chance(0.7), marked=place % 2 == 0)
+        _draw_mark(canvas, body)
+    for index in range(parts):
+        _draw_part(canvas, body, number, present & rng.bernoulli(0.7), marked=index % 2 == 0)
 
 
-def _part(canvas: _Canvas, body: Plane, number: int, present: Tensor, marked: bool) -> None:
-    dice = canvas.dice
-    twice = dice.chance(0.3)
-    mirrored = body._replace(u=torch.where(twice, body.u.abs(), body.u))
-    at = dice.between(-0.9, 0.9), dice.between(-0.9, 0.9)
-    where = inner(mirrored, at, 2 ** dice.between(-2.2, -0.4), dice, 0.35)
-    shape, rim = outline(where, dice)
-    behind = dice.chance(0.3) & (canvas.whole == number)
-    _layer(canvas, where, rim, shape * present * ~behind, number)
+def _draw_part(canvas: _Canvas, body: Plane, number: int, present: Tensor, marked: bool) -> None:
+    rng = canvas.rng
+    is_mirrored = rng.bernoulli(0.3)
+    mirrored = body._replace(u=torch.where(is_mirrored, body.u.abs(), body.u))
+    center = rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.9)
+    plane = inner_plane(mirrored, center, 2 ** rng.uniform(-2.2, -0.4), rng, 0.35)
+    alpha, rim = draw_outline(plane, rng)
+    is_behind = rng.bernoulli(0.3) & (canvas.thing == number)
+    _add_layer(canvas, plane, rim, alpha * present * ~is_behind, number)
     if marked:
-        _mark(canvas, where)
+        _draw_mark(canvas, plane)
 
 
-def _mark(canvas: _Canvas, part: Plane) -> None:
-    """On the part that was painted last, and nowhere else."""
-    dice = canvas.dice
-    at = dice.between(-0.5, 0.5), dice.between(-0.5, 0.5)
-    where = inner(part, at, 2 ** dice.between(-1.8, -0.5), dice, 0.3)
-    shape, rim = outline(where, dice)
-    on = (canvas.part == canvas.layers) & dice.chance(0.6)
-    _paint(canvas, where, rim, shape * on)
-    canvas.mark = torch.where(shape * on > 0.5, canvas.layers, canvas.mark)
+def _draw_mark(canvas: _Canvas, part: Plane) -> None:
+    """Draw a mark on the last part, clipped to it."""
+    rng = canvas.rng
+    center = rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)
+    plane = inner_plane(part, center, 2 ** rng.uniform(-1.8, -0.5), rng, 0.3)
+    alpha, rim = draw_outline(plane, rng)
+    on_part = (canvas.part == canvas.layers) & rng.bernoulli(0.6)
+    _paint_shape(canvas, plane, rim, alpha * on_part)
+    canvas.mark = torch.where(alpha * on_part > 0.5, canvas.layers, canvas.mark)
 
 
-def _layer(canvas: _Canvas, where: Plane, rim: Tensor, shape: Tensor, number: int) -> None:
-    """A part of the object of that number, over whatever is there."""
-    _paint(canvas, where, rim, shape)
+def _add_layer(canvas: _Canvas, plane: Plane, rim: Tensor, alpha: Tensor, number: int) -> None:
+    """Draw a part of object ``number`` over everything."""
+    _paint_shape(canvas, plane, rim, alpha)
     canvas.layers += 1
-    on = shape > 0.5
-    canvas.whole = torch.where(on, number, canvas.whole)
-    canvas.part = torch.where(on, canvas.layers, canvas.part)
-    canvas.mark = torch.where(on, 0, canvas.mark)
+    covered = alpha > 0.5
+    canvas.thing = torch.where(covered, number, canvas.thing)
+    canvas.part = torch.where(covered, canvas.layers, canvas.part)
+    canvas.mark = torch.where(covered, 0, canvas.mark)
 
 
-def _paint(canvas: _Canvas, where: Plane, rim: Tensor, shape: Tensor) -> None:
-    dice = canvas.dice
-    look = colour(where, canvas.noise, canvas.palette, dice)
-    look = look * shade(where, rim, canvas.light, dice)
-    canvas.paint = torch.lerp(canvas.paint, look, shape[:, None])
+def _paint_shape(canvas: _Canvas, plane: Plane, rim: Tensor, alpha: Tensor) -> None:
+    rng = canvas.rng
+    texture = paint_texture(plane, canvas.noise, canvas.palette, rng)
+    texture = texture * shading(plane, rim, canvas.light_direction, rng)
+    canvas.pictures = torch.lerp(canvas.pictures, texture, alpha[:, None])
 
 
-def _shadow(canvas: _Canvas, shape: Tensor) -> None:
-    """On what lies below, away from the light, soft, made at an eighth of the size."""
-    dice, side = canvas.dice, shape.shape[-1]
-    small = functional.avg_pool2d(shape[:, None], 8)
-    shift = canvas.light[:, :, 0, 0] * dice.between(0.0, 0.25, 1)
-    lay = torch.eye(2, 3, device=shape.device).repeat(len(shape), 1, 1)
-    lay[:, :, 2] = shift
-    grid = functional.affine_grid(lay, list(small.shape), align_corners=False)
-    moved = functional.grid_sample(small, grid, align_corners=False)
-    soft = functional.avg_pool2d(moved, 3, 1, 1)
-    wide = functional.interpolate(soft, (side, side), mode="bilinear")
-    strength = dice.between(0, 0.7) * dice.chance(0.6)
-    canvas.paint = canvas.paint * (1 - strength[:, None] * wide)
+def _draw_shadow(canvas: _Canvas, alpha: Tensor) -> None:
+    """Darken what lies below, away from the light; soft, computed at an eighth of the size."""
+    rng, side = canvas.rng, alpha.shape[-1]
+    small = functional.avg_pool2d(alpha[:, None], 8)
+    shift = canvas.light_direction[:, :, 0, 0] * rng.uniform(0.0, 0.25, 1)
+    transform = torch.eye(2, 3, device=alpha.device).repeat(len(alpha), 1, 1)
+    transform[:, :, 2] = shift
+    grid = functional.affine_grid(transform, list(small.shape), align_corners=False)
+    shifted = functional.grid_sample(small, grid, align_corners=False)
+    soft = functional.avg_pool2d(shifted, 3, 1, 1)
+    shadow = functional.interpolate(soft, (side, side), mode="bilinear")
+    strength = rng.uniform(0, 0.7) * rng.bernoulli(0.6)
+    canvas.pictures = canvas.pictures * (1 - strength[:, None] * shadow)
 
 
-def masks(scenes: Scenes) -> list[list[Tensor]]:
-    """For each scene its distinct masks (s, s) bool, large enough to be meant."""
-    least = LEAST * (scenes.whole.shape[-1] / 128) ** 2
-    found = []
-    for whole, part, mark in zip(scenes.whole, scenes.part, scenes.mark, strict=True):
-        alone = [m == i for m in (whole, part, mark) for i in m.unique().tolist() if i]
-        found.append([bits for bits in alone if bits.sum() >= least])
-    return found
+def sheet(scenes: FlatScenes, columns: int = 4) -> NDArray[np.uint8]:
+    """Draw scenes and their labels in colours: (h, w, 3) uint8 BGR.
 
-
-def sheet(scenes: Scenes, columns: int = 4) -> NDArray[np.uint8]:
-    """Pictures, each beside its objects, parts and marks in colours: (h, w, 3) uint8 BGR."""
-    colours = np.random.default_rng(0).integers(40, 256, (256, 3), dtype=np.uint8)
-    colours[0] = 0
+    The number of scenes must be below ``columns`` or a multiple of it.
+    """
+    palette = np.random.default_rng(0).integers(40, 256, (256, 3), dtype=np.uint8)
+    palette[0] = 0
     tiles = []
     for i, image in enumerate(scenes.images):
         pixels = image.permute(1, 2, 0).round().byte().cpu().numpy()[..., ::-1]
-        labels = [colours[m[i].cpu().numpy()] for m in (scenes.whole, scenes.part, scenes.mark)]
-        top, bottom = np.hstack([pixels, labels[0]]), np.hstack(labels[1:])
-        tiles.append(np.vstack([top, bottom]))
+        labels = [palette[m[i].cpu().numpy()] for m in (scenes.thing, scenes.part, scenes.mark)]
+        upper, lower = np.hstack([pixels, labels[0]]), np.hstack(labels[1:])
+        tiles.append(np.vstack([upper, lower]))
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
     return np.vstack(rows)
 
@@ -209,13 +215,13 @@ def sheet(scenes: Scenes, columns: int = 4) -> NDArray[np.uint8]:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 def main(path: Path, side: int, count: int, seed: int, device: str) -> None:
-    start, spent = time.perf_counter(), time.process_time()
-    made = make(seed, count, side, device)
-    total = float(made.images.sum())  # waits for the device
-    wall, cpu = time.perf_counter() - start, time.process_time() - spent
-    cv2.imwrite(str(path), sheet(made))
+    start, cpu_start = time.perf_counter(), time.process_time()
+    drawn = draw_scenes(seed, count, side, device)
+    total = float(drawn.images.sum())  # waits for the device
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    cv2.imwrite(str(path), sheet(drawn))
     click.echo(f"{count / wall:.2f} scenes of {side} px a second, {cpu / count:.2f} CPU s each")
-    click.echo(f"mean {total / made.images.numel():.0f}")
+    click.echo(f"mean {total / drawn.images.numel():.0f}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The network that finds shadows and mirror images."""
+"""Training of the network that finds shadows and reflections."""

@@ -1,4 +1,4 @@
-"""The network as it is trained; ``segment2inpaint.shadow.network`` is what runs, without torch."""
+"""The shadow network in torch; ``segment2inpaint.effects.shadow`` runs it in numpy."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIDE = 160  # px of the square that the network sees
-PLANES = 10  # of what it sees
-WIDTHS = (24, 40, 64, 72, 72)  # of the maps, from half the view's size to a thirty-second
+INPUT_SIDE = 160  # px, side of the network's input
+INPUT_PLANES = 10  # see ``network_input.input_planes``
+CHANNELS = (24, 40, 64, 72, 72)  # of the feature maps, from 1/2 to 1/32 of the input's side
 
 
-def block(before: int, after: int, step: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(before, after, 3, step, 1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+def conv_block(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
-class Network(nn.Module):
-    """Planes (n, PLANES, s, s) to logits (n, s, s) of the shadow, and (n,) of there being one.
+class ShadowNetwork(nn.Module):
+    """A U-Net (Ronneberger et al. 2015) that finds shadows and reflections.
 
-    A U-Net (Ronneberger et al. 2015).
+    It takes planes (n, INPUT_PLANES, s, s) and returns logits (n, s, s) of the shadow and logits
+    (n,) of its presence.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.first = block(PLANES, 16, 2), block(16, WIDTHS[0])
-        steps = list(pairwise(WIDTHS))
-        self.down = nn.ModuleList(nn.Sequential(block(a, b, 2), block(b, b)) for a, b in steps)
-        self.up = nn.ModuleList(block(b + a, a) for a, b in steps)
-        self.last = nn.Conv2d(WIDTHS[0], 4, 3, 1, 1)
-        self.cast = nn.Linear(WIDTHS[-1] + WIDTHS[0] + 1, 1)
+        self.stem, self.first = conv_block(INPUT_PLANES, 16, 2), conv_block(16, CHANNELS[0])
+        steps = list(pairwise(CHANNELS))
+        self.down = nn.ModuleList(
+            nn.Sequential(conv_block(a, b, 2), conv_block(b, b)) for a, b in steps
+        )
+        self.up = nn.ModuleList(conv_block(b + a, a) for a, b in steps)
+        self.last = nn.Conv2d(CHANNELS[0], 4, 3, 1, 1)
+        self.cast = nn.Linear(CHANNELS[-1] + CHANNELS[0] + 1, 1)
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.first(self.stem(planes))
@@ -41,61 +44,64 @@ class Network(nn.Module):
             levels.append(maps)
         pooled = maps.mean((2, 3))
         for depth in reversed(range(len(self.up))):
-            wide = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
-            maps = self.up[depth](torch.cat([wide, levels[depth]], 1))
-        quarters = self.last(maps)
-        return functional.pixel_shuffle(quarters, 2)[:, 0], self._whole(pooled, maps, quarters)
+            upsampled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
+            maps = self.up[depth](torch.cat([upsampled, levels[depth]], 1))
+        quarter_logits = self.last(maps)
+        return functional.pixel_shuffle(quarter_logits, 2)[:, 0], self._presence(
+            pooled, maps, quarter_logits
+        )
 
-    def _whole(self, pooled: Tensor, maps: Tensor, quarters: Tensor) -> Tensor:
-        """Of all, of what the maps have where the shadow is likely, and of how much that is."""
-        likely = quarters.float().sigmoid().mean(1, keepdim=True)
-        area = likely.sum((2, 3))
-        there = (maps * likely).sum((2, 3)) / (area + 1)
-        logits: Tensor = self.cast(torch.cat([pooled, there, (area + 1).log() / 8], 1))
+    def _presence(self, pooled: Tensor, maps: Tensor, quarter_logits: Tensor) -> Tensor:
+        """Classify from global features, features where a shadow is likely, and its likely area."""
+        probability = quarter_logits.float().sigmoid().mean(1, keepdim=True)
+        area = probability.sum((2, 3))
+        pooled_shadow = (maps * probability).sum((2, 3)) / (area + 1)
+        logits: Tensor = self.cast(torch.cat([pooled, pooled_shadow, (area + 1).log() / 8], 1))
         return logits[:, 0]
 
 
-def blocks(network: Network) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
-    """Their names, convolutions and norms."""
-    made = []
-    for name, part in network.named_modules():
-        if isinstance(part, nn.Sequential) and isinstance(part[0], nn.Conv2d):
-            assert isinstance(part[1], nn.BatchNorm2d)
-            made.append((name, part[0], part[1]))
-    return made
+def conv_blocks(network: ShadowNetwork) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Return the name, convolution and batch norm of each block."""
+    found = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d):
+            assert isinstance(module[1], nn.BatchNorm2d)
+            found.append((name, module[0], module[1]))
+    return found
 
 
-def folded(network: Network) -> dict[str, Tensor]:
-    """Weights under the names that ``segment2inpaint.shadow`` reads, norms folded in, float16."""
-    made: dict[str, Tensor] = {}
-    for name, conv, norm in blocks(network):
+def fold_batch_norm(network: ShadowNetwork) -> dict[str, Tensor]:
+    """Return the weights that the package reads: float16, with batch norms folded."""
+    folded: dict[str, Tensor] = {}
+    for name, conv, norm in conv_blocks(network):
         assert norm.running_var is not None
         assert norm.running_mean is not None
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        made[f"{name}.weight"] = conv.weight * scale[:, None, None, None]
-        made[f"{name}.bias"] = norm.bias - norm.running_mean * scale
+        folded[f"{name}.weight"] = conv.weight * scale[:, None, None, None]
+        folded[f"{name}.bias"] = norm.bias - norm.running_mean * scale
     for name in ("last", "cast"):
-        for kind in ("weight", "bias"):
-            made[f"{name}.{kind}"] = getattr(getattr(network, name), kind)
-    return {name: w.detach().half().contiguous() for name, w in made.items()}
+        for parameter in ("weight", "bias"):
+            folded[f"{name}.{parameter}"] = getattr(getattr(network, name), parameter)
+    return {name: w.detach().half().contiguous() for name, w in folded.items()}
 
 
 @torch.no_grad()
-def unfold(network: Network, weights: dict[str, Tensor], planes: Tensor) -> None:
-    """Give a network the weights that ``folded`` made, and norms such that on those planes it says
-    the same.
+def unfold_batch_norm(network: ShadowNetwork, weights: dict[str, Tensor], planes: Tensor) -> None:
+    """Load weights of ``fold_batch_norm`` into a network that has batch norms.
+
+    The norms are set so that the network returns the same as before for these ``planes``.
     """
     inputs: dict[str, Tensor] = {}
-    for name, conv, norm in blocks(network):
+    for name, conv, norm in conv_blocks(network):
         conv.weight.copy_(weights[f"{name}.weight"])
         norm.reset_parameters()
         norm.bias.copy_(weights[f"{name}.bias"])
-        norm.register_forward_pre_hook(lambda _, given, name=name: inputs.update({name: given[0]}))
+        norm.register_forward_pre_hook(lambda _, args, name=name: inputs.update({name: args[0]}))
     for name in ("last", "cast"):
-        for kind in ("weight", "bias"):
-            getattr(getattr(network, name), kind).copy_(weights[f"{name}.{kind}"])
+        for parameter in ("weight", "bias"):
+            getattr(getattr(network, name), parameter).copy_(weights[f"{name}.{parameter}"])
     network.eval()(planes)
-    for name, _, norm in blocks(network):
+    for name, _, norm in conv_blocks(network):
         norm._forward_pre_hooks.clear()
         assert norm.running_var is not None
         assert norm.running_mean is not None

@@ -1,1 +1,1 @@
-"""Readers of photo collections: folders, tables, annotations, shards."""
+"""Readers of photo collections: folders, tables, annotated datasets, shards."""

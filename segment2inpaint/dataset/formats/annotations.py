@@ -1,4 +1,4 @@
-"""Annotated objects as what to take away: which are chosen, and how they are pointed at."""
+"""Annotated objects: selection by class, id and area, and conversion to prompts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ Use = Literal["auto", "box", "mask"]
 
 @dataclass(frozen=True)
 class AreaThreshold:
-    """A bound on an object's area: square pixels, or a share of the photo."""
+    """A bound on the area of an object.
+
+    ``value`` is in square pixels, or with ``is_fraction`` a fraction of the photo, 0 to 1.
+    """
 
     value: float
-    share: bool = False
+    is_fraction: bool = False
 
     @classmethod
     def parse(cls, text: str) -> AreaThreshold:
@@ -29,13 +32,22 @@ class AreaThreshold:
             value = -1.0
         if not 0 <= value < float("inf"):
             raise BadOption(f"area must be square pixels or a share such as 1%, got {text!r}")
-        share = text.strip().endswith("%")
-        return cls(value / 100 if share else value, share)
+        is_fraction = text.strip().endswith("%")
+        return cls(value / 100 if is_fraction else value, is_fraction)
 
 
 @dataclass(frozen=True)
 class AnnotationFilter:
-    """Which annotated objects are meant; empty and None mean all. ``use``: the box or the mask."""
+    """Selects annotated objects.
+
+    Attributes:
+        categories: class names to select; empty selects all.
+        ids: annotation ids to select; empty selects all.
+        min_area: the smallest area to select; None is no limit.
+        max_area: the largest area to select; None is no limit.
+        use: make a prompt from the annotated ``box`` or ``mask``; ``auto`` takes the mask if there
+            is one.
+    """
 
     categories: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
@@ -43,7 +55,7 @@ class AnnotationFilter:
     max_area: AreaThreshold | None = None
     use: Use = "auto"
 
-    def check(self, known: Sequence[str], where: str) -> None:
+    def check_categories(self, known: Sequence[str], where: str) -> None:
         """Raise ``BadDataset`` for a category that the dataset does not have."""
         for name in self.categories:
             if name not in known:
@@ -51,20 +63,23 @@ class AnnotationFilter:
                 raise BadDataset(f"{where}: no category {name!r}; known: {listed}")
 
     def check_ids(self, known: Collection[str], where: str) -> None:
-        """Raise ``BadDataset`` for an id that no object has."""
+        """Raise ``BadDataset`` for an id that no annotation has."""
         for name in self.ids:
             if name not in known:
                 raise BadDataset(f"{where}: no annotation has the id {name!r}")
 
-    def takes(self, found: Annotation) -> bool:
-        """Raises ``BadDataset`` if the area is not known in the unit asked for."""
-        if self.categories and found.label not in self.categories:
+    def matches(self, annotation: Annotation) -> bool:
+        """Return whether an object is selected.
+
+        Raises ``BadDataset`` if its area is not known in the unit of a threshold.
+        """
+        if self.categories and annotation.label not in self.categories:
             return False
-        if self.ids and found.id not in self.ids:
+        if self.ids and annotation.id not in self.ids:
             return False
         low, high = self.min_area, self.max_area
-        return (not low or low.value <= _area(found, low)) and (
-            not high or _area(found, high) <= high.value
+        return (not low or low.value <= _area(annotation, low)) and (
+            not high or _area(annotation, high) <= high.value
         )
 
 
@@ -72,9 +87,16 @@ class AnnotationFilter:
 class Annotation:
     """One annotated object.
 
-    ``box`` is x0, y0, x1, y1 and ``shape`` a prompt as in ``Item.request``, in photo pixels or,
-    with ``relative``, in shares of width and height. ``area`` is in square pixels or None,
-    ``share`` the same as a share of the photo.
+    Attributes:
+        id: the identifier of the object.
+        label: its class name.
+        where: the file and the annotation in it, for error messages.
+        box: (x0, y0, x1, y1), or None.
+        shape: a mask as a prompt of ``EditItem.request``, or None.
+        relative: ``box`` and ``shape`` are in fractions of the photo's width and height, not in
+            photo pixels.
+        area: in square pixels, or None if unknown.
+        area_fraction: the area as a fraction of the photo, or None if unknown.
     """
 
     id: str
@@ -84,44 +106,53 @@ class Annotation:
     shape: Json | None = None
     relative: bool = False
     area: float | None = None
-    share: float | None = None
+    area_fraction: float | None = None
 
     def prompt(self, use: Use) -> Json | None:
-        """What points at it, None if it has no mask and one is asked for, or no box."""
-        box = None
-        if self.box and self.relative:
-            box = {"box": list(self.box)}
-        elif self.box:
-            x0, y0, x1, y1 = self.box
-            box = {"box": [floor(x0), floor(y0), ceil(x1), ceil(y1)]}
-        one = {"auto": self.shape or box, "box": box, "mask": self.shape}[use]
-        return {"relative": one} if one and self.relative else one
+        """Return the prompt for the object, or None if it lacks the box or mask asked for."""
+        prompt = {"auto": self.shape or self._box_prompt(), "box": self._box_prompt(),
+                  "mask": self.shape}[use]  # fmt: skip
+        return {"relative": prompt} if prompt and self.relative else prompt
+
+    def _box_prompt(self) -> Json | None:
+        if self.box is None:
+            return None
+        if self.relative:
+            return {"box": list(self.box)}
+        x0, y0, x1, y1 = self.box
+        return {"box": [floor(x0), floor(y0), ceil(x1), ceil(y1)]}
 
 
-def items_of(
+def edit_items(
     photo: str,
     output: str,
-    found: Sequence[Annotation],
-    pick: AnnotationFilter,
+    annotations: Sequence[Annotation],
+    annotation_filter: AnnotationFilter,
     base: Json,
     where: str,
 ) -> Iterator[EditItem]:
-    """The chosen objects of a photo; the photo as it is, where there are none."""
-    chosen = [one for one in found if pick.takes(one)]
-    for one in chosen:
-        prompt = one.prompt(pick.use)
+    """Yield an item for each selected object of a photo; without any, one that copies the photo.
+
+    ``base`` is the request as JSON that the prompts are put into, ``where`` the place of the
+    photo in its dataset. Raises ``BadDataset`` if a selected object lacks the box or mask that
+    ``annotation_filter.use`` asks for.
+    """
+    selected = [a for a in annotations if annotation_filter.matches(a)]
+    for annotation in selected:
+        prompt = annotation.prompt(annotation_filter.use)
         if prompt is None:
-            kind = "box" if pick.use == "box" else "mask"
-            raise BadDataset(f"{one.where}: the annotation has no {kind}; leave out --use")
+            kind = "box" if annotation_filter.use == "box" else "mask"
+            raise BadDataset(f"{annotation.where}: the annotation has no {kind}; leave out --use")
         request = {**base, "prompts": [prompt]}
-        yield EditItem(photo, output, request, one.where, one.id, one.label)
-    if not chosen:
+        yield EditItem(photo, output, request, annotation.where, annotation.id, annotation.label)
+    if not selected:
         yield EditItem(photo, output, None, where)
 
 
-def _area(found: Annotation, bound: AreaThreshold) -> float:
-    value = found.share if bound.share else found.area
-    if value is None:
-        other = "square pixels" if bound.share else "per cent of the photo, such as 1%"
-        raise BadDataset(f"{found.where}: its area is not known so; give it in {other}")
-    return value
+def _area(annotation: Annotation, threshold: AreaThreshold) -> float:
+    """Return the area of an object in the unit of a threshold."""
+    area = annotation.area_fraction if threshold.is_fraction else annotation.area
+    if area is None:
+        unit = "square pixels" if threshold.is_fraction else "per cent of the photo, such as 1%"
+        raise BadDataset(f"{annotation.where}: its area is not known in this unit; give {unit}")
+    return area

@@ -1,4 +1,4 @@
-"""What kind of dataset a path is, and the reader for it."""
+"""The formats of datasets: detect the format of a path, and open the reader for it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,40 @@ from segment2inpaint.dataset.formats import labelme, voc, yolo
 from segment2inpaint.dataset.formats.annotations import AnnotationFilter
 from segment2inpaint.dataset.formats.coco import CocoSource
 from segment2inpaint.dataset.formats.folder import FolderSource
-from segment2inpaint.dataset.formats.shards import TABLES, ParquetSource, WebDatasetSource
+from segment2inpaint.dataset.formats.shards import (
+    TABLE_SUFFIXES,
+    ParquetSource,
+    WebDatasetSource,
+)
 from segment2inpaint.dataset.formats.table import TableSource
 from segment2inpaint.dataset.names import is_photo
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
 FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
-ALL = AnnotationFilter()
-ANNOTATED = ("coco", "yolo", "voc", "labelme", "hf")
+ANNOTATED_FORMATS = ("coco", "yolo", "voc", "labelme", "hf")
+FORMAT_BY_SUFFIX = {".jsonl": "rows", ".ndjson": "rows", ".csv": "rows", ".json": "coco",
+                    ".yaml": "yolo", ".yml": "yolo", ".tar": "webdataset"}  # fmt: skip
+ALL_ANNOTATIONS = AnnotationFilter()
 
 
 class Source(Protocol):
-    """Where the objects come from. ``items`` may be read more than once."""
+    """A reader of a dataset."""
 
     @property
-    def kind(self) -> str: ...
-
-    def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Each object asked for, in an order that does not vary."""
+    def kind(self) -> str:
+        """The format, one of ``FORMATS``."""
         ...
 
-    def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
-        """The annotations' files, names relative, without the objects whose id is ``gone``."""
+    def items(self) -> Iterator[EditItem | InvalidRow]:
+        """Yield the objects to edit, in an order that does not vary. It may be called again."""
+        ...
+
+    def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the annotation files without the objects whose ids are in ``removed_ids``.
+
+        Each is a name relative to the output folder, and the content.
+        """
         ...
 
 
@@ -42,94 +53,110 @@ def open_source(
     base: Json,
     *,
     format: str = "auto",
-    pick: AnnotationFilter = ALL,
+    annotation_filter: AnnotationFilter = ALL_ANNOTATIONS,
     root: str | None = None,
     globs: Sequence[str] = (),
     out: str = "",
 ) -> Source:
-    """The reader for a file or folder; ``base`` is what a row leaves open.
+    """Return the reader for a file or folder, a path or a URL.
 
-    ``root`` is where photos' names start, by default where the file says or is. ``out`` is
-    left out of a folder that it lies in. Raises ``BadDataset``.
+    ``base`` is the request as JSON that rows and annotations complete. ``root`` is the folder that
+    photo names are relative to; None is the default of the format. ``globs`` select photos of a
+    folder. An output folder ``out`` inside of the source is not read.
+
+    Raises ``BadDataset`` if the path does not exist or the arguments do not fit its format.
     """
     if not storage.is_folder(path) and storage.size(path) < 0:
         raise BadDataset(f"{path}: no such file or folder, expected photos or annotations")
     path = path if storage.is_remote(path) else os.path.abspath(path)
-    kind = kind_of(path, base) if format == "auto" else format
-    if globs and kind != "folder":
-        raise BadDataset(f"{path}: is read as {kind}, --glob chooses in a folder of photos")
-    if pick != ALL and kind not in ANNOTATED:
-        raise BadDataset(f"{path}: is read as {kind}, which has no annotations to pick from")
-    if base["prompts"] and kind in ANNOTATED and kind != "hf":
-        raise BadDataset(f"{path}: is read as {kind}, its annotations are the prompts; give none")
-    if not base["prompts"] and kind == "folder":
-        raise BadDataset(f"{path}: photos without annotations need a prompt that holds for all")
+    kind = detect_format(path, base) if format == "auto" else format
+    has_filter = annotation_filter != ALL_ANNOTATIONS
+    _check_arguments(path, kind, bool(base["prompts"]), bool(globs), has_filter)
+    absolute_root = os.path.abspath(root) if root else None
     match kind:
         case "rows":
-            return TableSource(path, os.path.abspath(root) if root else os.path.dirname(path), base)
+            return TableSource(path, absolute_root or os.path.dirname(path), base)
         case "coco":
-            return CocoSource(path, base, pick, os.path.abspath(root) if root else None)
+            return CocoSource(path, base, annotation_filter, absolute_root)
         case "yolo":
-            return yolo.YoloSource(path, base, pick)
+            return yolo.YoloSource(path, base, annotation_filter)
         case "voc":
-            return voc.VocSource(path, base, pick)
+            return voc.VocSource(path, base, annotation_filter)
         case "labelme":
-            return labelme.LabelMeSource(path, base, pick)
+            return labelme.LabelMeSource(path, base, annotation_filter)
         case "hf":
-            return ParquetSource(path, base, pick)
+            return ParquetSource(path, base, annotation_filter)
         case "webdataset":
             return WebDatasetSource(path, base)
-    return FolderSource(path, base, globs, _inside(out, path))
+    return FolderSource(path, base, globs, _relative_output(out, path))
 
 
-def kind_of(path: str, base: Json) -> str:
-    """The format of a file by its name, of a folder by what is in it. Raises ``BadDataset``.
+def _check_arguments(
+    path: str, kind: str, has_prompts: bool, has_globs: bool, has_filter: bool
+) -> None:
+    """Raise ``BadDataset`` for arguments that do not fit a format."""
+    annotated = kind in ANNOTATED_FORMATS
+    if has_globs and kind != "folder":
+        raise BadDataset(
+            f"{path}: read as {kind}; --glob selects from a folder of photos, leave it out"
+        )
+    if has_filter and not annotated:
+        raise BadDataset(f"{path}: read as {kind}, which has no annotations to select from")
+    if has_prompts and annotated and kind != "hf":
+        raise BadDataset(
+            f"{path}: read as {kind}, whose annotations are the prompts; give no others"
+        )
+    if not has_prompts and kind == "folder":
+        raise BadDataset(f"{path}: photos without annotations need a prompt for all of them")
 
-    A folder for which there are prompts is a folder of photos, whatever labels lie in it.
+
+def detect_format(path: str, base: Json) -> str:
+    """Return the format of a file from its name, or of a folder from its content.
+
+    A folder is a folder of photos if ``base`` has prompts, whatever labels it holds. Raises
+    ``BadDataset``.
     """
     if not storage.is_folder(path):
-        return _kind_of_file(path)
-    names = storage.walk(path)
-    photos = any(is_photo(name) for name in names)
-    if not photos and any(name.endswith(".tar") for name in names):
+        return _format_of_file(path)
+    names = storage.list_files(path)
+    has_photos = any(is_photo(name) for name in names)
+    if not has_photos and any(name.endswith(".tar") for name in names):
         return "webdataset"
-    if not photos and any(name.endswith(TABLES) for name in names):
+    if not has_photos and any(name.endswith(TABLE_SUFFIXES) for name in names):
         return "hf"
     if base["prompts"]:
         return "folder"
-    tops = {name.partition("/")[0] for name in names}
-    if {voc.NOTES, voc.PHOTOS} <= tops:
+    entries = {name.partition("/")[0] for name in names}
+    if {voc.ANNOTATION_FOLDER, voc.PHOTO_FOLDER} <= entries:
         return "voc"
-    if tops & set(yolo.YAMLS) or {"images", "labels"} <= tops:
+    if entries & set(yolo.CONFIG_NAMES) or {"images", "labels"} <= entries:
         return "yolo"
-    notes = [name for name in names if name.endswith(".json")]
-    if notes and _is_labelme(storage.join(path, notes[0])):
+    json_files = [name for name in names if name.endswith(".json")]
+    if json_files and _is_labelme(storage.join(path, json_files[0])):
         return "labelme"
     return "folder"
 
 
-def _kind_of_file(path: str) -> str:
-    end = os.path.splitext(path)[1].lower()
-    kinds = {".jsonl": "rows", ".ndjson": "rows", ".csv": "rows", ".json": "coco",
-             ".yaml": "yolo", ".yml": "yolo", ".tar": "webdataset"}  # fmt: skip
-    if end not in kinds:
+def _format_of_file(path: str) -> str:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in FORMAT_BY_SUFFIX:
         raise BadDataset(
             f"{path}: expected a folder, .jsonl, .csv, COCO .json, YOLO .yaml or .tar; "
-            "for one photo there is `segment2inpaint remove`"
+            "for one photo use `segment2inpaint remove`"
         )
-    return kinds[end]
+    return FORMAT_BY_SUFFIX[suffix]
 
 
 def _is_labelme(path: str) -> bool:
     try:
-        labelme.parsed(storage.read(path))
+        labelme.parse(storage.read(path))
     except (ValueError, KeyError, TypeError, BadImage):
         return False
     return True
 
 
-def _inside(out: str, folder: str) -> str:
-    """The output folder relative to the source, if it lies in it."""
+def _relative_output(out: str, folder: str) -> str:
+    """Return the output folder relative to the source, or an empty string if it is outside."""
     if not out or storage.is_remote(out) or storage.is_remote(folder):
         return ""
     relative = os.path.relpath(os.path.realpath(out), os.path.realpath(folder))

@@ -1,15 +1,15 @@
-"""JSONL and CSV with a row for each object: rows of one photo are edited together.
+"""JSONL and CSV tables with a row for each object; rows of one photo are edited together.
 
-Keys (CSV columns) of a row, all but ``photo`` optional:
+Keys of a row (columns of a CSV), all optional except ``photo``:
 
-* ``photo``: path or URL, relative to the root; ``output``: its name below the output folder;
-  ``id`` and ``label``: for the manifest.
+* ``photo``: a path or URL, relative to the root; ``output``: the name of the result below the
+  output folder; ``id`` and ``label``: copied to the manifest.
 * ``points``, ``not_points``: ``[[x, y], ...]``, in CSV ``x,y;x,y``; ``boxes``: ``[[x0, y0, x1,
   y1], ...]``; ``colors``: ``#rrggbb`` or ``x,y``; ``text``: words; ``mask``, ``plate``: files.
 * any field of ``Refine`` and ``Fill`` (``dilate``, ``prompt``, ``seed``, ...), ``detector``,
-  ``inpainter``, ``verify``, ``attempts``; or ``request``: a whole one, as ``--json`` prints.
+  ``inpainter``, ``verify``, ``attempts``; or ``request``: a whole request, as ``--json`` prints it.
 
-What a row does not say is as on the command line.
+The base request (the command line) supplies what a row leaves out.
 """
 
 from __future__ import annotations
@@ -29,17 +29,22 @@ from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadOption
 from segment2inpaint.types import Fill, Refine
 
-REFINE = {f.name for f in fields(Refine)}
-FILL = {f.name for f in fields(Fill)}
-REQUEST = {"detector", "inpainter", "verify", "attempts"}
-OWN = {"photo", "output", "id", "label", "request"}
-FILES = ("mask", "plate")
-LENGTHS = ("dilate", "feather")
+ROW_KEYS = {"photo", "output", "id", "label", "request"}
+REFINE_KEYS = {f.name for f in fields(Refine)}
+FILL_KEYS = {f.name for f in fields(Fill)}
+REQUEST_KEYS = {"detector", "inpainter", "verify", "attempts"}
+FILE_PROMPTS = ("mask", "plate")
+LENGTH_KEYS = ("dilate", "feather")
+TEXT_KEYS = {"dilate", "feather", "prompt", "negative_prompt"}  # CSV cells that are not JSON
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """The rows of a file, relative to ``root``, completed from ``base``."""
+    """The rows of a ``.jsonl`` or ``.csv`` file.
+
+    ``root`` is the folder that file names are relative to, ``base`` the request as JSON that rows
+    complete.
+    """
 
     path: str
     root: str
@@ -47,112 +52,133 @@ class TableSource:
     kind = "rows"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Each row as an item, or what is wrong with it. Raises ``BadDataset`` for no rows."""
+        """Yield an item for each row, or the reason why it is invalid.
+
+        Raises ``BadDataset`` if the table has no rows or a CSV file cannot be read.
+        """
         number = 0
         for number, row in self._rows():
             where = f"{self.path}:{number}"
             try:
                 if isinstance(row, Exception):
                     raise row
-                yield self._item(row, where)
+                yield self._parse_row(row, where)
             except (ValueError, TypeError, AttributeError, BadOption) as error:
                 yield InvalidRow(where, str(error).splitlines()[0])
         if not number:
             raise BadDataset(f"{self.path}: no rows in it, expected one for each object")
 
-    def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
-        """Rows are requests, not annotations."""
+    def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield nothing: rows are requests, not annotations."""
         return iter(())
 
     def _rows(self) -> Iterator[tuple[int, Any]]:
+        """Yield the line number and the content of each row; the content may be an exception."""
         if self.path.lower().endswith(".csv"):
-            reader = csv.DictReader(io.StringIO(_text(self.path), newline=""))
-            if reader.fieldnames and "photo" not in reader.fieldnames:
-                there = ", ".join(map(str, reader.fieldnames))
-                raise BadDataset(f"{self.path}: expected a column photo, got {there:.80}")
-            for row in reader:
-                yield reader.line_num, _without_blanks(row)
+            yield from _csv_rows(self.path)
             return
-        for number, line in enumerate(storage.lines(self.path), 1):
+        for number, line in enumerate(storage.read_lines(self.path), 1):
             if line.strip():
-                yield number, _parsed(line)
+                yield number, _parse_line(line)
 
-    def _item(self, row: Any, where: str) -> EditItem:
+    def _parse_row(self, row: Any, where: str) -> EditItem:
         if not isinstance(row, Mapping):
             raise ValueError(f'expected an object such as {{"photo": ...}}, got {row!r:.40}')
         for key in row:
-            if key not in KEYS:
-                known = ", ".join(sorted(KEYS))
+            if key not in KNOWN_KEYS:
+                known = ", ".join(sorted(KNOWN_KEYS))
                 raise ValueError(f"unknown key {key!r}; known: {known}")
         name = row.get("photo")
         if not isinstance(name, str) or not name:
-            raise ValueError("no photo; every row names one")
-        photo = self._file(name)
-        output = row.get("output") or self._relative(photo)
+            raise ValueError("no photo; every row needs the key photo")
+        photo = self._absolute_path(name)
+        output = row.get("output") or self._relative_name(photo)
         if not isinstance(output, str):
             raise ValueError(f"output must be a name, got {output!r:.40}")
-        request, label = self._request(row), str(row.get("label", ""))
-        return EditItem(photo, output_name(output), request, where, str(row.get("id", "")), label)
+        return EditItem(
+            photo, output_name(output), self._request(row), where,
+            id=str(row.get("id", "")), label=str(row.get("label", "")),
+        )  # fmt: skip
 
-    def _relative(self, photo: str) -> str:
+    def _relative_name(self, photo: str) -> str:
         root = self.root.rstrip("/")
         if storage.is_remote(photo):
-            inside = photo.startswith(root + "/")
-            relative = photo[len(root) + 1 :] if inside else ""
+            is_below = photo.startswith(root + "/")
+            relative = photo[len(root) + 1 :] if is_below else ""
         else:
             relative = Path(os.path.relpath(photo, root)).as_posix()
         if not relative or relative.startswith("../"):
-            raise ValueError(f"{photo} is not below {root}; give --root, or the row an output")
+            raise ValueError(
+                f"{photo} is not below {root}; give --root, or add an output to the row"
+            )
         return relative
 
     def _request(self, row: Mapping[str, Any]) -> Json:
-        request = request_of(row, self.base)
-        request["fill"] = self._fill(request["fill"])
-        request["prompts"] = [self._absolute(prompt) for prompt in request["prompts"]]
+        """Return the request of a row with absolute file names."""
+        request = row_request(row, self.base)
+        fill = request["fill"]
+        if fill.get("picture"):
+            request["fill"] = {**fill, "picture": self._absolute_path(fill["picture"])}
+        request["prompts"] = [self._with_absolute_paths(prompt) for prompt in request["prompts"]]
         return request
 
-    def _fill(self, fill: Json) -> Json:
-        return {**fill, "picture": self._file(fill["picture"])} if fill.get("picture") else fill
-
-    def _absolute(self, prompt: Json) -> Json:
+    def _with_absolute_paths(self, prompt: Json) -> Json:
         ((kind, value),) = prompt.items()
-        return {kind: self._file(value)} if kind in FILES and isinstance(value, str) else prompt
+        if kind in FILE_PROMPTS and isinstance(value, str):
+            return {kind: self._absolute_path(value)}
+        return prompt
 
-    def _file(self, name: str) -> str:
+    def _absolute_path(self, name: str) -> str:
         if storage.is_remote(name) or os.path.isabs(name):
             return name
         return storage.join(self.root, name)
 
 
-def request_of(row: Mapping[str, Any], base: Json) -> Json:
-    """The request of a row, completed from ``base``. Raises ``ValueError``, ``TypeError``."""
+def row_request(row: Mapping[str, Any], base: Json) -> Json:
+    """Return the request of a row as JSON, completed from ``base``.
+
+    Raises ``ValueError``, ``TypeError`` or ``AttributeError`` for invalid values.
+    """
     if "request" in row:
-        given = row["request"]
-        given = json.loads(given) if isinstance(given, str) else given
-        base = {**base, **given.get("request", given)}  # of all that --json prints, its request
-    prompts = [prompt for key in PROMPTS if key in row for prompt in PROMPTS[key](row[key])]
+        data = row["request"]
+        data = json.loads(data) if isinstance(data, str) else data
+        if not isinstance(data, Mapping):
+            raise ValueError(f"request must be a JSON object, got {data!r:.40}")
+        base = {**base, **data.get("request", data)}  # --json prints the request among other data
+    prompts = [
+        prompt for key in PROMPT_PARSERS if key in row for prompt in PROMPT_PARSERS[key](row[key])
+    ]
+    refine = {key: _parse_length(key, row[key]) for key in REFINE_KEYS if key in row}
     return {
         **base,
-        **{key: row[key] for key in REQUEST if key in row},
-        "refine": {**base.get("refine", {}), **{k: _length(k, row[k]) for k in REFINE if k in row}},
-        "fill": {**base.get("fill", {}), **{k: row[k] for k in FILL if k in row}},
-        "prompts": _joined(prompts) or base.get("prompts", []),
+        **{key: row[key] for key in REQUEST_KEYS if key in row},
+        "refine": {**base.get("refine", {}), **refine},
+        "fill": {**base.get("fill", {}), **{key: row[key] for key in FILL_KEYS if key in row}},
+        "prompts": _merge_points(prompts) or base.get("prompts", []),
     }
 
 
-def _length(key: str, value: Any) -> Any:
-    """Lengths may be numbers, of pixels."""
-    return str(value) if key in LENGTHS and isinstance(value, int | float) else value
+# --- rows -------------------------------------------------------------------------------------
 
 
-def _parsed(line: bytes) -> Any:
+def _parse_line(line: bytes) -> Any:
+    """Return the content of a JSONL line, or a ``ValueError``."""
     try:
         return json.loads(line.decode("utf-8-sig"))
     except ValueError as error:
         return ValueError(f"not JSON: {error}")
 
 
-def _text(path: str) -> str:
+def _csv_rows(path: str) -> Iterator[tuple[int, Json | ValueError]]:
+    reader = csv.DictReader(io.StringIO(_read_text(path), newline=""))
+    if reader.fieldnames and "photo" not in reader.fieldnames:
+        columns = ", ".join(map(str, reader.fieldnames))
+        raise BadDataset(f"{path}: expected a column photo, got {columns:.80}")
+    for row in reader:
+        yield reader.line_num, _parse_csv_row(row)
+
+
+def _read_text(path: str) -> str:
     try:
         return storage.read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -162,15 +188,16 @@ def _text(path: str) -> str:
         ) from error
 
 
-def _without_blanks(row: Mapping[str, str]) -> Json | ValueError:
-    """A CSV row's cells that say something, numbers and truth values as such."""
-    if more := row.get(None):  # type: ignore[call-overload]
-        return ValueError(f"more cells than columns, {more!r:.60}; quote what holds a comma")
-    return {key: _value(key, cell) for key, cell in row.items() if cell}
+def _parse_csv_row(row: Mapping[str, str]) -> Json | ValueError:
+    """Return the cells that are not empty, or a ``ValueError``."""
+    if extra := row.get(None):  # type: ignore[call-overload]
+        return ValueError(f"more cells than columns, {extra!r:.60}; quote cells that hold a comma")
+    return {key: _parse_cell(key, cell) for key, cell in row.items() if cell}
 
 
-def _value(key: str, cell: str) -> Any:
-    if key in OWN | PROMPTS.keys() | {"dilate", "feather", "prompt", "negative_prompt"}:
+def _parse_cell(key: str, cell: str) -> Any:
+    """Return a cell as a number or truth value where its column may hold one, else as text."""
+    if key in ROW_KEYS | PROMPT_PARSERS.keys() | TEXT_KEYS:
         return cell
     try:
         return json.loads(cell)
@@ -178,53 +205,68 @@ def _value(key: str, cell: str) -> Any:
         return cell
 
 
-def _numbers(value: Any, count: int, form: str) -> list[list[int]]:
-    """Tuples of ``count`` numbers: one or several, lists or ``x,y;x,y``. Raises ``ValueError``."""
+# --- values -----------------------------------------------------------------------------------
+
+
+def _parse_length(key: str, value: Any) -> Any:
+    """Return a length as text; a number is in pixels."""
+    return str(value) if key in LENGTH_KEYS and isinstance(value, int | float) else value
+
+
+def _parse_numbers(value: Any, count: int, form: str) -> list[list[int]]:
+    """Return lists of ``count`` numbers, rounded to whole pixels.
+
+    ``value`` is one such list, a list of them, or text ``x,y;x,y``. ``form`` is the expected form
+    for the message of the ``ValueError``.
+    """
     if isinstance(value, str):
         value = [part.split(",") for part in value.split(";") if part.strip()]
     if value and not isinstance(value[0], list | tuple):
         value = [value]
     try:
-        several = [[round(float(part)) for part in one] for one in value]
+        tuples = [[round(float(number)) for number in numbers] for numbers in value]
     except (TypeError, ValueError, OverflowError):
-        several = [[]]
-    if any(len(one) != count for one in several):
+        tuples = [[]]
+    if any(len(numbers) != count for numbers in tuples):
         raise ValueError(f"expected {form} in photo pixels, got {value!r:.60}")
-    return several
+    return tuples
 
 
-def _color(value: str) -> Json:
+def _parse_color(value: str) -> Json:
     if value.startswith("#"):
         if len(value) != 7:
             raise ValueError(f"expected X,Y or #RRGGBB, got {value}")
         return {"color": {"rgb": list(bytes.fromhex(value[1:]))}}
-    return {"color": {"at": _numbers(value, 2, "X,Y or #RRGGBB")[0]}}
+    return {"color": {"at": _parse_numbers(value, 2, "X,Y or #RRGGBB")[0]}}
 
 
-def _several(value: Any) -> list[str]:
-    several = [value] if isinstance(value, str) else value
-    if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
-        raise ValueError(f"expected words or a list of them, got {value!r:.60}")
-    return several
+def _as_strings(value: Any) -> list[str]:
+    strings = [value] if isinstance(value, str) else value
+    if not isinstance(strings, list) or not all(isinstance(text, str) for text in strings):
+        raise ValueError(f"expected a text or a list of texts, got {value!r:.60}")
+    return strings
 
 
-PROMPTS: dict[str, Callable[[Any], list[Json]]] = {
-    "points": lambda v: [{"points": {"include": _numbers(v, 2, "X,Y")}}],
-    "not_points": lambda v: [{"points": {"exclude": _numbers(v, 2, "X,Y")}}],
-    "text": lambda v: [{"text": words} for words in _several(v)],
-    "boxes": lambda v: [{"box": box} for box in _numbers(v, 4, "X0,Y0,X1,Y1")],
-    "colors": lambda v: [_color(one) for one in _several(v)],
-    "plate": lambda v: [{"plate": one} for one in _several(v)],
-    "mask": lambda v: [{"mask": one} for one in _several(v)],
+PROMPT_PARSERS: dict[str, Callable[[Any], list[Json]]] = {
+    "points": lambda v: [{"points": {"include": _parse_numbers(v, 2, "X,Y")}}],
+    "not_points": lambda v: [{"points": {"exclude": _parse_numbers(v, 2, "X,Y")}}],
+    "text": lambda v: [{"text": words} for words in _as_strings(v)],
+    "boxes": lambda v: [{"box": box} for box in _parse_numbers(v, 4, "X0,Y0,X1,Y1")],
+    "colors": lambda v: [_parse_color(color) for color in _as_strings(v)],
+    "plate": lambda v: [{"plate": file} for file in _as_strings(v)],
+    "mask": lambda v: [{"mask": file} for file in _as_strings(v)],
 }
 
 
-def _joined(prompts: list[Json]) -> list[Json]:
-    """``points`` and ``not_points`` of a row are one object's."""
-    clicks = [p["points"] for p in prompts if "points" in p]
-    rest = [p for p in prompts if "points" not in p]
-    return [{"points": {k: v for one in clicks for k, v in one.items()}}, *rest] if clicks else rest
+def _merge_points(prompts: list[Json]) -> list[Json]:
+    """Merge the points to include and to exclude of a row: they belong to one object."""
+    points = [prompt["points"] for prompt in prompts if "points" in prompt]
+    rest = [prompt for prompt in prompts if "points" not in prompt]
+    if not points:
+        return rest
+    return [{"points": {key: value for p in points for key, value in p.items()}}, *rest]
 
 
-ASKED = REFINE | FILL | REQUEST | PROMPTS.keys()  # what of a row determines a request
-KEYS = OWN | ASKED
+EDIT_KEYS = REFINE_KEYS | FILL_KEYS | REQUEST_KEYS | PROMPT_PARSERS.keys()
+"""The keys of a row that determine its request."""
+KNOWN_KEYS = ROW_KEYS | EDIT_KEYS

@@ -1,4 +1,8 @@
-"""Pascal VOC boxes as prompts, and without what is gone."""
+"""Pascal VOC boxes: prompts in, and annotations without removed objects out.
+
+The format is that of the Pascal VOC challenge: ``Annotations/NAME.xml`` describes
+``JPEGImages/NAME.jpg``.
+"""
 
 from __future__ import annotations
 
@@ -8,56 +12,64 @@ from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, items_of
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, edit_items
 from segment2inpaint.dataset.names import output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset
 
-NOTES, PHOTOS, LISTS = "Annotations", "JPEGImages", "ImageSets"
+ANNOTATION_FOLDER = "Annotations"
+PHOTO_FOLDER = "JPEGImages"
+LIST_FOLDER = "ImageSets"
 
 
 @dataclass(frozen=True)
 class VocSource:
-    """``path`` is the folder with ``Annotations`` and ``JPEGImages``."""
+    """The photos of a Pascal VOC folder; ``path`` holds ``Annotations`` and ``JPEGImages``."""
 
     path: str
     base: Json
-    pick: AnnotationFilter
+    annotation_filter: AnnotationFilter
     kind = "voc"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """The chosen objects of each annotated photo, sorted by name. Raises ``BadDataset``."""
-        known: set[str] = set()
-        for name in self._notes():
-            where = f"{NOTES}/{name}"
+        """Yield the selected objects of each annotated photo, sorted by name.
+
+        Raises ``BadDataset``.
+        """
+        labels: set[str] = set()
+        for name in self._annotation_files():
+            where = f"{ANNOTATION_FOLDER}/{name}"
             try:
-                root = _tree(storage.read(storage.join(self.path, where)), where)
-                found = _found(root, where)
+                root = _parse(storage.read(storage.join(self.path, where)), where)
+                annotations = _annotations(root, where)
             except BadDataset as error:
                 yield InvalidRow(where, str(error).partition(": ")[2])
                 continue
-            known.update(one.label for one in found)
-            photo = f"{PHOTOS}/{_photo(root, name)}"
-            source = storage.join(self.path, photo)
-            yield from items_of(source, output_name(photo), found, self.pick, self.base, where)
-        self.pick.check(sorted(known), self.path)
+            labels.update(annotation.label for annotation in annotations)
+            photo = f"{PHOTO_FOLDER}/{_photo_name(root, name)}"
+            yield from edit_items(
+                storage.join(self.path, photo), output_name(photo), annotations,
+                self.annotation_filter, self.base, where,
+            )  # fmt: skip
+        self.annotation_filter.check_categories(sorted(labels), self.path)
 
-    def updated(self, gone: set[str]) -> Iterator[tuple[str, bytes]]:
-        """Each file without the objects in ``gone``, else byte for byte; and the lists."""
-        for name in self._notes():
-            where = f"{NOTES}/{name}"
+    def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each file without removed objects, otherwise byte for byte, and the image sets."""
+        for name in self._annotation_files():
+            where = f"{ANNOTATION_FOLDER}/{name}"
             raw = storage.read(storage.join(self.path, where))
-            yield where, _without(raw, where, gone)
-        lists = storage.join(self.path, LISTS)
+            yield where, _remove_objects(raw, where, removed_ids)
+        lists = storage.join(self.path, LIST_FOLDER)
         if storage.is_folder(lists):
-            for name in storage.walk(lists):
-                yield f"{LISTS}/{name}", storage.read(storage.join(lists, name))
+            for name in storage.list_files(lists):
+                yield f"{LIST_FOLDER}/{name}", storage.read(storage.join(lists, name))
 
-    def _notes(self) -> list[str]:
-        return [n for n in storage.walk(storage.join(self.path, NOTES)) if n.endswith(".xml")]
+    def _annotation_files(self) -> list[str]:
+        folder = storage.join(self.path, ANNOTATION_FOLDER)
+        return [name for name in storage.list_files(folder) if name.endswith(".xml")]
 
 
-def _tree(raw: bytes, where: str) -> ElementTree.Element:
+def _parse(raw: bytes, where: str) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(raw)
     except ElementTree.ParseError as error:
@@ -67,43 +79,47 @@ def _tree(raw: bytes, where: str) -> ElementTree.Element:
     return root
 
 
-def _found(root: ElementTree.Element, where: str) -> list[Annotation]:
+def _annotations(root: ElementTree.Element, where: str) -> list[Annotation]:
     pixels = float(root.findtext("size/width") or 0) * float(root.findtext("size/height") or 0)
-    found = []
-    for number, one in enumerate(root.findall("object"), 1):
-        try:
-            x0, y0, x1, y1 = (
-                float(one.findtext(f"bndbox/{end}") or "")
-                for end in ("xmin", "ymin", "xmax", "ymax")
-            )
-        except ValueError:
-            raise BadDataset(f"{where}: object {number} has no bndbox of four numbers") from None
-        # VOC counts pixels from 1, both ends belong to the object
-        box = (x0 - 1, y0 - 1, x1, y1)
-        area = (x1 - x0 + 1) * (y1 - y0 + 1)
-        found.append(
+    annotations = []
+    for number, record in enumerate(root.findall("object"), 1):
+        xmin, ymin, xmax, ymax = _parse_box(record, number, where)
+        area = (xmax - xmin + 1) * (ymax - ymin + 1)
+        annotations.append(
             Annotation(
                 id=f"{where}#{number}",
-                label=one.findtext("name") or "",
+                label=record.findtext("name") or "",
                 where=f"{where}: object {number}",
-                box=box,
+                box=(xmin - 1, ymin - 1, xmax, ymax),
                 area=area,
-                share=area / pixels if pixels else None,
+                area_fraction=area / pixels if pixels else None,
             )
         )
-    return found
+    return annotations
 
 
-def _photo(root: ElementTree.Element, name: str) -> str:
+def _parse_box(record: ElementTree.Element, number: int, where: str) -> tuple[float, ...]:
+    """Return (xmin, ymin, xmax, ymax) as VOC counts: from 1, both ends included."""
+    try:
+        return tuple(
+            float(record.findtext(f"bndbox/{name}") or "")
+            for name in ("xmin", "ymin", "xmax", "ymax")
+        )
+    except ValueError:
+        raise BadDataset(f"{where}: object {number} has no bndbox of four numbers") from None
+
+
+def _photo_name(root: ElementTree.Element, name: str) -> str:
     return root.findtext("filename") or str(PurePosixPath(name).with_suffix(".jpg"))
 
 
-def _without(raw: bytes, where: str, gone: set[str]) -> bytes:
+def _remove_objects(raw: bytes, where: str, removed_ids: set[str]) -> bytes:
     try:
-        root = _tree(raw, where)
+        root = _parse(raw, where)
     except BadDataset:
         return raw
-    lost = [o for n, o in enumerate(root.findall("object"), 1) if f"{where}#{n}" in gone]
-    for one in lost:
-        root.remove(one)
-    return ElementTree.tostring(root) if lost else raw
+    objects = enumerate(root.findall("object"), 1)
+    removed = [record for number, record in objects if f"{where}#{number}" in removed_ids]
+    for record in removed:
+        root.remove(record)
+    return ElementTree.tostring(root) if removed else raw

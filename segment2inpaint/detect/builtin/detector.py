@@ -1,281 +1,247 @@
-"""Objects at clicks and in boxes, without downloads.
+"""Find objects at points and in boxes, without any download.
 
-Two small networks say about what is meant (``clicked``). At a click, many guesses on superpixels
-are judged by that, by their boundary and by how the click lies in them (``regions``); in a box,
-the first guess is its ellipse. The guess is then cut out pixel by pixel in a window round it
-(``walker``), and its edge is followed at full resolution.
+At a point, many region candidates on superpixels are ranked by their boundary, by how the point
+lies in them and by what two small networks predict (``region_selection``). In a box, the first
+guess is the box's ellipse. A random walker then cuts the guess out pixel by pixel in a reduced
+window round it (``random_walker``), and the cut's edge is brought to full resolution
+(``mask_upsampling``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 
+from segment2inpaint.detect.builtin.cache import candidates_at, click_seed, superpixels_of
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
 from segment2inpaint.detect.builtin.random_walker import box_odds, random_walk_cut, shape_odds
-from segment2inpaint.detect.builtin.region_proposals import ClickSeed
+from segment2inpaint.detect.builtin.reduced_crop import ReducedCrop
 from segment2inpaint.detect.builtin.region_selection import (
-    RegionCandidates,
     apply_correction,
     best_region,
-    candidates,
     candidates_from_prior,
 )
-from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph, superpixel_graph
-from segment2inpaint.detect.prompts import accept, targets
+from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
+from segment2inpaint.detect.prompts import (
+    ONLY_NEGATIVE_POINTS,
+    check_for_detector,
+    object_prompts,
+)
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components_at
 from segment2inpaint.networks import click
 from segment2inpaint.networks.click import ClickPrediction, ObjectPrompt
-from segment2inpaint.networks.onnx import FloatArray, shipped_network
-from segment2inpaint.types import (
-    BinaryMask,
-    Box,
-    Detection,
-    Image,
-    Point,
-    Points,
-    Prompt,
-    bounding_box,
-)
+from segment2inpaint.networks.onnx import FloatArray, Network, shipped_network
+from segment2inpaint.types import BinaryMask, Box, Detection, Image, Points, Prompt
 
-WIDE, CLOSE = 400, 200  # long side of the picture that is searched, and that is cut, px
-PIECES = 600  # superpixels of the picture that is searched
-ROOM = 0.4  # round a guess, on each side, of its longer side
-SMALL = 0.2  # a guess below this share of the photo is made again, closer
-MARGIN = 0.25  # round a box
-FAR = -4.0  # log odds by place from which a pixel is not of the object
-NEAR = 2.0  # log odds of each network count up to so much
-TOLD, TOLD_BOX = 0.5, 1.0  # times them, beside those by place
-BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
+SEARCH_SIDE = 400  # px, long side of the picture in which the object is searched
+CUT_SIDE = 200  # px, long side of the picture in which it is cut out
+SEARCHES = 3  # at most; each is closer to the object than the last
+
+# Context on each side of a window, as a share of the longer side of ...
+GUESS_MARGIN = 0.4  # ... a guess
+BOX_MARGIN = 0.25  # ... the user's box
+MIN_MARGIN = 8  # px, added to it
+
+SMALL_OBJECT = 0.2  # of the window's longer side; a smaller guess is searched again, closer
+
+# Log-odds that a pixel belongs to the object.
+MIN_SHAPE_ODDS = -4.0  # by place; a pixel at or below it is outside the object
+MAX_NETWORK_ODDS = 2.0  # of each network; clipped to +- this
+NETWORK_WEIGHT = 0.5  # of the networks, relative to the odds by place
+NETWORK_WEIGHT_IN_BOX = 1.0
+
+# Preference for large regions, see ``best_region``.
+SIZE_BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
 
 
 class BuiltinDetector:
-    """Takes points and boxes, on the object and beside it, several objects."""
+    """Turn points and boxes into masks; several objects at once are supported.
 
-    name = "grabcut"
+    ``load_network`` returns the network "click" or "saliency", None to go without it.
+    """
+
+    name = "builtin"
     prompt_types: tuple[type, ...] = (Points, Box)
 
+    def __init__(self, load_network: Callable[[str], Network | None] = shipped_network) -> None:
+        self._load_network = load_network
+
     def prepare(self, images: Sequence[Image]) -> None:
-        """Do what the first click on each photo needs, and keep it for the last few of them."""
+        """Compute the superpixels that the first click on each photo needs, and cache them."""
         for image in images:
-            small = _ReducedCrop(image, Box(0, 0, image.shape[1], image.shape[0]), WIDE).small
-            _pieces(small.tobytes(), small.shape[:2])
+            superpixels_of(ReducedCrop(image, _whole(image), SEARCH_SIDE).pixels)
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        """A mask for each object. Raises ``BadPrompt``."""
-        found = targets(accept(self.name, self.prompt_types, prompts, image.shape[:2]))
-        if not found:
-            raise BadPrompt(f"{self.name}: only points beside the object, give one on it")
-        masks = [_find(image, target) for target in found]
-        return [Detection(bits) for bits in masks if bits.any()]
+        """Return a detection for each object. Raises ``BadPrompt``."""
+        prompts = check_for_detector(self.name, self.prompt_types, prompts, image.shape[:2])
+        objects = object_prompts(prompts)
+        if not objects:
+            raise BadPrompt(f"{self.name}: {ONLY_NEGATIVE_POINTS}")
+        masks = [_find(image, prompt, self._predict(image, prompt)) for prompt in objects]
+        return [Detection(mask) for mask in masks if mask.any()]
+
+    def _predict(self, image: Image, prompt: ObjectPrompt) -> ClickPrediction | None:
+        network, saliency = self._load_network("click"), self._load_network("saliency")
+        if network is None:
+            return None
+        prediction = click.predict(image, prompt, network)
+        if saliency is None:
+            return prediction
+        return click.with_saliency(image, prediction, prompt, saliency)
 
 
-def _find(image: Image, target: ObjectPrompt) -> BinaryMask:
-    """The object: guessed round the box or in the whole photo, then cut out in a window."""
+def _find(image: Image, prompt: ObjectPrompt, prediction: ClickPrediction | None) -> BinaryMask:
+    """Return the object's mask (H, W): guessed in a large window, then cut out in a close one."""
     size = image.shape[0], image.shape[1]
-    answer = _answer(image, target)
-    if target.box:
-        view = _ReducedCrop(image, _round(target.box, MARGIN, size), CLOSE)
-        cut = _in_box(view, target, answer)
+    if prompt.box:
+        crop = ReducedCrop(image, _window(prompt.box, BOX_MARGIN, size), CUT_SIDE)
+        cut = _cut_in_box(crop, prompt, prediction)
     else:
-        wide, guess = _searched(image, target, answer, _start(target, answer, size))
-        view = _ReducedCrop(image, _round(wide.around(guess), ROOM, size), CLOSE)
-        cut = _shaped(view, view.seen(wide, guess), target, answer)
-    bits = np.zeros(size, np.bool_)
-    bits[view.window.slices] = upsample_mask(image[view.window.slices], cut)
-    return _true_to(bits, target)
+        start = _search_window(prompt, prediction, size)
+        searched, guess = _search(image, prompt, prediction, start)
+        window = _window(searched.box_in_photo(guess), GUESS_MARGIN, size)
+        crop = ReducedCrop(image, window, CUT_SIDE)
+        cut = _cut_shape(crop, crop.resample_mask(searched, guess), prompt, prediction)
+    mask = np.zeros(size, np.bool_)
+    mask[crop.window.slices] = upsample_mask(image[crop.window.slices], cut)
+    return _obey_points(mask, prompt)
 
 
-def _answer(image: Image, target: ObjectPrompt) -> ClickPrediction | None:
-    """What the networks that came with the package say."""
-    network, other = shipped_network("click"), shipped_network("saliency")
-    if network is None:
-        return None
-    answer = click.predict(image, target, network)
-    return click.with_saliency(image, answer, target, other) if other else answer
+def _whole(image: Image) -> Box:
+    return Box(0, 0, image.shape[1], image.shape[0])
 
 
-def _start(target: ObjectPrompt, answer: ClickPrediction | None, size: tuple[int, int]) -> Box:
-    """Where a guess is looked for: in the whole photo, or round a small thing that is sure."""
-    found = answer.found(target) if answer and answer.sure else None
-    if found and max(found.width, found.height) < SMALL * max(size):
-        return _round(found, 2 * ROOM, size)
+def _window(box: Box, margin: float, size: tuple[int, ...]) -> Box:
+    """Return the box with a margin on each side, as a share of its longer side."""
+    longer = max(box.width, box.height)
+    return box.expand(MIN_MARGIN + round(margin * longer), (size[0], size[1]))
+
+
+# --- search ---------------------------------------------------------------------------------
+
+
+def _search_window(
+    prompt: ObjectPrompt, prediction: ClickPrediction | None, size: tuple[int, int]
+) -> Box:
+    """Return where to search first: round a small object of a confident prediction, or all over."""
+    box = prediction.object_box(prompt) if prediction and prediction.confident else None
+    if box and max(box.width, box.height) < SMALL_OBJECT * max(size):
+        return _window(box, 2 * GUESS_MARGIN, size)
     return Box(0, 0, size[1], size[0])
 
 
-def _searched(
-    image: Image, target: ObjectPrompt, answer: ClickPrediction | None, window: Box, looks: int = 3
-) -> tuple[_ReducedCrop, BinaryMask]:
-    """A guess at the object, and the view that it was made in: closer and closer, if small."""
-    view = _ReducedCrop(image, window, WIDE)
-    guess = _clicked(view, target, answer)
-    found = view.around(guess)
-    closer = _round(found, 2 * ROOM, image.shape[:2])
-    small = max(found.width, found.height) < SMALL * max(window.width, window.height)
-    if looks > 1 and small and all(map(closer.contains, target.include)):
-        return _searched(image, target, answer, closer, looks - 1)
-    return view, guess
+def _search(
+    image: Image,
+    prompt: ObjectPrompt,
+    prediction: ClickPrediction | None,
+    window: Box,
+    searches: int = SEARCHES,
+) -> tuple[ReducedCrop, BinaryMask]:
+    """Return the crop of the last search and the guess in it, (h, w).
+
+    A small guess is searched again in a closer window.
+    """
+    crop = ReducedCrop(image, window, SEARCH_SIDE)
+    guess = _guess(crop, prompt, prediction)
+    box = crop.box_in_photo(guess)
+    closer = _window(box, 2 * GUESS_MARGIN, image.shape[:2])
+    small = max(box.width, box.height) < SMALL_OBJECT * max(window.width, window.height)
+    if searches > 1 and small and all(map(closer.contains, prompt.include)):
+        return _search(image, prompt, prediction, closer, searches - 1)
+    return crop, guess
 
 
-def _round(box: Box, share: float, size: tuple[int, ...]) -> Box:
-    return box.grown(8 + round(share * max(box.width, box.height)), (size[0], size[1]))
-
-
-class _ReducedCrop:
-    """A window of the photo, reduced to at most ``side`` px."""
-
-    def __init__(self, image: Image, window: Box, side: int) -> None:
-        self.window = window
-        scale = min(1.0, side / max(window.width, window.height))
-        self.size = max(2, round(window.width * scale)), max(2, round(window.height * scale))
-        self.step = window.width / self.size[0], window.height / self.size[1]
-        self.small = cv2.resize(image[window.slices], self.size, interpolation=cv2.INTER_AREA)
-
-    def local(self, target: ObjectPrompt) -> ObjectPrompt:
-        """The target in px of the reduced window; clicks outside it are left out."""
-        return ObjectPrompt(
-            tuple(self._at(p) for p in target.include if self.window.contains(p)),
-            tuple(self._at(p) for p in target.exclude if self.window.contains(p)),
-            target.box and self._box(target.box),
-            target.granularity,
-        )
-
-    def around(self, bits: BinaryMask) -> Box:
-        """The box in the photo round ``bits`` of the reduced window."""
-        x0, y0, x1, y1 = bounding_box(bits)
-        x, y = self.step
-        return Box(
-            self.window.x0 + int(x0 * x), self.window.y0 + int(y0 * y),
-            self.window.x0 + round(x1 * x), self.window.y0 + round(y1 * y),
-        )  # fmt: skip
-
-    def seen(self, other: _ReducedCrop, bits: BinaryMask) -> BinaryMask:
-        """What this view shows of ``bits``, which are of another view."""
-        rows = [
-            [own / its, 0.0, (0.5 * own + start - its_start) / its - 0.5]
-            for own, its, start, its_start in zip(
-                self.step, other.step, self.window[:2], other.window[:2], strict=True
-            )
-        ]
-        back = np.array([rows[0], [0.0, rows[1][0], rows[1][2]]], np.float32)
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        part = cv2.warpAffine(
-            bits.astype(np.float32), back, self.size, flags=how, borderMode=cv2.BORDER_REPLICATE
-        )
-        seen: BinaryMask = part > 0.5
-        return seen
-
-    def _at(self, point: Point) -> Point:
-        x = int((point[0] - self.window.x0) / self.step[0])
-        y = int((point[1] - self.window.y0) / self.step[1])
-        return min(max(x, 0), self.size[0] - 1), min(max(y, 0), self.size[1] - 1)
-
-    def _box(self, box: Box) -> Box:
-        x0, y0 = self._at((box.x0, box.y0))
-        x1, y1 = self._at((box.x1 - 1, box.y1 - 1))
-        return Box(x0, y0, x1 + 1, y1 + 1)
-
-
-def _clicked(
-    view: _ReducedCrop, target: ObjectPrompt, answer: ClickPrediction | None
+def _guess(
+    crop: ReducedCrop, prompt: ObjectPrompt, prediction: ClickPrediction | None
 ) -> BinaryMask:
-    """The most likely object at the first click, then corrected by the other clicks, in turn."""
-    local = view.local(target)
-    picture = view.small.tobytes(), view.small.shape[:2]
-    pieces, found = _pieces(*picture), _first(*picture, local.include[0])
-    known = _known(pieces, view, answer)
-    if known is not None:
-        found = found.and_(candidates_from_prior(pieces, _seed(pieces, local.include[0]), known))
-    region = best_region(pieces, found, BIAS[target.granularity], known)
-    return _corrected(pieces, region, local)
+    """Return the most likely object at the first point, corrected by the other points in turn."""
+    local = crop.local_prompt(prompt)
+    graph = superpixels_of(crop.pixels)
+    found = candidates_at(crop.pixels, local.include[0])
+    prior = _predicted_area(graph, crop, prediction)
+    if prior is not None:
+        seed = click_seed(graph, local.include[0])
+        found = found.concatenate(candidates_from_prior(graph, seed, prior))
+    region = best_region(graph, found, SIZE_BIAS[prompt.granularity], prior)
+    return _apply_points(graph, region, local)
 
 
-def _known(
-    pieces: SuperpixelGraph, view: _ReducedCrop, answer: ClickPrediction | None
+def _predicted_area(
+    graph: SuperpixelGraph, crop: ReducedCrop, prediction: ClickPrediction | None
 ) -> FloatArray | None:
-    """How many pixels of each superpixel the network takes for the object, (K,)."""
-    if answer is None:
+    """Return how many pixels of each superpixel the networks assign to the object, (K,)."""
+    if prediction is None:
         return None
-    share = answer.likely(view.window, view.small.shape[:2])
-    mass = np.bincount(pieces.labels.ravel(), share.ravel(), len(pieces.area))
-    return mass.astype(np.float32)
+    probability = prediction.probability(crop.window, crop.shape)
+    area = np.bincount(graph.labels.ravel(), probability.ravel(), len(graph.area))
+    return area.astype(np.float32)
 
 
-# The last few are kept: the next click on a photo needs the same ones.
-@lru_cache(maxsize=4)
-def _pieces(data: bytes, size: tuple[int, int]) -> SuperpixelGraph:
-    return superpixel_graph(np.frombuffer(data, np.uint8).reshape(*size, 3), PIECES)
+def _apply_points(graph: SuperpixelGraph, region: BinaryMask, local: ObjectPrompt) -> BinaryMask:
+    """Return a region of superpixels, (K,), corrected by all points, as a mask (h, w)."""
+    points = [(p, True) for p in local.include] + [(p, False) for p in local.exclude]
+    clicked = np.unique([graph.labels[y, x] for (x, y), _ in points]).astype(np.intp)
+    for point, positive in points:
+        region = apply_correction(graph, region, point, positive, clicked)
+    mask: BinaryMask = region[graph.labels]
+    return mask
 
 
-@lru_cache(maxsize=16)
-def _first(data: bytes, size: tuple[int, int], point: Point) -> RegionCandidates:
-    pieces = _pieces(data, size)
-    return candidates(pieces, _seed(pieces, point))
+# --- cut ------------------------------------------------------------------------------------
 
 
-def _seed(pieces: SuperpixelGraph, point: Point) -> ClickSeed:
-    x, y = point
-    return ClickSeed(int(pieces.labels[y, x]), point)
-
-
-def _corrected(pieces: SuperpixelGraph, region: BinaryMask, local: ObjectPrompt) -> BinaryMask:
-    """A region of superpixels, (K,), after all clicks, as (h, w)."""
-    clicks = [(p, True) for p in local.include] + [(p, False) for p in local.exclude]
-    clicked = np.unique([pieces.labels[y, x] for (x, y), _ in clicks]).astype(np.intp)
-    for point, on in clicks:
-        region = apply_correction(pieces, region, point, on, clicked)
-    bits: BinaryMask = region[pieces.labels]
-    return bits
-
-
-def _in_box(view: _ReducedCrop, target: ObjectPrompt, answer: ClickPrediction | None) -> BinaryMask:
-    """The object that fills the box, then corrected by clicks."""
-    local = view.local(target)
-    box = local.box or Box(0, 0, *view.size)
-    outside = np.ones(view.small.shape[:2], np.bool_)
+def _cut_in_box(
+    crop: ReducedCrop, prompt: ObjectPrompt, prediction: ClickPrediction | None
+) -> BinaryMask:
+    """Return the object that fills the box, (h, w), corrected by the points in it."""
+    local = crop.local_prompt(prompt)
+    box = local.box or Box(0, 0, *crop.size)
+    outside = np.ones(crop.shape, np.bool_)
     outside[box.slices] = False
-    odds = box_odds(outside.shape, box) + TOLD_BOX * _odds(view, answer)
-    cut = random_walk_cut(view.small, odds, outside, local.include, local.exclude)
+    odds = box_odds(crop.shape, box) + NETWORK_WEIGHT_IN_BOX * _network_odds(crop, prediction)
+    cut = random_walk_cut(crop.pixels, odds, outside, local.include, local.exclude)
     if not (local.include or local.exclude):
         return cut
-    pieces = _pieces(view.small.tobytes(), outside.shape)
-    share = np.bincount(pieces.labels.ravel(), cut.ravel(), len(pieces.area)) / pieces.area
-    return _shaped(view, _corrected(pieces, share > 0.5, local) & ~outside, target, answer)
+    graph = superpixels_of(crop.pixels)
+    share = np.bincount(graph.labels.ravel(), cut.ravel(), len(graph.area)) / graph.area
+    corrected = _apply_points(graph, share > 0.5, local) & ~outside
+    return _cut_shape(crop, corrected, prompt, prediction)
 
 
-def _shaped(
-    view: _ReducedCrop, guess: BinaryMask, target: ObjectPrompt, answer: ClickPrediction | None
+def _cut_shape(
+    crop: ReducedCrop,
+    guess: BinaryMask,
+    prompt: ObjectPrompt,
+    prediction: ClickPrediction | None,
 ) -> BinaryMask:
-    """The object that a guess is about."""
-    local, odds = view.local(target), shape_odds(guess)
-    outside = odds <= FAR
+    """Return the object, (h, w), that lies about where a guess is."""
+    local, odds = crop.local_prompt(prompt), shape_odds(guess)
+    outside = odds <= MIN_SHAPE_ODDS
     if local.box:
         inside = np.zeros_like(outside)
         inside[local.box.slices] = True
         outside |= ~inside
-    odds = odds + TOLD * _odds(view, answer)
-    return random_walk_cut(view.small, odds, outside, local.include, local.exclude)
+    odds = odds + NETWORK_WEIGHT * _network_odds(crop, prediction)
+    return random_walk_cut(crop.pixels, odds, outside, local.include, local.exclude)
 
 
-def _odds(view: _ReducedCrop, answer: ClickPrediction | None) -> FloatArray | float:
-    """What the network says of each pixel of a view, in log odds; nothing where it did not look."""
-    if answer is None:
+def _network_odds(crop: ReducedCrop, prediction: ClickPrediction | None) -> FloatArray | float:
+    """Return the clipped log-odds by the networks, (h, w); 0 where they made no prediction."""
+    if prediction is None:
         return 0.0
-    size = view.small.shape[:2]
-    most = NEAR * (1 + (answer.backing.weight if answer.backing else 0))
-    odds = np.clip(answer.odds(view.window, size), -most, most)
-    odds[answer.unseen(view.window, size)] = 0
+    networks = 1 + (prediction.saliency.weight if prediction.saliency else 0)
+    limit = MAX_NETWORK_ODDS * networks
+    odds = np.clip(prediction.log_odds(crop.window, crop.shape), -limit, limit)
+    odds[prediction.outside(crop.window, crop.shape)] = 0
     return odds
 
 
-def _true_to(bits: BinaryMask, target: ObjectPrompt) -> BinaryMask:
-    """The parts that hold a click, or the main ones in a box, with the clicks themselves."""
-    for x, y in target.include:
-        bits[y, x] = True
-    for x, y in target.exclude:
-        bits[y, x] = False
-    return components_at(bits, target.include) if target.include else bits
+def _obey_points(mask: BinaryMask, prompt: ObjectPrompt) -> BinaryMask:
+    """Set the pixels of all points; if there are include points, keep only their components."""
+    for x, y in prompt.include:
+        mask[y, x] = True
+    for x, y in prompt.exclude:
+        mask[y, x] = False
+    return components_at(mask, prompt.include) if prompt.include else mask

@@ -1,4 +1,4 @@
-"""What a pixel looks like: its colour in L*a*b*, its texture, and words for both."""
+"""The colour and texture of pixels, and visual words (histogram bins) for both."""
 
 from __future__ import annotations
 
@@ -8,61 +8,58 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint.detect.lab import to_lab
 from segment2inpaint.types import Image
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
-SAMPLE = 7  # every so many pixels are looked at for texture words
+SAMPLE_STEP = 7  # every seventh pixel is used to find the texture words
 
 
-def lab(image: Image) -> FloatArray:
-    """(h, w, 3) L*a*b* of an sRGB picture, L in [0, 100]."""
-    converted: FloatArray = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    return converted
+def denoised_lab(image: Image) -> FloatArray:
+    """Return an sRGB picture (h, w, 3) in L*a*b*, slightly blurred against noise."""
+    return to_lab(cv2.GaussianBlur(image, (0, 0), 0.7))
 
 
-def softened(image: Image) -> FloatArray:
-    """L*a*b* with a little of the noise taken off."""
-    return lab(cv2.GaussianBlur(image, (0, 0), 0.7))
-
-
-def slopes(plane: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Change per px along x and along y (Scharr)."""
+def gradients(plane: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the change per px along x and along y (Scharr)."""
     return cv2.Scharr(plane, cv2.CV_32F, 1, 0) / 16, cv2.Scharr(plane, cv2.CV_32F, 0, 1) / 16
 
 
-def texture(light: FloatArray) -> Iterator[FloatArray]:
-    """Strength of lightness changes in four directions at three scales, smoothed: 12 planes."""
+def texture_planes(lightness: FloatArray) -> Iterator[FloatArray]:
+    """Yield the smoothed strength of lightness changes in 4 directions at 3 scales: 12 planes."""
     for scale in (1, 2, 4):
-        x, y = (scale * s for s in slopes(cv2.GaussianBlur(light, (0, 0), scale)))
+        x, y = (scale * s for s in gradients(cv2.GaussianBlur(lightness, (0, 0), scale)))
         for energy in (x * x, y * y, (x + y) ** 2 / 2, (x - y) ** 2 / 2):
             yield np.sqrt(cv2.GaussianBlur(energy, (0, 0), 3))
 
 
 def color_words(colors: FloatArray, side: float, spread: float) -> tuple[IntArray, FloatArray]:
-    """The word of each (..., 3) colour, flat, and how near the V words are: (V, V), rows sum to 1.
+    """Return the word of each colour (..., 3), flat, and the similarity of the V words, (V, V).
 
-    A word is a cell of ``side`` CIE76 that is in use; nearness falls off over ``spread``.
+    A word is a cell of L*a*b* with sides of ``side`` CIE76 that holds a colour. The similarity is
+    a Gaussian of width ``spread`` CIE76; its rows sum to 1.
     """
     flat = colors.reshape(-1, 3)
     cell = np.floor(flat / side).astype(np.intp)
     cell -= cell.min(axis=0)
     sides = cell.max(axis=0) + 1
     key = (cell[:, 0] * sides[1] + cell[:, 1]) * sides[2] + cell[:, 2]
-    _, word, used = np.unique(key, return_inverse=True, return_counts=True)
-    mean = np.stack([np.bincount(word, flat[:, i]) / used for i in range(3)], 1)
+    _, word, count = np.unique(key, return_inverse=True, return_counts=True)
+    mean = np.stack([np.bincount(word, flat[:, i]) / count for i in range(3)], 1)
     squares = (mean**2).sum(axis=1)
-    away = np.maximum(squares[:, None] + squares - 2 * mean @ mean.T, 0)
-    kernel = np.exp(-away / (2 * spread**2))
-    near: FloatArray = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
-    return word, near
+    squared_distance = np.maximum(squares[:, None] + squares - 2 * mean @ mean.T, 0)
+    kernel = np.exp(-squared_distance / (2 * spread**2))
+    similarity: FloatArray = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    return word, similarity
 
 
-def texture_words(light: FloatArray, number: int) -> IntArray:
-    """The word of each pixel, flat: the nearest of at most ``number`` k-means of ``texture``."""
-    planes = np.log1p(np.stack([*texture(light)], -1)).reshape(-1, 12).astype(np.float32)
-    sample = np.ascontiguousarray(planes[:: SAMPLE if len(planes) > SAMPLE * number else 1])
+def texture_words(lightness: FloatArray, number: int) -> IntArray:
+    """Return the word of each pixel, flat: one of up to ``number`` k-means clusters of texture."""
+    planes = np.log1p(np.stack([*texture_planes(lightness)], -1)).reshape(-1, 12).astype(np.float32)
+    step = SAMPLE_STEP if len(planes) > SAMPLE_STEP * number else 1
+    sample = np.ascontiguousarray(planes[::step])
     cv2.setRNGSeed(0)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 10, 0.1)
     clusters = min(number, len(sample))

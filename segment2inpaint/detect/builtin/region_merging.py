@@ -1,7 +1,7 @@
-"""All objects of a photo without weights: superpixels merged step by step, the best regions kept.
+"""Find all objects of a photo without weights: merge superpixels, keep the best regions.
 
-A binary partition tree (Salembier and Garrido 2000) on the superpixel graph. A region counts as
-an object by how strong its outline is and how large it is.
+The regions are the nodes of a binary partition tree (Salembier and Garrido 2000) on the
+superpixel graph. Regions with a strong outline and a large area score best.
 """
 
 from __future__ import annotations
@@ -15,132 +15,137 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph, superpixel_graph
-from segment2inpaint.detect.prompts import accept, picked
+from segment2inpaint.detect.prompts import check_for_detector, pick_by_number
 from segment2inpaint.types import BinaryMask, Detection, Everything, Image, Prompt
 
-WORKING = 480  # long side of the picture that is divided, px
-CONTRAST = 15.0  # CIE76 that a difference of colour weighs as much as a mean boundary
-SIZE = 0.25  # power of the smaller region's area in the cost: small ones are merged first
-LEAST, MOST = 0.002, 0.6  # of the photo
-LARGER = 0.35  # power of the area beside the outline's strength
-ALIKE = 0.75  # IoU above which two regions are one
-COUNT = 40
-PIECES = 600  # superpixels
-SLACK = 1.5  # px of the working picture
+REDUCED_SIDE = 480  # px, long side of the picture that is divided
+SUPERPIXELS = 600
+COLOR_SCALE = 15.0  # CIE76 that costs as much as a boundary of mean strength
+COST_AREA_POWER = 0.25  # of the smaller region's area: small regions are merged first
+MIN_AREA, MAX_AREA = 0.002, 0.6  # of the photo
+SCORE_AREA_POWER = 0.35  # of the area, which multiplies the outline's strength
+DUPLICATE_IOU = 0.75  # of two regions; from it on they count as one
+MAX_REGIONS = 40
+EDGE_UNCERTAINTY = 1.5  # px of the reduced picture
 
 
 class RegionMergingDetector:
-    """Takes everything only: numbered regions, the best first."""
+    """Turn ``Everything`` into numbered regions, the best first."""
 
     name = "regions"
     prompt_types: tuple[type, ...] = (Everything,)
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
-        """A mask for each region. Raises ``BadPrompt``."""
+        """Return a detection for each region. Raises ``BadPrompt``."""
         height, width = image.shape[:2]
-        accept(self.name, self.prompt_types, prompts, (height, width))
-        scale = min(1.0, WORKING / max(height, width))
+        check_for_detector(self.name, self.prompt_types, prompts, (height, width))
+        scale = min(1.0, REDUCED_SIDE / max(height, width))
         size = max(2, round(width * scale)), max(2, round(height * scale))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        pieces = superpixel_graph(small, PIECES)
-        found = distinct(pieces, regions(pieces))
-        pick = [n for p in prompts if isinstance(p, Everything) for n in p.pick]
-        slack = 0.0 if scale == 1 else SLACK / scale
+        reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        graph = superpixel_graph(reduced, SUPERPIXELS)
+        found = distinct(graph, regions(graph))
+        numbers = [n for p in prompts if isinstance(p, Everything) for n in p.pick]
+        uncertainty = 0.0 if scale == 1 else EDGE_UNCERTAINTY / scale
         return [
-            Detection(_full(region[pieces.labels], (width, height)), score, slack)
-            for region, score in picked(found, pick)
+            Detection(_enlarge(region[graph.labels], (width, height)), score, uncertainty)
+            for region, score in pick_by_number(found, numbers)
         ]
 
 
-Region = tuple[NDArray[np.bool_], float]
+Region = tuple[NDArray[np.bool_], float]  # superpixels (K,), score
 
 
 @dataclass
 class _Node:
-    """A region while it grows: its superpixels, mean features, boundaries by neighbour."""
+    """A region during merging.
+
+    ``members`` are its superpixels, ``features`` their mean; ``boundaries`` are by neighbour:
+    length, and strength times length.
+    """
 
     members: list[int]
     area: float
     features: NDArray[np.floating]
-    near: dict[int, tuple[float, float]] = field(default_factory=dict)  # length, strength * length
+    boundaries: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
-def regions(pieces: SuperpixelGraph) -> list[Region]:
-    """All regions (K,) of the graph that the merging went through, with a score in [0, 1)."""
-    nodes = _leaves(pieces)
-    total = float(pieces.area.sum())
-    queue = [(_cost(nodes, a, b), a, b) for a in nodes for b in nodes[a].near if a < b]
+def regions(graph: SuperpixelGraph) -> list[Region]:
+    """Return all regions that occur during merging, with scores in [0, 1)."""
+    nodes = _leaves(graph)
+    total = float(graph.area.sum())
+    queue = [(_cost(nodes, a, b), a, b) for a in nodes for b in nodes[a].boundaries if a < b]
     heapq.heapify(queue)
-    gone: set[int] = set()
-    found = []
+    merged: set[int] = set()
+    scored = []
     while queue:
         _, a, b = heapq.heappop(queue)
-        if a in gone or b in gone:
+        if a in merged or b in merged:
             continue
         for node in (nodes[a], nodes[b]):
-            if LEAST < node.area / total < MOST:
-                found.append((node.members, _score(node, total)))
-        gone |= {a, b}
+            if MIN_AREA < node.area / total < MAX_AREA:
+                scored.append((node.members, _score(node, total)))
+        merged |= {a, b}
         new = len(nodes)
-        nodes[new] = _merged(nodes, a, b, new)
-        for c in nodes[new].near:
+        nodes[new] = _merge(nodes, a, b, new)
+        for c in nodes[new].boundaries:
             heapq.heappush(queue, (_cost(nodes, c, new), c, new))
-    count = len(pieces.area)
-    return [(np.isin(np.arange(count), members), score) for members, score in found]
+    count = len(graph.area)
+    return [(np.isin(np.arange(count), members), score) for members, score in scored]
 
 
 def _score(node: _Node, total: float) -> float:
-    length, strength = (sum(side[i] for side in node.near.values()) for i in (0, 1))
-    weight = strength / length * (node.area / total) ** LARGER
+    length, strength = (sum(side[i] for side in node.boundaries.values()) for i in (0, 1))
+    weight = strength / length * (node.area / total) ** SCORE_AREA_POWER
     return float(weight / (1 + weight))
 
 
-def distinct(pieces: SuperpixelGraph, found: Sequence[Region]) -> list[Region]:
-    """The best of regions that are nearly the same, the best first."""
+def distinct(graph: SuperpixelGraph, found: Sequence[Region]) -> list[Region]:
+    """Return the best ``MAX_REGIONS`` regions without near duplicates, the best first."""
     kept: list[Region] = []
-    for region, score in sorted(found, key=lambda one: -one[1]):
-        if all(_overlap(pieces, region, other) < ALIKE for other, _ in kept):
+    for region, score in sorted(found, key=lambda scored: -scored[1]):
+        if all(_iou(graph, region, other) < DUPLICATE_IOU for other, _ in kept):
             kept.append((region, score))
-    return kept[:COUNT]
+    return kept[:MAX_REGIONS]
 
 
-def _leaves(pieces: SuperpixelGraph) -> dict[int, _Node]:
-    nodes = {
-        i: _Node([i], float(pieces.area[i]), pieces.features[i]) for i in range(len(pieces.area))
-    }
-    for a, b, length, edge in zip(*pieces.ends, pieces.length, pieces.edge, strict=True):
-        nodes[a].near[int(b)] = nodes[b].near[int(a)] = float(length), float(edge * length)
+def _leaves(graph: SuperpixelGraph) -> dict[int, _Node]:
+    nodes = {i: _Node([i], float(graph.area[i]), graph.features[i]) for i in range(len(graph.area))}
+    for a, b, length, edge in zip(*graph.ends, graph.length, graph.edge, strict=True):
+        nodes[a].boundaries[int(b)] = nodes[b].boundaries[int(a)] = (
+            float(length),
+            float(edge * length),
+        )
     return nodes
 
 
 def _cost(nodes: dict[int, _Node], a: int, b: int) -> float:
-    one, other = nodes[a], nodes[b]
-    length, strength = one.near[b]
-    contrast = float(np.linalg.norm(one.features - other.features)) / CONTRAST
-    return float((contrast + strength / length) * min(one.area, other.area) ** SIZE)
+    first, second = nodes[a], nodes[b]
+    length, strength = first.boundaries[b]
+    contrast = float(np.linalg.norm(first.features - second.features)) / COLOR_SCALE
+    return float((contrast + strength / length) * min(first.area, second.area) ** COST_AREA_POWER)
 
 
-def _merged(nodes: dict[int, _Node], a: int, b: int, new: int) -> _Node:
-    """The union of two regions, also entered with its neighbours."""
-    one, other = nodes[a], nodes[b]
-    area = one.area + other.area
-    features = (one.features * one.area + other.features * other.area) / area
-    node = _Node(one.members + other.members, area, features)
-    for c in (one.near.keys() | other.near.keys()) - {a, b}:
-        sides = [end.near[c] for end in (one, other) if c in end.near]
+def _merge(nodes: dict[int, _Node], a: int, b: int, new: int) -> _Node:
+    """Return the union of two regions, and replace both by it in their neighbours' boundaries."""
+    first, second = nodes[a], nodes[b]
+    area = first.area + second.area
+    features = (first.features * first.area + second.features * second.area) / area
+    node = _Node(first.members + second.members, area, features)
+    for c in (first.boundaries.keys() | second.boundaries.keys()) - {a, b}:
+        sides = [part.boundaries[c] for part in (first, second) if c in part.boundaries]
         both = sum(side[0] for side in sides), sum(side[1] for side in sides)
-        node.near[c] = nodes[c].near[new] = both
-        for end in (a, b):
-            nodes[c].near.pop(end, None)
+        node.boundaries[c] = nodes[c].boundaries[new] = both
+        for part in (a, b):
+            nodes[c].boundaries.pop(part, None)
     return node
 
 
-def _overlap(pieces: SuperpixelGraph, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float(pieces.area[a & b].sum() / pieces.area[a | b].sum())
+def _iou(graph: SuperpixelGraph, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float(graph.area[a & b].sum() / graph.area[a | b].sum())
 
 
-def _full(small: BinaryMask, size: tuple[int, int]) -> BinaryMask:
-    """A mask of the working picture at the photo's size (w, h)."""
-    soft = cv2.resize(small.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    bits: BinaryMask = soft > 0.5
-    return bits
+def _enlarge(mask: BinaryMask, size: tuple[int, int]) -> BinaryMask:
+    """Return a mask of the reduced picture at the photo's size (w, h)."""
+    coverage = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    enlarged: BinaryMask = coverage > 0.5
+    return enlarged

@@ -1,1 +1,1 @@
-"""SAM and its relatives."""
+"""Segment Anything and its successors."""

@@ -1,6 +1,7 @@
-"""All objects of a photo by a grid of clicks, as segment_anything's automatic generator does it.
+"""Find all objects of a photo by a grid of points.
 
-The thresholds are its own. Masks are judged at the network's frame, not at the photo's size.
+The method and the thresholds are those of segment_anything's ``SamAutomaticMaskGenerator``.
+Unlike there, masks are judged at their size in the model's frame, not at the photo's size.
 """
 
 from __future__ import annotations
@@ -12,74 +13,79 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import nms
 
-from segment2inpaint.detect.sam.mask_selection import OFFSET
+from segment2inpaint.detect.sam.mask_selection import STABILITY_SCORE_OFFSET
 
-PER_SIDE = 32  # clicks a row and a column
-FEWER = 16  # where there is no GPU: a quarter of the time
-AT_ONCE = 32  # clicks decoded together
-SCORE = 0.88  # predicted IoU, the least
-STABILITY = 0.95  # the least
-MOST = 100  # candidates
-OVERLAP = 0.7  # IoU of boxes above which two masks are one
+POINTS_PER_SIDE = 32  # of the grid
+POINTS_PER_SIDE_CPU = 16  # a quarter of the time
+POINTS_PER_BATCH = 32  # decoded together
+PRED_IOU_THRESH = 0.88  # lowest predicted IoU
+STABILITY_SCORE_THRESH = 0.95  # lowest stability score
+BOX_NMS_THRESH = 0.7  # IoU of boxes above which two masks are one object
+MAX_CANDIDATES = 100
 
 Decode = Callable[[NDArray[np.float64]], tuple[torch.Tensor, torch.Tensor]]
+Resize = Callable[[torch.Tensor], torch.Tensor]
 Candidate = tuple[torch.Tensor, float]
 
 
 def candidates(
     decode: Decode,
-    framed: Callable[[torch.Tensor], torch.Tensor],
+    resize_to_frame: Resize,
     size: tuple[int, int],
-    per_side: int = PER_SIDE,
-    score: float = SCORE,
-    stability: float = STABILITY,
-    overlap: float = OVERLAP,
+    points_per_side: int = POINTS_PER_SIDE,
+    pred_iou_thresh: float = PRED_IOU_THRESH,
+    stability_score_thresh: float = STABILITY_SCORE_THRESH,
+    box_nms_thresh: float = BOX_NMS_THRESH,
 ) -> list[Candidate]:
-    """Low-resolution logits (s, s) and predicted IoU of each mask, the best first.
+    """Return low-resolution logits (s, s) and predicted IoU of each object, the best first.
 
-    ``decode`` gives logits (n, k, s, s) and scores (n, k) for clicks (n, 2) on the photo of
-    ``size``; ``framed`` brings logits (n, k, s, s) to the frame.
+    ``decode`` returns logits (n, k, s, s) and predicted IoU (n, k) for points (n, 2), x and y in
+    a photo of ``size`` (height, width). ``resize_to_frame`` resizes logits (n, k, s, s) to the
+    photo's size in the frame. The thresholds are described at their default values.
     """
     kept: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    points = _grid(per_side) * np.array(size[::-1])
-    for start in range(0, len(points), AT_ONCE):
-        low, scores = decode(points[start : start + AT_ONCE])
-        kept.append(_sound(low.flatten(0, 1), scores.flatten(), framed, score, stability))
-    low, scores, boxes = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    best = nms(boxes, scores, overlap) if len(boxes) else []
-    return [(low[i], float(scores[i])) for i in best[:MOST]]
+    points = _grid(points_per_side) * np.array(size[::-1])
+    for start in range(0, len(points), POINTS_PER_BATCH):
+        low_res, scores = decode(points[start : start + POINTS_PER_BATCH])
+        low_res, scores = low_res.flatten(0, 1), scores.flatten()
+        kept.append(
+            _filter(low_res, scores, resize_to_frame, pred_iou_thresh, stability_score_thresh)
+        )
+    low_res, scores, boxes = (torch.cat(parts) for parts in zip(*kept, strict=True))
+    best = nms(boxes, scores, box_nms_thresh) if len(boxes) else []
+    return [(low_res[i], float(scores[i])) for i in best[:MAX_CANDIDATES]]
 
 
 def _grid(per_side: int) -> NDArray[np.float64]:
-    """Points (n, 2) in the middle of the cells of the unit square, row by row."""
+    """Return the centres (n, 2) of the cells of the unit square, row by row."""
     line = (np.arange(per_side) + 0.5) / per_side
     x, y = np.meshgrid(line, line)
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def _sound(
-    low: torch.Tensor,
+def _filter(
+    low_res: torch.Tensor,
     scores: torch.Tensor,
-    framed: Callable[[torch.Tensor], torch.Tensor],
-    score: float,
-    stability: float,
+    resize_to_frame: Resize,
+    pred_iou_thresh: float,
+    stability_score_thresh: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of the masks (n, s, s): those that pass, their scores, their boxes in the frame."""
-    good, boxes = [], []
-    for i in torch.nonzero(scores > score).flatten().tolist():
-        frame = framed(low[i][None, None])[0, 0]
-        loose = int((frame > -OFFSET).sum())
-        mask = frame > 0
-        if not mask.any() or int((frame > OFFSET).sum()) < stability * loose:
-            continue
-        good.append(i)
-        boxes.append(_box(mask))
-    where = torch.tensor(good, dtype=torch.long, device=low.device)
-    corners = torch.tensor(boxes, dtype=torch.float32, device=low.device).reshape(-1, 4)
-    return low[where], scores[where], corners
+    """Return the masks (n, s, s) above both thresholds, their scores and boxes in the frame."""
+    passed, boxes = [], []
+    for i in torch.nonzero(scores > pred_iou_thresh).flatten().tolist():
+        logits = resize_to_frame(low_res[i][None, None])[0, 0]
+        loose = int((logits > -STABILITY_SCORE_OFFSET).sum())
+        tight = int((logits > STABILITY_SCORE_OFFSET).sum())
+        mask = logits > 0
+        if mask.any() and tight >= stability_score_thresh * loose:
+            passed.append(i)
+            boxes.append(_mask_to_box(mask))
+    index = torch.tensor(passed, dtype=torch.long, device=low_res.device)
+    corners = torch.tensor(boxes, dtype=torch.float32, device=low_res.device).reshape(-1, 4)
+    return low_res[index], scores[index], corners
 
 
-def _box(mask: torch.Tensor) -> tuple[int, int, int, int]:
-    """First and last column and row, as segment_anything's ``batched_mask_to_box``."""
+def _mask_to_box(mask: torch.Tensor) -> tuple[int, int, int, int]:
+    """Return first column, first row, last column, last row, as segment_anything does."""
     rows, columns = (torch.nonzero(mask.any(dim=d)).flatten() for d in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])

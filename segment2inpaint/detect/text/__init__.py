@@ -1,1 +1,1 @@
-"""Detectors that read words."""
+"""Detectors that find boxes by words and leave the masks to another detector."""

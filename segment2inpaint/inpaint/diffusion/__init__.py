@@ -1,1 +1,1 @@
-"""Diffusion models, run by diffusers."""
+"""Diffusion models, run by the diffusers library."""

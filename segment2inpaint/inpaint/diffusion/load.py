@@ -1,4 +1,4 @@
-"""A model on disk to an inpainting pipeline of diffusers, whatever its family."""
+"""Loading of a model on disk as an inpainting pipeline of diffusers, for any family."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Any
 import torch
 
 from segment2inpaint.errors import BadModel, BadOption, Segment2InpaintError
-from segment2inpaint.inpaint.diffusion import inspection, single_file
-from segment2inpaint.inpaint.diffusion.folder import check_texts, inpaint_class, opened, read_index
-from segment2inpaint.inpaint.diffusion.optimization import quantization
+from segment2inpaint.inpaint.diffusion import single_file
+from segment2inpaint.inpaint.diffusion.folder import (
+    check_configs,
+    find_inpaint_class,
+    open_folder,
+    read_index,
+)
+from segment2inpaint.inpaint.diffusion.inspection import inspect_file
+from segment2inpaint.inpaint.diffusion.optimization import quantization_config
 from segment2inpaint.models.quiet import quiet_libraries
 
 DTYPES = {
@@ -23,9 +29,9 @@ DTYPES = {
     "bf16": torch.bfloat16,
 }
 
-# They warn while painting: of what Diffusion says itself, of SDXL's own change of dtype, and
-# while compiling.
-CHATTER = (
+# These loggers warn while painting: about refused results, which ``call.paint`` reports itself,
+# about SDXL's own change of dtype, and about the compiler.
+NOISY_LOGGERS = (
     "diffusers.pipelines.stable_diffusion.safety_checker",
     "diffusers.models.modeling_utils",
     "torch.utils.cpp_extension",
@@ -33,9 +39,10 @@ CHATTER = (
 
 
 def choose_dtype(name: str, device: str) -> torch.dtype:
-    """The torch type for ``auto`` or a key of ``DTYPES``; ``auto`` halves where it is faster.
+    """Return the torch type for ``auto`` or a key of ``DTYPES``.
 
-    Raises ``BadOption``. diffusers itself takes an unknown name for float32 without a word.
+    ``auto`` is a 16-bit type on a GPU, where it is faster, and float32 on a CPU. Raises
+    ``BadOption``; diffusers itself would use float32 for an unknown name, without an error.
     """
     if name == "auto":
         if device.startswith("cuda") and torch.cuda.is_bf16_supported():
@@ -46,75 +53,79 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def load(model: Path, dtype: torch.dtype, quantize: str | None = None, base: str = "") -> Any:
-    """The inpainting pipeline in a folder or file, on the CPU. Never touches the network.
+def load_pipeline(
+    model: Path, dtype: torch.dtype, quantize: str | None = None, base: str = ""
+) -> Any:
+    """Return the inpainting pipeline in a folder or file, on the CPU, without network access.
 
-    A file is a .safetensors in the layout of its authors; ``base`` is the model that lends it
-    what it lacks, see ``diffusion_file``. Raises ``BadModel``: not a pipeline, a part missing or
-    damaged, a family that cannot inpaint from a prompt; ``ModelMissing`` for what a file lacks
-    and is not on this machine, or a Kandinsky without its prior; ``BadOption`` for a
-    quantization that is not to be had.
+    A file is a .safetensors with its authors' tensor names; ``base`` is the model that supplies
+    what the file lacks, see ``single_file``. Raises ``BadModel`` if there is no pipeline, a
+    component is missing or damaged, or the family cannot inpaint from a prompt; ``ModelMissing``
+    if the base model or the prior of a Kandinsky is not on this machine; ``BadOption`` for a
+    quantization that is unavailable.
     """
     with quiet_libraries("diffusers", "transformers"):
-        pipe = _loaded(model, dtype, quantize, base)
+        pipe = _open_model(model, dtype, quantize, base)
     pipe.set_progress_bar_config(disable=True)
-    for chatter in CHATTER:
-        logging.getLogger(chatter).setLevel(logging.CRITICAL)
-    _check_whole(model, pipe)
-    return mended(pipe)
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _check_complete(model, pipe)
+    _complete_chroma_config(pipe)
+    return pipe
 
 
-def _loaded(model: Path, dtype: torch.dtype, quantize: str | None, base: str) -> Any:
-    """The pipeline, errors of three libraries told in a line."""
-    contents = inspection.read(model) if model.is_file() else None
-    folder = single_file.lender(contents, base) if contents else model
+def _open_model(model: Path, dtype: torch.dtype, quantize: str | None, base: str) -> Any:
+    """Return the pipeline, and raise the errors of three libraries as one-line ``BadModel``."""
+    checkpoint = inspect_file(model) if model.is_file() else None
+    folder = single_file.find_base(checkpoint, base) if checkpoint else model
     index = read_index(folder)
-    pipeline = inpaint_class(folder, index["_class_name"])
-    check_texts(folder, index)
+    pipeline = find_inpaint_class(folder, index["_class_name"])
+    check_configs(folder, index)
     options: dict[str, Any] = {"local_files_only": True, _dtype_keyword(): dtype}
     if quantize:
-        options["quantization_config"] = quantization(quantize, dtype, index)
+        options["quantization_config"] = quantization_config(quantize, dtype, index)
     try:
-        if contents:
-            return single_file.opened(contents, folder, index, pipeline, options)
-        return opened(folder, index, pipeline, options)
+        if checkpoint:
+            return single_file.open_file(checkpoint, folder, index, pipeline, options)
+        return open_folder(folder, index, pipeline, options)
     except Segment2InpaintError:
         raise
-    except Exception as error:  # they raise what they like
-        using = f" with the rest of {folder}" if contents else ""
+    except Exception as error:  # the libraries raise errors of any class
+        using = f" with the rest of {folder}" if checkpoint else ""
         raise BadModel(
             f"{model}: cannot be loaded as {pipeline.__name__}{using}: {_reason(error, folder)}; "
             "get the model again"
         ) from error
 
 
-def _check_whole(model: Path, pipe: Any) -> None:
-    """Raises ``BadModel`` for a network that was filled in part; diffusers leaves that as it is."""
-    for part, network in pipe.components.items():
+def _check_complete(model: Path, pipe: Any) -> None:
+    """Raise ``BadModel`` for a network with missing tensors, which diffusers leaves empty."""
+    for component, network in pipe.components.items():
         weights = network.named_parameters() if isinstance(network, torch.nn.Module) else []
         empty = [name for name, weight in weights if weight.is_meta]
         if empty:
-            what = f"{len(empty)} tensors of its {part} are missing, such as {empty[0]}"
-            raise BadModel(f"{model}: {what}; get the model again")
+            raise BadModel(
+                f"{model}: {len(empty)} tensors of its {component} are missing, "
+                f"such as {empty[0]}; get the model again"
+            )
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """Its first sentence."""
-    told = f"it lacks {error}" if isinstance(error, KeyError) else str(error).strip()
-    first = (told or type(error).__name__).split("\n")[0]
-    return first.replace(f"{folder}/", "").split(". ")[0].rstrip(".")
+    """Return the first sentence of an error's text."""
+    text = f"it lacks {error}" if isinstance(error, KeyError) else str(error).strip()
+    first_line = (text or type(error).__name__).split("\n")[0]
+    return first_line.replace(f"{folder}/", "").split(". ")[0].rstrip(".")
 
 
 def _dtype_keyword() -> str:
-    """Renamed in diffusers 1.0; the old name is taken, with a warning, for some versions before."""
+    """Return the name of the dtype argument, which diffusers 1.0 renames."""
     import diffusers
 
     return "dtype" if int(diffusers.__version__.split(".")[0]) >= 1 else "torch_dtype"
 
 
-def mended(pipe: Any) -> Any:
-    """Chroma's inpainting reads a key that the configuration of its checkpoints lacks."""
-    chroma = type(pipe).__name__.startswith("Chroma")
-    if chroma and "guidance_embeds" not in pipe.transformer.config:
+def _complete_chroma_config(pipe: Any) -> None:
+    """Set a key that Chroma's inpainting reads and its checkpoints' configuration lacks."""
+    is_chroma = type(pipe).__name__.startswith("Chroma")
+    if is_chroma and "guidance_embeds" not in pipe.transformer.config:
         pipe.transformer.register_to_config(guidance_embeds=False)
-    return pipe

@@ -1,8 +1,9 @@
-"""A diffusion model in one .safetensors file, under the names that its authors gave its tensors.
+"""A diffusion model in one .safetensors file, with the tensor names of its authors.
 
-What it lacks (how to build the networks, tokenizers, often text encoders and the VAE) is lent by
-the folder of a model of its family: the one named with it, one of the file's name beside it, or
-that of the family's card. diffusers itself turns the tensors into its own.
+Such a file lacks the configuration of its networks, the tokenizers, and often the text encoders
+and the VAE. A base model's folder of the same family supplies them: the one that was named, or a
+folder next to the file with the file's name, or the folder of the family's card. diffusers itself
+converts the tensors.
 """
 
 from __future__ import annotations
@@ -15,174 +16,218 @@ from typing import Any
 from safetensors.torch import load_file
 
 from segment2inpaint.errors import BadModel, ModelMissing
-from segment2inpaint.inpaint.diffusion.folder import read_index, variant
+from segment2inpaint.inpaint.diffusion.folder import read_index, weight_variant
 from segment2inpaint.inpaint.diffusion.inspection import (
-    CODER,
-    PREFIX,
-    UNET,
+    NETWORK_PREFIX,
+    UNET_CLASS,
+    VAE_PREFIXES,
     CheckpointInfo,
-    folder_of,
+    network_component,
 )
-from segment2inpaint.inpaint.diffusion.optimization import quantize
+from segment2inpaint.inpaint.diffusion.optimization import quantize_network
 from segment2inpaint.models.catalogue import (
-    OPTIONAL,
+    OPTIONAL_COMPONENTS,
     ModelCard,
+    candidate_folders,
     download_command,
-    missing_parts,
-    parts,
-    places,
+    missing_components,
+    pipeline_components,
 )
 from segment2inpaint.models.catalogue import card as card_named
 
-THIRD = "text_encoder_3"  # Stable Diffusion 3 paints without it, and many files leave it out
+# Stable Diffusion 3 works without its third text encoder, and many files omit it.
+THIRD_TEXT_ENCODER = "text_encoder_3"
 
 
-def lender(contents: CheckpointInfo, base: str = "") -> Path:
-    """The folder that lends what the file lacks: of ``base`` (a card, a hub id or a folder), of
-    the file's name beside it, or of the family's card.
+# --- the base model -----------------------------------------------------------------------------
 
-    Raises ``ModelMissing`` if there is none, or it lacks the same; ``BadModel`` for one of
-    another family.
+
+def find_base(checkpoint: CheckpointInfo, base: str = "") -> Path:
+    """Return the folder that supplies what the file lacks.
+
+    ``base`` is a card, a hub id or a folder; if empty, the folder with the file's name next to it
+    is tried, then the family's card. Raises ``ModelMissing`` if there is none or it lacks the
+    same, ``BadModel`` for a base of another family.
     """
-    wanting = ""
-    for folder in _lenders(contents, base):
+    shortage = ""
+    for folder in _base_folders(checkpoint, base):
         index = read_index(folder)
-        _check_family(contents, folder, index)
-        absent = _absent(contents, folder, index)
-        if not absent:
+        _check_family(checkpoint, folder, index)
+        missing = _missing_components(checkpoint, folder)
+        if not missing:
             return folder
-        wanting = wanting or f" ({folder} has no {absent[0]})"
-    named = shlex.quote(f"{contents.file}@{base}" if base else str(contents.file))
-    what = "the configuration and what else it lacks"
+        shortage = shortage or f" ({folder} has no {missing[0]})"
+    name = shlex.quote(f"{checkpoint.file}@{base}" if base else str(checkpoint.file))
     raise ModelMissing(
-        f"{contents.file}: {what} of {base or contents.card} is not on this machine{wanting}; "
-        f"get it with: {download_command(named)}"
+        f"{checkpoint.file}: needs the configuration and other components of "
+        f"{base or checkpoint.card}, which is not on this machine{shortage}; "
+        f"get it with: {download_command(name)}"
     )
 
 
-def _lenders(contents: CheckpointInfo, base: str) -> list[Path]:
+def _base_folders(checkpoint: CheckpointInfo, base: str) -> list[Path]:
     if base and Path(base).is_dir():
         return [Path(base)]
-    beside = [] if base else [contents.file.with_suffix("")]
-    there = [*beside, *places(card_named(base or contents.card))]
-    return [folder for folder in there if (folder / "model_index.json").is_file()]
+    adjacent = [] if base else [checkpoint.file.with_suffix("")]
+    folders = [*adjacent, *candidate_folders(card_named(base or checkpoint.card))]
+    return [folder for folder in folders if (folder / "model_index.json").is_file()]
 
 
-def _check_family(contents: CheckpointInfo, folder: Path, index: dict[str, Any]) -> None:
+def _check_family(checkpoint: CheckpointInfo, folder: Path, index: dict[str, Any]) -> None:
     pipeline = str(index.get("_class_name"))
-    network = (index.get(folder_of(contents.network)) or ["", ""])[1]
-    other_unet = network == UNET and ("XL" in pipeline) != (contents.card == "sdxl-inpaint")
-    if network != contents.network or other_unet:
+    network = (index.get(network_component(checkpoint.network_class)) or ["", ""])[1]
+    file_is_xl = checkpoint.card == "sdxl-inpaint"
+    other_unet = network == UNET_CLASS and ("XL" in pipeline) != file_is_xl
+    if network != checkpoint.network_class or other_unet:
         raise BadModel(
-            f"{contents.file}: goes with {contents.card}, but {folder} is a {pipeline}; "
-            "name a model of its family after @"
+            f"{checkpoint.file}: belongs to the family of {checkpoint.card}, "
+            f"but {folder} is a {pipeline}; name a model of its family after @"
         )
 
 
-def _absent(contents: CheckpointInfo, folder: Path, index: dict[str, Any]) -> list[str]:
-    """What neither the file nor the folder has and the pipeline needs."""
-    built = [part for part in contents.parts if not (folder / part / "config.json").is_file()]
-    whole = contents.parts | {THIRD}
-    return built + [part for part in missing_parts(folder) if part not in whole]
+def _missing_components(checkpoint: CheckpointInfo, folder: Path) -> list[str]:
+    """Return the components that the pipeline needs and neither file nor folder has."""
+    unconfigured = [
+        name for name in checkpoint.components if not (folder / name / "config.json").is_file()
+    ]
+    unneeded = checkpoint.components | {THIRD_TEXT_ENCODER}
+    return unconfigured + [name for name in missing_components(folder) if name not in unneeded]
 
 
-def to_fetch(contents: CheckpointInfo, base: str = "") -> tuple[ModelCard, frozenset[str]]:
-    """The card that lends what the file lacks, and the parts whose weights are not needed."""
-    third = {THIRD} if "text_encoder" in contents.parts else set()
-    return card_named(base or contents.card), contents.parts | OPTIONAL | third
+def base_to_download(
+    checkpoint: CheckpointInfo, base: str = ""
+) -> tuple[ModelCard, frozenset[str]]:
+    """Return the base model's card, and its components whose weights are not needed."""
+    third = {THIRD_TEXT_ENCODER} if "text_encoder" in checkpoint.components else set()
+    return card_named(base or checkpoint.card), checkpoint.components | OPTIONAL_COMPONENTS | third
 
 
-# --- opening it -----------------------------------------------------------------------------------
+# --- opening the file ---------------------------------------------------------------------------
 
 
-def opened(
-    contents: CheckpointInfo,
+def open_file(
+    checkpoint: CheckpointInfo,
     folder: Path,
     index: dict[str, Any],
     pipeline: Any,
     options: dict[str, Any],
 ) -> Any:
-    """The file's parts and the folder's others in one pipeline, without a safety checker.
+    """Return a pipeline of the file's components and the base folder's, without a safety checker.
 
-    ``options`` are those of ``pipeline.from_pretrained``. Raises ``BadModel`` for a network that
-    is not whole, and whatever diffusers raises.
+    ``pipeline`` is the inpainting class, ``options`` are those of its ``from_pretrained``. Raises
+    ``BadModel`` for an incomplete network, and the errors of diffusers.
     """
-    try:
-        own = _networks(contents, folder, index, options)
-    except NotImplementedError as error:  # so torch says that there is nothing to copy
-        why = "tensors of its network are missing"
-        raise BadModel(f"{contents.file}: {why}; get the model again") from error
-    own |= _texts(contents, folder, index, pipeline, own, options)
-    unused = [
-        p for p in parts(index) if p in OPTIONAL or (p == THIRD and p in missing_parts(folder))
-    ]
-    left_out: dict[str, Any] = dict.fromkeys(p for p in unused if p not in own)
-    if "safety_checker" in left_out:
-        left_out["requires_safety_checker"] = False
-    pipe = pipeline.from_pretrained(
-        folder, variant=variant(folder, index), **left_out, **own, **options
+    components = _load_components(checkpoint, folder, index, pipeline, options)
+    omitted: dict[str, Any] = dict.fromkeys(
+        name for name in _omitted_components(folder, index) if name not in components
     )
-    if "v_pred" in contents.trained:
+    if "safety_checker" in omitted:
+        omitted["requires_safety_checker"] = False
+    pipe = pipeline.from_pretrained(
+        folder, variant=weight_variant(folder, index), **omitted, **components, **options
+    )
+    if "v_pred" in checkpoint.velocity_marks:
         pipe.scheduler = type(pipe.scheduler).from_config(
             pipe.scheduler.config,
             prediction_type="v_prediction",
-            rescale_betas_zero_snr="ztsnr" in contents.trained,
+            rescale_betas_zero_snr="ztsnr" in checkpoint.velocity_marks,
         )
     return pipe
 
 
-def _networks(
-    contents: CheckpointInfo, folder: Path, index: dict[str, Any], options: dict[str, Any]
-) -> dict[str, Any]:
-    """The network and, where the file has it, the VAE."""
-    import diffusers
-
-    tensors = load_file(contents.file)
-    network = folder_of(contents.network)
-    bits = options.get("quantization_config")
-    more: dict[str, Any] = {k: v for k, v in options.items() if k != "quantization_config"}
-    made = {}
-    for part in contents.parts & {network, "vae"}:
-        extra = {"in_channels": contents.channels} if part == "unet" else {}
-        made[part] = getattr(diffusers, index[part][1]).from_single_file(
-            _own(tensors, part), config=str(folder), subfolder=part, **extra, **more
-        )
-        if bits and part == network:  # which diffusers leaves out when it opens a file
-            quantize(made[part], bits.quant_mapping[part])
-    return made
+def _omitted_components(folder: Path, index: dict[str, Any]) -> list[str]:
+    """Return the components of the base folder that the pipeline does without."""
+    missing = missing_components(folder)
+    return [
+        name
+        for name in pipeline_components(index)
+        if name in OPTIONAL_COMPONENTS or (name == THIRD_TEXT_ENCODER and name in missing)
+    ]
 
 
-def _own(tensors: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """A part's tensors: a UNet's with the prefix, without which diffusers does not know them, the
-    others' without, as it takes it for a part of the names of some."""
-    if part == "vae":
-        return {k: v for k, v in tensors.items() if k.startswith(CODER)}
-    whole = any(name.startswith(PREFIX) for name in tensors)
-    bare = {k.removeprefix(PREFIX): v for k, v in tensors.items() if k.startswith(PREFIX * whole)}
-    return {PREFIX + k: v for k, v in bare.items()} if part == "unet" else bare
-
-
-def _texts(
-    contents: CheckpointInfo,
+def _load_components(
+    checkpoint: CheckpointInfo,
     folder: Path,
     index: dict[str, Any],
     pipeline: Any,
-    own: dict[str, Any],
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """The text encoders in the file. diffusers opens those by way of a whole pipeline only."""
+    """Return the components in the file by name. Raises ``BadModel``."""
+    try:
+        networks = _load_networks(checkpoint, folder, index, options)
+    except NotImplementedError as error:  # torch raises it for tensors without data
+        raise BadModel(
+            f"{checkpoint.file}: tensors of its network are missing; get the model again"
+        ) from error
+    return networks | _load_text_encoders(checkpoint, folder, index, pipeline, networks, options)
+
+
+def _load_networks(
+    checkpoint: CheckpointInfo, folder: Path, index: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the main network and, if the file has it, the VAE."""
     import diffusers
 
-    held = contents.parts - own.keys()
-    if not held:
+    tensors = load_file(checkpoint.file)
+    main = network_component(checkpoint.network_class)
+    quantization = options.get("quantization_config")
+    loaded = {}
+    for name in checkpoint.components & {main, "vae"}:
+        unet_options = {"in_channels": checkpoint.unet_channels} if name == "unet" else {}
+        loaded[name] = getattr(diffusers, index[name][1]).from_single_file(
+            _component_tensors(tensors, name),
+            config=str(folder),
+            subfolder=name,
+            **unet_options,
+            **_unquantized(options),
+        )
+        if quantization and name == main:  # from_single_file does not quantize
+            quantize_network(loaded[name], quantization.quant_mapping[name])
+    return loaded
+
+
+def _unquantized(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in options.items() if k != "quantization_config"}
+
+
+def _component_tensors(tensors: Mapping[str, Any], component: str) -> dict[str, Any]:
+    """Return a component's tensors under the names that diffusers recognises.
+
+    A UNet needs the network prefix. Transformers must not have it, because diffusers takes it
+    for a part of some names.
+    """
+    if component == "vae":
+        return {k: v for k, v in tensors.items() if k.startswith(VAE_PREFIXES)}
+    has_prefix = any(name.startswith(NETWORK_PREFIX) for name in tensors)
+    prefix = NETWORK_PREFIX if has_prefix else ""
+    bare = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return {NETWORK_PREFIX + k: v for k, v in bare.items()} if component == "unet" else bare
+
+
+def _load_text_encoders(
+    checkpoint: CheckpointInfo,
+    folder: Path,
+    index: dict[str, Any],
+    pipeline: Any,
+    networks: dict[str, Any],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the text encoders in the file. diffusers opens them only with a whole pipeline."""
+    import diffusers
+
+    names = checkpoint.components - networks.keys()
+    if not names:
         return {}
-    plain = getattr(diffusers, pipeline.__name__.replace("Inpaint", ""))
-    opener = pipeline if hasattr(pipeline, "from_single_file") else plain
-    others = dict.fromkeys(part for part in parts(index) if part not in contents.parts)
-    more = {k: v for k, v in options.items() if k != "quantization_config"}
-    pipe = opener.from_single_file(str(contents.file), config=str(folder), **own, **others, **more)
-    made = {part: getattr(pipe, part) for part in held}
-    for text in made.values():
-        text.tie_weights()  # T5 has one matrix under two names, and files have one of them
-        text.eval()  # diffusers leaves T5 as if it were to be trained
-    return made
+    text_to_image = getattr(diffusers, pipeline.__name__.replace("Inpaint", ""))
+    opener = pipeline if hasattr(pipeline, "from_single_file") else text_to_image
+    others = dict.fromkeys(
+        name for name in pipeline_components(index) if name not in checkpoint.components
+    )
+    pipe = opener.from_single_file(
+        str(checkpoint.file), config=str(folder), **networks, **others, **_unquantized(options)
+    )
+    encoders = {name: getattr(pipe, name) for name in names}
+    for encoder in encoders.values():
+        encoder.tie_weights()  # T5 has one matrix under two names, and files have one of them
+        encoder.eval()  # diffusers leaves T5 in training mode
+    return encoders

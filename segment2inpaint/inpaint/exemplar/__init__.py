@@ -1,1 +1,1 @@
-"""The exemplar-based fill: PatchMatch over an image pyramid, then seamless blending."""
+"""The exemplar-based fill: PatchMatch over an image pyramid, then gradient-domain blending."""

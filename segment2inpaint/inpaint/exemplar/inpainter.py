@@ -1,12 +1,13 @@
 """The exemplar fill: a hole is filled with pieces of its surroundings; no weights are needed.
 
-Coarse to fine: at each level of a pyramid, a field of nearest patches and the picture in the
-hole improve each other in turn. The structure is found at a coarse level, in two ways: by
-patches from the border inwards, which never repeats what does not fit, and by few offsets,
-which continues edges better; the patches' cost decides between them. Both are painted to
-the end, and the one taken is moved towards the other where the two agree.
+The fill works from coarse to fine on an image pyramid. At each level, a nearest-neighbour field
+of patches and the pixels in the hole improve each other in turn. The structure is found at a
+coarse level, in two ways: by patches from the border inwards ("peeling"), which never repeats
+what does not fit, and by a few offsets, which continues edges better. The cost of the patches
+decides between the two. Both are painted at full size, and the chosen one is moved towards the
+other where the two agree.
 
-Sources: Wexler, Shechtman, Irani 2007 (the energy and how it is minimised); Newson et al. 2014
+Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson et al. 2014
 (texture features, onion peel); and those in ``patchmatch``, ``shiftmap`` and ``poisson``.
 """
 
@@ -15,227 +16,292 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.exemplar.jit import Array, cold
-from segment2inpaint.inpaint.exemplar.patchmatch import BANDS, VOTE, improve, repaint, search
-from segment2inpaint.inpaint.exemplar.poisson import BLEND, blend
-from segment2inpaint.inpaint.exemplar.pyramid import (
-    FADE,
-    RADIUS,
-    PyramidLevel,
-    anywhere,
-    doubled,
-    pyramid,
+from segment2inpaint.inpaint.exemplar.jit import Array, needs_compiling
+from segment2inpaint.inpaint.exemplar.patchmatch import (
+    BAND_COUNT,
+    VOTE_COST,
+    improve_field,
+    paint_votes,
+    search_patches,
 )
-from segment2inpaint.inpaint.exemplar.shiftmap import guess
-from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, pool
-from segment2inpaint.inpaint.smooth import smooth
+from segment2inpaint.inpaint.exemplar.poisson import RELAXATION_COST, blend_copies
+from segment2inpaint.inpaint.exemplar.pyramid import (
+    CONFIDENCE_DECAY,
+    PATCH_RADIUS,
+    PyramidLevel,
+    build_pyramid,
+    random_sources,
+    upscale_field,
+)
+from segment2inpaint.inpaint.exemplar.shiftmap import paint_offsets
+from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, thread_pool
+from segment2inpaint.inpaint.smooth import smooth_fill
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import BinaryMask, Fill, Image
 
-STAGE = "filling from the surroundings"
-COMPILING = "compiling the fill, this once"
-GUESSED = 2500  # hole px, at most, at the level where the structure is found
-DEARER = 1.06  # the offsets' structure is taken if its patches cost at most so much more
-SOFT, SHARP = 5.0, 1.5  # how much the patches blend: after the peel, after the offsets
-ROUNDS = 2  # at the finest level; more where it is cheap
-PASSES = 2  # of the search in each round
-OTHER = 100_003  # added to the seed for the second structure
-AGREED = 18.0  # grey levels by which two tries may differ and still agree ...
-AROUND = 3.0  # ... px around
-REACH = 8  # px of random search once the structure is found
-STRUCTURE = 15  # rounds, about, that finding the structure takes
-THIN = 3.5  # px of depth below which a hole has no structure to find
-GREY = 127  # where nothing at all is known
+# The stages that a progress callback is given.
+FILL_STAGE = "filling from the surroundings"
+COMPILE_STAGE = "compiling the fill, this once"
 
-Field = tuple[Array, Array, float]  # centres (T, 2) int32, costs (T,) float32, softness
+# The structure is found at the finest level with a hole of at most this area, px.
+MAX_STRUCTURE_HOLE_AREA = 2500
+# The offsets' structure is chosen if its patches cost at most this factor more than the peel's.
+OFFSETS_COST_TOLERANCE = 1.06
+# Softness of the votes (see ``paint_votes``) after the peel and after the offsets.
+PEEL_SOFTNESS, OFFSETS_SOFTNESS = 5.0, 1.5
+FINEST_LEVEL_ROUNDS = 2  # of search and votes; coarser levels are cheap and get more
+SEARCH_PASSES = 2  # of PatchMatch in each round
+SECOND_SEED_OFFSET = 100_003  # added to the seed for the structure that was not chosen
+# Two results agree if they differ by less than about this, in grey levels ...
+AGREEMENT_SCALE = 18.0
+AGREEMENT_SIGMA = 3.0  # ... averaged over a Gaussian of this many px
+SETTLED_SEARCH_RADIUS = 8  # px of the random search once the structure is found
+STRUCTURE_ROUNDS = 15  # estimate of the rounds that finding the structure takes
+THIN_HOLE_DEPTH = 3.5  # px; a hole that is less deep has no structure to find
+UNKNOWN_GREY = 127  # grey level of the result if no pixel is known
+
+
+class PatchField(NamedTuple):
+    """A nearest-neighbour field: ``centers`` (T, 2) int32 and ``costs`` (T,) float32.
+
+    ``softness`` is that of its votes, see ``paint_votes``.
+    """
+
+    centers: Array
+    costs: Array
+    softness: float
 
 
 class ExemplarInpainter:
-    """Fills by copying from the surroundings: never from ``bits``, the same for the same seed.
+    """Fills a hole with pixels copied from its surroundings.
 
-    Another seed is another try; odd ones take the structure that lost.
+    The pixels inside the mask are never read. The result depends only on the crop and its seed.
+    Another seed gives another result; odd seeds use the structure that was not chosen.
     """
 
     name = "exemplar"
-    input_spec = InputSpec(padding=1.0, min_side=256)
+    input_spec = InputSpec(padding_share=1.0, min_side=256)
 
     def __init__(self, threads: int | None = None) -> None:
-        """``threads`` to work with, None: all there are. The result does not depend on it."""
+        """Use ``threads`` threads, None: one for each CPU. The result does not depend on it."""
         self.threads = threads or os.cpu_count() or 1
 
     def inpaint(
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
-        """Each crop with its ``bits`` filled from its other pixels.
+        """Return each crop with the pixels of its mask filled; nothing in ``fill`` is used.
 
-        Where there is too little to copy from, a smooth fill takes its place, with a warning.
+        If there is too little to copy from, the hole is filled smoothly, with a warning.
         """
-        painted = []
-        if crops and cold(improve):
-            _compile(progress)
-        with pool(min(self.threads, BANDS)) as threads:
-            for done, crop in enumerate(crops):
-                work = PatchJobRunner(threads.map, _teller(progress, done, len(crops)))
-                painted.append(_painted(crop, crop.seed % 2 == 1, work))
-        progress(STAGE, 1.0)
-        return painted
+        results = []
+        if crops and needs_compiling(improve_field):
+            _compile_kernels(progress)
+        with thread_pool(min(self.threads, BAND_COUNT)) as threads:
+            for index, crop in enumerate(crops):
+                runner = PatchJobRunner(threads.map, _crop_progress(progress, index, len(crops)))
+                results.append(_inpaint_crop(crop, crop.seed % 2 == 1, runner))
+        progress(FILL_STAGE, 1.0)
+        return results
 
 
-def _teller(progress: ProgressCallback, done: int, count: int) -> Callable[[float], None]:
-    progress(STAGE, done / count)
-    return lambda share: progress(STAGE, (done + share) / count)
+def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callable[[float], None]:
+    """Return a callback for the progress of one crop among ``count``."""
+    progress(FILL_STAGE, index / count)
+    return lambda share: progress(FILL_STAGE, (index + share) / count)
 
 
-def _compile(progress: ProgressCallback) -> None:
-    """Call every kernel once, on next to nothing."""
-    progress(COMPILING, 0.0)
+def _compile_kernels(progress: ProgressCallback) -> None:
+    """Call every kernel once, on a very small crop."""
+    progress(COMPILE_STAGE, 0.0)
     image = np.zeros((48, 48, 3), np.uint8)
-    bits = np.zeros((48, 48), bool)
-    bits[16:32, 16:32] = True
-    _painted(Crop(image, bits), False, PatchJobRunner(map, lambda share: progress(COMPILING, 0.0)))
+    mask = np.zeros((48, 48), bool)
+    mask[16:32, 16:32] = True
+    runner = PatchJobRunner(map, lambda _: progress(COMPILE_STAGE, 0.0))
+    _inpaint_crop(Crop(image, mask), False, runner)
 
 
-def _painted(crop: Crop, second: bool, work: PatchJobRunner) -> Image:
+def _inpaint_crop(crop: Crop, prefer_second: bool, runner: PatchJobRunner) -> Image:
     if not crop.mask.any():
         return crop.image.copy()
-    levels = pyramid(crop.image, crop.mask)
+    levels = build_pyramid(crop.image, crop.mask)
     if not levels:
-        return _plain(crop.image, crop.mask)
-    made, *other = _solved(levels, second, crop.seed, work)
-    if other:
-        made = _agreed(levels[0], made, other[0])
-    inner = levels[0].pixels - RADIUS
-    out = crop.image.copy()
-    out[inner[:, 0], inner[:, 1]] = np.clip(np.rint(made), 0, 255)
-    return out
+        return _fill_without_patches(crop.image, crop.mask)
+    pixels, *alternative = _paint_levels(levels, prefer_second, crop.seed, runner)
+    if alternative:
+        pixels = _average_agreement(levels[0], pixels, alternative[0])
+    y, x = (levels[0].hole_pixels - PATCH_RADIUS).T
+    result = crop.image.copy()
+    result[y, x] = np.clip(np.rint(pixels), 0, 255)
+    return result
 
 
-def _plain(image: Image, bits: BinaryMask) -> Image:
+def _fill_without_patches(image: Image, mask: BinaryMask) -> Image:
     warnings.warn("too little around the hole to copy from: filled smoothly", stacklevel=3)
-    return np.full_like(image, GREY) if bits.all() else smooth(image, bits)
+    return np.full_like(image, UNKNOWN_GREY) if mask.all() else smooth_fill(image, mask)
 
 
-def _solved(
-    levels: list[PyramidLevel], second: bool, seed: int, work: PatchJobRunner
+def _paint_levels(
+    levels: list[PyramidLevel], prefer_second: bool, seed: int, runner: PatchJobRunner
 ) -> list[Array]:
-    """Paint the hole of all levels; returns the finest one's pixels (P, 3), once or twice.
+    """Paint the hole at all levels, and return its finest pixels, (P, 3), once or twice.
 
-    First from the structure that is taken, then, where there was a choice, from the other,
-    which is worth only half the rounds.
+    The first result is from the chosen structure. If there was a choice, a second one is from the
+    other structure, with half the rounds.
     """
-    middle = next((n for n, v in enumerate(levels) if len(v.pixels) <= GUESSED), len(levels) - 1)
-    work.plan(_units(levels, middle))
-    made = []
-    for turn, (field, picture) in enumerate(_structures(levels[middle:], second, seed, work)):
-        levels[middle].view[levels[middle].hole] = picture
-        for n in range(middle - 1, -1, -1):
-            again, start = _rounds(n) // (1 + turn), seed + turn * OTHER
-            field = _finer(levels[n], levels[n + 1], field, start, work, rounds=again, reach=REACH)
-        made.append(blend(levels[0], field[0], field[1], work))
-    return made
+    areas = [len(level.hole_pixels) for level in levels]
+    start = next((n for n, a in enumerate(areas) if a <= MAX_STRUCTURE_HOLE_AREA), len(areas) - 1)
+    runner.set_total(_estimate_units(levels, start))
+    results = []
+    structures = _find_structures(levels[start:], prefer_second, seed, runner)
+    for i, (field, features) in enumerate(structures):
+        levels[start].features[levels[start].hole] = features
+        for n in range(start - 1, -1, -1):
+            field = _refine_level(
+                levels[n],
+                levels[n + 1],
+                field,
+                seed + i * SECOND_SEED_OFFSET,
+                runner,
+                rounds=_rounds(n) // (1 + i),
+                search_radius=SETTLED_SEARCH_RADIUS,
+            )
+        results.append(blend_copies(levels[0], field.centers, field.costs, runner))
+    return results
 
 
-def _agreed(level: PyramidLevel, made: Array, other: Array) -> Array:
-    """``made``, and near to their mean wherever the ``other`` says much the same.
+def _average_agreement(level: PyramidLevel, pixels: Array, alternative: Array) -> Array:
+    """Return ``pixels``, moved towards the mean of both results where the two agree.
 
-    Two tries that agree are both right but for their grain; where they do not, a mean would
-    only be haze.
+    Results that agree are both right but for their grain. Where they do not, a mean would only
+    be haze.
     """
-    apart = np.zeros(level.hole.shape, np.float32)
-    apart[level.hole] = ((made - other) ** 2).max(axis=1)
-    near = cv2.GaussianBlur(apart, (0, 0), AROUND)[level.hole]
-    say = np.exp(-near / AGREED**2)[:, None]
-    return np.asarray(made + say / (1 + say) * (other - made))
+    difference = np.zeros(level.hole.shape, np.float32)
+    difference[level.hole] = ((pixels - alternative) ** 2).max(axis=1)
+    nearby = cv2.GaussianBlur(difference, (0, 0), AGREEMENT_SIGMA)[level.hole]
+    weight = np.exp(-nearby / AGREEMENT_SCALE**2)[:, None]
+    return np.asarray(pixels + weight / (1 + weight) * (alternative - pixels))
 
 
-def _rounds(n: int) -> int:
-    """How often the level number ``n`` is searched and repainted."""
-    return ROUNDS + min(2 * n, 4)
+def _rounds(level_number: int) -> int:
+    """Return how often a level is searched and repainted; 0 is the finest."""
+    return FINEST_LEVEL_ROUNDS + min(2 * level_number, 4)
 
 
-def _units(levels: list[PyramidLevel], middle: int) -> float:
-    """What all this takes, near enough, in looks at a patch."""
-    once = [PASSES * len(v.targets) + VOTE * len(v.pixels) for v in levels]
-    finer = sum(1.5 * _rounds(n) * once[n] for n in range(middle))
-    return finer + 2 * BLEND * len(levels[0].pixels) + STRUCTURE * sum(once[middle:])
+def _estimate_units(levels: list[PyramidLevel], start: int) -> float:
+    """Return the approximate work of all levels, in patch comparisons."""
+    per_round = [SEARCH_PASSES * len(v.targets) + VOTE_COST * len(v.hole_pixels) for v in levels]
+    finer = sum(1.5 * _rounds(n) * per_round[n] for n in range(start))
+    blending = 2 * RELAXATION_COST * len(levels[0].hole_pixels)
+    return finer + blending + STRUCTURE_ROUNDS * sum(per_round[start:])
 
 
-def _structures(
-    levels: list[PyramidLevel], second: bool, seed: int, work: PatchJobRunner
-) -> list[tuple[Field, Array]]:
-    """Paint the first of some coarse levels in two ways, the better first, or the ``second``."""
+def _find_structures(
+    levels: list[PyramidLevel], prefer_second: bool, seed: int, runner: PatchJobRunner
+) -> list[tuple[PatchField, Array]]:
+    """Paint the finest of ``levels`` in two ways; return each field and the hole's features.
+
+    The better structure is first, the other one if ``prefer_second``. A thin hole has only one.
+    """
     level = levels[0]
-    peeled = _peeled(levels, seed, work)
-    first = peeled, level.view[level.hole]
-    if level.weight[level.hole].min() > FADE**-THIN:
-        return [first]
-    limit = DEARER * _energy(level, peeled, seed, work)
-    start = guess(level, seed, work)
-    offsets = _settled(level, start, SHARP, seed, work, rounds=3, reach=REACH)
-    found = [first, (offsets, level.view[level.hole])]
-    cheap = _energy(level, offsets, seed, work) <= limit
-    return found[::-1] if cheap != second else found
+    peel = _peel(levels, seed, runner)
+    peel_result = peel, level.features[level.hole]
+    if level.confidence[level.hole].min() > CONFIDENCE_DECAY**-THIN_HOLE_DEPTH:
+        return [peel_result]
+    max_cost = OFFSETS_COST_TOLERANCE * _mean_cost(level, peel, seed, runner)
+    offsets = _settle(
+        level,
+        paint_offsets(level, seed, runner),
+        OFFSETS_SOFTNESS,
+        seed,
+        runner,
+        rounds=3,
+        search_radius=SETTLED_SEARCH_RADIUS,
+    )
+    offsets_result = offsets, level.features[level.hole]
+    choose_offsets = _mean_cost(level, offsets, seed, runner) <= max_cost
+    if choose_offsets != prefer_second:
+        return [offsets_result, peel_result]
+    return [peel_result, offsets_result]
 
 
-def _peeled(levels: list[PyramidLevel], seed: int, work: PatchJobRunner) -> Field:
-    """Fill the coarsest hole layer by layer from its border, then the finer ones from that."""
+def _peel(levels: list[PyramidLevel], seed: int, runner: PatchJobRunner) -> PatchField:
+    """Fill the coarsest hole layer by layer from its border, then refine up to ``levels[0]``."""
     level = levels[-1]
-    nnf = anywhere(level, len(level.targets), seed)
-    left = level.hole.copy()
-    while left.any():
-        weight = np.where(left, 0, level.weight).astype(np.float32)
-        nnf, cost = search(level, nnf, weight, work, seed=seed, passes=4)
-        done = ((level.hole | level.known) & ~left).astype(np.uint8)
-        layer = left & (cv2.dilate(done, np.ones((3, 3), np.uint8)) > 0)
-        layer = layer if layer.any() else left
-        repaint(level, nnf, cost, np.argwhere(layer).astype(np.int32), work, SOFT)
-        left = left & ~layer
-    field = _settled(level, nnf, SOFT, seed, work, rounds=8)
+    nnf = random_sources(level, len(level.targets), seed)
+    unpainted = level.hole.copy()
+    while unpainted.any():
+        weight = np.where(unpainted, 0, level.confidence).astype(np.float32)
+        nnf, cost = search_patches(level, nnf, weight, runner, seed=seed, passes=4)
+        painted = ((level.hole | level.known) & ~unpainted).astype(np.uint8)
+        layer = unpainted & (cv2.dilate(painted, np.ones((3, 3), np.uint8)) > 0)
+        layer = layer if layer.any() else unpainted
+        pixels = np.argwhere(layer).astype(np.int32)
+        paint_votes(level, nnf, cost, pixels, runner, PEEL_SOFTNESS)
+        unpainted = unpainted & ~layer
+    field = _settle(level, nnf, PEEL_SOFTNESS, seed, runner, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
-        field = _finer(levels[n], levels[n + 1], field, seed, work, rounds=4)
+        field = _refine_level(levels[n], levels[n + 1], field, seed, runner, rounds=4)
     return field
 
 
-def _finer(
+def _refine_level(
     level: PyramidLevel,
     coarse: PyramidLevel,
-    field: Field,
+    field: PatchField,
     seed: int,
-    work: PatchJobRunner,
+    runner: PatchJobRunner,
     *,
     rounds: int,
-    reach: int = 0,
-) -> Field:
+    search_radius: int = 0,
+) -> PatchField:
     """Paint the level from the field of the coarser one, and settle it."""
-    nnf = doubled(level, coarse, field[0], seed)
-    repaint(level, nnf, np.zeros(len(nnf), np.float32), level.pixels, work, SOFT)
-    return _settled(level, nnf, field[2], seed, work, rounds=rounds, reach=reach)
+    nnf = upscale_field(level, coarse, field.centers, seed)
+    zero_cost = np.zeros(len(nnf), np.float32)
+    paint_votes(level, nnf, zero_cost, level.hole_pixels, runner, PEEL_SOFTNESS)
+    return _settle(
+        level, nnf, field.softness, seed, runner, rounds=rounds, search_radius=search_radius
+    )
 
 
-def _settled(
+def _settle(
     level: PyramidLevel,
     nnf: Array,
     softness: float,
     seed: int,
-    work: PatchJobRunner,
+    runner: PatchJobRunner,
     *,
     rounds: int,
-    reach: int = 0,
-) -> Field:
-    """Search and repaint in turn."""
-    for turn in range(rounds):
-        nnf, cost = search(
-            level, nnf, level.weight, work, seed=seed + turn, passes=PASSES, reach=reach
+    search_radius: int = 0,
+) -> PatchField:
+    """Search patches and paint their votes in turn, and return the last field."""
+    for i in range(rounds):
+        nnf, cost = search_patches(
+            level,
+            nnf,
+            level.confidence,
+            runner,
+            seed=seed + i,
+            passes=SEARCH_PASSES,
+            search_radius=search_radius,
         )
-        repaint(level, nnf, cost, level.pixels, work, softness)
-    return nnf, cost, softness
+        paint_votes(level, nnf, cost, level.hole_pixels, runner, softness)
+    return PatchField(nnf, cost, softness)
 
 
-def _energy(level: PyramidLevel, field: Field, seed: int, work: PatchJobRunner) -> float:
-    """The mean root of the cost of all patches of the picture as it is."""
-    cost = search(level, field[0], level.weight, work, seed=seed, passes=1, reach=REACH)[1]
+def _mean_cost(level: PyramidLevel, field: PatchField, seed: int, runner: PatchJobRunner) -> float:
+    """Return the mean square root of the costs of all patches of the current features."""
+    _, cost = search_patches(
+        level,
+        field.centers,
+        level.confidence,
+        runner,
+        seed=seed,
+        passes=1,
+        search_radius=SETTLED_SEARCH_RADIUS,
+    )
     return float(np.sqrt(cost).mean())

@@ -1,4 +1,4 @@
-"""How the exemplar fill's kernels are compiled; they let go of the interpreter's lock."""
+"""Compilation of the exemplar fill's kernels by numba; they release the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ Array = NDArray[Any]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
-def compiled(function: Kernel) -> Kernel:
-    """The function in machine code, kept on disk after the first call if a folder allows it."""
+def compile_kernel(function: Kernel) -> Kernel:
+    """Return the function as a numba kernel, which is compiled at its first call.
+
+    The machine code is cached on disk if numba finds a folder that it may write to.
+    """
     try:
         return cast(Kernel, njit(cache=True, nogil=True, fastmath=True)(function))
     except RuntimeError:  # numba found no folder that it may write to
         return cast(Kernel, njit(nogil=True, fastmath=True)(function))
 
 
-def cold(kernel: Callable[..., Any]) -> bool:
-    """Whether the kernel must be compiled at its first call: nothing newer than it is kept."""
-    folder = cast(Any, kernel).stats.cache_path
+def needs_compiling(kernel: Callable[..., Any]) -> bool:
+    """Return whether the next call compiles the kernel: no current machine code is cached."""
+    cache_folder = cast(Any, kernel).stats.cache_path
     if cast(Any, kernel).signatures:
         return False
-    if not folder or not Path(folder).is_dir():
+    if not cache_folder or not Path(cache_folder).is_dir():
         return True
     code = kernel.__code__
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    name = f"{Path(code.co_filename).stem}.{kernel.__name__}-*.{version}*.nbi"
-    born = Path(code.co_filename).stat().st_mtime
-    return all(kept.stat().st_mtime < born for kept in Path(folder).glob(name))
+    pattern = f"{Path(code.co_filename).stem}.{kernel.__name__}-*.{version}*.nbi"
+    source_time = Path(code.co_filename).stat().st_mtime
+    cached = Path(cache_folder).glob(pattern)
+    return all(index.stat().st_mtime < source_time for index in cached)

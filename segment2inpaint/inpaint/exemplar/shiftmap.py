@@ -1,14 +1,15 @@
-"""The exemplar fill's guess of the structure: which offset fills which pixel.
+"""A guess of the structure in the hole: each pixel is copied from one of a few offsets.
 
-Straight edges and repeated things continue if a few offsets, those by which the known part
-repeats itself, fill the whole hole with the least visible seams between them.
+The offsets are those by which the known part of the picture repeats itself most often. Straight
+edges and repeated things continue if such offsets fill the whole hole and the seams between them
+are as little visible as possible.
 
 Sources: Pritch et al. 2009 (shift-map), He and Sun 2012 (offset statistics), Kolmogorov 2006
 (the solver, TRW-S).
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
-# The kernels take arrays and numbers as numba sees them, without annotations.
+# The kernels have no annotations: numba infers the types of their arrays and numbers.
 
 from __future__ import annotations
 
@@ -17,167 +18,181 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.exemplar.jit import Array, compiled
-from segment2inpaint.inpaint.exemplar.patchmatch import search
-from segment2inpaint.inpaint.exemplar.pyramid import CHANNELS, PyramidLevel, anywhere, numbered
+from segment2inpaint.inpaint.exemplar.jit import Array, compile_kernel
+from segment2inpaint.inpaint.exemplar.patchmatch import search_patches
+from segment2inpaint.inpaint.exemplar.pyramid import (
+    CHANNELS,
+    PyramidLevel,
+    index_pixels,
+    random_sources,
+)
 from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner
 
-OFFSETS = 48  # at most
-ROOM = 8_000_000  # entries of the table of costs, at most
-MATCHED = 6_000  # patches round the hole that are matched to find offsets, at most
-NEAR = 2  # px round a hole's pixel whose known ones must fit
-CUT = 20.0  # cost of a change of offset between neighbours, beside the visible seam
-MISSING = 1000.0  # cost of a neighbour that the offset takes from outside
-ROUNDS = 10  # of the solver
-NEVER = np.float32(1e6)  # the cost of copying what is not known
+MAX_OFFSETS = 48  # candidates for each pixel
+MAX_COST_ENTRIES = 8_000_000  # of the table of pairwise costs, which bounds its memory
+MAX_MATCHED_PATCHES = 6_000  # patches around the hole that are matched to find the offsets
+BORDER_RADIUS = 2  # px around a hole pixel; known pixels within it must fit the copy
+OFFSET_CHANGE_COST = 20.0  # of different offsets at two neighbours, added to the visible seam
+MISSING_PIXEL_COST = 1000.0  # of a known neighbour whose source is outside the known part
+SOLVER_ROUNDS = 10  # forward and backward sweeps of message passing
+UNKNOWN_SOURCE_COST = np.float32(1e6)  # of copying a pixel that is not known
 
 
-def guess(level: PyramidLevel, seed: int, work: PatchJobRunner) -> Array:
-    """Paint the hole by the best offset for each pixel; returns the field (T, 2) for it."""
-    count = int(min(OFFSETS, max(8, (ROOM / len(level.pixels)) ** 0.5)))
-    offsets = _dominant(level, count, seed, work)
-    alone = np.zeros((len(level.pixels), len(offsets)), np.float32)
-    apart = np.zeros((*alone.shape, len(offsets)), np.float32)
-    _costs(level.flat, level.known, level.pixels, offsets, alone, apart)
-    y, x = level.pixels.T
-    ways = ((0, -1), (-1, 0), (0, 1), (1, 0))
-    links = np.stack([level.number[y + dy, x + dx] for dy, dx in ways], axis=1)
-    label = np.zeros(len(alone), np.int32)
-    _solve(links, alone, apart, ROUNDS, label)
-    source = np.clip(level.pixels + offsets[label], 0, np.array(level.hole.shape) - 1)
-    level.view[y, x] = level.view[source[:, 0], source[:, 1]]
-    nnf = anywhere(level, len(level.targets), seed)
-    whole = level.usable[source[:, 0], source[:, 1]]
-    nnf[level.index[y, x][whole]] = source[whole]
+def paint_offsets(level: PyramidLevel, seed: int, runner: PatchJobRunner) -> Array:
+    """Paint the hole by the best offset for each pixel, and return the matching field (T, 2)."""
+    count = int(min(MAX_OFFSETS, max(8, (MAX_COST_ENTRIES / len(level.hole_pixels)) ** 0.5)))
+    offsets = _dominant_offsets(level, count, seed, runner)
+    unary = np.zeros((len(level.hole_pixels), len(offsets)), np.float32)
+    pairwise = np.zeros((*unary.shape, len(offsets)), np.float32)
+    _fill_costs(level.flat_features, level.known, level.hole_pixels, offsets, unary, pairwise)
+    y, x = level.hole_pixels.T
+    directions = ((0, -1), (-1, 0), (0, 1), (1, 0))
+    neighbors = np.stack([level.pixel_index[y + dy, x + dx] for dy, dx in directions], axis=1)
+    labels = np.zeros(len(unary), np.int32)
+    _solve_labels(neighbors, unary, pairwise, SOLVER_ROUNDS, labels)
+    source = np.clip(level.hole_pixels + offsets[labels], 0, np.array(level.hole.shape) - 1)
+    level.features[y, x] = level.features[source[:, 0], source[:, 1]]
+    nnf = random_sources(level, len(level.targets), seed)
+    usable = level.source_mask[source[:, 0], source[:, 1]]
+    nnf[level.target_index[y, x][usable]] = source[usable]
     return nnf
 
 
-def _dominant(level: PyramidLevel, count: int, seed: int, work: PatchJobRunner) -> Array:
-    """The offsets (K, 2) by which the known part round the hole most often repeats itself."""
-    h, w = level.hole.shape
-    far = cv2.distanceTransform((~level.hole).astype(np.uint8), cv2.DIST_L2, 3)
-    limit = np.sort(far[level.usable])[: MATCHED + 1][-1]
-    targets, index = numbered(level.usable & (far <= limit))
-    start = anywhere(level, len(targets), seed)
-    apart = max(4, max(h, w) // 15)
-    even = np.ones_like(level.weight)
-    known = replace(level, targets=targets, index=index)
-    nnf, cost = search(known, start, even, work, seed=seed, passes=5, apart=apart)
-    step = (nnf - targets)[np.isfinite(cost)]
-    votes = np.zeros((2 * h + 1, 2 * w + 1), np.float32)
-    for way in (1, -1):
-        np.add.at(votes, (way * step[:, 0] + h, way * step[:, 1] + w), 1)
+def _dominant_offsets(level: PyramidLevel, count: int, seed: int, runner: PatchJobRunner) -> Array:
+    """Return the most frequent offsets (K, 2) between matching patches around the hole."""
+    height, width = level.hole.shape
+    offsets = _matched_offsets(level, seed, runner)
+    votes = np.zeros((2 * height + 1, 2 * width + 1), np.float32)
+    for sign in (1, -1):
+        np.add.at(votes, (sign * offsets[:, 0] + height, sign * offsets[:, 1] + width), 1)
     votes = cv2.GaussianBlur(votes, (0, 0), 1.0)
-    peak = (votes >= cv2.dilate(votes, np.ones((3, 3), np.uint8))) & (votes > 0)
-    found = np.argwhere(peak)
-    best = np.argsort(-votes[peak], kind="stable")[:count]
-    return (found[best] - (h, w)).astype(np.int32)
+    is_peak = (votes >= cv2.dilate(votes, np.ones((3, 3), np.uint8))) & (votes > 0)
+    peaks = np.argwhere(is_peak)
+    best = np.argsort(-votes[is_peak], kind="stable")[:count]
+    return (peaks[best] - (height, width)).astype(np.int32)
 
 
-@compiled
-def _misfit(flat, known, y, x, sy, sx):
-    """How badly the known pixels round (y, x) fit those round (sy, sx)."""
+def _matched_offsets(level: PyramidLevel, seed: int, runner: PatchJobRunner) -> Array:
+    """Return the offset (N, 2) from each known patch around the hole to its nearest match."""
+    hole_distance = cv2.distanceTransform((~level.hole).astype(np.uint8), cv2.DIST_L2, 3)
+    limit = np.sort(hole_distance[level.source_mask])[: MAX_MATCHED_PATCHES + 1][-1]
+    targets, target_index = index_pixels(level.source_mask & (hole_distance <= limit))
+    nnf, cost = search_patches(
+        replace(level, targets=targets, target_index=target_index),
+        random_sources(level, len(targets), seed),
+        np.ones_like(level.confidence),
+        runner,
+        seed=seed,
+        passes=5,
+        min_distance=max(4, max(level.hole.shape) // 15),
+    )
+    return np.asarray((nnf - targets)[np.isfinite(cost)])
+
+
+@compile_kernel
+def _border_cost(flat, known, y, x, sy, sx):
+    """Return the weighted difference of the known pixels around (y, x) and around (sy, sx)."""
     height, width = known.shape
     total = np.float32(0.0)
-    for dy in range(-NEAR, NEAR + 1):
-        for dx in range(-NEAR, NEAR + 1):
+    for dy in range(-BORDER_RADIUS, BORDER_RADIUS + 1):
+        for dx in range(-BORDER_RADIUS, BORDER_RADIUS + 1):
             py, px = y + dy, x + dx
             if py < 0 or px < 0 or py >= height or px >= width or not known[py, px]:
                 continue
             qy, qx = sy + dy, sx + dx
-            share = np.float32(1.0) / (dy * dy + dx * dx)
+            weight = np.float32(1.0) / (dy * dy + dx * dx)
             if 0 <= qy < height and 0 <= qx < width and known[qy, qx]:
                 for c in range(CHANNELS):
                     d = flat[py, px * CHANNELS + c] - flat[qy, qx * CHANNELS + c]
-                    total += share * d * d
+                    total += weight * d * d
             else:
-                total += share * np.float32(MISSING)
+                total += weight * np.float32(MISSING_PIXEL_COST)
     return total
 
 
-@compiled
-def _costs(flat, known, pixels, offsets, alone, apart):
-    """Fill in what each offset costs at each pixel, and each two that meet there.
+@compile_kernel
+def _fill_costs(flat, known, hole_pixels, offsets, unary, pairwise):
+    """Fill in the cost of each offset at each pixel, and of each two offsets next to each other.
 
-    ``alone`` (P, K): how badly it fits the hole's border. ``apart`` (P, K, K): the squared
-    difference of what the two put there.
+    ``unary`` (P, K) is the misfit at the hole's border, ``pairwise`` (P, K, K) the squared
+    difference of the values that two offsets copy to the pixel.
     """
     height, width = known.shape
     count = len(offsets)
-    said = np.zeros((count, CHANNELS), np.float32)
-    for p in range(len(pixels)):
-        y, x = pixels[p]
+    copies = np.zeros((count, CHANNELS), np.float32)
+    for p in range(len(hole_pixels)):
+        y, x = hole_pixels[p]
         for k in range(count):
             sy, sx = y + offsets[k, 0], x + offsets[k, 1]
             for c in range(CHANNELS):
-                said[k, c] = 0
-            alone[p, k] = NEVER
+                copies[k, c] = 0
+            unary[p, k] = UNKNOWN_SOURCE_COST
             if 0 <= sy < height and 0 <= sx < width and known[sy, sx]:
-                alone[p, k] = _misfit(flat, known, y, x, sy, sx)
+                unary[p, k] = _border_cost(flat, known, y, x, sy, sx)
                 for c in range(CHANNELS):
-                    said[k, c] = flat[sy, sx * CHANNELS + c]
+                    copies[k, c] = flat[sy, sx * CHANNELS + c]
         for a in range(count):
             for b in range(count):
-                total = np.float32(0.0 if a == b else CUT)
+                total = np.float32(0.0 if a == b else OFFSET_CHANGE_COST)
                 for c in range(CHANNELS):
-                    d = said[a, c] - said[b, c]
+                    d = copies[a, c] - copies[b, c]
                     total += d * d
-                apart[p, a, b] = total
+                pairwise[p, a, b] = total
 
 
-@compiled
-def _tell(belief, mail, p, w, q, apart, out):
-    """Send ``q`` what ``p``, whose neighbour number ``w`` it is, believes of its offsets."""
+@compile_kernel
+def _send_message(belief, messages, p, side, q, pairwise, out):
+    """Send the message of ``p`` to ``q``, its neighbour number ``side``."""
     count = len(out)
     for b in range(count):
         out[b] = np.float32(1e30)
     for a in range(count):
-        mine = belief[a] - mail[p, w, a]
+        reduced = belief[a] - messages[p, side, a]
         for b in range(count):
-            out[b] = min(out[b], mine + apart[p, a, b] + apart[q, a, b])
-    least = out[0]
+            out[b] = min(out[b], reduced + pairwise[p, a, b] + pairwise[q, a, b])
+    lowest = out[0]
     for b in range(count):
-        least = min(least, out[b])
+        lowest = min(lowest, out[b])
     for b in range(count):
-        mail[q, (w + 2) % 4, b] = out[b] - least
+        messages[q, (side + 2) % 4, b] = out[b] - lowest
 
 
-@compiled
-def _solve(links, alone, apart, rounds, label):
-    """Choose an offset for each pixel so that all costs together are small (TRW-S).
+@compile_kernel
+def _solve_labels(neighbors, unary, pairwise, rounds, labels):
+    """Choose an offset for each pixel so that the sum of all costs is small (TRW-S).
 
-    ``links`` (P, 4) are the numbers of the left, upper, right and lower neighbours, or -1.
+    ``neighbors`` (P, 4) are the rows of the left, upper, right and lower neighbours, or -1.
     """
-    pixels, count = alone.shape
-    mail = np.zeros((pixels, 4, count), np.float32)
+    pixels, count = unary.shape
+    messages = np.zeros((pixels, 4, count), np.float32)
     belief = np.empty(count, np.float32)
     out = np.empty(count, np.float32)
-    for turn in range(2 * rounds):
-        ahead = 2 if turn % 2 == 0 else 0
+    for sweep in range(2 * rounds):
+        ahead = 2 if sweep % 2 == 0 else 0
         for n in range(pixels):
             p = n if ahead == 2 else pixels - 1 - n
-            after = (links[p, ahead] >= 0) + (links[p, ahead + 1] >= 0)
-            earlier = (links[p, 2 - ahead] >= 0) + (links[p, 3 - ahead] >= 0)
-            share = np.float32(1.0) / max(after, earlier, 1)
+            later = (neighbors[p, ahead] >= 0) + (neighbors[p, ahead + 1] >= 0)
+            earlier = (neighbors[p, 2 - ahead] >= 0) + (neighbors[p, 3 - ahead] >= 0)
+            weight = np.float32(1.0) / max(later, earlier, 1)
             for k in range(count):
-                total = alone[p, k]
-                for w in range(4):
-                    if links[p, w] >= 0:
-                        total += mail[p, w, k]
-                belief[k] = total * share
-            for w in range(ahead, ahead + 2):
-                if links[p, w] >= 0:
-                    _tell(belief, mail, p, w, links[p, w], apart, out)
+                total = unary[p, k]
+                for side in range(4):
+                    if neighbors[p, side] >= 0:
+                        total += messages[p, side, k]
+                belief[k] = total * weight
+            for side in range(ahead, ahead + 2):
+                if neighbors[p, side] >= 0:
+                    _send_message(belief, messages, p, side, neighbors[p, side], pairwise, out)
     for p in range(pixels):
-        least = np.float32(np.inf)
+        lowest = np.float32(np.inf)
         for k in range(count):
-            total = alone[p, k]
-            for w in range(4):
-                q = links[p, w]
-                if q >= 0 and w < 2:
-                    total += apart[p, label[q], k] + apart[q, label[q], k]
+            total = unary[p, k]
+            for side in range(4):
+                q = neighbors[p, side]
+                if q >= 0 and side < 2:
+                    total += pairwise[p, labels[q], k] + pairwise[q, labels[q], k]
                 elif q >= 0:
-                    total += mail[p, w, k]
-            if total < least:
-                least = total
-                label[p] = k
+                    total += messages[p, side, k]
+            if total < lowest:
+                lowest = total
+                labels[p] = k

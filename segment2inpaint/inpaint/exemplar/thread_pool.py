@@ -1,4 +1,4 @@
-"""The threads that the exemplar fill's kernels run on, and how far they are."""
+"""The threads that run the exemplar fill's kernels, and the share of the work that is done."""
 
 from __future__ import annotations
 
@@ -9,36 +9,41 @@ from typing import Any
 
 
 class PatchJobRunner:
-    """Runs jobs, and tells which share of what was planned is done.
+    """Runs jobs and reports the share of the total work that is done.
 
-    Between two jobs Python has control, so that an interrupt is heard there.
+    Work is counted in units; one unit is about the time to compare two patches. Control returns
+    to Python between jobs, so an interrupt takes effect there.
     """
 
-    def __init__(self, run: Callable[..., Any], tell: Callable[[float], None]) -> None:
-        """``run`` is ``map``, or a pool's; ``tell`` is called with the share, in [0, 1]."""
-        self.run, self.tell = run, tell
-        self.planned, self.done = 1.0, 0.0
+    def __init__(self, run: Callable[..., Any], on_progress: Callable[[float], None]) -> None:
+        """Keep the callables.
 
-    def plan(self, units: float) -> None:
-        """So much is to be done; one unit is about what it takes to look at one patch."""
-        self.planned = max(units, 1.0)
+        ``run`` is ``map`` or the ``map`` of a thread pool. ``on_progress`` is called with the
+        share of the work that is done, in [0, 1].
+        """
+        self._run, self._on_progress = run, on_progress
+        self._total_units, self._done_units = 1.0, 0.0
 
-    def map(self, job: Callable[[Any], None], jobs: Sequence[Any], units: float) -> None:
-        """Run all jobs, ``units`` together, at the same time."""
-        for _ in self.run(job, jobs):
-            self.did(units / len(jobs))
+    def set_total(self, units: float) -> None:
+        """Set the amount of work that makes the share 1."""
+        self._total_units = max(units, 1.0)
 
-    def did(self, units: float) -> None:
-        """So much more is done."""
-        self.done += units
-        self.tell(min(self.done / self.planned, 1.0))
+    def run_jobs(self, job: Callable[[Any], None], jobs: Sequence[Any], units: float) -> None:
+        """Call ``job`` with each of ``jobs`` in parallel; all together count ``units``."""
+        for _ in self._run(job, jobs):
+            self.add_done(units / len(jobs))
+
+    def add_done(self, units: float) -> None:
+        """Count ``units`` as done and report the new share."""
+        self._done_units += units
+        self._on_progress(min(self._done_units / self._total_units, 1.0))
 
 
 @contextmanager
-def pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that an exception leaves at once: jobs not begun yet are dropped."""
-    made = ThreadPoolExecutor(threads)
+def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool; on exit, jobs that have not begun are dropped and running ones not awaited."""
+    executor = ThreadPoolExecutor(threads)
     try:
-        yield made
+        yield executor
     finally:
-        made.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)

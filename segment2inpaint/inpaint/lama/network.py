@@ -1,8 +1,8 @@
-"""The network of LaMa (Suvorov et al. 2021): convolutions, some of them over frequencies.
+"""The network of LaMa (Suvorov et al. 2022): convolutions, some of them over frequencies.
 
 Features are split into local ones, which see their neighbourhood, and global ones, which pass
-through a Fourier transform and so see the whole picture. Modules are named as in the published
-checkpoints, so that these load as they are.
+through a Fourier transform and so see the whole picture. Modules have the names of the published
+checkpoints, so that these load without conversion.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+FIRST_WEIGHT = "model.1.ffc.convl2l.weight"  # the first layer's; every checkpoint has it
+
 
 class LamaConfig(NamedTuple):
-    """Sizes of the network; the defaults are big-lama's."""
+    """Sizes of the network; the defaults are those of big-lama."""
 
     width: int = 64  # channels of the first layer, doubled by each downsampling
-    down: int = 3
-    blocks: int = 18
-    share: float = 0.75  # of the channels that are global
+    downsamplings: int = 3
+    blocks: int = 18  # residual blocks
+    global_ratio: float = 0.75  # share of the channels that are global
 
 
-BIG = LamaConfig()
+BIG_LAMA = LamaConfig()
 
 
 class FourierUnit(nn.Module):
-    """A 1 x 1 convolution of the spectrum; (N, C, H, W) to the same."""
+    """A 1 x 1 convolution of the spectrum; (N, C, H, W) to the same shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,21 +43,21 @@ class FourierUnit(nn.Module):
         parts = torch.relu(self.bn(self.conv_layer(parts)))
         parts = parts.view(count, channels, 2, height, -1).permute(0, 1, 3, 4, 2)
         spectrum = torch.view_as_complex(parts.contiguous())
-        made: Tensor = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
-        return made
+        result: Tensor = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
+        return result
 
 
 class SpectralTransform(nn.Module):
-    """Global to global."""
+    """The path from global to global features."""
 
-    def __init__(self, inside: int, outside: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        half = outside // 2
+        half = out_channels // 2
         self.conv1 = nn.Sequential(
-            nn.Conv2d(inside, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU()
+            nn.Conv2d(in_channels, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU()
         )
         self.fu = FourierUnit(half)
-        self.conv2 = nn.Conv2d(half, outside, 1, bias=False)
+        self.conv2 = nn.Conv2d(half, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
@@ -64,113 +66,149 @@ class SpectralTransform(nn.Module):
 
 
 class FFC(nn.Module):
-    """A convolution of local and global features; each may be without channels."""
+    """A fast Fourier convolution of local and global features.
+
+    ``in_channels`` and ``out_channels`` are (local, global); either may be 0.
+    """
 
     def __init__(
-        self, inside: tuple[int, int], outside: tuple[int, int], size: int, stride: int, pad: int
+        self,
+        in_channels: tuple[int, int],
+        out_channels: tuple[int, int],
+        kernel_size: int,
+        stride: int,
+        padding: int,
     ) -> None:
         super().__init__()
 
-        def conv(here: int, there: int) -> nn.Module | None:
-            if not (here and there):
+        def conv(channels_in: int, channels_out: int) -> nn.Module | None:
+            if not (channels_in and channels_out):
                 return None
-            return nn.Conv2d(here, there, size, stride, pad, bias=False, padding_mode="reflect")
+            return nn.Conv2d(
+                channels_in,
+                channels_out,
+                kernel_size,
+                stride,
+                padding,
+                bias=False,
+                padding_mode="reflect",
+            )
 
-        (local, wide), (local_out, wide_out) = inside, outside
-        self.convl2l = conv(local, local_out)
-        self.convl2g = conv(local, wide_out)
-        self.convg2l = conv(wide, local_out)
-        self.convg2g = SpectralTransform(wide, wide_out) if wide and wide_out else None
+        (local_in, global_in), (local_out, global_out) = in_channels, out_channels
+        self.convl2l = conv(local_in, local_out)
+        self.convl2g = conv(local_in, global_out)
+        self.convg2l = conv(global_in, local_out)
+        self.convg2g = (
+            SpectralTransform(global_in, global_out) if global_in and global_out else None
+        )
 
-    def forward(self, local: Tensor, wide: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, local_features: Tensor, global_features: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         return (
-            _sum(self.convl2l, local, self.convg2l, wide),
-            _sum(self.convl2g, local, self.convg2g, wide) if self.convl2g else None,
+            _sum(self.convl2l, local_features, self.convg2l, global_features),
+            _sum(self.convl2g, local_features, self.convg2g, global_features)
+            if self.convl2g
+            else None,
         )
 
 
 def _sum(
-    first: nn.Module | None, local: Tensor, second: nn.Module | None, wide: Tensor | None
+    local_module: nn.Module | None,
+    local_features: Tensor,
+    global_module: nn.Module | None,
+    global_features: Tensor | None,
 ) -> Tensor:
-    assert first is not None
-    made: Tensor = first(local)
-    return made if second is None else made + second(wide)
+    """Return the sum of what the modules give; ``global_module`` may be None."""
+    assert local_module is not None
+    result: Tensor = local_module(local_features)
+    return result if global_module is None else result + global_module(global_features)
 
 
 class Layer(nn.Module):
-    """An ``FFC``, normalised and cut at zero."""
+    """An ``FFC`` with batch normalization and ReLU."""
 
     def __init__(
-        self, inside: tuple[int, int], outside: tuple[int, int], size: int, stride: int, pad: int
+        self,
+        in_channels: tuple[int, int],
+        out_channels: tuple[int, int],
+        kernel_size: int,
+        stride: int,
+        padding: int,
     ) -> None:
         super().__init__()
-        self.ffc = FFC(inside, outside, size, stride, pad)
-        self.bn_l = nn.BatchNorm2d(outside[0])
-        self.bn_g = nn.BatchNorm2d(outside[1]) if outside[1] else None
+        self.ffc = FFC(in_channels, out_channels, kernel_size, stride, padding)
+        self.bn_l = nn.BatchNorm2d(out_channels[0])
+        self.bn_g = nn.BatchNorm2d(out_channels[1]) if out_channels[1] else None
 
-    def forward(self, local: Tensor, wide: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        local, wide = self.ffc(local, wide)
-        if self.bn_g is None or wide is None:
-            return torch.relu(self.bn_l(local)), None
-        return torch.relu(self.bn_l(local)), torch.relu(self.bn_g(wide))
+    def forward(
+        self, local_features: Tensor, global_features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        local_features, global_features = self.ffc(local_features, global_features)
+        local_features = torch.relu(self.bn_l(local_features))
+        if self.bn_g is None or global_features is None:
+            return local_features, None
+        return local_features, torch.relu(self.bn_g(global_features))
 
 
-class Block(nn.Module):
-    """Two layers beside a shortcut."""
+class ResidualBlock(nn.Module):
+    """Two layers with a residual connection."""
 
     def __init__(self, channels: tuple[int, int]) -> None:
         super().__init__()
         self.conv1 = Layer(channels, channels, 3, 1, 1)
         self.conv2 = Layer(channels, channels, 3, 1, 1)
 
-    def forward(self, local: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
-        new, far = self.conv2(*self.conv1(local, wide))
-        return local + new, wide + far
+    def forward(self, local_features: Tensor, global_features: Tensor) -> tuple[Tensor, Tensor]:
+        new_local, new_global = self.conv2(*self.conv1(local_features, global_features))
+        return local_features + new_local, global_features + new_global
 
 
 class Generator(nn.Module):
-    """(N, 4, H, W) in [0, 1], RGB without the hole and the hole, to (N, 3, H, W) in [0, 1].
+    """The network: (N, 4, H, W) to (N, 3, H, W), both float32 in [0, 1].
 
-    Sides are multiples of 2 ** ``shape.down``. ``model`` is numbered as in the checkpoints.
+    The input is RGB with 0 in the hole, and the hole; the output is RGB. H and W are multiples of
+    2 ** ``config.downsamplings``. ``model`` is numbered as in the checkpoints.
     """
 
-    def __init__(self, shape: LamaConfig = BIG) -> None:
+    def __init__(self, config: LamaConfig = BIG_LAMA) -> None:
         super().__init__()
-        widths = [shape.width * 2**n for n in range(shape.down + 1)]
-        wide = int(widths[-1] * shape.share)
-        split = widths[-1] - wide, wide
+        widths = [config.width * 2**n for n in range(config.downsamplings + 1)]
+        global_width = int(widths[-1] * config.global_ratio)
+        split = widths[-1] - global_width, global_width
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), Layer((4, 0), (widths[0], 0), 7, 1, 0)]
-        for here, there in pairwise(widths):
-            outside = split if there == widths[-1] else (there, 0)
-            layers.append(Layer((here, 0), outside, 3, 2, 1))
-        layers += [Block(split) for _ in range(shape.blocks)]
-        layers.append(nn.Identity())  # where local and global become one
-        for here, there in pairwise(widths[::-1]):
-            up = nn.ConvTranspose2d(here, there, 3, 2, 1, output_padding=1)
-            layers += [up, nn.BatchNorm2d(there), nn.ReLU()]
+        for width_in, width_out in pairwise(widths):
+            out_channels = split if width_out == widths[-1] else (width_out, 0)
+            layers.append(Layer((width_in, 0), out_channels, 3, 2, 1))
+        layers += [ResidualBlock(split) for _ in range(config.blocks)]
+        layers.append(nn.Identity())  # local and global features are concatenated here
+        for width_in, width_out in pairwise(widths[::-1]):
+            up = nn.ConvTranspose2d(width_in, width_out, 3, 2, 1, output_padding=1)
+            layers += [up, nn.BatchNorm2d(width_out), nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(widths[0], 3, 7)]
         self.model = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        wide: Tensor | None = None
+        global_features: Tensor | None = None
         for layer in self.model:
-            if isinstance(layer, Layer | Block):
-                x, wide = layer(x, wide)
-            elif isinstance(layer, nn.Identity) and wide is not None:
-                x = torch.cat([x, wide], 1)
+            if isinstance(layer, Layer | ResidualBlock):
+                x, global_features = layer(x, global_features)
+            elif isinstance(layer, nn.Identity) and global_features is not None:
+                x = torch.cat([x, global_features], 1)
             else:
                 x = layer(x)
         return torch.sigmoid(x)
 
 
-def config_of(weights: dict[str, Tensor]) -> LamaConfig:
-    """The sizes of the network that these weights, named as its own, are of.
+def infer_config(weights: dict[str, Tensor]) -> LamaConfig:
+    """Return the sizes of the network that has these weights, named as in ``Generator``.
 
-    Raises ``KeyError`` or ``ValueError`` where they are not.
+    Raises ``KeyError`` or ``ValueError`` for other weights.
     """
-    width = weights["model.1.ffc.convl2l.weight"].shape[0]
+    width = weights[FIRST_WEIGHT].shape[0]
     numbers = {int(name.split(".")[1]) for name in weights}
     blocks = sum(f"model.{n}.conv1.ffc.convg2g.fu.conv_layer.weight" in weights for n in numbers)
-    down = sum(f"model.{n}.ffc.convl2l.weight" in weights for n in numbers) - 1
-    local = weights[f"model.{1 + down}.ffc.convl2l.weight"].shape[0]
-    return LamaConfig(width, down, blocks, 1 - local / (width * 2**down))
+    downsamplings = sum(f"model.{n}.ffc.convl2l.weight" in weights for n in numbers) - 1
+    local_width = weights[f"model.{1 + downsamplings}.ffc.convl2l.weight"].shape[0]
+    global_ratio = 1 - local_width / (width * 2**downsamplings)
+    return LamaConfig(width, downsamplings, blocks, global_ratio)

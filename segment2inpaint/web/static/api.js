@@ -1,30 +1,30 @@
 // @ts-check
-/** Calls to the server. Errors are `Failure`s with one line for people. */
+/** Calls of the server's API. Errors are `Failure`s with a message of one line for the user. */
 
 const ROOT = "/api/v1";
-const TOKEN = "segment2inpaint-token";
-const KNOCK = 2000; // ms between two tries to reach a server that is away
+const TOKEN_KEY = "segment2inpaint-token";
+const RETRY_INTERVAL = 2000; // ms between two attempts to reach a server that does not answer
 
-let away = false;
+let serverAway = false;
 /** @type {(away: boolean) => void} */
-let tell = () => {};
+let notifyAway = () => {};
 
-/** Be told when the server stops answering, and when it answers again. @param {(away: boolean) => void} heard */
-export function onAway(heard) {
-  tell = heard;
+/** Call `listener` when the server stops answering, and when it answers again. @param {(away: boolean) => void} listener */
+export function onServerAway(listener) {
+  notifyAway = listener;
 }
 
-function lost() {
-  if (away) return;
-  away = true;
-  tell(true);
-  const back = () => ((away = false), tell(false));
-  const knock = () => void setTimeout(() => fetch(`${ROOT}/about`).then(back, knock), KNOCK);
-  knock();
+function pollUntilServerAnswers() {
+  if (serverAway) return;
+  serverAway = true;
+  notifyAway(true);
+  const onAnswer = () => ((serverAway = false), notifyAway(false));
+  const poll = () => void setTimeout(() => fetch(`${ROOT}/about`).then(onAnswer, poll), RETRY_INTERVAL);
+  poll();
 }
 
 export class Failure extends Error {
-  /** @param {number} status @param {string} kind @param {string} message */
+  /** @param {number} status HTTP status, 0 if the server does not answer @param {string} kind @param {string} message */
   constructor(status, kind, message) {
     super(message);
     this.status = status;
@@ -32,20 +32,21 @@ export class Failure extends Error {
   }
 }
 
-/** Take the token out of the address, where it came with the link, and keep it for this tab. */
-export function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!given) return;
-  sessionStorage.setItem(TOKEN, given);
+/** Move the token from the address of the page, if it is there, to the storage of this tab. */
+export function takeTokenFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  sessionStorage.setItem(TOKEN_KEY, token);
   history.replaceState(null, "", location.pathname);
 }
 
 /** @param {string} token */
-export function useToken(token) {
-  sessionStorage.setItem(TOKEN, token);
+export function setToken(token) {
+  sessionStorage.setItem(TOKEN_KEY, token);
 }
 
 /**
+ * Call the API. Throws a `Failure` for an error, or if the server does not answer.
  * @param {string} method @param {string} path
  * @param {{json?: unknown, body?: Blob, signal?: AbortSignal}} [options]
  * @returns {Promise<Response>}
@@ -53,23 +54,23 @@ export function useToken(token) {
 export async function call(method, path, { json, body, signal } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  const token = sessionStorage.getItem(TOKEN);
+  const token = sessionStorage.getItem(TOKEN_KEY);
   if (token) headers.authorization = `Bearer ${token}`;
   if (json !== undefined) headers["content-type"] = "application/json";
   else if (body) headers["content-type"] = "application/octet-stream";
-  const sent = json !== undefined ? JSON.stringify(json) : body;
-  let answer;
+  const content = json !== undefined ? JSON.stringify(json) : body;
+  let response;
   try {
-    answer = await fetch(ROOT + path, { method, headers, body: sent, signal });
+    response = await fetch(ROOT + path, { method, headers, body: content, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    lost();
+    pollUntilServerAnswers();
     throw new Failure(0, "Away", "The server does not answer. Is it still running?");
   }
-  if (answer.ok) return answer;
-  const told = await answer.json().catch(() => null);
-  const message = told?.error?.message ?? `The server answered ${answer.status}.`;
-  throw new Failure(answer.status, told?.error?.kind ?? "Unknown", message);
+  if (response.ok) return response;
+  const { error } = (await response.json().catch(() => null)) ?? {};
+  const message = error?.message ?? `The server answered with status ${response.status}.`;
+  throw new Failure(response.status, error?.kind ?? "Unknown", message);
 }
 
 /** @param {string} path @param {AbortSignal} [signal] */
@@ -79,14 +80,14 @@ export const get = async (path, signal) => (await call("GET", path, { signal }))
 export const post = async (path, json, signal) => (await call("POST", path, { json, signal })).json();
 
 /** @param {string} path @param {Blob} body */
-export const send = async (path, body) => (await call("POST", path, { body })).json();
+export const upload = async (path, body) => (await call("POST", path, { body })).json();
 
-/** Save what a path gives, under the name that the server says. @param {string} path */
-export async function save(path) {
-  const answer = await call("GET", path);
-  const named = answer.headers.get("content-disposition") ?? "";
-  const name = /filename\*=UTF-8''(\S+)/.exec(named)?.[1] ?? /filename="([^"]+)"/.exec(named)?.[1];
-  saveAs(await answer.blob(), decodeURIComponent(name ?? "photo"));
+/** Download a file and save it under the name that the server gives. @param {string} path */
+export async function download(path) {
+  const response = await call("GET", path);
+  const disposition = response.headers.get("content-disposition") ?? "";
+  const name = /filename\*=UTF-8''(\S+)/.exec(disposition)?.[1] ?? /filename="([^"]+)"/.exec(disposition)?.[1];
+  saveAs(await response.blob(), decodeURIComponent(name ?? "photo"));
 }
 
 /** @param {Blob} blob @param {string} name */

@@ -1,6 +1,6 @@
 // @ts-check
-/** What the parts of the page share: the document and its history, the tool, how to tell things. */
-import { Failure, get, send } from "./api.js";
+/** The state that the parts of the page share: the document and its history, the tool, messages. */
+import { Failure, get, upload } from "./api.js";
 import { EMPTY, History } from "./document_state.js";
 import { Finder } from "./objects.js";
 
@@ -8,40 +8,42 @@ import { Finder } from "./objects.js";
 /** @typedef {import("./document_state.js").Point} Point */
 /** @typedef {"click"|"exclude"|"box"|"brush"|"erase"|"color"|"hand"} Tool */
 
-/** @template {HTMLElement} [T=HTMLElement] @param {string} id */
-export const at = (id) => /** @type {T} */ (document.getElementById(id));
+const TOAST_TIME = 9000; // ms that a message is shown
 
-/** @param {string} tag @param {Record<string, string>} [attributes] @param {(Node|string)[]} inside */
-export function make(tag, attributes = {}, ...inside) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...inside);
-  return made;
+/** @template {HTMLElement} [T=HTMLElement] @param {string} id */
+export const byId = (id) => /** @type {T} */ (document.getElementById(id));
+
+/** @param {string} tag @param {Record<string, string>} [attributes] @param {(Node|string)[]} children */
+export function createElement(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
 export class App {
   constructor() {
     this.history = new History();
-    this.finder = new Finder(() => this.changed());
+    this.finder = new Finder(() => this.notify());
     /** @type {Tool} */
     this.tool = "click";
-    this.radius = 16; // of the brush, screen px
+    this.radius = 16; // of the brush, in screen px
     /** @type {Point|null} */
-    this.cursor = null; // in photo px
+    this.cursor = null; // crosshair or brush outline, in photo px
     /** @type {{from: Point, to: Point}|null} */
-    this.boxing = null;
+    this.dragBox = null; // the box that is being dragged
     /** @type {Point[]|null} */
-    this.stroke = null;
-    /** @type {{prompt: string, objects: import("./objects.js").Found[]}|null} */
-    this.offered = null; // all that can be told apart, to be picked from
+    this.stroke = null; // the stroke that is being drawn
+    /** @type {{prompt: string, objects: import("./objects.js").DetectedObject[]}|null} */
+    this.suggestions = null; // all objects of the photo, for the user to choose from
     /** @type {{job: string, box: number[], bitmap: ImageBitmap}|null} */
-    this.rough = null; // what a running job may come to
-    this.peeking = false; // sees the photo before
-    this.away = false; // the server, which does not answer
-    this.opening = false; // a photo is on its way
-    this.starting = false; // so is a job
+    this.preview = null; // a rough fill, shown while the job runs
+    this.showsBefore = false; // shows the photo instead of the result
+    this.serverAway = false; // the server does not answer
+    this.isOpening = false; // a photo is being uploaded
+    this.isStarting = false; // a job is being started
     /** @type {any} */
-    this.about = null;
+    this.capabilities = null; // of the server, from /about
     /** @type {Set<() => void>} */
     this.listeners = new Set();
   }
@@ -52,76 +54,89 @@ export class App {
   }
 
   get editing() {
-    return this.doc.photo !== null && !this.doc.result && !this.doc.job && !this.starting;
+    return this.doc.photo !== null && !this.doc.result && !this.doc.job && !this.isStarting;
   }
 
-  /** A step that can be undone. @param {Doc} doc */
+  /** Change the document in a step that can be undone. @param {Doc} doc */
   commit(doc) {
     this.history.push(doc);
-    this.changed();
+    this.notify();
   }
 
-  /** A change that belongs to the last step. @param {Doc} doc */
+  /** Change the document as a part of the last step. @param {Doc} doc */
   amend(doc) {
     this.history.amend(doc);
-    this.changed();
+    this.notify();
   }
 
-  changed() {
-    this.due ??= requestAnimationFrame(() => {
-      this.due = undefined;
+  /** Call the listeners before the next frame. */
+  notify() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined;
       for (const listener of this.listeners) listener();
     });
   }
 
   /** @type {number|undefined} */
-  due;
+  frame;
 
-  /** @param {number} by */
-  move(by) {
-    this.history.move(by);
-    this.changed();
+  /** Undo or redo. @param {number} steps */
+  moveInHistory(steps) {
+    this.history.move(steps);
+    this.notify();
   }
 
   /** @param {Tool} tool */
-  use(tool) {
+  selectTool(tool) {
     this.tool = tool;
-    this.boxing = this.offered = null;
-    this.changed();
+    this.dragBox = this.suggestions = null;
+    this.notify();
   }
 
   /** @param {Blob} file @param {string} name */
-  async open(file, name) {
-    this.opening = true;
-    this.changed();
-    await this.trying(async () => {
-      const photo = await send(`/photos?name=${encodeURIComponent(name.slice(-200))}`, file);
+  async openPhoto(file, name) {
+    this.isOpening = true;
+    this.notify();
+    await this.reportErrors(async () => {
+      const photo = await upload(`/photos?name=${encodeURIComponent(name.slice(-200))}`, file);
       const { detector, inpainter, verify } = this.doc;
-      this.offered = null;
+      this.suggestions = null;
       this.commit({ ...EMPTY, detector, inpainter, verify, photo });
     });
-    this.opening = false;
-    this.changed();
+    this.isOpening = false;
+    this.notify();
   }
 
-  /** The photo of the last visit, if it is still there. */
-  async resume() {
+  /**
+   * Upload the file that the user chose, null if there is none.
+   * @param {HTMLInputElement} input @param {"mask"|"plate"|"picture"} kind
+   * @returns {Promise<{id: string, name: string}|null>}
+   */
+  async uploadChosenFile(input, kind) {
+    const file = input.files?.[0];
+    input.value = "";
+    if (!file) return null;
+    const query = `kind=${kind}&name=${encodeURIComponent(file.name.slice(-200))}`;
+    return upload(`/photos/${this.doc.photo?.id}/files?${query}`, file);
+  }
+
+  /** Keep the photo of the last visit if the server still has it. */
+  async restorePhoto() {
     const { photo } = this.doc;
     if (!photo) return;
     try {
       await get(`/photos/${photo.id}`);
     } catch (error) {
       if (error instanceof Failure && error.status === 404) {
-        this.history.docs = [EMPTY];
-        this.history.at = 0;
+        this.history.clear();
         this.toast("The photo is no longer on the server; open it again.");
       }
     }
-    this.changed();
+    this.notify();
   }
 
-  /** Do something with the server, and tell what went wrong. @param {() => Promise<void>} work */
-  async trying(work) {
+  /** Run `work` and show its error, if any, to the user. @param {() => Promise<void>} work */
+  async reportErrors(work) {
     try {
       await work();
     } catch (error) {
@@ -129,16 +144,16 @@ export class App {
     }
   }
 
-  /** @param {string} text */
+  /** Show a message for some seconds. @param {string} text */
   toast(text) {
-    const line = make("p", {}, text);
-    at("toasts").append(line);
-    setTimeout(() => line.remove(), 9000);
+    const line = createElement("p", {}, text);
+    byId("toasts").append(line);
+    setTimeout(() => line.remove(), TOAST_TIME);
   }
 
-  /** Whether things are waited for, found, or missed. */
-  get finding() {
-    const answers = this.doc.things.map((thing) => this.finder.of(this.doc, thing));
+  /** Whether any selection is being searched, the first that failed, and whether any has objects. */
+  get searchState() {
+    const answers = this.doc.selections.map((selection) => this.finder.answerFor(this.doc, selection));
     return {
       pending: answers.some((answer) => answer.state === "pending"),
       failed: answers.find((answer) => answer.state === "failed"),
@@ -146,8 +161,8 @@ export class App {
     };
   }
 
-  /** In the line below the photo, which screen readers read. @param {string} text */
-  say(text) {
-    if (at("status").textContent !== text) at("status").textContent = text;
+  /** Set the line below the photo, which screen readers announce. @param {string} text */
+  setStatus(text) {
+    if (byId("status").textContent !== text) byId("status").textContent = text;
   }
 }

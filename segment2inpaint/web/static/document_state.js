@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * What is being edited, as plain data that is never changed in place, its history, and the
- * request that it comes to.
+ * The document, as plain data that is never changed in place, its history, and the request to the
+ * server that it gives.
  *
- * @typedef {[number, number]} Point
+ * @typedef {[number, number]} Point x, y in photo px
  * @typedef {{points: Point[], radius: number, erase: boolean}} Stroke
  * @typedef {"click"|"box"|"color"|"text"|"everything"|"plate"|"mask"|"brush"} Kind
- * @typedef {Object} Thing one entry in the list of objects
+ * @typedef {Object} Selection an entry in the list of objects: how the user points at it
  * @property {number} id
  * @property {Kind} kind
  * @property {Point[]} include
@@ -15,16 +15,16 @@
  * @property {number[]=} box
  * @property {{at: Point, tolerance: number|null, everywhere: boolean}=} color
  * @property {string=} text
- * @property {number[]=} pick
- * @property {string=} file id of a plate or a mask
- * @property {string=} name what is said of it
+ * @property {number[]=} pick numbers of suggested objects
+ * @property {string=} file id of a clean plate or a mask
+ * @property {string=} name of that file
  * @property {Stroke[]} strokes
  * @typedef {{id: string, name: string, width: number, height: number, format: string,
  *   bits: number, levels: number}} Photo
  * @typedef {Object} Doc
  * @property {Photo|null} photo
- * @property {Thing[]} things
- * @property {number} active id of the thing that clicks go to, 0 for none
+ * @property {Selection[]} selections
+ * @property {number} active id of the selection that clicks go to, 0 for none
  * @property {{dilate: string, feather: string, fill_holes: boolean, invert: boolean,
  *   shadow: boolean|null, edge_refine: boolean}} refine
  * @property {{prompt: string, negative_prompt: string, num_inference_steps: number|null,
@@ -34,15 +34,15 @@
  * @property {string} detector
  * @property {string} inpainter
  * @property {boolean} verify
- * @property {string|null} job
- * @property {string|null} result
- * @property {number} candidate
+ * @property {string|null} job id of the running job
+ * @property {string|null} result id of the result that is shown
+ * @property {number} candidate index of the candidate that is shown
  */
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({
   photo: null,
-  things: [],
+  selections: [],
   active: 0,
   refine: {
     dilate: "auto", feather: "auto", fill_holes: true, invert: false, shadow: null,
@@ -61,60 +61,60 @@ export const EMPTY = Object.freeze({
   candidate: 0,
 });
 
-/** @param {Doc} doc @param {Kind} kind @param {Partial<Thing>} more @returns {Doc} */
-export function withThing(doc, kind, more) {
-  const id = 1 + Math.max(0, ...doc.things.map((thing) => thing.id));
-  /** @type {Thing} */
-  const thing = { id, kind, include: [], exclude: [], granularity: "auto", strokes: [], ...more };
-  return { ...doc, things: [...doc.things, thing], active: id };
+/** @param {Doc} doc @param {Kind} kind @param {Partial<Selection>} properties @returns {Doc} */
+export function addSelection(doc, kind, properties) {
+  const id = 1 + Math.max(0, ...doc.selections.map((selection) => selection.id));
+  /** @type {Selection} */
+  const selection = { id, kind, include: [], exclude: [], granularity: "auto", strokes: [], ...properties };
+  return { ...doc, selections: [...doc.selections, selection], active: id };
 }
 
-/** @param {Doc} doc @param {number} id @param {(thing: Thing) => Thing} change @returns {Doc} */
-export function withChanged(doc, id, change) {
-  return { ...doc, things: doc.things.map((one) => (one.id === id ? change(one) : one)) };
+/** @param {Doc} doc @param {number} id @param {(selection: Selection) => Selection} change @returns {Doc} */
+export function changeSelection(doc, id, change) {
+  return { ...doc, selections: doc.selections.map((selection) => (selection.id === id ? change(selection) : selection)) };
 }
 
 /** @param {Doc} doc @param {number} id @returns {Doc} */
-export function without(doc, id) {
-  const things = doc.things.filter((thing) => thing.id !== id);
-  return { ...doc, things, active: things.at(-1)?.id ?? 0 };
+export function removeSelection(doc, id) {
+  const selections = doc.selections.filter((selection) => selection.id !== id);
+  return { ...doc, selections, active: selections.at(-1)?.id ?? 0 };
 }
 
 /** @param {Doc} doc */
-export const activeThing = (doc) => doc.things.find((thing) => thing.id === doc.active);
+export const activeSelection = (doc) => doc.selections.find((selection) => selection.id === doc.active);
 
-/** Whether clicks beside a thing are part of what finds it. @param {Thing} thing */
-export const excludes = (thing) => !["brush", "text", "everything"].includes(thing.kind);
+/** Whether excluded points are part of the prompts of a selection. @param {Selection} selection */
+export const canExclude = (selection) => !["brush", "text", "everything"].includes(selection.kind);
 
 /**
- * The prompts that find a thing, in the order in which the command line gives them.
- * @param {Thing} thing @returns {Record<string, unknown>[]}
+ * The prompts that find the objects of a selection, in the order of the command line.
+ * @param {Selection} selection @returns {Record<string, unknown>[]}
  */
-export function promptsOf(thing) {
-  const { include, exclude, granularity } = thing;
-  const clicks = include.length || exclude.length ? [points({ include, exclude, granularity })] : [];
-  switch (thing.kind) {
+export function promptsOf(selection) {
+  const { include, exclude, granularity } = selection;
+  const points = include.length || exclude.length ? [pointsPrompt({ include, exclude, granularity })] : [];
+  switch (selection.kind) {
     case "click":
-      return clicks;
+      return points;
     case "box":
-      return [...clicks, { box: thing.box }];
+      return [...points, { box: selection.box }];
     case "color":
-      return [...clicks, { color: thing.color }];
+      return [...points, { color: selection.color }];
     case "text":
-      return [{ text: thing.pick?.length ? { words: thing.text, pick: thing.pick } : thing.text }];
+      return [{ text: selection.pick?.length ? { words: selection.text, pick: selection.pick } : selection.text }];
     case "everything":
-      return [{ everything: thing.pick ?? [] }];
+      return [{ everything: selection.pick ?? [] }];
     case "plate":
-      return [...clicks, { plate: thing.file }];
+      return [...points, { plate: selection.file }];
     case "mask":
-      return [...clicks, { mask: thing.file }];
+      return [...points, { mask: selection.file }];
     default:
       return [];
   }
 }
 
-/** @param {{include: Point[], exclude: Point[], granularity: string}} given */
-function points({ include, exclude, granularity }) {
+/** @param {{include: Point[], exclude: Point[], granularity: string}} selection */
+function pointsPrompt({ include, exclude, granularity }) {
   return {
     points: {
       ...(include.length ? { include } : {}),
@@ -124,47 +124,63 @@ function points({ include, exclude, granularity }) {
   };
 }
 
-/** Whether a detector sees the things together as it sees each by itself. @param {Thing[]} things */
-function independent(things) {
-  if (things.some((thing) => thing.strokes.length || thing.kind === "brush")) return false;
-  if (things.length === 1) return true;
-  const kinds = new Set(things.map((thing) => thing.kind));
+/** Whether a detector gives the same masks for all selections together as one by one. @param {Selection[]} selections */
+function areIndependent(selections) {
+  if (selections.some((selection) => selection.strokes.length || selection.kind === "brush")) return false;
+  if (selections.length === 1) return true;
+  const kinds = new Set(selections.map((selection) => selection.kind));
   if (kinds.size === 1 && (kinds.has("mask") || kinds.has("color"))) {
-    const ways = new Set(things.map((t) => JSON.stringify([t.color?.tolerance, t.color?.everywhere])));
-    return ways.size === 1 && things.every((t) => !t.include.length && !t.exclude.length);
+    const settings = new Set(selections.map((s) => JSON.stringify([s.color?.tolerance, s.color?.everywhere])));
+    return settings.size === 1 && selections.every((s) => !s.include.length && !s.exclude.length);
   }
   if (![...kinds].every((kind) => kind === "click" || kind === "box")) return false;
-  const boxes = things.filter((thing) => thing.kind === "box");
-  if (boxes.some((thing) => thing.include.length || thing.exclude.length)) return false;
-  const clicks = things.filter((thing) => thing.kind === "click");
-  return !clicks.some((thing) => boxes.some(({ box }) => thing.include.every((p) => holds(box, p))));
+  const boxes = selections.filter((selection) => selection.kind === "box");
+  if (boxes.some((selection) => selection.include.length || selection.exclude.length)) return false;
+  const clicks = selections.filter((selection) => selection.kind === "click");
+  return !clicks.some((selection) => boxes.some(({ box }) => selection.include.every((p) => boxContains(box, p))));
 }
 
-/** @param {number[]|undefined} box @param {Point} p */
-function holds(box, [x, y]) {
+/** @param {number[]|undefined} box @param {Point} point */
+function boxContains(box, [x, y]) {
   if (!box) return false;
   const [x0, x1] = [Math.min(box[0], box[2]), Math.max(box[0], box[2])];
   const [y0, y1] = [Math.min(box[1], box[3]), Math.max(box[1], box[3])];
   return x0 <= x && x < x1 && y0 <= y && y < y1;
 }
 
+const PROMPT_ORDER = ["points", "text", "everything", "box", "color", "plate", "mask"];
+
 /**
- * The request of all things; by their masks, where they cannot be said together otherwise.
- * @param {Doc} doc @param {(thing: Thing) => string[]} masksOf
+ * The request for all selections, by their prompts, or by their masks if the prompts together would
+ * give other masks.
+ * @param {Doc} doc @param {(selection: Selection) => string[]} masksOf
  */
-export function requestOf(doc, masksOf) {
-  const together = independent(doc.things);
-  const prompts = together
-    ? doc.things.flatMap(promptsOf)
-    : doc.things.flatMap((thing) => masksOf(thing).map((mask) => ({ mask })));
-  const order = ["points", "text", "everything", "box", "color", "plate", "mask"];
-  prompts.sort((a, b) => order.indexOf(Object.keys(a)[0]) - order.indexOf(Object.keys(b)[0]));
-  const { seed, candidates, picture, num_inference_steps, guidance_scale, strength } = doc.fill;
-  const clicked = together && doc.things.every(({ kind }) => kind === "click" || kind === "box");
-  const replacing = doc.mode === "replace";
-  const fill = {
-    ...(replacing && doc.fill.prompt ? { prompt: doc.fill.prompt } : {}),
-    ...(replacing && doc.fill.negative_prompt ? { negative_prompt: doc.fill.negative_prompt } : {}),
+export function buildRequest(doc, masksOf) {
+  const byPrompts = areIndependent(doc.selections);
+  const prompts = byPrompts
+    ? doc.selections.flatMap(promptsOf)
+    : doc.selections.flatMap((selection) => masksOf(selection).map((mask) => ({ mask })));
+  prompts.sort((a, b) => PROMPT_ORDER.indexOf(Object.keys(a)[0]) - PROMPT_ORDER.indexOf(Object.keys(b)[0]));
+  const usesDetector = byPrompts && doc.selections.every(({ kind }) => kind === "click" || kind === "box");
+  const fill = fillOptions(doc);
+  return {
+    prompts,
+    ...changedOptions("refine", doc.refine, EMPTY.refine),
+    ...(Object.keys(fill).length ? { fill } : {}),
+    ...(doc.detector !== "auto" && usesDetector ? { detector: doc.detector } : {}),
+    ...(doc.inpainter !== "auto" ? { inpainter: doc.inpainter } : {}),
+    ...(doc.verify ? {} : { verify: false }),
+  };
+}
+
+/** @param {Doc} doc */
+function fillOptions({ fill, mode }) {
+  const { prompt, negative_prompt, seed, candidates, picture } = fill;
+  const { num_inference_steps, guidance_scale, strength } = fill;
+  const replacing = mode === "replace";
+  return {
+    ...(replacing && prompt ? { prompt } : {}),
+    ...(replacing && negative_prompt ? { negative_prompt } : {}),
     ...(replacing && num_inference_steps ? { num_inference_steps } : {}),
     ...(replacing && guidance_scale !== null ? { guidance_scale } : {}),
     ...(replacing && strength ? { strength } : {}),
@@ -172,75 +188,73 @@ export function requestOf(doc, masksOf) {
     ...(seed ? { seed } : {}),
     ...(candidates > 1 ? { candidates } : {}),
   };
-  return {
-    prompts,
-    ...differing("refine", doc.refine, EMPTY.refine),
-    ...(Object.keys(fill).length ? { fill } : {}),
-    ...(doc.detector !== "auto" && clicked ? { detector: doc.detector } : {}),
-    ...(doc.inpainter !== "auto" ? { inpainter: doc.inpainter } : {}),
-    ...(doc.verify ? {} : { verify: false }),
-  };
 }
 
-/** @param {string} name @param {Record<string, unknown>} given @param {Record<string, unknown>} usual */
-function differing(name, given, usual) {
-  const rest = Object.entries(given).filter(([key, value]) => usual[key] !== value);
-  return rest.length ? { [name]: Object.fromEntries(rest) } : {};
+/** The options that differ from the defaults, under their name. @param {string} name @param {Record<string, unknown>} options @param {Record<string, unknown>} defaults */
+function changedOptions(name, options, defaults) {
+  const changed = Object.entries(options).filter(([key, value]) => defaults[key] !== value);
+  return changed.length ? { [name]: Object.fromEntries(changed) } : {};
 }
 
-const KEPT = "segment2inpaint-history";
-const MOST = 60;
+const STORAGE_KEY = "segment2inpaint-document"; // of the session storage
+const MAX_STEPS = 60; // steps that can be undone
 
-/** Every state since the photo was opened, and where in it we are. Survives a reload. */
+/** Every state of the document since the photo was opened, for undo and redo. It survives a reload. */
 export class History {
   constructor() {
     /** @type {Doc[]} */
     this.docs = [EMPTY];
-    this.at = 0;
+    this.index = 0; // of the current state
     try {
-      const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-      if (kept?.docs?.length) [this.docs, this.at] = [kept.docs, kept.at];
+      const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "null");
+      if (stored?.docs?.length) [this.docs, this.index] = [stored.docs, stored.index];
     } catch {
-      sessionStorage.removeItem(KEPT);
+      sessionStorage.removeItem(STORAGE_KEY);
     }
   }
 
   get doc() {
-    return this.docs[this.at];
+    return this.docs[this.index];
   }
 
-  /** @param {Doc} doc */
+  /** Add a state after the current one and drop those that were undone. @param {Doc} doc */
   push(doc) {
-    this.docs = [...this.docs.slice(0, this.at + 1), doc].slice(-MOST);
-    this.at = this.docs.length - 1;
-    this.#keep();
+    this.docs = [...this.docs.slice(0, this.index + 1), doc].slice(-MAX_STEPS);
+    this.index = this.docs.length - 1;
+    this.#store();
   }
 
-  /** Take the place of the present state. @param {Doc} doc */
+  /** Replace the current state. @param {Doc} doc */
   amend(doc) {
-    this.docs[this.at] = doc;
-    this.#keep();
+    this.docs[this.index] = doc;
+    this.#store();
   }
 
-  /** @param {number} by */
-  move(by) {
-    this.at = Math.min(this.docs.length - 1, Math.max(0, this.at + by));
-    this.#keep();
+  /** @param {number} steps */
+  move(steps) {
+    this.index = Math.min(this.docs.length - 1, Math.max(0, this.index + steps));
+    this.#store();
+  }
+
+  /** Forget all states. The storage follows with the next change. */
+  clear() {
+    this.docs = [EMPTY];
+    this.index = 0;
   }
 
   get canUndo() {
-    return this.at > 0 && this.docs[this.at - 1].photo !== null;
+    return this.index > 0 && this.docs[this.index - 1].photo !== null;
   }
 
   get canRedo() {
-    return this.at < this.docs.length - 1;
+    return this.index < this.docs.length - 1;
   }
 
-  #keep() {
+  #store() {
     try {
-      sessionStorage.setItem(KEPT, JSON.stringify({ docs: this.docs, at: this.at }));
+      sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ docs: this.docs, index: this.index }));
     } catch {
-      sessionStorage.removeItem(KEPT); // too many strokes: a reload then starts anew
+      sessionStorage.removeItem(STORAGE_KEY); // too many strokes for the storage: a reload loses the history
     }
   }
 }

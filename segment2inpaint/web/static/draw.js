@@ -1,50 +1,52 @@
 // @ts-check
-/** What lies over the photo: masks, outlines, clicks, the box and the brush at work. */
+/** The overlay of the photo: masks, outlines, clicks, the box, the brush stroke and the crosshair. */
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
+/** @typedef {CanvasRenderingContext2D} Context */
 
-const ANTS = 7; // px of a dash
+const DASH_LENGTH = 7; // px of the moving dashes
+const DASH_SPEED = 60; // ms per px
 
-/** @param {number} id */
+/** @param {number} id of a selection or an object */
 export const hue = (id) => (id * 137 + 120) % 360;
 
 /** @type {WeakMap<object, Path2D>} */
-const shapes = new WeakMap();
+const pathCache = new WeakMap();
 
-/** @param {number[][]} paths */
-export function shapeOf(paths) {
-  const known = shapes.get(paths);
-  if (known) return known;
-  const shape = new Path2D();
-  for (const path of paths) {
-    for (let i = 0; i < path.length; i += 2) shape[i ? "lineTo" : "moveTo"](path[i] + 0.5, path[i + 1] + 0.5);
-    shape.closePath();
+/** The contours of a mask as a path in photo px. @param {number[][]} contours */
+export function pathOf(contours) {
+  const cached = pathCache.get(contours);
+  if (cached) return cached;
+  const path = new Path2D();
+  for (const contour of contours) {
+    for (let i = 0; i < contour.length; i += 2) path[i ? "lineTo" : "moveTo"](contour[i] + 0.5, contour[i + 1] + 0.5);
+    path.closePath();
   }
-  shapes.set(paths, shape);
-  return shape;
+  pathCache.set(contours, path);
+  return path;
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
-export function drawOver(app, view, context) {
+/** @param {App} app @param {View} view @param {Context} context */
+export function drawOverlay(app, view, context) {
   const { doc } = app;
   if (!doc.photo) return;
   view.animated = false;
-  if (doc.job && app.rough?.job === doc.job) {
-    const { bitmap, box } = app.rough;
-    inPhoto(view, context, () => context.drawImage(bitmap, box[0], box[1], box[2] - box[0], box[3] - box[1]));
-    inPhoto(view, context, () => outline(app, view, context));
+  if (doc.job && app.preview?.job === doc.job) {
+    const { bitmap, box } = app.preview;
+    inPhotoCoordinates(view, context, () => context.drawImage(bitmap, box[0], box[1], box[2] - box[0], box[3] - box[1]));
+    inPhotoCoordinates(view, context, () => drawOutline(app, view, context));
   } else if (!doc.result) {
-    inPhoto(view, context, () => masks(app, view, context));
-    clicks(app, view, context);
+    inPhotoCoordinates(view, context, () => drawMasks(app, view, context));
+    drawClicks(app, view, context);
   }
-  if (app.boxing) dashedBox(view, context, app.boxing.from, app.boxing.to);
-  if (app.stroke) strokeOf(app, view, context);
-  if (app.cursor) cursor(app, view, context, app.cursor);
+  if (app.dragBox) drawDashedBox(view, context, app.dragBox.from, app.dragBox.to);
+  if (app.stroke) drawStroke(app, view, context);
+  if (app.cursor) drawCursor(app, view, context, app.cursor);
 }
 
-/** @param {View} view @param {CanvasRenderingContext2D} context @param {() => void} draw */
-function inPhoto(view, context, draw) {
+/** @param {View} view @param {Context} context @param {() => void} draw */
+function inPhotoCoordinates(view, context, draw) {
   context.save();
   context.translate(view.x, view.y);
   context.scale(view.scale, view.scale);
@@ -52,79 +54,80 @@ function inPhoto(view, context, draw) {
   context.restore();
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
-function masks(app, view, context) {
+/** @param {App} app @param {View} view @param {Context} context */
+function drawMasks(app, view, context) {
   const { doc } = app;
   const px = 1 / view.scale;
-  for (const found of app.offered?.objects ?? []) offered(app, context, found, px);
-  for (const thing of doc.things) {
-    const answer = app.finder.shown(doc, thing);
-    const waiting = app.finder.of(doc, thing).state === "pending";
-    for (const { paths } of answer.objects) {
-      context.fillStyle = doc.refine.invert ? "transparent" : `hsl(${hue(thing.id)} 95% 50% / ${waiting ? 0.25 : 0.42})`;
-      context.fill(shapeOf(paths), "evenodd");
-      context.strokeStyle = `hsl(${hue(thing.id)} 95% ${thing.id === doc.active ? 62 : 50}%)`;
-      context.lineWidth = (thing.id === doc.active ? 2 : 1.25) * px;
-      context.stroke(shapeOf(paths));
+  (app.suggestions?.objects ?? []).forEach((object, index) => drawSuggestion(context, object, index, px));
+  for (const selection of doc.selections) {
+    const { objects } = app.finder.latestAnswer(doc, selection);
+    const pending = app.finder.answerFor(doc, selection).state === "pending";
+    const isActive = selection.id === doc.active;
+    for (const { paths } of objects) {
+      context.fillStyle = doc.refine.invert ? "transparent" : `hsl(${hue(selection.id)} 95% 50% / ${pending ? 0.25 : 0.42})`;
+      context.fill(pathOf(paths), "evenodd");
+      context.strokeStyle = `hsl(${hue(selection.id)} 95% ${isActive ? 62 : 50}%)`;
+      context.lineWidth = (isActive ? 2 : 1.25) * px;
+      context.stroke(pathOf(paths));
     }
   }
-  outline(app, view, context);
+  drawOutline(app, view, context);
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
-function outline(app, view, context) {
-  const known = app.doc.things.length ? app.finder.outline(app.doc) : null;
-  if (!known?.paths.length) return;
-  if (app.doc.refine.invert) {
-    context.fillStyle = `hsl(${hue(app.doc.things[0].id)} 95% 50% / 0.42)`; // all but the objects
-    context.fill(shapeOf(known.paths), "evenodd");
+/** Draw the outline of what will change. @param {App} app @param {View} view @param {Context} context */
+function drawOutline(app, view, context) {
+  const { selections, refine } = app.doc;
+  const outline = selections.length ? app.finder.outline(app.doc) : null;
+  if (!outline?.paths.length) return;
+  if (refine.invert) {
+    context.fillStyle = `hsl(${hue(selections[0].id)} 95% 50% / 0.42)`; // everything but the objects
+    context.fill(pathOf(outline.paths), "evenodd");
   }
-  ants(view, context, shapeOf(known.paths), 1 / view.scale);
+  drawMovingDashes(view, context, pathOf(outline.paths), 1 / view.scale);
 }
 
-/** @param {App} app @param {CanvasRenderingContext2D} context @param {import("./objects.js").Found} found @param {number} px */
-function offered(app, context, found, px) {
-  const shape = shapeOf(found.paths);
-  const number = app.offered?.objects.indexOf(found) ?? 0;
-  context.fillStyle = `hsl(${hue(number)} 90% 55% / 0.22)`;
-  context.fill(shape, "evenodd");
-  context.strokeStyle = `hsl(${hue(number)} 90% 60%)`;
+/** @param {Context} context @param {import("./objects.js").DetectedObject} object @param {number} index @param {number} px */
+function drawSuggestion(context, object, index, px) {
+  const path = pathOf(object.paths);
+  context.fillStyle = `hsl(${hue(index)} 90% 55% / 0.22)`;
+  context.fill(path, "evenodd");
+  context.strokeStyle = `hsl(${hue(index)} 90% 60%)`;
   context.lineWidth = 1.5 * px;
-  context.stroke(shape);
+  context.stroke(path);
 }
 
-/** What will change: a line that runs, unless motion is unwanted. @param {View} view @param {CanvasRenderingContext2D} context @param {Path2D} shape @param {number} px */
-function ants(view, context, shape, px) {
+/** Draw a dashed line that moves, unless the user prefers reduced motion. @param {View} view @param {Context} context @param {Path2D} path @param {number} px */
+function drawMovingDashes(view, context, path, px) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   view.animated = !still && !document.hidden;
   context.lineWidth = 1.5 * px;
   context.strokeStyle = "#000b";
-  context.stroke(shape);
+  context.stroke(path);
   context.strokeStyle = "#fff";
-  context.setLineDash([ANTS * px, ANTS * px]);
-  context.lineDashOffset = still ? 0 : -((performance.now() / 60) % (2 * ANTS)) * px;
-  context.stroke(shape);
+  context.setLineDash([DASH_LENGTH * px, DASH_LENGTH * px]);
+  context.lineDashOffset = still ? 0 : -((performance.now() / DASH_SPEED) % (2 * DASH_LENGTH)) * px;
+  context.stroke(path);
   context.setLineDash([]);
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
-function clicks(app, view, context) {
-  for (const thing of app.doc.things) {
-    const known = app.finder.of(app.doc, thing);
-    if (thing.box && thing.id === app.doc.active)
-      dashedBox(view, context, [thing.box[0], thing.box[1]], [thing.box[2], thing.box[3]]);
-    const places = [...thing.include, ...(thing.color ? [thing.color.at] : [])];
-    for (const place of places) dot(view, context, place, true, known.state === "pending");
-    for (const place of thing.exclude) dot(view, context, place, false, known.state === "pending");
+/** @param {App} app @param {View} view @param {Context} context */
+function drawClicks(app, view, context) {
+  for (const selection of app.doc.selections) {
+    const pending = app.finder.answerFor(app.doc, selection).state === "pending";
+    if (selection.box && selection.id === app.doc.active)
+      drawDashedBox(view, context, [selection.box[0], selection.box[1]], [selection.box[2], selection.box[3]]);
+    const included = [...selection.include, ...(selection.color ? [selection.color.at] : [])];
+    for (const point of included) drawPoint(view, context, point, true, pending);
+    for (const point of selection.exclude) drawPoint(view, context, point, false, pending);
   }
 }
 
-/** @param {View} view @param {CanvasRenderingContext2D} context @param {number[]} place @param {boolean} on @param {boolean} waiting */
-function dot(view, context, [x, y], on, waiting) {
-  const [cx, cy] = view.toStage(x + 0.5, y + 0.5);
+/** Draw a click as a plus or a minus. @param {View} view @param {Context} context @param {number[]} point @param {boolean} included @param {boolean} pending */
+function drawPoint(view, context, [x, y], included, pending) {
+  const [cx, cy] = view.toCanvas(x + 0.5, y + 0.5);
   context.beginPath();
   context.arc(cx, cy, 6, 0, 7);
-  context.fillStyle = on ? "#1b8a4c" : "#c62f26";
+  context.fillStyle = included ? "#1b8a4c" : "#c62f26";
   context.fill();
   context.lineWidth = 2;
   context.strokeStyle = "#fff";
@@ -132,23 +135,27 @@ function dot(view, context, [x, y], on, waiting) {
   context.beginPath();
   context.moveTo(cx - 3, cy);
   context.lineTo(cx + 3, cy);
-  if (on) context.moveTo(cx, cy - 3), context.lineTo(cx, cy + 3);
+  if (included) context.moveTo(cx, cy - 3), context.lineTo(cx, cy + 3);
   context.lineWidth = 1.5;
   context.stroke();
-  if (!waiting) return;
+  if (pending) drawSpinner(view, context, cx, cy);
+}
+
+/** @param {View} view @param {Context} context @param {number} cx @param {number} cy */
+function drawSpinner(view, context, cx, cy) {
   view.animated = true;
-  const turn = performance.now() / 160;
+  const angle = performance.now() / 160;
   context.beginPath();
-  context.arc(cx, cy, 12, turn, turn + 4);
+  context.arc(cx, cy, 12, angle, angle + 4);
   context.lineWidth = 2.5;
   context.strokeStyle = "#fff";
   context.stroke();
 }
 
-/** @param {View} view @param {CanvasRenderingContext2D} context @param {number[]} from @param {number[]} to */
-function dashedBox(view, context, from, to) {
-  const [x0, y0] = view.toStage(from[0], from[1]);
-  const [x1, y1] = view.toStage(to[0], to[1]);
+/** @param {View} view @param {Context} context @param {number[]} from @param {number[]} to */
+function drawDashedBox(view, context, from, to) {
+  const [x0, y0] = view.toCanvas(from[0], from[1]);
+  const [x1, y1] = view.toCanvas(to[0], to[1]);
   context.lineWidth = 1.5;
   context.strokeStyle = "#000a";
   context.strokeRect(x0, y0, x1 - x0, y1 - y0);
@@ -158,26 +165,26 @@ function dashedBox(view, context, from, to) {
   context.setLineDash([]);
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context */
-function strokeOf(app, view, context) {
-  const places = (app.stroke ?? []).map(([x, y]) => view.toStage(x, y));
-  if (!places.length) return;
+/** @param {App} app @param {View} view @param {Context} context */
+function drawStroke(app, view, context) {
+  const points = (app.stroke ?? []).map(([x, y]) => view.toCanvas(x, y));
+  if (!points.length) return;
   context.beginPath();
-  context.moveTo(places[0][0] - 0.01, places[0][1]);
-  for (const place of places) context.lineTo(...place);
+  context.moveTo(points[0][0] - 0.01, points[0][1]); // so that a single point is drawn too
+  for (const point of points) context.lineTo(...point);
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = 2 * app.radius;
   context.strokeStyle = app.tool === "erase" ? "rgb(255 255 255 / 55%)" : "rgb(40 200 120 / 50%)";
   context.stroke();
 }
 
-/** @param {App} app @param {View} view @param {CanvasRenderingContext2D} context @param {number[]} place */
-function cursor(app, view, context, [x, y]) {
-  const [cx, cy] = view.toStage(x + 0.5, y + 0.5);
-  const round = app.tool === "brush" || app.tool === "erase";
+/** Draw the outline of the brush, or the crosshair. @param {App} app @param {View} view @param {Context} context @param {number[]} point */
+function drawCursor(app, view, context, [x, y]) {
+  const [cx, cy] = view.toCanvas(x + 0.5, y + 0.5);
+  const isBrush = app.tool === "brush" || app.tool === "erase";
   for (const [color, width] of /** @type {[string, number][]} */ ([["#000a", 3], ["#fff", 1.25]])) {
     context.beginPath();
-    if (round) context.arc(cx, cy, app.radius, 0, 7);
+    if (isBrush) context.arc(cx, cy, app.radius, 0, 7);
     else {
       context.moveTo(cx - 14, cy), context.lineTo(cx - 4, cy);
       context.moveTo(cx + 4, cy), context.lineTo(cx + 14, cy);

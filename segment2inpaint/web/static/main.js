@@ -1,159 +1,178 @@
 // @ts-check
-/** Puts the page together. */
-import { Failure, onAway, takeToken, useToken } from "./api.js";
-import { App, at } from "./app.js";
-import { drawOver } from "./draw.js";
-import { listen, listenToKeys } from "./input.js";
+/** Sets up the page: toolbar, zoom, theme, opening photos, and the state of all of them. */
+import { Failure, onServerAway, setToken, takeTokenFromAddress } from "./api.js";
+import { App, byId } from "./app.js";
+import { drawOverlay } from "./draw.js";
 import { setUpModels } from "./models.js";
-import { about, setUpPanel } from "./panel.js";
+import { loadCapabilities, setUpPanel } from "./panel.js";
+import { setUpPointer } from "./pointer.js";
 import { setUpResults } from "./result.js";
+import { setUpShortcuts } from "./shortcuts.js";
 import { View } from "./view.js";
 
-const THEME = "segment2inpaint-theme";
+const THEME_KEY = "segment2inpaint-theme";
+const ZOOM_STEP = 1.4;
 
-takeToken();
+takeTokenFromAddress();
 const app = new App();
-const view = new View(/** @type {HTMLCanvasElement} */ (at("canvas")), (context) => drawOver(app, view, context));
+const view = new View(/** @type {HTMLCanvasElement} */ (byId("canvas")), (context) => drawOverlay(app, view, context));
 
 setUpPanel(app);
 setUpResults(app, view);
 setUpModels(app);
-setUpFrame();
+setUpToolbar();
+setUpZoom();
+setUpTheme();
 setUpOpening();
-listen(app, view);
-listenToKeys(app, view);
+setUpPointer(app, view);
+setUpShortcuts(app, view);
 app.listeners.add(render);
-onAway((away) => {
-  app.away = away;
-  app.changed();
+onServerAway((away) => {
+  app.serverAway = away;
+  app.notify();
   if (away) return;
   app.finder.retry();
   view.tiles.retry();
   void start();
 });
-let stated = "";
-app.changed();
+let lastStatus = "";
+app.notify();
 await start();
 
 async function start() {
   try {
-    await about(app);
-    await app.resume();
+    await loadCapabilities(app);
+    await app.restorePhoto();
   } catch (error) {
-    if (error instanceof Failure && error.status === 401) return askToken();
+    if (error instanceof Failure && error.status === 401) return askForToken();
     app.toast(error instanceof Error ? error.message : String(error));
   }
 }
 
-function askToken() {
-  const dialog = /** @type {HTMLDialogElement} */ (at("token"));
+function askForToken() {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("token"));
   dialog.showModal();
   dialog.addEventListener("close", () => {
-    useToken(/** @type {HTMLInputElement} */ (at("token-text")).value.trim());
+    setToken(/** @type {HTMLInputElement} */ (byId("token-text")).value.trim());
     void start();
   }, { once: true });
 }
 
-function setUpFrame() {
-  at("undo").addEventListener("click", () => app.move(-1));
-  at("redo").addEventListener("click", () => app.move(1));
+function setUpToolbar() {
+  byId("undo").addEventListener("click", () => app.moveInHistory(-1));
+  byId("redo").addEventListener("click", () => app.moveInHistory(1));
   for (const button of document.querySelectorAll("[data-tool]"))
-    button.addEventListener("click", () => app.use(/** @type {any} */ (button).dataset.tool));
-  const radius = /** @type {HTMLInputElement} */ (at("radius"));
+    button.addEventListener("click", () => app.selectTool(/** @type {any} */ (button).dataset.tool));
+  const radius = /** @type {HTMLInputElement} */ (byId("radius"));
   radius.addEventListener("input", () => {
     app.radius = Number(radius.value);
-    app.changed();
+    app.notify();
   });
-  const middle = () => /** @type {const} */ ([view.width / 2, view.height / 2]);
-  at("zoom-in").addEventListener("click", () => view.zoom(1.4, ...middle()));
-  at("zoom-out").addEventListener("click", () => view.zoom(1 / 1.4, ...middle()));
-  at("zoom-fit").addEventListener("click", () => view.fit());
-  at("zoom-actual").addEventListener("click", () => view.actual());
+  byId("show-help").addEventListener("click", () => /** @type {HTMLDialogElement} */ (byId("help")).showModal());
+}
+
+function setUpZoom() {
+  byId("zoom-in").addEventListener("click", () => view.zoomCentered(ZOOM_STEP));
+  byId("zoom-out").addEventListener("click", () => view.zoomCentered(1 / ZOOM_STEP));
+  byId("zoom-fit").addEventListener("click", () => view.fit());
+  byId("zoom-actual").addEventListener("click", () => view.showActualPixels());
   const redraw = view.redraw.bind(view);
   view.redraw = () => {
-    at("zoom-actual").textContent = `${Math.round(view.scale * devicePixelRatio * 100)}%`;
-    at("radius-out").textContent = `${Math.round(app.radius / view.scale) || 1} px`;
+    byId("zoom-actual").textContent = `${Math.round(view.scale * devicePixelRatio * 100)}%`;
+    byId("radius-out").textContent = `${Math.round(app.radius / view.scale) || 1} px`;
     redraw();
   };
-  at("show-help").addEventListener("click", () => /** @type {HTMLDialogElement} */ (at("help")).showModal());
-  setUpTheme();
 }
 
 function setUpTheme() {
-  const kept = localStorage.getItem(THEME);
-  if (kept) document.documentElement.dataset.theme = kept;
-  at("theme").addEventListener("click", () => {
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
-    const next = now === "dark" ? "light" : "dark";
+  const stored = localStorage.getItem(THEME_KEY);
+  if (stored) document.documentElement.dataset.theme = stored;
+  byId("theme").addEventListener("click", () => {
+    const prefersDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const current = document.documentElement.dataset.theme ?? (prefersDark ? "dark" : "light");
+    const next = current === "dark" ? "light" : "dark";
     document.documentElement.dataset.theme = next;
-    localStorage.setItem(THEME, next);
+    localStorage.setItem(THEME_KEY, next);
   });
 }
 
+/** Open photos by a button, by drag and drop, and from the clipboard. */
 function setUpOpening() {
-  const file = /** @type {HTMLInputElement} */ (at("file"));
-  for (const id of ["open", "choose"]) at(id).addEventListener("click", () => file.click());
-  file.addEventListener("change", () => {
-    const chosen = file.files?.[0];
-    file.value = "";
-    if (chosen) void app.open(chosen, chosen.name);
+  const input = /** @type {HTMLInputElement} */ (byId("file"));
+  for (const id of ["open", "choose"]) byId(id).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    const file = input.files?.[0];
+    input.value = "";
+    if (file) void app.openPhoto(file, file.name);
   });
-  let over = 0;
-  addEventListener("dragenter", () => (at("drop").hidden = ++over === 0));
-  addEventListener("dragleave", () => (at("drop").hidden = --over === 0));
+  let dragDepth = 0; // elements that the dragged file has entered and not left
+  addEventListener("dragenter", () => (byId("drop").hidden = ++dragDepth === 0));
+  addEventListener("dragleave", () => (byId("drop").hidden = --dragDepth === 0));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
-    over = 0;
-    at("drop").hidden = true;
-    const dropped = event.dataTransfer?.files[0];
-    if (dropped) void app.open(dropped, dropped.name);
+    dragDepth = 0;
+    byId("drop").hidden = true;
+    const file = event.dataTransfer?.files[0];
+    if (file) void app.openPhoto(file, file.name);
   });
   addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.files[0];
-    if (pasted) void app.open(pasted, pasted.name || "pasted.png");
+    const file = event.clipboardData?.files[0];
+    if (file) void app.openPhoto(file, file.name || "pasted.png");
   });
 }
 
 function render() {
-  const { doc } = app;
-  const has = doc.photo !== null;
-  at("empty").hidden = has;
-  const choose = /** @type {HTMLButtonElement} */ (at("choose"));
-  choose.disabled = app.opening;
-  choose.textContent = app.opening ? "Opening…" : "Open a photo…";
-  at("tools").hidden = !has;
-  at("zoom").hidden = !has;
-  at("about-photo").textContent = doc.photo
-    ? `${doc.photo.name} · ${doc.photo.width} × ${doc.photo.height} · ${doc.photo.format}${doc.photo.bits === 16 ? ", 16 bit" : ""}`
+  const { photo } = app.doc;
+  renderOpening();
+  renderToolbar();
+  byId("zoom").hidden = !photo;
+  byId("about-photo").textContent = photo
+    ? `${photo.name} · ${photo.width} × ${photo.height} · ${photo.format}${photo.bits === 16 ? ", 16 bit" : ""}`
     : "";
-  /** @type {HTMLButtonElement} */ (at("undo")).disabled = !app.history.canUndo || Boolean(doc.job) || app.starting;
-  /** @type {HTMLButtonElement} */ (at("redo")).disabled = !app.history.canRedo || Boolean(doc.job) || app.starting;
-  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (at("tools").querySelectorAll("button"))) {
+  renderStatus();
+  view.show(photo);
+}
+
+function renderOpening() {
+  byId("empty").hidden = app.doc.photo !== null;
+  const button = /** @type {HTMLButtonElement} */ (byId("choose"));
+  button.disabled = app.isOpening;
+  button.textContent = app.isOpening ? "Opening…" : "Open a photo…";
+}
+
+function renderToolbar() {
+  const { doc, history, editing } = app;
+  const busy = Boolean(doc.job) || app.isStarting;
+  byId("tools").hidden = !doc.photo;
+  /** @type {HTMLButtonElement} */ (byId("undo")).disabled = !history.canUndo || busy;
+  /** @type {HTMLButtonElement} */ (byId("redo")).disabled = !history.canRedo || busy;
+  const activeTool = !editing ? "hand" : app.suggestions ? null : app.tool; // a result can only be moved
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (byId("tools").querySelectorAll("button"))) {
     const { tool } = button.dataset;
-    const held = !app.editing ? "hand" : app.offered ? null : app.tool; // a result is only looked at
-    if (tool) button.setAttribute("aria-pressed", String(tool === held));
-    button.disabled = !app.editing && tool !== "hand";
+    if (tool) button.setAttribute("aria-pressed", String(tool === activeTool));
+    button.disabled = !editing && tool !== "hand";
   }
-  at("ask-all").setAttribute("aria-pressed", String(app.editing && app.offered !== null));
-  const brushes = app.tool === "brush" || app.tool === "erase";
-  at("brush-size").hidden = !app.editing || !brushes;
-  /** @type {HTMLInputElement} */ (at("radius")).value = String(Math.round(app.radius));
-  view.canvas.classList.toggle("moves", app.tool === "hand" || !app.editing);
-  view.canvas.classList.toggle("brushes", app.editing && brushes);
-  sayState();
-  view.show(doc.photo);
+  byId("show-all").setAttribute("aria-pressed", String(editing && app.suggestions !== null));
+  const isBrush = app.tool === "brush" || app.tool === "erase";
+  byId("brush-size").hidden = !editing || !isBrush;
+  /** @type {HTMLInputElement} */ (byId("radius")).value = String(Math.round(app.radius));
+  view.canvas.classList.toggle("moves", app.tool === "hand" || !editing);
+  view.canvas.classList.toggle("brushes", editing && isBrush);
 }
 
-function sayState() {
-  const text = app.away ? "The server does not answer; waiting for it." : app.opening ? "Opening…" : app.editing ? found() : "";
-  if (text !== stated) app.say(text); // what is said besides stays until then
-  stated = text;
+/** Set the status line when the state changes; a message set in between stays until then. */
+function renderStatus() {
+  const status = statusText();
+  if (status !== lastStatus) app.setStatus(status);
+  lastStatus = status;
 }
 
-function found() {
-  if (app.offered) return `${app.offered.objects.length} things found: click those you mean.`;
-  const { pending, failed } = app.finding;
-  return pending ? "Looking…" : (failed?.message ?? "");
+function statusText() {
+  if (app.serverAway) return "The server does not answer. The page keeps trying.";
+  if (app.isOpening) return "Opening…";
+  if (!app.editing) return "";
+  if (app.suggestions) return `${app.suggestions.objects.length} objects found: click the ones you want.`;
+  const { pending, failed } = app.searchState;
+  return pending ? "Searching…" : (failed?.message ?? "");
 }

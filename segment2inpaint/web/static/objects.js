@@ -1,166 +1,162 @@
 // @ts-check
 /**
- * What the server finds at prompts, and what a refinement makes of it. Answers are kept by what
- * was asked: undoing is at once, and a late answer can only ever go where it belongs.
+ * The objects that the server finds for the selections, and the outline of what will change.
  *
- * @typedef {{mask: string, box: number[], area: number, score: number, paths: number[][]}} Found
- * @typedef {{state: "pending"|"done"|"failed", objects: Found[], message: string, again?: boolean}} Answer
- *   ``again``: the server was away or busy, asking again may help
+ * Answers are cached by the question: an undo is shown at once, and a late answer cannot replace
+ * that of another question.
+ *
+ * @typedef {{mask: string, box: number[], area: number, score: number, paths: number[][]}} DetectedObject
+ * @typedef {{state: "pending"|"done"|"failed", objects: DetectedObject[], message: string, canRetry?: boolean}} Answer
+ *   `canRetry`: the server was away or busy, and asking again may succeed
  * @typedef {{paths: number[][], solid: number[][], dilate: number, feather: number}} Outline
  */
 import { Failure, post } from "./api.js";
 import { promptsOf } from "./document_state.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
-/** @typedef {import("./document_state.js").Thing} Thing */
+/** @typedef {import("./document_state.js").Selection} Selection */
 
-const KEPT = 200;
-const PAGE = Math.random().toString(36).slice(2); // another tab's clicks do not replace these
+const MAX_ANSWERS = 200; // cached
+const MAX_OUTLINED_MASKS = 200; // the server refuses more
+const TAB_ID = Math.random().toString(36).slice(2); // a click in another tab must not replace ours
 const PENDING = Object.freeze({ state: /** @type {const} */ ("pending"), objects: [], message: "" });
+const NO_OUTLINE = Object.freeze({ paths: [], solid: [], dilate: 0, feather: 0 });
 
 export class Finder {
-  /** @param {() => void} changed called whenever an answer has come */
-  constructor(changed) {
-    this.changed = changed;
+  /** @param {() => void} notify called when an answer has arrived */
+  constructor(notify) {
+    this.notify = notify;
     /** @type {Map<string, Answer>} */
     this.answers = new Map();
-    /** @type {Map<string, () => void>} what ends the question that a newer one replaces */
-    this.asking = new Map();
+    /** @type {Map<string, () => void>} cancels the pending question of a selection */
+    this.cancelPending = new Map();
+    /** @type {{photo: string|undefined, answers: Map<number, Answer>}} the last answers, by selection */
+    this.latest = { photo: undefined, answers: new Map() };
     /** @type {{key: string, outline: Outline}|null} */
-    this.outlined = null;
+    this.lastOutline = null;
     this.outlining = false;
   }
 
-  /** What is known of a thing; asks the server the first time. @param {Doc} doc @param {Thing} thing @returns {Answer} */
-  of(doc, thing) {
+  /** The answer for a selection. The first call asks the server. @param {Doc} doc @param {Selection} selection @returns {Answer} */
+  answerFor(doc, selection) {
     const photo = doc.photo?.id ?? "";
-    const base = thing.strokes.length
-      ? { ...thing, strokes: thing.strokes.slice(0, -1) }
-      : null;
-    const key = JSON.stringify([photo, doc.detector, doc.refine.edge_refine, promptsOf(thing), thing.strokes]);
-    const known = this.answers.get(key);
-    if (known) return known;
-    const before = base && (base.strokes.length || base.kind !== "brush") ? this.of(doc, base) : null;
+    const key = JSON.stringify([photo, doc.detector, doc.refine.edge_refine, promptsOf(selection), selection.strokes]);
+    const cached = this.answers.get(key);
+    if (cached) return cached;
+    const base = selection.strokes.length ? { ...selection, strokes: selection.strokes.slice(0, -1) } : null;
+    const before = base && (base.strokes.length || base.kind !== "brush") ? this.answerFor(doc, base) : null;
     if (before?.state === "pending") return before;
-    this.#ask(key, `${photo} ${thing.id}`, (signal) =>
-      base ? this.#drawn(photo, before, thing, signal) : this.#found(doc, thing, signal),
+    this.#ask(key, `${photo} ${selection.id}`, (signal) =>
+      base ? this.#drawLastStroke(photo, before, selection, signal) : this.#find(doc, selection, signal),
     );
     return PENDING;
   }
 
-  /** The last answered state of a thing, to show while a new one is being worked on. @param {Doc} doc @param {Thing} thing */
-  shown(doc, thing) {
-    const answer = this.of(doc, thing);
-    const slot = `${doc.photo?.id} ${thing.id}`;
-    if (answer.state !== "pending") {
-      if (this.last?.photo !== doc.photo?.id) this.last = { photo: doc.photo?.id, answers: new Map() };
-      this.last?.answers.set(slot, answer);
-      return answer;
-    }
-    return this.last?.answers.get(slot) ?? answer;
+  /** The answer for a selection, or the one before it while it is pending. @param {Doc} doc @param {Selection} selection */
+  latestAnswer(doc, selection) {
+    const answer = this.answerFor(doc, selection);
+    if (this.latest.photo !== doc.photo?.id) this.latest = { photo: doc.photo?.id, answers: new Map() };
+    if (answer.state === "pending") return this.latest.answers.get(selection.id) ?? answer;
+    this.latest.answers.set(selection.id, answer);
+    return answer;
   }
 
-  /** @type {{photo: string|undefined, answers: Map<string, Answer>}|undefined} */
-  last;
-
-  /** Ask again for what the server was away from, or too busy for. */
+  /** Ask again where the server was away or busy. */
   retry() {
-    for (const [key, answer] of this.answers) if (answer.again) this.answers.delete(key);
-    this.outlined = null;
-    this.changed();
+    for (const [key, answer] of this.answers) if (answer.canRetry) this.answers.delete(key);
+    this.lastOutline = null;
+    this.notify();
   }
 
-  /** The present masks and what is to be done to them; null without any. @param {Doc} doc */
-  refinement(doc) {
-    const masks = doc.things.flatMap((thing) => this.of(doc, thing).objects.map((one) => one.mask));
+  /** The body of an outline call for the current masks, null if there are none. @param {Doc} doc */
+  outlineRequest(doc) {
+    const masks = doc.selections.flatMap((selection) => this.answerFor(doc, selection).objects.map(({ mask }) => mask));
     if (!doc.photo || !masks.length) return null;
     return {
-      masks: masks.slice(0, 200),
+      masks: masks.slice(0, MAX_OUTLINED_MASKS),
       refine: doc.refine,
-      exclude: doc.things.flatMap((thing) => thing.exclude),
+      exclude: doc.selections.flatMap((selection) => selection.exclude),
       replace: doc.mode === "replace" && Boolean(doc.fill.prompt),
     };
   }
 
   /**
-   * What will change, by the present masks; asks for it if that is not known, once at a time.
+   * The outline of what will change, or the previous one while the server computes it.
    * @param {Doc} doc @returns {Outline|null}
    */
   outline(doc) {
-    const body = this.refinement(doc);
+    const body = this.outlineRequest(doc);
     if (!doc.photo || !body) return null;
     const key = JSON.stringify([doc.photo.id, body]);
-    if (this.outlined?.key === key) return this.outlined.outline;
-    const pending = doc.things.some((thing) => this.of(doc, thing).state === "pending");
-    if (!this.outlining && !pending) void this.#outline(doc.photo.id, key, body);
-    return this.outlined?.outline ?? null;
+    if (this.lastOutline?.key === key) return this.lastOutline.outline;
+    const pending = doc.selections.some((selection) => this.answerFor(doc, selection).state === "pending");
+    if (!this.outlining && !pending) void this.#requestOutline(doc.photo.id, key, body);
+    return this.lastOutline?.outline ?? null;
   }
 
   /** @param {string} photo @param {string} key @param {object} body */
-  async #outline(photo, key, body) {
+  async #requestOutline(photo, key, body) {
     this.outlining = true;
-    const none = { paths: [], solid: [], dilate: 0, feather: 0 };
     try {
-      this.outlined = { key, outline: await post(`/photos/${photo}/outline`, body) };
+      this.lastOutline = { key, outline: await post(`/photos/${photo}/outline`, body) };
     } catch {
-      this.outlined = { key, outline: none };
+      this.lastOutline = { key, outline: NO_OUTLINE };
     } finally {
       this.outlining = false;
-      this.changed();
+      this.notify();
     }
   }
 
-  /** @param {string} key @param {string} slot @param {(signal: AbortSignal) => Promise<Found[]>} work */
-  #ask(key, slot, work) {
-    this.asking.get(slot)?.();
-    const abort = new AbortController();
-    const drop = () => {
-      abort.abort();
+  /** Ask the server, in place of a pending question of the same slot. @param {string} key @param {string} slot @param {(signal: AbortSignal) => Promise<DetectedObject[]>} question */
+  #ask(key, slot, question) {
+    this.cancelPending.get(slot)?.();
+    const controller = new AbortController();
+    const cancel = () => {
+      controller.abort();
       if (this.answers.get(key)?.state === "pending") this.answers.delete(key);
     };
-    this.asking.set(slot, drop);
-    this.#keep(key, PENDING);
-    work(abort.signal)
-      .then((objects) => this.#keep(key, { state: "done", objects, message: "" }))
-      .catch((error) => !abort.signal.aborted && this.#missed(key, error))
+    this.cancelPending.set(slot, cancel);
+    this.#store(key, PENDING);
+    question(controller.signal)
+      .then((objects) => this.#store(key, { state: "done", objects, message: "" }))
+      .catch((error) => !controller.signal.aborted && this.#storeFailure(key, error))
       .finally(() => {
-        if (this.asking.get(slot) === drop) this.asking.delete(slot);
-        this.changed();
+        if (this.cancelPending.get(slot) === cancel) this.cancelPending.delete(slot);
+        this.notify();
       });
   }
 
   /** @param {string} key @param {unknown} error */
-  #missed(key, error) {
+  #storeFailure(key, error) {
     const message = error instanceof Error ? error.message : String(error);
-    const again = error instanceof Failure && [0, 503].includes(error.status);
-    this.#keep(key, { state: "failed", objects: [], message, again });
+    const canRetry = error instanceof Failure && [0, 503].includes(error.status);
+    this.#store(key, { state: "failed", objects: [], message, canRetry });
   }
 
-  /** @param {Doc} doc @param {Thing} thing @param {AbortSignal} signal @returns {Promise<Found[]>} */
-  async #found(doc, thing, signal) {
-    const clicks = thing.kind === "click" || thing.kind === "box";
+  /** @param {Doc} doc @param {Selection} selection @param {AbortSignal} signal @returns {Promise<DetectedObject[]>} */
+  async #find(doc, selection, signal) {
+    const usesDetector = selection.kind === "click" || selection.kind === "box";
     const body = {
-      prompts: promptsOf(thing),
+      prompts: promptsOf(selection),
       edge_refine: doc.refine.edge_refine,
-      slot: `${PAGE} ${thing.id}`,
-      ...(clicks && doc.detector !== "auto" ? { detector: doc.detector } : {}),
+      slot: `${TAB_ID} ${selection.id}`,
+      ...(usesDetector && doc.detector !== "auto" ? { detector: doc.detector } : {}),
     };
     return (await post(`/photos/${doc.photo?.id}/find`, body, signal)).objects;
   }
 
-  /** @param {string} photo @param {Answer|null} before @param {Thing} thing @param {AbortSignal} signal */
-  async #drawn(photo, before, thing, signal) {
-    const strokes = thing.strokes.slice(-1);
-    const masks = before?.objects.length ? before.objects.map((one) => one.mask) : [null];
-    const calls = masks.map((mask) => post(`/photos/${photo}/strokes`, { mask, strokes }, signal));
-    return Promise.all(calls);
+  /** Draw the last stroke into the masks before it. @param {string} photo @param {Answer|null} before @param {Selection} selection @param {AbortSignal} signal */
+  async #drawLastStroke(photo, before, selection, signal) {
+    const strokes = selection.strokes.slice(-1);
+    const masks = before?.objects.length ? before.objects.map(({ mask }) => mask) : [null];
+    return Promise.all(masks.map((mask) => post(`/photos/${photo}/strokes`, { mask, strokes }, signal)));
   }
 
   /** @param {string} key @param {Answer} answer */
-  #keep(key, answer) {
+  #store(key, answer) {
     this.answers.delete(key);
     this.answers.set(key, answer);
     const oldest = this.answers.keys().next().value;
-    if (this.answers.size > KEPT && oldest !== undefined) this.answers.delete(oldest);
+    if (this.answers.size > MAX_ANSWERS && oldest !== undefined) this.answers.delete(oldest);
   }
 }

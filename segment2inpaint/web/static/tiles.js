@@ -1,73 +1,77 @@
 // @ts-check
-/** Tiles of photos and results: fetched where they are seen, the rest of them dropped. */
+/** Cache of the tiles of photos and results: visible ones are fetched, the oldest are dropped. */
 import { call } from "./api.js";
 
-export const SIDE = 512;
-const AT_ONCE = 6;
+export const TILE_SIDE = 512; // px
+const MAX_FETCHES = 6; // at the same time
 
-/** @typedef {{path: string, query: string, level: number, column: number, row: number}} Wanted */
+/** @typedef {{path: string, query: string, level: number, column: number, row: number}} TileKey */
+
+/** @param {TileKey} tile */
+const addressOf = ({ path, query, level, column, row }) => `${path}/tiles/${level}/${column}/${row}${query}`;
 
 export class Tiles {
-  /** @param {() => void} changed @param {number} most tiles kept, about a megabyte each */
-  constructor(changed, most = 160) {
-    this.changed = changed;
-    this.most = most;
+  /** @param {() => void} notify called when a tile has arrived @param {number} maxTiles in the cache, about a megabyte each */
+  constructor(notify, maxTiles) {
+    this.notify = notify;
+    this.maxTiles = maxTiles;
     /** @type {Map<string, ImageBitmap>} */
-    this.ready = new Map();
+    this.bitmaps = new Map();
     /** @type {Map<string, AbortController>} */
-    this.coming = new Map();
+    this.fetches = new Map();
     /** @type {Set<string>} */
-    this.failed = new Set();
+    this.failures = new Set();
   }
 
-  /** @param {Wanted} want */
-  get({ path, query, level, column, row }) {
-    const key = `${path}/tiles/${level}/${column}/${row}${query}`;
-    const bitmap = this.ready.get(key);
+  /** The bitmap of a tile, if it is in the cache. @param {TileKey} tile */
+  get(tile) {
+    const address = addressOf(tile);
+    const bitmap = this.bitmaps.get(address);
     if (bitmap) {
-      this.ready.delete(key);
-      this.ready.set(key, bitmap);
+      this.bitmaps.delete(address);
+      this.bitmaps.set(address, bitmap); // the most recently used is the last
     }
     return bitmap;
   }
 
-  /** Fetch these, the first ones first, and no others any more. @param {Wanted[]} wanted */
-  want(wanted) {
-    const keys = wanted.map((w) => `${w.path}/tiles/${w.level}/${w.column}/${w.row}${w.query}`);
-    const set = new Set(keys);
-    for (const [key, abort] of this.coming) if (!set.has(key)) abort.abort();
-    for (const key of keys) {
-      if (this.coming.size >= AT_ONCE) return;
-      if (!this.ready.has(key) && !this.coming.has(key) && !this.failed.has(key)) void this.#fetch(key);
+  /** Fetch these tiles in order, and abort all other fetches. @param {TileKey[]} tiles */
+  fetchOnly(tiles) {
+    const addresses = tiles.map(addressOf);
+    const needed = new Set(addresses);
+    for (const [address, controller] of this.fetches) if (!needed.has(address)) controller.abort();
+    for (const address of addresses) {
+      if (this.fetches.size >= MAX_FETCHES) return;
+      const known = this.bitmaps.has(address) || this.fetches.has(address) || this.failures.has(address);
+      if (!known) void this.#fetch(address);
     }
   }
 
-  /** @param {string} key */
-  async #fetch(key) {
-    const abort = new AbortController();
-    this.coming.set(key, abort);
+  /** @param {string} address */
+  async #fetch(address) {
+    const controller = new AbortController();
+    this.fetches.set(address, controller);
     try {
-      const answer = await call("GET", key, { signal: abort.signal });
-      this.ready.set(key, await createImageBitmap(await answer.blob()));
-      this.#drop();
+      const response = await call("GET", address, { signal: controller.signal });
+      this.bitmaps.set(address, await createImageBitmap(await response.blob()));
+      this.#dropOldest();
     } catch {
-      if (!abort.signal.aborted) this.failed.add(key);
+      if (!controller.signal.aborted) this.failures.add(address);
     } finally {
-      this.coming.delete(key);
-      this.changed();
+      this.fetches.delete(address);
+      this.notify();
     }
   }
 
-  /** Fetch again what could not be fetched. */
+  /** Fetch tiles again that failed. */
   retry() {
-    this.failed.clear();
-    this.changed();
+    this.failures.clear();
+    this.notify();
   }
 
-  #drop() {
-    for (const [key, bitmap] of this.ready) {
-      if (this.ready.size <= this.most) return;
-      this.ready.delete(key);
+  #dropOldest() {
+    for (const [address, bitmap] of this.bitmaps) {
+      if (this.bitmaps.size <= this.maxTiles) return;
+      this.bitmaps.delete(address);
       bitmap.close();
     }
   }

@@ -1,34 +1,39 @@
 // @ts-check
-/** The stage: where the photo lies on the screen, and drawing it there from its tiles. */
-import { SIDE, Tiles } from "./tiles.js";
+/** The canvas: where the photo lies on the screen, and drawing it from tiles. */
+import { TILE_SIDE, Tiles } from "./tiles.js";
 
 /** @typedef {import("./document_state.js").Photo} Photo */
-/** @typedef {{path: string, query: string}} Layer */
+/** @typedef {import("./tiles.js").TileKey} TileKey */
+/** @typedef {{path: string, query: string}} Layer the photo or a result */
 
-const CLOSEST = 32; // screen px of a photo px
-const TICK = 90; // ms between two pictures of what runs by itself
-const MARGIN = 28; // px round a photo that is shown whole
-const LITTLE = 10; // where there is little room
-const NARROW = 600; // px of a stage
+const MAX_SCALE = 32; // screen px per photo px
+const MAX_FIT_SCALE = 8; // of a small photo that is fitted into the canvas
+const FRAME_INTERVAL = 90; // ms between two frames of an animation
+const MARGIN = 28; // px around a photo that is fitted into the canvas
+const NARROW_MARGIN = 10; // px, on a narrow canvas
+const NARROW_WIDTH = 600; // px of a canvas
+const MIN_VISIBLE = 60; // px of the photo that stay on the canvas
+const [MAX_TILES, MAX_TILES_TOUCH] = [200, 80]; // in the cache
 
 export class View {
-  /** @param {HTMLCanvasElement} canvas @param {(context: CanvasRenderingContext2D) => void} over draws over the photo */
-  constructor(canvas, over) {
+  /** @param {HTMLCanvasElement} canvas @param {(context: CanvasRenderingContext2D) => void} drawOverlay draws over the photo */
+  constructor(canvas, drawOverlay) {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    this.over = over;
-    this.tiles = new Tiles(() => this.redraw(), matchMedia("(pointer: coarse)").matches ? 80 : 200);
+    this.drawOverlay = drawOverlay;
+    const touch = matchMedia("(pointer: coarse)").matches;
+    this.tiles = new Tiles(() => this.redraw(), touch ? MAX_TILES_TOUCH : MAX_TILES);
     /** @type {Photo|null} */
     this.photo = null;
     /** @type {Layer|null} */
-    this.after = null;
-    this.divide = 0.5;
-    this.scale = 1;
-    this.x = 0;
+    this.after = null; // the result, shown right of the divider
+    this.divider = 0.5; // position as a fraction of the canvas width
+    this.scale = 1; // screen px per photo px
+    this.x = 0; // of the photo's top left corner on the canvas
     this.y = 0;
     this.animated = false;
     this.fitted = true;
-    new ResizeObserver(() => this.#resized()).observe(canvas);
+    new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
   get width() {
@@ -41,40 +46,46 @@ export class View {
 
   /** @param {Photo|null} photo */
   show(photo) {
-    const other = photo?.id !== this.photo?.id;
-    const same = photo && this.photo && photo.width === this.photo.width && photo.height === this.photo.height;
+    const isOther = photo?.id !== this.photo?.id;
+    const sameSize = photo && this.photo && photo.width === this.photo.width && photo.height === this.photo.height;
     this.photo = photo;
-    if (other && !same) this.fit();
+    if (isOther && !sameSize) this.fit();
     this.redraw();
   }
 
+  /** Show the whole photo. */
   fit() {
     this.fitted = true;
     if (!this.photo || !this.width) return;
-    const margin = this.width < NARROW ? LITTLE : MARGIN;
-    const room = [this.width - 2 * margin, this.height - 2 * margin];
-    const whole = Math.min(room[0] / this.photo.width, room[1] / this.photo.height);
-    this.scale = Math.min(Math.max(whole, 0.001), 8);
+    const margin = this.width < NARROW_WIDTH ? NARROW_MARGIN : MARGIN;
+    const [width, height] = [this.width - 2 * margin, this.height - 2 * margin];
+    const scale = Math.min(width / this.photo.width, height / this.photo.height);
+    this.scale = Math.min(Math.max(scale, 0.001), MAX_FIT_SCALE);
     this.x = (this.width - this.photo.width * this.scale) / 2;
     this.y = (this.height - this.photo.height * this.scale) / 2;
     this.redraw();
   }
 
-  /** One photo pixel to one pixel of the screen. */
-  actual() {
-    this.zoom(1 / devicePixelRatio / this.scale, this.width / 2, this.height / 2);
+  /** Show one photo pixel as one pixel of the screen. */
+  showActualPixels() {
+    this.zoomCentered(1 / devicePixelRatio / this.scale);
   }
 
-  /** @param {number} factor @param {number} x @param {number} y what stays in its place */
+  /** @param {number} factor */
+  zoomCentered(factor) {
+    this.zoom(factor, this.width / 2, this.height / 2);
+  }
+
+  /** Zoom around the point (x, y) of the canvas. @param {number} factor @param {number} x @param {number} y */
   zoom(factor, x, y) {
     if (!this.photo) return;
-    const least = Math.min(this.width / this.photo.width, this.height / this.photo.height) / 4;
-    const scale = Math.min(CLOSEST, Math.max(Math.min(least, 1), this.scale * factor));
+    const minScale = Math.min(1, Math.min(this.width / this.photo.width, this.height / this.photo.height) / 4);
+    const scale = Math.min(MAX_SCALE, Math.max(minScale, this.scale * factor));
     this.x = x - ((x - this.x) * scale) / this.scale;
     this.y = y - ((y - this.y) * scale) / this.scale;
     this.scale = scale;
     this.fitted = false;
-    this.#hold();
+    this.#keepVisible();
   }
 
   /** @param {number} dx @param {number} dy */
@@ -82,110 +93,110 @@ export class View {
     this.x += dx;
     this.y += dy;
     this.fitted = false;
-    this.#hold();
+    this.#keepVisible();
   }
 
-  /** Photo pixels at a place on the stage. @param {number} x @param {number} y @returns {[number, number]} */
+  /** From canvas to photo coordinates. @param {number} x @param {number} y @returns {[number, number]} */
   toPhoto(x, y) {
     return [(x - this.x) / this.scale, (y - this.y) / this.scale];
   }
 
-  /** @param {number} x @param {number} y @returns {[number, number]} */
-  toStage(x, y) {
+  /** From photo to canvas coordinates. @param {number} x @param {number} y @returns {[number, number]} */
+  toCanvas(x, y) {
     return [x * this.scale + this.x, y * this.scale + this.y];
   }
 
+  /** Draw before the next frame, and again while something is animated. */
   redraw() {
-    this.asked ??= requestAnimationFrame(() => {
-      this.asked = undefined;
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined;
       this.#draw();
-      if (this.animated) this.ticking ??= setTimeout(() => ((this.ticking = undefined), this.redraw()), TICK);
+      if (this.animated) this.timer ??= setTimeout(() => ((this.timer = undefined), this.redraw()), FRAME_INTERVAL);
     });
   }
 
   /** @type {number|undefined} */
-  asked;
+  frame;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
-  ticking;
+  timer;
 
-  /** Some of the photo stays on the stage. */
-  #hold() {
+  #keepVisible() {
     const photo = /** @type {Photo} */ (this.photo);
-    const [w, h] = [photo.width * this.scale, photo.height * this.scale];
-    const edge = 60;
-    this.x = Math.min(this.width - edge, Math.max(edge - w, this.x));
-    this.y = Math.min(this.height - edge, Math.max(edge - h, this.y));
+    const [width, height] = [photo.width * this.scale, photo.height * this.scale];
+    this.x = Math.min(this.width - MIN_VISIBLE, Math.max(MIN_VISIBLE - width, this.x));
+    this.y = Math.min(this.height - MIN_VISIBLE, Math.max(MIN_VISIBLE - height, this.y));
     this.redraw();
   }
 
-  #resized() {
-    const dpr = devicePixelRatio;
-    this.canvas.width = Math.max(1, Math.round(this.width * dpr));
-    this.canvas.height = Math.max(1, Math.round(this.height * dpr));
+  #resize() {
+    this.canvas.width = Math.max(1, Math.round(this.width * devicePixelRatio));
+    this.canvas.height = Math.max(1, Math.round(this.height * devicePixelRatio));
     if (this.fitted) this.fit();
     this.redraw();
   }
 
   #draw() {
     const { context } = this;
-    const dpr = devicePixelRatio;
-    context.setTransform(dpr, 0, 0, dpr, 0, 0);
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     if (!this.photo) return;
-    context.fillStyle = "#8882"; // where its tiles are still to come
+    context.fillStyle = "#8882"; // until the tiles arrive
     context.fillRect(this.x, this.y, this.photo.width * this.scale, this.photo.height * this.scale);
     const before = { path: `/photos/${this.photo.id}`, query: "" };
-    const split = this.after ? this.divide * this.width : this.width;
-    /** @type {import("./tiles.js").Wanted[]} */
-    const wanted = [];
-    if (split > 0) this.#layer(before, 0, split, wanted);
-    if (this.after && split < this.width) this.#layer(this.after, split, this.width, wanted);
-    this.tiles.want(wanted);
-    this.over(context);
+    const split = this.after ? this.divider * this.width : this.width;
+    /** @type {TileKey[]} */
+    const missing = [];
+    if (split > 0) missing.push(...this.#drawLayer(before, 0, split));
+    if (this.after && split < this.width) missing.push(...this.#drawLayer(this.after, split, this.width));
+    this.tiles.fetchOnly(missing);
+    this.drawOverlay(context);
   }
 
-  /** Coarse tiles first, sharp ones over them. @param {Layer} layer @param {number} from @param {number} to @param {import("./tiles.js").Wanted[]} wanted */
-  #layer(layer, from, to, wanted) {
+  /** Draw a layer between two x of the canvas, sharp tiles over coarse ones. Return the missing tiles. @param {Layer} layer @param {number} left @param {number} right */
+  #drawLayer(layer, left, right) {
     const { context } = this;
     const photo = /** @type {Photo} */ (this.photo);
-    const sharp = Math.floor(Math.log2(1 / (this.scale * devicePixelRatio)) + 0.01);
-    const level = Math.min(photo.levels, Math.max(0, sharp));
+    const sharpest = Math.floor(Math.log2(1 / (this.scale * devicePixelRatio)) + 0.01);
+    const level = Math.min(photo.levels, Math.max(0, sharpest));
     context.save();
     context.beginPath();
-    context.rect(from, 0, to - from, this.height);
+    context.rect(left, 0, right - left, this.height);
     context.clip();
     context.imageSmoothingEnabled = this.scale * devicePixelRatio < 3;
     context.imageSmoothingQuality = "high";
-    for (const at of new Set([photo.levels, Math.min(photo.levels, level + 1), level]))
-      for (const want of this.#seen(layer, at, from, to)) {
-        const bitmap = this.tiles.get(want);
-        if (bitmap) this.#tile(want, bitmap);
-        else if (at === level || at === photo.levels) wanted.push(want);
+    const missing = [];
+    for (const drawn of new Set([photo.levels, Math.min(photo.levels, level + 1), level]))
+      for (const tile of this.#visibleTiles(layer, drawn, left, right)) {
+        const bitmap = this.tiles.get(tile);
+        if (bitmap) this.#drawTile(tile, bitmap);
+        else if (drawn === level || drawn === photo.levels) missing.push(tile);
       }
     context.restore();
+    return missing;
   }
 
-  /** @param {Layer} layer @param {number} level @param {number} from @param {number} to */
-  *#seen(layer, level, from, to) {
+  /** @param {Layer} layer @param {number} level @param {number} left @param {number} right */
+  *#visibleTiles(layer, level, left, right) {
     const photo = /** @type {Photo} */ (this.photo);
-    const step = SIDE * 2 ** level;
-    const [x0, y0] = this.toPhoto(from, 0);
-    const [x1, y1] = this.toPhoto(to, this.height);
-    const last = [Math.ceil(photo.width / step) - 1, Math.ceil(photo.height / step) - 1];
-    for (let row = Math.max(0, Math.floor(y0 / step)); row <= Math.min(last[1], y1 / step); row++)
-      for (let column = Math.max(0, Math.floor(x0 / step)); column <= Math.min(last[0], x1 / step); column++)
+    const step = TILE_SIDE * 2 ** level;
+    const [x0, y0] = this.toPhoto(left, 0);
+    const [x1, y1] = this.toPhoto(right, this.height);
+    const [lastColumn, lastRow] = [Math.ceil(photo.width / step) - 1, Math.ceil(photo.height / step) - 1];
+    for (let row = Math.max(0, Math.floor(y0 / step)); row <= Math.min(lastRow, y1 / step); row++)
+      for (let column = Math.max(0, Math.floor(x0 / step)); column <= Math.min(lastColumn, x1 / step); column++)
         yield { ...layer, level, column, row };
   }
 
-  /** @param {import("./tiles.js").Wanted} want @param {ImageBitmap} bitmap */
-  #tile({ level, column, row }, bitmap) {
+  /** @param {TileKey} tile @param {ImageBitmap} bitmap */
+  #drawTile({ level, column, row }, bitmap) {
     const photo = /** @type {Photo} */ (this.photo);
-    const step = SIDE * 2 ** level;
-    const ends = [Math.min(photo.width, (column + 1) * step), Math.min(photo.height, (row + 1) * step)];
-    const dpr = devicePixelRatio;
-    const snap = (/** @type {number} */ v) => Math.round(v * dpr) / dpr; // no seams between tiles
-    const [x0, y0] = this.toStage(column * step, row * step).map(snap);
-    const [x1, y1] = this.toStage(ends[0], ends[1]).map(snap);
+    const step = TILE_SIDE * 2 ** level;
+    const right = Math.min(photo.width, (column + 1) * step);
+    const bottom = Math.min(photo.height, (row + 1) * step);
+    // whole screen pixels: no seams between tiles
+    const snap = (/** @type {number} */ v) => Math.round(v * devicePixelRatio) / devicePixelRatio;
+    const [x0, y0] = this.toCanvas(column * step, row * step).map(snap);
+    const [x1, y1] = this.toCanvas(right, bottom).map(snap);
     this.context.drawImage(bitmap, x0, y0, x1 - x0, y1 - y0);
   }
 }

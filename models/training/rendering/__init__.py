@@ -1,0 +1,1 @@
+"""Ray-traced scenes of random things, with labels."""

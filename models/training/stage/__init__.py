@@ -1,1 +1,0 @@
-"""Staged scenes: bodies in light, ray-traced."""

@@ -1,0 +1,135 @@
+"""What ``batch`` prints: messages, the plan, progress and a summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import click
+
+from segment2inpaint.cli import console
+
+if TYPE_CHECKING:
+    from segment2inpaint.dataset.formats.registry import Source
+    from segment2inpaint.dataset.plan import PlanCounts, RunPlan
+    from segment2inpaint.dataset.run_types import PhotoJob
+
+MAX_LISTED = 20  # problems, failures or planned photos that are printed one by one
+PROGRESS_INTERVAL = 10.0  # s between two lines of progress if stderr is not a terminal
+
+OnPhoto = Callable[[str, int], None]
+"""Called after each photo with a line to print, empty for none, and the number of failures."""
+
+
+def print_message_once() -> Callable[[str], None]:
+    """Return a function that prints a line on standard error, unless it did so before."""
+    printed: set[str] = set()
+
+    def on_message(line: str) -> None:
+        if line not in printed:
+            printed.add(line)
+            click.echo(line, err=True)
+
+    return on_message
+
+
+def print_first_problems() -> Callable[[object], None]:
+    """Return a function that prints a problem on standard error, the first few only."""
+    count = 0
+
+    def on_problem(problem: object) -> None:
+        nonlocal count
+        count += 1
+        if count <= MAX_LISTED:
+            click.echo(console.escape_line(str(problem)), err=True)
+
+    return on_problem
+
+
+def print_plan(plan: RunPlan, source: Source) -> None:
+    """Print the photos that are left to edit, the first few only, and the totals."""
+    counts = plan.counts()
+    for number, job in enumerate(plan.pending_jobs()):
+        if number == MAX_LISTED:
+            click.echo(f"... and {counts.photos - counts.processed - MAX_LISTED} more")
+            break
+        click.echo(console.escape_line(_job_line(job)))
+    click.echo(
+        f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
+        f"copy unchanged; {counts.processed} finished, {counts.failed} of them failed"
+    )
+
+
+def _job_line(job: PhotoJob) -> str:
+    objects = [item for item in job.items if item.request is not None]
+    labels = ", ".join(item.label for item in objects if item.label)
+    count = f"{len(objects)} object{'s' * (len(objects) != 1)}" if objects else "copied unchanged"
+    return f"{job.photo} -> {job.output}: {count}{f' ({labels})' if labels else ''}"
+
+
+def print_estimate(seconds: float | None, workers: int) -> None:
+    """Print how long the run will take; None if no photo could be edited as a trial."""
+    time = "none of the trial photos could be edited" if seconds is None else _format_time(seconds)
+    click.echo(f"estimate with {workers} worker{'s' * (workers != 1)}: {time}")
+
+
+@contextmanager
+def progress(total: int, processed: int) -> Iterator[OnPhoto]:
+    """Report progress on standard error: a bar on a terminal, elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        yield _progress_lines(total, processed)
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=processed, unit=" photos", file=sys.stderr) as bar:
+
+        def on_photo(line: str, failed: int) -> None:
+            if line:
+                bar.write(line, file=sys.stderr)
+            bar.set_postfix_str(f"{failed} failed", refresh=False)
+            bar.update()
+
+        yield on_photo
+
+
+def _progress_lines(total: int, processed_before: int) -> OnPhoto:
+    start = last = monotonic()
+    processed = processed_before
+
+    def on_photo(line: str, failed: int) -> None:
+        nonlocal last, processed
+        processed += 1
+        if line:
+            click.echo(line, err=True)
+        now = monotonic()
+        if now - last >= PROGRESS_INTERVAL:
+            last = now
+            rate = (processed - processed_before) / (now - start)
+            left = _format_time((total - processed) / rate)
+            click.echo(
+                f"{processed}/{total} photos, {failed} failed, {rate:.1f}/s, {left} left", err=True
+            )
+
+    return on_photo
+
+
+def summary(outdir: str, counts: PlanCounts) -> str:
+    """Return the result of a run in one line."""
+    succeeded, left = counts.processed - counts.failed, counts.photos - counts.processed
+    copied = f" ({counts.copies} of them copied unchanged)" if counts.copies else ""
+    not_tried = f", {left} not tried" if left else ""
+    return (
+        f"{outdir}: {succeeded} of {counts.photos} photos done{copied}, {counts.failed} failed"
+        f"{not_tried}; see {outdir.rstrip('/')}/report.html"
+    )
+
+
+def _format_time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

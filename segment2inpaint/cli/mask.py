@@ -1,0 +1,160 @@
+"""``mask``: find objects and write their mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import cloup
+from cloup import option_group
+
+from segment2inpaint.cli import console
+from segment2inpaint.cli.build_request import (
+    build_editor,
+    build_refine,
+    load_mask_request,
+    load_photo,
+)
+from segment2inpaint.cli.machine_options import detector_section
+from segment2inpaint.cli.options import (
+    OUTPUT_OPTIONS,
+    PhotoOptions,
+    examples,
+    mask_section,
+    pass_options,
+    photo_argument,
+    point_section,
+)
+from segment2inpaint.cli.output import (
+    check_targets,
+    input_files,
+    print_json,
+    write_picture,
+    write_stdout,
+)
+from segment2inpaint.cli.param_types import FILE
+
+if TYPE_CHECKING:
+    from segment2inpaint.images import Photo
+    from segment2inpaint.types import Alpha, Detection, Refine, Request
+
+LOSSY_FORMATS = ("JPEG", "AVIF")  # they would change the numbers of --everything
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskOptions(PhotoOptions):
+    """The options of ``mask``."""
+
+    overlay: Path | None
+
+    @property
+    def writes_numbers(self) -> bool:
+        """Whether the mask holds the number of each object, and not only white."""
+        return self.everything and not self.pick
+
+
+@cloup.command(
+    epilog=examples(
+        "mask street.jpg -p 412,300 -o mask.png",
+        "mask street.jpg --everything -o numbers.png --overlay numbers.jpg",
+    )
+)
+@photo_argument
+@point_section
+@mask_section
+@option_group(
+    "Output",
+    *OUTPUT_OPTIONS,
+    click.option("--overlay", type=FILE, metavar="FILE",
+                 help="Also write the photo with each object in a colour, numbered."),
+)  # fmt: skip
+@detector_section
+@pass_options(MaskOptions)
+def mask(options: MaskOptions) -> None:
+    """Write the mask of an object as a picture: white is the object.
+
+    PHOTO is a file, or - for standard input. Without --dilate and --feather the mask is exact, so
+    that --mask can read it. With --everything and without --pick, the value of a pixel is the
+    number of its object, 0 for none. Exit status 4: no object was found.
+    """
+    photo = load_photo(options)
+    request = load_mask_request(options, photo)
+    _check_outputs(options, photo, request)
+    editor = build_editor(options)
+    refine = _exact_refine(options)
+    request = editor.resolve(dataclasses.replace(request, refine=refine), paint=False)
+    detections = editor.find_objects(photo, request)
+    alpha = _alpha(options, detections, request)
+    _write_outputs(options, photo, request, detections, alpha)
+
+
+def _check_outputs(options: MaskOptions, photo: Photo, request: Request) -> None:
+    """Raise as ``check_targets``, and for numbers in a format that would change them."""
+    from segment2inpaint import images
+
+    results = [Path(options.output)] if options.output != "-" else []
+    overlays = [options.overlay] if options.overlay else []
+    check_targets(options, [*overlays, *results], [*input_files(photo, request)])
+    if options.writes_numbers and any(images.format_of(p) in LOSSY_FORMATS for p in results):
+        raise click.UsageError("--everything needs a lossless format; use -o N.png")
+
+
+def _exact_refine(options: MaskOptions) -> Refine:
+    """Return how to change the mask; without options it neither grows nor gets a soft edge."""
+    from segment2inpaint.types import Length
+
+    zero = Length(0, "px")
+    return build_refine(
+        dataclasses.replace(options, dilate=options.dilate or zero, feather=options.feather or zero)
+    )
+
+
+def _alpha(options: MaskOptions, detections: Sequence[Detection], request: Request) -> Alpha:
+    """Return the mask as ``(H, W)`` float32 in [0, 1]; numbers of objects as ``number / 255``."""
+    import numpy as np
+
+    from segment2inpaint import masks
+    from segment2inpaint.regions import refined_alpha
+
+    if options.writes_numbers:
+        return (masks.labels(detections) / 255).astype(np.float32)
+    alpha, _, _ = refined_alpha(detections, request.prompts, request.refine)
+    return alpha
+
+
+def _write_outputs(
+    options: MaskOptions,
+    photo: Photo,
+    request: Request,
+    detections: Sequence[Detection],
+    alpha: Alpha,
+) -> None:
+    from segment2inpaint import images
+
+    if options.output == "-":
+        write_stdout(_encode(alpha))
+    else:
+        images.write_mask(options.output, alpha, source=photo.path, overwrite=options.overwrite)
+    if options.overlay:
+        from segment2inpaint.cli import overlay
+
+        write_picture(options.overlay, overlay.draw_numbered_masks(photo.image, detections))
+    if options.as_json:
+        print_json(console.mask_to_json(photo, options.output, request, detections))
+    summary = console.mask_summary(options.output, detections, alpha, request.detector)
+    click.echo(console.escape_line(summary), err=True)
+
+
+def _encode(alpha: Alpha) -> bytes:
+    """Return the mask as the bytes of a grey picture."""
+    import numpy as np
+
+    from segment2inpaint import images
+
+    grey = np.rint(255 * alpha).astype(np.uint8)[..., None].repeat(3, 2)
+    picture = dataclasses.replace(images.photo_from_array(grey), grey=True)
+    return images.encode(picture, picture.image, 0 * alpha)

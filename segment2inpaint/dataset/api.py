@@ -1,0 +1,93 @@
+"""The Python interface to dataset runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from segment2inpaint import request as requests
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter
+from segment2inpaint.dataset.formats.registry import open_source
+from segment2inpaint.dataset.options import ExecutionOptions
+from segment2inpaint.dataset.run_types import Json, PhotoOutcome, RunSettings
+from segment2inpaint.dataset.runner import execute, open_plan
+from segment2inpaint.dataset.storage import is_remote
+from segment2inpaint.errors import BadOption
+from segment2inpaint.types import Request
+
+
+def run(
+    source: str | Path,
+    request: Request | Mapping[str, Any] | None,
+    out: str | Path,
+    *,
+    format: str = "auto",
+    annotation_filter: AnnotationFilter | None = None,
+    root: str | Path | None = None,
+    globs: tuple[str, ...] = (),
+    retry_failed: bool = False,
+    skip_invalid: bool = False,
+    execution: ExecutionOptions | None = None,
+    **settings: Any,
+) -> Iterator[PhotoOutcome]:
+    """Edit every photo of a dataset, and yield the outcome of each photo when it is finished.
+
+    A run can be interrupted at any time. The next call with the same ``out`` resumes it: photos
+    that are finished and unchanged are neither edited again nor yielded.
+
+    Worker processes import the calling script, so a script needs ``if __name__ == "__main__":``
+    around this call. ``ExecutionOptions(workers=0)`` runs without worker processes.
+
+    Args:
+        source: a folder, or a ``.jsonl``, ``.csv``, COCO ``.json``, YOLO ``.yaml`` or ``.tar``
+            file, or a folder of Pascal VOC, LabelMe, Parquet or tar files; or the URL of one.
+        request: the request for all photos; the rows of a table override parts of it. It may be
+            the JSON form of a request, in which a mask or a clean plate may be a folder with one
+            file per photo. None: annotations or rows supply the prompts.
+        out: the output folder, local or a URL.
+        format: one of ``FORMATS``; ``auto`` detects it from the name and the content.
+        annotation_filter: selects annotated objects; None selects all.
+        root: the folder that photo names in ``source`` are relative to; None is the format's
+            default.
+        globs: patterns that select photos of a folder, such as ``*.jpg``; empty selects all.
+        retry_failed: process photos again that failed in an earlier run.
+        skip_invalid: ignore invalid rows instead of refusing the whole source.
+        execution: the number of workers, the time limit and the engine.
+        settings: fields of ``RunSettings``, such as ``quality=90`` or ``if_nothing="copy"``.
+
+    Raises:
+        BadDataset: the source has invalid rows (raised before any photo is edited), the output
+            folder is in use, or the disk is full.
+        BadOption: the request or a setting is invalid.
+        ModelMissing: a model that the request needs is not on this machine.
+    """
+    run_settings = RunSettings(_absolute(out), **settings)
+    reader = open_source(
+        str(source), base_request(request), format=format,
+        annotation_filter=annotation_filter or AnnotationFilter(),
+        root=str(root) if root else None, globs=globs, out=run_settings.out,
+    )  # fmt: skip
+    planning = open_plan(reader, run_settings, retry_failed=retry_failed, skip_invalid=skip_invalid)
+    with planning as plan:
+        yield from execute(plan, reader, execution or ExecutionOptions())
+
+
+def base_request(request: Request | Mapping[str, Any] | None) -> Json:
+    """Return the JSON form of a request; None gives a request without prompts.
+
+    Raises ``BadOption`` for an invalid request.
+    """
+    if request is None:
+        request = Request(())
+    if isinstance(request, Request):
+        requests.validate(request)
+        return requests.to_json(request)
+    prompts = request.get("prompts")
+    if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):
+        raise BadOption(f"request must have a list of prompts, got {prompts!r:.60}")
+    return dict(request)
+
+
+def _absolute(out: str | Path) -> str:
+    return str(out) if is_remote(str(out)) else str(Path(out).absolute())

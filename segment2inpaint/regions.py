@@ -1,0 +1,199 @@
+"""The region that an attempt repaints: its alpha, its windows, their crops, and the stitching."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from segment2inpaint import masks, window
+from segment2inpaint.attempts import AttemptSpec
+from segment2inpaint.batching import InpaintCall
+from segment2inpaint.effects import edit_difference, shadow
+from segment2inpaint.errors import NothingFound
+from segment2inpaint.protocols import InputSpec
+from segment2inpaint.types import (
+    Alpha,
+    BinaryMask,
+    Box,
+    Detection,
+    Fill,
+    Image,
+    Point,
+    Points,
+    Prompt,
+    Refine,
+    ReplacementImage,
+    Request,
+    bounding_box,
+)
+
+WINDOW_SEED_STEP = 2  # between the seeds of two windows; see attempts.SEED_STEP
+REPLACE_DILATE_FACTOR = 2.0  # a new object needs room beyond the old one's outline
+
+
+@dataclass(frozen=True, eq=False)
+class EditJob:
+    """The state that all attempts at one photo share."""
+
+    photo: Image
+    detections: Sequence[Detection]
+    request: Request
+
+    @cached_property
+    def cast_shadow(self) -> shadow.Shadow:
+        """Return the shadow of all objects together."""
+        return shadow.find_shadow(self.photo, masks.union(self.detections))
+
+
+@dataclass(frozen=True, eq=False)
+class RepaintRegion:
+    """The region that an attempt repaints, with the radii used, in photo px."""
+
+    alpha: Alpha
+    dilate: float
+    feather: float
+    windows: Sequence[window.Window]
+
+
+# --- refine -----------------------------------------------------------------------------------
+
+
+def plan_regions(job: EditJob, specs: Sequence[AttemptSpec]) -> list[RepaintRegion]:
+    """Return the region of each attempt; candidates that differ only in their seed share one."""
+    regions: dict[tuple[Refine, InputSpec], RepaintRegion] = {}
+    for spec in specs:
+        key = spec.refine, spec.inpainter.input_spec
+        regions[key] = regions.get(key) or _repaint_region(job, spec)
+    return [regions[spec.refine, spec.inpainter.input_spec] for spec in specs]
+
+
+def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
+    """Return the alpha and the windows of an attempt."""
+    refine, fill, input_spec = spec.refine, spec.fill, spec.inpainter.input_spec
+    factor = REPLACE_DILATE_FACTOR if fill.prompt else 1.0
+    alpha, dilate, feather = refined_alpha(
+        job.detections, job.request.prompts, refine, input_spec, fill, factor
+    )
+    if refine.shadow and not refine.invert:
+        alpha = _add_shadows(job, alpha, dilate + feather)
+    return RepaintRegion(alpha, dilate, feather, _windows(alpha > 0, input_spec, fill))
+
+
+def refined_alpha(
+    detections: Sequence[Detection],
+    prompts: Sequence[Prompt],
+    refine: Refine,
+    input_spec: InputSpec = InputSpec(),
+    fill: Fill = Fill(),
+    dilate_factor: float = 1.0,
+) -> tuple[Alpha, float, float]:
+    """Return the alpha of the objects, and the dilate and feather radii used, in photo px.
+
+    The mask is dilated by at least one cell of the inpainter. Raises ``NothingFound`` if an
+    inverted mask leaves nothing to repaint.
+    """
+    min_dilate = 0.0
+    if input_spec.mask_cell > 1:
+        windows = _windows(masks.union(detections), input_spec, fill)
+        min_dilate = input_spec.mask_cell / min(w.scale for w in windows)
+    alpha, dilate, feather = masks.refine(
+        detections,
+        refine,
+        keep=_excluded_points(prompts),
+        min_dilate=min_dilate,
+        dilate_factor=dilate_factor,
+    )
+    if not alpha.any():
+        raise NothingFound("the object fills the photo: inverted, nothing is left to repaint")
+    return alpha, dilate, feather
+
+
+def _excluded_points(prompts: Sequence[Prompt]) -> list[Point]:
+    return [point for p in prompts if isinstance(p, Points) for point in p.exclude]
+
+
+def _add_shadows(job: EditJob, alpha: Alpha, softness: float) -> Alpha:
+    """Return the alpha with those of the objects' shadows that are likely enough."""
+    for detection in job.detections:
+        alone = len(job.detections) == 1
+        cast = job.cast_shadow if alone else shadow.find_shadow(job.photo, detection.mask)
+        if cast.certainty >= shadow.REQUESTED_CERTAINTY:
+            alpha = np.maximum(alpha, shadow.shadow_alpha(cast, max(softness, 1.0)))
+    return alpha
+
+
+# --- windows and inpainting -------------------------------------------------------------------
+
+
+def _windows(repainted: BinaryMask, input_spec: InputSpec, fill: Fill) -> list[window.Window]:
+    boxes = [box for box, _ in masks.connected_components(repainted)]
+    height, width = repainted.shape
+    return window.plan(boxes, (height, width), input_spec, fill.padding_mask_crop)
+
+
+def inpaint_call(job: EditJob, spec: AttemptSpec, region: RepaintRegion) -> InpaintCall:
+    """Return the crops of an attempt; each window has its own seed."""
+    input_spec, seed = spec.inpainter.input_spec, spec.fill.seed
+    crops = [
+        window.crop_window(job.photo, region.alpha, w, input_spec, seed + WINDOW_SEED_STEP * i)
+        for i, w in enumerate(region.windows)
+    ]
+    if _repaints_whole_crop(spec):
+        crops = [replace(crop, mask=np.ones_like(crop.mask)) for crop in crops]
+    return InpaintCall(spec.inpainter, spec.fill, crops)
+
+
+def _repaints_whole_crop(spec: AttemptSpec) -> bool:
+    """Return whether an editing model repaints whole crops, so that effects go with the object."""
+    refine = spec.refine
+    edits = spec.inpainter.input_spec.edits_by_instruction
+    return bool(edits and refine.shadow and not refine.invert)
+
+
+# --- stitch -----------------------------------------------------------------------------------
+
+
+def stitch_crops(
+    job: EditJob, spec: AttemptSpec, region: RepaintRegion, crops: Sequence[Image]
+) -> tuple[Image, Alpha]:
+    """Return a copy of the photo with every painted window in it, and its alpha."""
+    image, alpha = job.photo.copy(), region.alpha
+    for w, crop in zip(region.windows, crops, strict=True):
+        if _repaints_whole_crop(spec):
+            alpha = _add_edit_difference(job, spec, region, w, crop, alpha)
+        window.stitch(image, alpha, w, crop)
+    if spec.fill.picture:
+        box = bounding_box(masks.union(job.detections))
+        alpha = _place_picture(image, alpha, spec.fill.picture, box)
+    return image, alpha
+
+
+def _add_edit_difference(
+    job: EditJob,
+    spec: AttemptSpec,
+    region: RepaintRegion,
+    w: window.Window,
+    crop: Image,
+    alpha: Alpha,
+) -> Alpha:
+    """Return the alpha with the effects that an editing model removed outside the hole."""
+    before = window.crop_window(job.photo, region.alpha, w, spec.inpainter.input_spec)
+    effect = edit_difference.object_effect(before.image, crop, before.mask)
+    mask = window.paste_mask(effect, w)
+    softness = max(region.dilate + region.feather, 1.0)
+    soft = shadow.shadow_alpha(shadow.Shadow(mask, 1.0), softness)
+    both = alpha.copy()
+    np.maximum(both[w.box.slices], soft, out=both[w.box.slices])
+    return both
+
+
+def _place_picture(image: Image, alpha: Alpha, picture: ReplacementImage, box: Box) -> Alpha:
+    """Blend a picture into the old object's box of ``image``, in place; return the new alpha."""
+    place, pixels, opacity = window.place_picture(picture, box)
+    window.blend(image[place.slices], pixels, opacity)
+    both = alpha.copy()
+    np.maximum(both[place.slices], opacity, out=both[place.slices])
+    return both

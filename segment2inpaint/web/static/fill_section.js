@@ -1,0 +1,108 @@
+// @ts-check
+/** The settings of what to paint, of the models and of the check. */
+import { byId } from "./app.js";
+import { copyCommand, saveRequest } from "./request_export.js";
+
+/** @typedef {import("./app.js").App} App */
+/** @typedef {import("./document_state.js").Doc} Doc */
+
+/** @param {App} app */
+export function setUpFillSection(app) {
+  for (const button of byId("fill-section").querySelectorAll("[data-mode]"))
+    button.addEventListener("click", () => {
+      const mode = /** @type {"remove"|"replace"} */ (/** @type {HTMLElement} */ (button).dataset.mode);
+      app.commit({ ...app.doc, mode });
+    });
+  setUpFields(app);
+  setUpPrompt(app, /** @type {HTMLInputElement} */ (byId("prompt")));
+  setUpPicture(app);
+  for (const id of ["get-model", "get-text-model"]) byId(id).addEventListener("click", () => byId("show-models").click());
+  for (const id of ["copy-command", "copy-command-2"])
+    byId(id).addEventListener("click", () => void app.reportErrors(() => copyCommand(app)));
+  for (const id of ["save-request", "save-request-2"])
+    byId(id).addEventListener("click", () => void app.reportErrors(() => saveRequest(app)));
+  app.listeners.add(() => render(app));
+}
+
+/** @param {App} app */
+function setUpFields(app) {
+  /** @type {Record<string, (text: string) => Partial<Doc["fill"]>>} */
+  const fillFields = {
+    "negative-prompt": (negative_prompt) => ({ negative_prompt }),
+    steps: (text) => ({ num_inference_steps: toNumber(text) }),
+    guidance: (text) => ({ guidance_scale: toNumber(text) }),
+    strength: (text) => ({ strength: toNumber(text) }),
+    seed: (text) => ({ seed: Math.max(0, Math.floor(Number(text) || 0)) }),
+    candidates: (text) => ({ candidates: Number(text) }),
+  };
+  for (const [id, change] of Object.entries(fillFields))
+    byId(id).addEventListener("change", (event) => changeFill(app, change(/** @type {HTMLInputElement} */ (event.target).value)));
+  for (const id of ["detector", "inpainter"])
+    byId(id).addEventListener("change", (event) =>
+      app.commit({ ...app.doc, [id]: /** @type {HTMLSelectElement} */ (event.target).value }));
+  byId("verify").addEventListener("change", (event) =>
+    app.commit({ ...app.doc, verify: /** @type {HTMLInputElement} */ (event.target).checked }));
+}
+
+/** @param {App} app @param {Partial<Doc["fill"]>} change */
+function changeFill(app, change) {
+  app.commit({ ...app.doc, fill: { ...app.doc.fill, ...change } });
+}
+
+/** @param {string} text */
+const toNumber = (text) => (text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text));
+
+/** The run button follows the typing; the whole prompt is one step to undo. @param {App} app @param {HTMLInputElement} field */
+function setUpPrompt(app, field) {
+  let typing = false;
+  field.addEventListener("focus", () => (typing = false));
+  field.addEventListener("input", () => {
+    const doc = { ...app.doc, fill: { ...app.doc.fill, prompt: field.value } };
+    if (typing) app.amend(doc);
+    else app.commit(doc);
+    typing = true;
+  });
+  field.addEventListener("keydown", ({ key, isComposing }) => {
+    if (key === "Enter" && !isComposing) byId("run").click();
+  });
+}
+
+/** @param {App} app */
+function setUpPicture(app) {
+  const input = /** @type {HTMLInputElement} */ (byId("file-picture"));
+  byId("choose-picture").addEventListener("click", () => input.click());
+  input.addEventListener("change", () => void app.reportErrors(async () => {
+    const picture = await app.uploadChosenFile(input, "picture");
+    if (picture) changeFill(app, { picture });
+  }));
+  byId("clear-picture").addEventListener("click", () => changeFill(app, { picture: null }));
+}
+
+/** @param {App} app */
+function render(app) {
+  const { doc, capabilities } = app;
+  for (const button of byId("fill-section").querySelectorAll("[data-mode]"))
+    button.setAttribute("aria-checked", String(/** @type {HTMLElement} */ (button).dataset.mode === doc.mode));
+  byId("replace-options").hidden = doc.mode !== "replace";
+  byId("no-model").hidden = !capabilities || capabilities.generates;
+  byId("no-text-model").hidden = !capabilities || capabilities.reads;
+  /** @type {HTMLButtonElement} */ (byId("find-submit")).disabled = capabilities?.reads === false;
+  byId("picture-name").textContent = doc.fill.picture?.name ?? "none";
+  byId("clear-picture").hidden = !doc.fill.picture;
+  byId("diffusion-options").hidden = !capabilities?.generates;
+  renderFields(doc);
+  /** @type {HTMLInputElement} */ (byId("verify")).checked = doc.verify;
+}
+
+/** Set the fields, except one in which the user is typing. @param {Doc} doc */
+function renderFields({ fill, detector, inpainter }) {
+  const values = {
+    prompt: fill.prompt, "negative-prompt": fill.negative_prompt, steps: fill.num_inference_steps ?? "",
+    guidance: fill.guidance_scale ?? "", strength: fill.strength ?? "", seed: fill.seed,
+    candidates: fill.candidates, detector, inpainter,
+  };
+  for (const [id, value] of Object.entries(values)) {
+    const field = /** @type {HTMLInputElement} */ (byId(id));
+    if (document.activeElement !== field) field.value = String(value);
+  }
+}

@@ -1,0 +1,152 @@
+// @ts-check
+/** Start a job, follow its progress, and cancel it. */
+import { call, Failure, get, post } from "./api.js";
+import { byId } from "./app.js";
+import { currentRequest } from "./request_export.js";
+
+/** @typedef {import("./app.js").App} App */
+/** @typedef {{id: string, state: string, place: number, stage: string, share: number, sketches: number, result: string|null, error: {kind: string, message: string}|null}} Job */
+
+const MODEL_MISSING = "This needs a model, and none is installed. Press Models to download one. Inserting a picture needs no model.";
+const STAGE_NAMES = {
+  ending: "Waiting for the cancelled job to stop", detect: "Finding the object", refine: "Refining the mask",
+  inpaint: "Painting", verify: "Checking the result", check: "Comparing pixels",
+};
+const END_MESSAGES = { done: "Done.", cancelled: "Cancelled.", failed: "" };
+const END_MESSAGE_TIME = 5000; // ms
+const WAIT = 10; // seconds that the server may hold an answer until the status changes
+const RETRY_INTERVAL = 1000; // ms, while the server does not answer
+
+/** @type {Set<string>} ids of the jobs that are being followed */
+const followedJobs = new Set();
+
+/** @param {App} app */
+export function setUpJobs(app) {
+  byId("run").addEventListener("click", () => void app.reportErrors(() => startJob(app)));
+  byId("cancel").addEventListener("click", () => void app.reportErrors(async () => {
+    byId("busy-stage").textContent = "Stopping…";
+    if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
+  }));
+  app.listeners.add(() => render(app));
+}
+
+/** @param {App} app */
+async function startJob(app) {
+  const { photo } = app.doc;
+  if (!photo || !app.editing) return;
+  app.isStarting = true;
+  app.setStatus("");
+  app.notify();
+  try {
+    const job = await post(`/photos/${photo.id}/jobs`, currentRequest(app));
+    void loadPreview(app, job.id);
+    app.amend({ ...app.doc, job: job.id });
+  } finally {
+    app.isStarting = false;
+    app.notify();
+  }
+}
+
+/** Load a rough fill to show while the job runs. @param {App} app @param {string} job */
+async function loadPreview(app, job) {
+  const { photo, fill } = app.doc;
+  const json = app.finder.outlineRequest(app.doc);
+  if (!photo || !json || json.replace || fill.picture) return;
+  try {
+    const response = await call("POST", `/photos/${photo.id}/rough`, { json });
+    const box = (response.headers.get("x-box") ?? "").split(",").map(Number);
+    app.preview = { job, box, bitmap: await createImageBitmap(await response.blob()) };
+    app.notify();
+  } catch {
+    app.preview = null; // the job does not need it
+  }
+}
+
+/** Follow a job until it ends, also one from before a reload. @param {App} app @param {string} id */
+async function followJob(app, id) {
+  if (followedJobs.has(id)) return;
+  followedJobs.add(id);
+  try {
+    await followUntilEnd(app, id);
+  } finally {
+    followedJobs.delete(id);
+  }
+}
+
+/** @param {App} app @param {string} id */
+async function followUntilEnd(app, id) {
+  let wait = 0;
+  for (;;) {
+    const job = await getJob(id, wait);
+    wait = WAIT;
+    if (app.doc.job !== id) return;
+    if (!job) continue;
+    renderProgress(job);
+    if (job.sketches) void showSketch(app, job);
+    if (job.state !== "queued" && job.state !== "running") return finishJob(app, job);
+  }
+}
+
+/** The status of a job, undefined if the server does not answer. @param {string} id @param {number} wait @returns {Promise<Job|undefined>} */
+async function getJob(id, wait) {
+  try {
+    return await get(`/jobs/${id}?wait=${wait}`);
+  } catch (error) {
+    if (error instanceof Failure && error.status === 404) return lostJob(id, error);
+    byId("busy-stage").textContent = "Waiting for the server";
+    await new Promise((resolve) => setTimeout(resolve, RETRY_INTERVAL));
+  }
+}
+
+/** A failed job in place of one that the server does not know. @param {string} id @param {Failure} error @returns {Job} */
+function lostJob(id, { kind, message }) {
+  return { id, state: "failed", place: 0, stage: "", share: 0, sketches: 0, result: null, error: { kind, message } };
+}
+
+/** @param {App} app @param {Job} job */
+function finishJob(app, { state, result, error }) {
+  const doc = { ...app.doc, job: null };
+  app.amend(doc);
+  if (state === "done") app.commit({ ...doc, result, candidate: 0 });
+  if (state === "failed") app.toast(error?.kind === "ModelMissing" ? MODEL_MISSING : (error?.message ?? "The job failed."));
+  const message = END_MESSAGES[/** @type {keyof typeof END_MESSAGES} */ (state)];
+  app.setStatus(message);
+  setTimeout(() => message && byId("status").textContent === message && app.setStatus(""), END_MESSAGE_TIME);
+}
+
+// --- rendering -------------------------------------------------------------------------------
+
+/** @param {App} app */
+function render(app) {
+  const { job } = app.doc;
+  if (job) void followJob(app, job);
+  byId("busy").hidden = !job && !app.isStarting;
+  if (app.isStarting) renderProgress({ state: "running", place: 0, stage: "", share: 0 });
+  if (!job) byId("busy-sketch").hidden = true;
+  byId("busy-preview-note").hidden = !job || app.preview?.job !== job;
+}
+
+/** @param {{state: string, place: number, stage: string, share: number}} job */
+function renderProgress({ state, place, stage, share }) {
+  const bar = /** @type {HTMLProgressElement} */ (byId("busy-progress"));
+  const name = STAGE_NAMES[/** @type {keyof typeof STAGE_NAMES} */ (stage)] ?? (stage && stage[0].toUpperCase() + stage.slice(1));
+  const percent = share > 0 && share < 1 ? `${Math.round(share * 100)} %` : "";
+  byId("busy-stage").textContent = name || (state === "queued" ? "Waiting" : "Starting…");
+  byId("busy-place").textContent = place ? `${place} ${place === 1 ? "job" : "jobs"} ahead` : percent;
+  if (share > 0) bar.value = share;
+  else bar.removeAttribute("value");
+}
+
+/** Show the newest preview of a diffusion model. @param {App} app @param {{id: string, sketches: number}} job */
+async function showSketch(app, { id, sketches }) {
+  const picture = /** @type {HTMLImageElement} */ (byId("busy-sketch"));
+  const key = `${id} ${sketches}`;
+  if (picture.dataset.shown === key) return;
+  picture.dataset.shown = key;
+  const blob = await call("GET", `/jobs/${id}/sketch`).then((response) => response.blob()).catch(() => null);
+  if (!blob || app.doc.job !== id) return;
+  URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(blob);
+  await picture.decode().catch(() => {});
+  picture.hidden = app.doc.job !== id;
+}

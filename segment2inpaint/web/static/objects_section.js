@@ -1,0 +1,174 @@
+// @ts-check
+/** The list of selections, the hint above it, and the dialogs that add selections. */
+import { post } from "./api.js";
+import { byId, createElement } from "./app.js";
+import { activeSelection, addSelection, canExclude, changeSelection, removeSelection } from "./document_state.js";
+import { hue } from "./draw.js";
+import { setGranularity } from "./edits.js";
+
+/** @typedef {import("./app.js").App} App */
+/** @typedef {import("./document_state.js").Doc} Doc */
+/** @typedef {import("./document_state.js").Selection} Selection */
+
+const KIND_NAMES = {
+  click: "Click", box: "Box", color: "Colour", text: "Name", everything: "From all",
+  plate: "Clean plate", mask: "Mask file", brush: "Brush",
+};
+
+/** @param {App} app */
+export function setUpObjectsSection(app) {
+  byId("new-object").addEventListener("click", () => {
+    app.amend({ ...app.doc, active: 0 });
+    app.selectTool("click");
+    app.setStatus("Click another object.");
+  });
+  for (const button of byId("granularity").querySelectorAll("button"))
+    button.addEventListener("click", () => setGranularity(app, /** @type {any} */ (button.dataset.granularity)));
+  setUpColorOptions(app);
+  setUpFindByName(app);
+  byId("show-all").addEventListener("click", () => void app.reportErrors(() => toggleSuggestions(app)));
+  setUpFiles(app);
+  app.listeners.add(() => render(app));
+}
+
+/** @param {App} app */
+function setUpColorOptions(app) {
+  const tolerance = /** @type {HTMLInputElement} */ (byId("tolerance"));
+  tolerance.addEventListener("change", () => changeColor({ tolerance: Number(tolerance.value) }));
+  const everywhere = /** @type {HTMLInputElement} */ (byId("everywhere"));
+  everywhere.addEventListener("change", () => changeColor({ everywhere: everywhere.checked }));
+
+  /** @param {{tolerance?: number, everywhere?: boolean}} change */
+  function changeColor(change) {
+    const active = activeSelection(app.doc);
+    if (!active?.color) return;
+    const color = { ...active.color, ...change };
+    app.commit(changeSelection(app.doc, active.id, (s) => ({ ...s, color, strokes: [] })));
+  }
+}
+
+/** @param {App} app */
+function setUpFindByName(app) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("find-dialog"));
+  byId("find-by-name").addEventListener("click", () => app.editing && dialog.showModal());
+  dialog.addEventListener("close", () => {
+    const text = /** @type {HTMLInputElement} */ (byId("object-name")).value.trim();
+    if (dialog.returnValue === "yes" && text) app.commit(addSelection(app.doc, "text", { text }));
+    dialog.returnValue = "";
+  });
+}
+
+/** Show all objects of the photo to choose from, or hide them. @param {App} app */
+async function toggleSuggestions(app) {
+  if (!app.editing) return;
+  if (app.suggestions) {
+    app.suggestions = null;
+    return app.notify();
+  }
+  app.setStatus("Searching for all objects…");
+  const body = { prompts: [{ everything: [] }] };
+  const { objects } = await post(`/photos/${app.doc.photo?.id}/find`, body);
+  app.suggestions = { prompt: "everything", objects };
+  app.notify();
+}
+
+/** Masks and clean plates from files. @param {App} app */
+function setUpFiles(app) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("file-dialog"));
+  const input = /** @type {HTMLInputElement} */ (byId("file-mask-or-plate"));
+  byId("use-file").addEventListener("click", () => app.editing && dialog.showModal());
+  dialog.addEventListener("close", () => {
+    if (!["mask", "plate"].includes(dialog.returnValue)) return;
+    input.dataset.kind = dialog.returnValue;
+    input.click();
+  });
+  input.addEventListener("change", () => void app.reportErrors(async () => {
+    const kind = /** @type {"mask"|"plate"} */ (input.dataset.kind);
+    const file = await app.uploadChosenFile(input, kind);
+    if (file) app.commit(addSelection(app.doc, kind, { file: file.id, name: file.name }));
+  }));
+}
+
+// --- hints -----------------------------------------------------------------------------------
+
+const FIRST_HINTS = {
+  click: "Click the object in the photo, or drag a box around it.",
+  exclude: "Click the object first; then click the parts that do not belong to it with this tool.",
+  box: "Drag a box around the object.",
+  brush: "Paint over the object.",
+  erase: "Nothing to erase yet: click the object first.",
+  color: "Click a colour to select the area that has it.",
+  hand: "Drag the photo to move it.",
+};
+
+/** Whether the document says what to paint. @param {Doc} doc */
+export const isComplete = (doc) => Boolean(doc.mode === "remove" || doc.fill.prompt || doc.fill.picture);
+
+/** The next step for the user. @param {App} app */
+export function hint(app) {
+  const { pending, failed, ready } = app.searchState;
+  if (app.suggestions) return "Click all the objects that you want. Choose any tool to finish.";
+  if (!app.doc.selections.length) return FIRST_HINTS[app.tool];
+  if (pending) return "Searching…";
+  if (failed && !ready)
+    return failed.canRetry ? failed.message : "No object was found there. Undo, then click elsewhere, drag a box, or paint over the object.";
+  if (!isComplete(app.doc)) return "Say below what to put there, or choose a picture.";
+  return `Too little? Click the rest. Too much? ${excludeHint(app)}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
+}
+
+/** @param {App} app */
+function excludeHint(app) {
+  const active = activeSelection(app.doc);
+  if (active && !canExclude(active)) return "Remove it with the Eraser";
+  return matchMedia("(pointer: coarse)").matches ? "Tap it with Not this" : "Right-click it";
+}
+
+// --- rendering -------------------------------------------------------------------------------
+
+/** @param {App} app */
+function render(app) {
+  const { doc } = app;
+  byId("objects").replaceChildren(...doc.selections.map((selection, i) => selectionRow(app, selection, i + 1)));
+  byId("hint").textContent = hint(app);
+  const active = activeSelection(doc);
+  byId("granularity").hidden = active?.kind !== "click";
+  for (const button of byId("granularity").querySelectorAll("button"))
+    button.setAttribute("aria-checked", String(button.dataset.granularity === active?.granularity));
+  byId("color-options").hidden = !active?.color;
+  if (!active?.color) return;
+  const { tolerance, everywhere } = active.color;
+  byId("tolerance-out").textContent = tolerance === null ? "auto" : String(tolerance);
+  if (tolerance !== null) /** @type {HTMLInputElement} */ (byId("tolerance")).value = String(tolerance);
+  /** @type {HTMLInputElement} */ (byId("everywhere")).checked = everywhere;
+}
+
+/** @param {App} app @param {Selection} selection @param {number} number */
+function selectionRow(app, selection, number) {
+  const answer = app.finder.answerFor(app.doc, selection);
+  const swatch = createElement("span", { class: "swatch" });
+  swatch.style.background = `hsl(${hue(selection.id)} 80% 50%)`;
+  const note = createElement("span", { class: answer.state === "failed" ? "bad quiet" : "quiet" }, selectionNote(selection, answer));
+  const button = createElement("button", { class: "name", title: answer.message }, swatch, `${number} ${KIND_NAMES[selection.kind]}`, note);
+  button.addEventListener("click", () => (answer.canRetry ? app.finder.retry() : app.amend({ ...app.doc, active: selection.id })));
+  const remove = createElement("button", { class: "icon small", "aria-label": `Remove object ${number} from the list`, title: "Remove from the list (Del)" });
+  remove.append(crossIcon());
+  remove.addEventListener("click", () => app.commit(removeSelection(app.doc, selection.id)));
+  return createElement("li", selection.id === app.doc.active ? { class: "active" } : {}, button, remove);
+}
+
+function crossIcon() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", "#i-close");
+  svg.append(use);
+  return svg;
+}
+
+/** @param {Selection} selection @param {import("./objects.js").Answer} answer */
+function selectionNote(selection, answer) {
+  if (answer.state === "pending") return "searching…";
+  if (answer.state === "failed") return answer.canRetry ? "try again" : answer.message.includes("nothing") ? "nothing found" : "see why";
+  if (selection.kind === "text") return `“${selection.text}”, ${answer.objects.length}`;
+  if (selection.name) return selection.name;
+  return selection.strokes.length && selection.kind !== "brush" ? "corrected" : "";
+}

@@ -1,0 +1,208 @@
+"""The HTTP API for photos: open, tiles, find objects, refine masks, upload files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_detectors
+from PIL import Image as Pillow
+
+pytest.importorskip("fastapi", reason="the page needs the extra [web]")
+from fastapi.testclient import TestClient
+from web_server import (
+    API,
+    BASE_URL,
+    CLICK,
+    DISC_CENTER,
+    DISC_COLOR,
+    DISC_RADIUS,
+    assert_error,
+    decode,
+    draw_scene,
+    encode,
+    make_app,
+    open_photo,
+    run_job,
+)
+
+from segment2inpaint import detect
+from segment2inpaint.detect.sam.predictor import PromptableDetector
+from segment2inpaint.editor import Editor
+from segment2inpaint.web.app import create_app
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with TestClient(make_app(), base_url=BASE_URL) as test_client:
+        yield test_client
+
+
+# --- find, outline, draw ---------------------------------------------------------------------
+
+
+def test_a_photo_can_be_edited_as_the_page_does_it(client: TestClient) -> None:
+    """Find an object, outline its mask, draw a stroke into it and remove it by the new mask."""
+    photo = open_photo(client)
+    found = client.post(f"{API}/photos/{photo}/find", json={"prompts": [DISC_COLOR]}).json()
+    (disc,) = found["objects"]
+    assert disc["box"] == pytest.approx([66, 46, 95, 75], abs=2)
+    outline = client.post(
+        f"{API}/photos/{photo}/outline",
+        json={"masks": [disc["mask"]], "refine": {"dilate": "10px", "feather": "4px"}},
+    ).json()
+    xs = np.array(outline["paths"][0][::2])
+    assert xs.min() == pytest.approx(disc["box"][0] - 10, abs=1.5)
+    assert (outline["dilate"], outline["feather"]) == (10, 4)
+    stroke = {"points": [[10, 10], [40, 10]], "radius": 4}
+    corrected = client.post(
+        f"{API}/photos/{photo}/strokes", json={"mask": disc["mask"], "strokes": [stroke]}
+    ).json()
+    assert corrected["box"][0] == pytest.approx(6, abs=1)
+    mask = decode(client.get(f"{API}/photos/{photo}/masks/{corrected['mask']}").content) > 127
+    assert mask[10, 25]
+    assert mask[DISC_CENTER[1], DISC_CENTER[0]]
+    job = run_job(client, photo, prompts=[{"mask": corrected["mask"]}], inpainter="telea")
+    result = decode(client.get(f"{API}/results/{job['result']}/file").content)
+    center = result[DISC_CENTER[1], DISC_CENTER[0]].astype(int)
+    assert abs(center - (116, 116, 116)).max() < 20
+    changed = decode(client.get(f"{API}/results/{job['result']}/mask").content) > 0
+    assert (result[~changed] == draw_scene()[~changed]).all()
+
+
+def test_grabcut_is_accepted_as_the_old_name_of_the_builtin_detector(client: TestClient) -> None:
+    photo = open_photo(client)
+    for name in ("grabcut", "builtin"):
+        body = {"prompts": [CLICK], "detector": name}
+        found = client.post(f"{API}/photos/{photo}/find", json=body).json()
+        assert found["detector"] == name
+        assert len(found["objects"]) == 1
+    body = {"prompts": [CLICK], "detector": "sam9"}
+    message = assert_error(client.post(f"{API}/photos/{photo}/find", json=body), 422)
+    assert "builtin" in message
+    assert "grabcut" not in message
+
+
+def test_erasing_strokes_shrink_the_mask(client: TestClient) -> None:
+    photo = open_photo(client)
+    found = client.post(f"{API}/photos/{photo}/find", json={"prompts": [DISC_COLOR]}).json()
+    mask = found["objects"][0]["mask"]
+    stroke = {"points": [list(DISC_CENTER)], "radius": 6, "erase": True}
+    body = {"mask": mask, "strokes": [stroke]}
+    erased = client.post(f"{API}/photos/{photo}/strokes", json=body).json()
+    assert erased["area"] < found["objects"][0]["area"]
+    stroke["radius"] = 100
+    message = assert_error(client.post(f"{API}/photos/{photo}/strokes", json=body), 422)
+    assert "nothing is left" in message
+
+
+def test_an_opened_photo_is_embedded_before_the_first_click(tmp_path: Path) -> None:
+    """The click finds the embedding in the cache and runs the decoder only."""
+    name = str(tiny_detectors.sam2(tmp_path))
+    editor = Editor("cpu", cache=False)
+    detector = editor.detector(name)
+    assert isinstance(detector, PromptableDetector)
+    embedded: list[tuple[int, ...]] = []
+    model = detector.model
+    embed = model.embed
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        TestClient(create_app(editor, "0"), base_url=BASE_URL) as client,
+    ):
+        patch.setattr(
+            model, "embed", lambda images: embedded.extend(i.shape for i in images) or embed(images)
+        )
+        patch.setattr(detect, "choose", lambda *_: detect.DetectorChoice(name))
+        photo = open_photo(client)
+        assert embedded == [(120, 160, 3)]
+        client.post(f"{API}/photos/{photo}/find", json={"prompts": [CLICK]})
+    assert embedded == [(120, 160, 3)]
+
+
+def test_the_mask_of_a_request_is_downloaded_as_png(client: TestClient) -> None:
+    photo = open_photo(client)
+    response = client.post(f"{API}/photos/{photo}/mask", json={"prompts": [DISC_COLOR]})
+    assert response.headers["content-type"] == "image/png"
+    mask = decode(response.content) > 0
+    assert mask.sum() == pytest.approx(np.pi * DISC_RADIUS**2, rel=0.1)
+    inverted = client.post(
+        f"{API}/photos/{photo}/mask", json={"prompts": [DISC_COLOR], "refine": {"invert": True}}
+    )
+    assert ((decode(inverted.content) > 0) == ~mask).all()
+
+
+def test_uploaded_masks_plates_and_pictures_are_used_by_their_ids(client: TestClient) -> None:
+    photo = open_photo(client)
+    mask = np.zeros((120, 160), np.uint8)
+    mask[40:80, 60:100] = 255
+
+    def upload(kind: str, pixels: np.ndarray) -> str:
+        response = client.post(
+            f"{API}/photos/{photo}/files",
+            params={"kind": kind, "name": f"{kind}.png"},
+            content=encode(pixels),
+        )
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    vase = np.full((40, 20, 3), (0, 200, 0), np.uint8)
+    request = {
+        "prompts": [{"mask": upload("mask", mask)}],
+        "fill": {"picture": upload("picture", vase)},
+    }
+    job = run_job(client, photo, **request)
+    result = decode(client.get(f"{API}/results/{job['result']}/file").content)
+    assert tuple(result[60, 80]) == (0, 200, 0)
+    command = client.post(f"{API}/photos/{photo}/command", json=request).json()["command"]
+    assert "--mask mask.png" in command
+    assert "--with picture.png" in command
+    plate = draw_scene(seed=1)
+    plate[40:80, 60:100] = plate[40:80, 10:50]
+    found = client.post(
+        f"{API}/photos/{photo}/find", json={"prompts": [{"plate": upload("plate", plate)}]}
+    )
+    assert found.json()["objects"]
+
+
+# --- tiles -----------------------------------------------------------------------------------
+
+
+def test_tiles_compose_the_photo_at_each_level(client: TestClient) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (700, 1100, 3), np.uint8)
+    pixels = np.asarray(Pillow.fromarray(pixels).resize((1100, 700)).reduce(10).resize((1100, 700)))
+    photo = open_photo(client, encode(pixels))
+    described = client.get(f"{API}/photos/{photo}").json()
+    assert (described["width"], described["height"], described["levels"]) == (1100, 700, 2)
+
+    def tile(level: int, column: int, row: int) -> np.ndarray:
+        response = client.get(f"{API}/photos/{photo}/tiles/{level}/{column}/{row}")
+        return decode(response.content).astype(int)
+
+    composed = np.vstack([np.hstack([tile(0, x, y) for x in range(3)]) for y in range(2)])
+    assert composed.shape == pixels.shape
+    assert abs(composed - pixels).mean() < 2
+    assert tile(1, 0, 0).shape == (350, 512, 3)
+    assert tile(2, 0, 0).shape == (175, 275, 3)
+    outside = client.get(f"{API}/photos/{photo}/tiles/0/3/0")
+    assert "outside the photo" in assert_error(outside, 404)
+
+
+def test_tiles_of_a_result_differ_only_where_it_changed(client: TestClient) -> None:
+    photo = open_photo(client)
+    job = run_job(client, photo, prompts=[DISC_COLOR], inpainter="telea", verify=False)
+    before = decode(client.get(f"{API}/photos/{photo}/tiles/0/0/0").content).astype(int)
+    after = decode(client.get(f"{API}/results/{job['result']}/tiles/0/0/0").content).astype(int)
+    difference = abs(before - after).max(axis=2)
+    assert difference[DISC_CENTER[1], DISC_CENTER[0]] > 50
+    assert difference[5, 5] == 0
+
+
+def test_tiles_of_a_transparent_photo_have_an_alpha_channel(client: TestClient) -> None:
+    pixels = np.dstack([draw_scene(), np.full((120, 160), 255, np.uint8)])
+    pixels[:20, :, 3] = 0
+    photo = open_photo(client, encode(pixels))
+    tile = decode(client.get(f"{API}/photos/{photo}/tiles/0/0/0").content)
+    assert tile.shape == (120, 160, 4)
+    assert tile[5, 5, 3] == 0
