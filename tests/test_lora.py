@@ -57,19 +57,19 @@ def make_crop() -> Crop:
 
 
 def test_a_lora_adds_its_weights_scheduler_and_settings(model: Path) -> None:
-    quick = inpaint.load(f"{model}+lcm-sd15", "cpu")
-    assert type(quick._pipe.scheduler).__name__ == "LCMScheduler"  # type: ignore[attr-defined]
-    settled = quick.resolve_fill(FILL)  # type: ignore[attr-defined]
-    assert (settled["num_inference_steps"], settled["guidance_scale"]) == (4, 1.0)
+    inpainter = load_diffusion(f"{model}+lcm-sd15")
+    assert type(inpainter.pipe.scheduler).__name__ == "LCMScheduler"
+    settings = inpainter.resolve_fill(FILL)
+    assert (settings["num_inference_steps"], settings["guidance_scale"]) == (4, 1.0)
     shares: list[float] = []
     [result] = inpainter.inpaint([make_crop()], FILL, lambda _, share: shares.append(share))
     assert len(set(shares)) == 4
     without_weights = load_diffusion(str(model))
-    lora.set_scheduler(bare._pipe, "LCMScheduler")  # type: ignore[attr-defined]
+    lora.set_scheduler(without_weights.pipe, "LCMScheduler")
     same = Fill(prompt="a red rose", num_inference_steps=4, guidance_scale=1.0)
-    assert not np.array_equal(bare.inpaint([crop()], same)[0], painted)
-    asked = Fill(prompt="a red rose", num_inference_steps=2)
-    assert quick.resolve_fill(asked)["num_inference_steps"] == 2  # type: ignore[attr-defined]
+    assert not np.array_equal(without_weights.inpaint([make_crop()], same)[0], result)
+    two_steps = Fill(prompt="a red rose", num_inference_steps=2)
+    assert inpainter.resolve_fill(two_steps)["num_inference_steps"] == 2
 
 
 def test_unsuitable_missing_and_damaged_loras_are_refused(
