@@ -190,7 +190,7 @@ def test_the_work_can_be_watched(
     seen: list[list[Image]] = []
     wanted = crops(family, 1, 2)
     plain = family.inpaint(wanted, FILL)
-    monkeypatch.setattr(family, "_look", lambda sketches: seen.append(list(sketches)))
+    monkeypatch.setattr(family, "on_preview", lambda sketches: seen.append(list(sketches)))
     assert apart(family.inpaint(wanted, FILL), plain) == 0
     height, width = wanted[0].mask.shape
     shapes = {sketch.shape for one in seen for sketch in one}
