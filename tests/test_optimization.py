@@ -91,7 +91,7 @@ def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None
     with pytest.raises(BadOption) as caught:
         DiffusionInpainter(flow, "cpu", runtime=RuntimeOptions(attention=name))
     text = str(caught.value)
-    assert text.startswith(f"--attention {name} cannot be had here: ")
+    assert text.startswith(f"--attention {name} is unavailable: ")
     assert "; these work: " in text
     assert "native" in text.split("these work: ")[1].split(", ")
     assert "\n" not in text
@@ -200,7 +200,7 @@ def test_a_machine_without_a_compiler(flow: Path, crop: Crop) -> None:
         raise InductorError(InvalidCxxCompiler(), None)
 
     made.pipe.transformer.register_forward_pre_hook(fail)
-    with pytest.raises(BadOption, match=r"--compile cannot be had here: .*No working C\+\+ comp"):
+    with pytest.raises(BadOption, match=r"--compile is unavailable: .*No working C\+\+ comp"):
         made.inpaint([crop], FILL)
 
 
@@ -229,12 +229,12 @@ def test_first_block_cache(flow: Path, crop: Crop, tmp_path: Path) -> None:
         counts.append(len(calls))
         assert np.array_equal(made.inpaint([crop], fill)[0], pictures[-1])
     assert 0 < counts[1] < counts[0]
-    with pytest.raises(BadOption, match="--block-cache is of no effect on FluxFillPipeline"):
+    with pytest.raises(BadOption, match="--block-cache has no effect on FluxFillPipeline"):
         DiffusionInpainter(flow, "cpu", runtime=RuntimeOptions(block_cache=0.1))
 
 
 def test_a_file_is_quantized_by_torchao_only() -> None:
     with pytest.raises(BadOption, match="by torchao only; name its folder"):
         fast.quantize_network(
-            torch.nn.Linear(2, 2), fast._bitsandbytes("8bit", torch.float32, "diffusers")
+            torch.nn.Linear(2, 2), fast._bitsandbytes_config("8bit", torch.float32, "diffusers")
         )

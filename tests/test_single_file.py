@@ -263,7 +263,7 @@ def test_the_safety_checker_of_a_lender_stays_there(tmp_path: Path) -> None:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     with serve_hub({}) as made:
-        there = {"endpoint": made.url, "answer": 20.0, "stall": 20.0}
+        there = {"endpoint": made.url, "answer_timeout": 20.0, "stall_timeout": 20.0}
         monkeypatch.setattr(download, "default_hub_cache", lambda: tmp_path / "hub")
         monkeypatch.setattr(download, "download", partial(download.download, **there))
         yield made
