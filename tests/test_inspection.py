@@ -52,7 +52,7 @@ def test_relatives_are_told_apart_at_their_real_size(
         (["encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight"], "a VAE alone;"),
         (["text_model.embeddings.position_embedding.weight"], "a text encoder alone;"),
         (["encoder.block.0.layer.0.layer_norm.weight"], "a text encoder alone;"),
-        (["down_blocks.0.resnets.0.conv1.weight"], "a part of a folder"),
+        (["down_blocks.0.resnets.0.conv1.weight"], "one component of a model's folder"),
         (["emb_params"], "a textual inversion;"),
         (["blocks.0.self_attn.q.weight"], "not a known kind of model (it has blocks.0.self_attn"),
     ],
@@ -79,4 +79,4 @@ def test_relatives_that_do_not_inpaint(weights: dict[str, Any], tmp_path: Path) 
         NETWORK_PREFIX * ("." in name[:3]) + name: torch.zeros(s) for name, s in weights.items()
     }
     save_file(tensors, tmp_path / "x.safetensors")
-    refused(tmp_path / "x.safetensors", "not for inpainting, or not whole; take its base model")
+    refused(tmp_path / "x.safetensors", "cannot inpaint or is incomplete; use its base model")

@@ -168,7 +168,7 @@ def test_a_file_says_what_it_was_trained_for(tmp_path: Path) -> None:
         kinds.append((settings.prediction_type, settings.rescale_betas_zero_snr))
     assert kinds == [("epsilon", False), ("v_prediction", False), ("v_prediction", True)]
     save_file(weights | {"edm_mean": torch.zeros(4)}, file)
-    fails(file, "that is not for inpainting")
+    fails(file, "cannot inpaint")
 
 
 def test_cards_of_files_exist() -> None:
@@ -228,7 +228,7 @@ def test_nobody_lends(tmp_path: Path) -> None:
     file = tiny_files.save_single_file(
         tiny_flows.flux("FluxFillPipeline"), tmp_path / "my fill.safetensors"
     )
-    fails(file, f"models download '{file}'", "flux-fill is not on this", kind=ModelMissing)
+    fails(file, f"models download '{file}'", "flux-fill, which is not on this", kind=ModelMissing)
     fails(file, f"models download '{file}@org/x'", base="org/x", kind=ModelMissing)
     with pytest.raises(ModelMissing, match="no such file"):
         inpaint.load(str(tmp_path / "none.safetensors"), "cpu")
