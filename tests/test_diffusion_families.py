@@ -70,7 +70,9 @@ def small_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_inpaint as editor
 
     dimensions = editor.calculate_dimensions
-    monkeypatch.setattr(editor, "calculate_dimensions", lambda _, ratio: dimensions(128 * 128, ratio))
+    monkeypatch.setattr(
+        editor, "calculate_dimensions", lambda _, ratio: dimensions(128 * 128, ratio)
+    )
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -157,9 +159,7 @@ def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpai
         np.random.default_rng(0).integers(0, 255, (90, 150, 3), dtype=np.uint8)
     )
     small = copy(family)
-    small.input_spec = InputSpec(
-        64 * 64, family.input_spec.multiple, family.input_spec.mask_cell
-    )
+    small.input_spec = InputSpec(64 * 64, family.input_spec.multiple, family.input_spec.mask_cell)
     result = Pipeline(FakeDetector(mask), small, attempts=1)(photo, [], fill=FILL)
     assert result.changed_outside == 0
     assert (result.image != photo.image)[mask].any()
@@ -170,13 +170,14 @@ def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpai
 def test_a_removal_uses_the_settings_of_the_card(family: DiffusionInpainter) -> None:
     settings = family.resolve_fill(Fill())
     kind = type(family.pipe).__name__
-    card = next(
-        c for c in catalogue.cards() if c.kind == "inpainter" and c.pipeline == kind
-    )
+    card = next(c for c in catalogue.cards() if c.kind == "inpainter" and c.pipeline == kind)
     assert settings["prompt"] == card.remove.prompt
     assert settings["num_inference_steps"] == card.fill.num_inference_steps
     quick = Fill(num_inference_steps=2)
-    assert family.inpaint(make_crops(family, 1), quick)[0].shape == make_crops(family, 1)[0].image.shape
+    assert (
+        family.inpaint(make_crops(family, 1), quick)[0].shape
+        == make_crops(family, 1)[0].image.shape
+    )
 
 
 # The families whose latents can be decoded for previews.

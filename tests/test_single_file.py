@@ -219,7 +219,7 @@ def test_a_lender_of_another_family(tmp_path: Path) -> None:
     )
     for name, make in (("xl", tiny.stable_diffusion_xl), ("qwen", tiny_flows.qwen_image)):
         make().save_pretrained(tmp_path / name)
-        words = ("goes with sd15-inpaint", "name a model of its family after @")
+        words = ("belongs to the family of sd15-inpaint", "name a model of its family after @")
         fails(file, *words, base=str(tmp_path / name))
 
 
