@@ -7,6 +7,7 @@ They are saved and loaded like real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from segment2inpaint.images import photo_from_array
 from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter, call_settings
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
-from segment2inpaint.protocols import Crop, RuntimeOptions
+from segment2inpaint.protocols import Crop, InputSpec, RuntimeOptions
 from segment2inpaint.types import Fill, Image, Length, Refine
 
 FAMILIES: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -95,13 +96,13 @@ def make_crops(inpainter: DiffusionInpainter, *seeds: int) -> list[Crop]:
     """Return different pictures with different holes, of a size that the family takes."""
     height, width = (128, 64) if inpainter.input_spec.multiple == 64 else (64, 128)
     y, x = np.mgrid[:height, :width]
-    made = []
+    crops = []
     for seed in seeds:
         image = np.stack([127 + 100 * np.sin(x / 9 + seed), 127 + 90 * np.cos(y / 7), x + y], -1)
         mask = np.zeros((height, width), bool)
         mask[height // 4 : height // 2, 16 : 32 + 8 * seed] = True
-        made.append(Crop(image.astype(np.uint8), mask, seed))
-    return made
+        crops.append(Crop(image.astype(np.uint8), mask, seed))
+    return crops
 
 
 def max_difference(a: list[Image], b: list[Image]) -> int:
@@ -110,12 +111,12 @@ def max_difference(a: list[Image], b: list[Image]) -> int:
 
 def test_a_fully_masked_crop_is_repainted_without_prefill(family: DiffusionInpainter) -> None:
     """Editors get such crops; also in a removal they must see the object."""
-    asked = [replace(crop, mask=np.ones_like(crop.mask)) for crop in make_crops(family, 1)]
+    crops = [replace(crop, mask=np.ones_like(crop.mask)) for crop in make_crops(family, 1)]
     fill = Fill(num_inference_steps=2, strength=0.9)
-    [seen] = family.prefill_holes(asked, fill, family.resolve_fill(fill))
-    assert (seen.image == asked[0].image).all()
-    [painted] = family.inpaint(asked, fill)
-    assert painted.shape == asked[0].image.shape
+    [prefilled] = family.prefill_holes(crops, fill, family.resolve_fill(fill))
+    assert (prefilled.image == crops[0].image).all()
+    [result] = family.inpaint(crops, fill)
+    assert result.shape == crops[0].image.shape
     kind = type(family.pipe).__name__
     assert family.input_spec.edits_by_instruction == any(
         word in kind for word in ("Kontext", "Edit", "Klein")
@@ -124,11 +125,11 @@ def test_a_fully_masked_crop_is_repainted_without_prefill(family: DiffusionInpai
 
 def test_the_result_has_the_size_of_the_crop_and_a_new_hole(family: DiffusionInpainter) -> None:
     shares: list[float] = []
-    asked = make_crops(family, 1)
-    [painted] = family.inpaint(asked, FILL, lambda _, share: shares.append(share))
-    assert painted.shape == asked[0].image.shape
-    assert painted.dtype == np.uint8
-    assert (painted != asked[0].image)[asked[0].mask].any()
+    crops = make_crops(family, 1)
+    [result] = family.inpaint(crops, FILL, lambda _, share: shares.append(share))
+    assert result.shape == crops[0].image.shape
+    assert result.dtype == np.uint8
+    assert (result != crops[0].image)[crops[0].mask].any()
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert len(shares) >= 3
@@ -146,9 +147,9 @@ def test_the_seed_alone_determines_the_result(
 
 def test_batching_changes_results_only_by_rounding(family: DiffusionInpainter) -> None:
     """Families that cannot be batched get one crop a call, such as Kandinsky."""
-    wanted = make_crops(family, 1, 2, 3)
-    together = family.inpaint(wanted, FILL)
-    assert max_difference(together, [family.inpaint([crop], FILL)[0] for crop in wanted]) <= 1
+    crops = make_crops(family, 1, 2, 3)
+    batched = family.inpaint(crops, FILL)
+    assert max_difference(batched, [family.inpaint([crop], FILL)[0] for crop in crops]) <= 1
 
 
 def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpainter) -> None:
@@ -191,11 +192,11 @@ def test_previews_of_each_crop_are_given_after_each_step(
 ) -> None:
     """They do not change the result. Some families' latents cannot be decoded for them."""
     previews: list[list[Image]] = []
-    wanted = make_crops(family, 1, 2)
+    crops = make_crops(family, 1, 2)
     expected = family.inpaint(crops, FILL)
     monkeypatch.setattr(family, "on_preview", lambda images: previews.append(list(images)))
     assert max_difference(family.inpaint(crops, FILL), expected) == 0
-    height, width = wanted[0].mask.shape
+    height, width = crops[0].mask.shape
     shapes = {image.shape for images in previews for image in images}
     if type(family.pipe).__name__ in PREVIEWED:
         assert [len(images) for images in previews] == [2, 2]
@@ -251,15 +252,15 @@ def test_a_prompt_is_encoded_once(tmp_path: Path) -> None:
     inpainter = DiffusionInpainter(tmp_path, "cpu", runtime=RuntimeOptions(batch_size=3))
     calls: list[int] = []
     inpainter.pipe.text_encoder.register_forward_hook(lambda *_: calls.append(1))
-    wanted = make_crops(inpainter, 1, 2, 3)
-    first = inpainter.inpaint(wanted, FILL)
+    crops = make_crops(inpainter, 1, 2, 3)
+    first = inpainter.inpaint(crops, FILL)
     calls_before = len(calls)
-    assert max_difference(first, inpainter.inpaint(wanted, FILL)) == 0
+    assert max_difference(first, inpainter.inpaint(crops, FILL)) == 0
     assert len(calls) == calls_before
-    inpainter.inpaint(wanted, Fill(prompt="a dog", num_inference_steps=2))
+    inpainter.inpaint(crops, Fill(prompt="a dog", num_inference_steps=2))
     assert len(calls) > calls_before
     del inpainter.pipe.encode_prompt
-    assert max_difference(first, inpainter.inpaint(wanted, FILL)) == 0
+    assert max_difference(first, inpainter.inpaint(crops, FILL)) == 0
 
 
 def test_kandinsky_needs_its_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,9 +83,8 @@ def test_attention_of_diffusers(flow: Path, crop: Crop, tmp_path: Path) -> None:
     ("name", "package"),
     [("nonsense", ""), ("flash", "flash_attn"), ("sage", "sageattention"), ("_native_cudnn", "")],
 )
-def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None:
-    """Unknown, not installed, or not for this device: told before anything is painted, with what
-    works."""
+def test_an_unavailable_attention_backend_is_refused(flow: Path, name: str, package: str) -> None:
+    """Unknown, not installed or unfit for this device: refused with the backends that work."""
     if package and find_spec(package):
         pytest.skip(f"{package} is installed")
     with pytest.raises(BadOption) as caught:
@@ -93,7 +92,7 @@ def test_attention_that_is_not_here(flow: Path, name: str, package: str) -> None
     text = str(caught.value)
     assert text.startswith(f"--attention {name} is unavailable: ")
     assert "; available: " in text
-    assert "native" in text.split("these work: ")[1].split(", ")
+    assert "native" in text.split("; available: ")[1].split(", ")
     assert "\n" not in text
 
 
