@@ -135,7 +135,7 @@ def test_the_result_has_the_size_of_the_crop_and_a_new_hole(family: DiffusionInp
     assert len(shares) >= 3
 
 
-def test_the_seed_alone_determines_the_result(
+def test_equal_seeds_give_equal_results_and_others_do_not(
     family: DiffusionInpainter,
 ) -> None:
     [crop] = make_crops(family, 1)
