@@ -1,4 +1,4 @@
-"""What a model's file is taken for, by the names and shapes of its tensors."""
+"""Tests of the recognition of a model's file by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segment2inpaint.errors import BadModel
 from segment2inpaint.inpaint.diffusion.inspection import NETWORK_PREFIX, family_card, inspect_file
 
 
-def refused(file: Path, *words: str) -> None:
+def check_refused(file: Path, *words: str) -> None:
     with pytest.raises(BadModel) as caught:
         inspect_file(file)
     text = str(caught.value)
@@ -34,7 +34,7 @@ def refused(file: Path, *words: str) -> None:
         ("Flux2Transformer2DModel", {"img_in.weight": (6144, 128), "guided": ()}, ""),
     ],
 )
-def test_relatives_are_told_apart_at_their_real_size(
+def test_members_of_a_family_are_distinguished_by_their_real_sizes(
     network: str, shapes: dict[str, tuple[int, ...]], card: str
 ) -> None:
     known = {"final_layer.linear.weight": (64, 3072)}
@@ -57,9 +57,11 @@ def test_relatives_are_told_apart_at_their_real_size(
         (["blocks.0.self_attn.q.weight"], "not a known kind of model (it has blocks.0.self_attn"),
     ],
 )
-def test_files_of_other_kinds_are_named(names: list[str], word: str, tmp_path: Path) -> None:
+def test_files_of_other_kinds_are_refused_by_name(
+    names: list[str], word: str, tmp_path: Path
+) -> None:
     save_file({name: torch.zeros(1) for name in names}, tmp_path / "x.safetensors")
-    refused(tmp_path / "x.safetensors", word, "expected a diffusion model in one file")
+    check_refused(tmp_path / "x.safetensors", word, "expected a diffusion model in one file")
 
 
 @pytest.mark.parametrize(
@@ -74,9 +76,9 @@ def test_files_of_other_kinds_are_named(names: list[str], word: str, tmp_path: P
          (4,)},
     ],
 )  # fmt: skip
-def test_relatives_that_do_not_inpaint(weights: dict[str, Any], tmp_path: Path) -> None:
+def test_members_that_cannot_inpaint_are_refused(weights: dict[str, Any], tmp_path: Path) -> None:
     tensors = {
         NETWORK_PREFIX * ("." in name[:3]) + name: torch.zeros(s) for name, s in weights.items()
     }
     save_file(tensors, tmp_path / "x.safetensors")
-    refused(tmp_path / "x.safetensors", "cannot inpaint or is incomplete; use its base model")
+    check_refused(tmp_path / "x.safetensors", "cannot inpaint or is incomplete; use its base model")

@@ -16,7 +16,8 @@ import torch
 from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
 from segment2inpaint.errors import BadOption
-from segment2inpaint.inpaint.diffusion import optimization as optimization
+from segment2inpaint.inpaint.diffusion import inpainter as inpainter_module
+from segment2inpaint.inpaint.diffusion import optimization
 from segment2inpaint.inpaint.diffusion.attention import working_backends
 from segment2inpaint.inpaint.diffusion.inpainter import (
     MAX_BATCH_SIZE,
@@ -174,7 +175,10 @@ def test_a_single_file_is_quantized_like_its_folder(
     ],
 )
 def test_the_quantizer_depends_on_the_installed_packages(
-    flux_folder: Path, installed: list[str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    flux_folder: Path,
+    installed: list[str],
+    expected: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(optimization, "find_spec", lambda name: name in installed or None)
     assert optimization.installed_quantizers() == expected
@@ -233,7 +237,9 @@ def test_the_block_cache_skips_blocks(flux_folder: Path, crop: Crop, tmp_path: P
     fill = Fill(prompt="a red rose", num_inference_steps=6)
     counts, results = [], []
     for threshold in (None, 1.0):
-        inpainter = DiffusionInpainter(tmp_path, "cpu", runtime=RuntimeOptions(block_cache=threshold))
+        inpainter = DiffusionInpainter(
+            tmp_path, "cpu", runtime=RuntimeOptions(block_cache=threshold)
+        )
         calls: list[int] = []
         last = inpainter.pipe.transformer.transformer_blocks[-1].attn
         last.register_forward_hook(lambda *_, calls=calls: calls.append(1))

@@ -1,18 +1,15 @@
-"""The server as a whole: its description, its pages, and the script in the documentation."""
+"""The server as a whole: its capabilities, its API description and its pages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
-from web_server import API, BASE_URL, make_app, run_server
+from web_server import API, BASE_URL, make_app
 
 from segment2inpaint.request import RANGES
 from segment2inpaint.web.requests import FillIn, RequestIn
@@ -55,23 +52,6 @@ def test_bounds_of_the_api_lie_within_the_bounds_of_requests() -> None:
         (number,) = [s for s in schema.get("anyOf", [schema]) if s["type"] != "null"]
         assert number["minimum"] == low
         assert number["maximum"] <= high
-
-
-@pytest.mark.slow
-def test_the_script_in_the_documentation_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only the address of the server is replaced."""
-    root = Path(__file__).parent.parent
-    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
-    blocks = [b for p in pages for b in p.read_text(encoding="utf-8").split("```python\n")[1:]]
-    (script,) = [b.partition("```")[0] for b in blocks if "api/v1" in b.partition("```")[0]]
-    (tmp_path / "samples").symlink_to(root / "samples")
-    monkeypatch.chdir(tmp_path)
-    with run_server(make_app()) as address:
-        exec(script.replace("http://127.0.0.1:8808", address), {})
-    lawn, ball = (np.asarray(Pillow.open(p)) for p in ("lawn.jpg", "samples/ball.jpg"))
-    assert abs(lawn[491, 742].astype(int) - ball[491, 742]).max() > 60
 
 
 def test_the_page_and_its_files_are_served(client: TestClient) -> None:

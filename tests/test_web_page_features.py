@@ -61,7 +61,7 @@ def test_candidates_can_be_compared_downloaded_and_edited_further(
         page.click("#continue")
         expect(page.locator("#about-photo")).to_contain_text("photo_out.png")
         page.wait_for_load_state("networkidle")
-        assert max_difference(screen_color(page, *DISC_CENTER), np.decode([200, 60, 60])) > 60
+        assert max_difference(screen_color(page, *DISC_CENTER), np.array([200, 60, 60])) > 60
         page.click("#history button >> nth=0")
         page.wait_for_selector("#result-section:not([hidden])")
 
@@ -160,7 +160,7 @@ def test_a_mask_file_and_a_picture_can_be_used(server: str, browser: Any) -> Non
         page.wait_for_selector("#picture-name:has-text('vase.png')")
         run_job(page)
         move_divider(page, "Home")
-        assert max_difference(screen_color(page, 80, 60), np.decode([0, 200, 0])) < 25
+        assert max_difference(screen_color(page, 80, 60), np.array([0, 200, 0])) < 25
 
 
 def test_a_file_that_is_no_picture_gives_a_message(server: str, browser: Any) -> None:

@@ -1,4 +1,4 @@
-"""Small random models of the real classes: whole pipelines that load and run in a moment."""
+"""Small random models of the real classes: SAM and Stable Diffusion. They run in a moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tiny_texts import byte_letters
 
 
 def sam(seed: int = 0) -> Any:
-    """A SAM for 256 px with two blocks (one windowed, one global), 0.3 million weights."""
+    """Return a SAM for 256 px with two blocks (one windowed, one global), 0.3 million weights."""
     from segment_anything.modeling import (
         ImageEncoderViT,
         MaskDecoder,
@@ -22,7 +22,7 @@ def sam(seed: int = 0) -> Any:
     )
 
     torch.manual_seed(seed)
-    made = Sam(
+    model = Sam(
         ImageEncoderViT(
             depth=2,
             embed_dim=64,
@@ -43,12 +43,12 @@ def sam(seed: int = 0) -> Any:
         [123.675, 116.28, 103.53],
         [58.395, 57.12, 57.375],
     ).eval()
-    _shake(made)
-    return made
+    _shake(model)
+    return model
 
 
 def sam_of_transformers(seed: int = 0) -> Any:
-    """The same size of SAM as transformers builds it."""
+    """Return the same size of SAM as a model of transformers."""
     from transformers import SamConfig, SamModel
 
     torch.manual_seed(seed)
@@ -69,13 +69,13 @@ def sam_of_transformers(seed: int = 0) -> Any:
         prompt_encoder_config={"hidden_size": 64, **size},
         mask_decoder_config=decoder,
     )
-    made = SamModel(config).eval()
-    _shake(made)
-    return made
+    model = SamModel(config).eval()
+    _shake(model)
+    return model
 
 
 def save_sam(folder: Path, suffix: str = ".safetensors", seed: int = 0) -> Path:
-    """A checkpoint file of the tiny SAM."""
+    """Save a checkpoint of the tiny SAM in a folder, and return its path."""
     from safetensors.torch import save_file
 
     path = folder / f"sam{suffix}"
@@ -88,7 +88,7 @@ def save_sam(folder: Path, suffix: str = ".safetensors", seed: int = 0) -> Path:
 
 
 def _shake(model: torch.nn.Module) -> None:
-    """Make zero-initialised weights matter, so that a mistaken one changes the result."""
+    """Add noise to all weights, so that no wrong one goes unnoticed because it is zero."""
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
@@ -98,7 +98,7 @@ def _shake(model: torch.nn.Module) -> None:
 
 
 def tokenizer() -> Any:
-    """CLIP's tokenizer with one token a byte, and its two special ones."""
+    """Return CLIP's tokenizer with one token for each byte, and its two special ones."""
     from transformers import CLIPTokenizer
 
     words = [
@@ -112,7 +112,7 @@ def tokenizer() -> Any:
 
 
 def save_old_tokenizer(tokens: Any, folder: Path) -> None:
-    """The files that tokenizers had before ``tokenizer.json``."""
+    """Replace ``tokenizer.json`` in a folder by the files that older tokenizers have."""
     (folder / "tokenizer.json").unlink()
     (folder / "vocab.json").write_text(json.dumps(tokens.get_vocab()))
     (folder / "merges.txt").write_text("#version: 0.2\n")
@@ -128,6 +128,7 @@ def save_old_tokenizer(tokens: Any, folder: Path) -> None:
 
 
 def text_encoder(tokens: Any, *, projected: bool = False, hidden: int = 32) -> Any:
+    """Return CLIP's text encoder for a tokenizer."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
@@ -145,7 +146,7 @@ def text_encoder(tokens: Any, *, projected: bool = False, hidden: int = 32) -> A
 
 
 def vae(latent: int = 4, **options: Any) -> Any:
-    """Four blocks, so that a latent pixel is 8 x 8 px as in the real ones."""
+    """Return a VAE with four blocks, so that a latent pixel is 8 x 8 px as in the real ones."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -160,6 +161,7 @@ def vae(latent: int = 4, **options: Any) -> Any:
 
 
 def flow_vae(latent: int) -> Any:
+    """Return a VAE as the flow-matching families have it."""
     return vae(
         latent,
         use_quant_conv=False,
@@ -170,7 +172,7 @@ def flow_vae(latent: int) -> Any:
 
 
 def unet(channels: int, **options: Any) -> Any:
-    """For latents of 16 x 16: the model's native size is 128 px."""
+    """Return a UNet for latents of 16 x 16; the model's native size is 128 px."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -187,6 +189,7 @@ def unet(channels: int, **options: Any) -> Any:
 
 
 def flow_scheduler() -> Any:
+    """Return the scheduler of the flow-matching families."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     return FlowMatchEulerDiscreteScheduler()
@@ -195,7 +198,10 @@ def flow_scheduler() -> Any:
 def stable_diffusion(
     channels: int = 9, kind: str = "StableDiffusionInpaintPipeline", **options: Any
 ) -> Any:
-    """Nine channels: trained to inpaint. Four: any text-to-image model."""
+    """Return a Stable Diffusion pipeline.
+
+    Nine channels are those of a model trained to inpaint, four of any text-to-image model.
+    """
     import diffusers
 
     torch.manual_seed(0)
@@ -220,24 +226,27 @@ def stable_diffusion(
 
 
 def add_safety_checker(pipe: Any) -> None:
-    """A safety checker that refuses everything."""
+    """Add a safety checker that refuses everything."""
     from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
 
-    sizes = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1}
-    sizes |= {"num_attention_heads": 4, "projection_dim": 32}
-    vision = {**sizes, "image_size": 32, "patch_size": 8}
-    config = CLIPConfig(vision_config=vision, text_config=sizes, projection_dim=32)
+    layer_sizes = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1}
+    layer_sizes |= {"num_attention_heads": 4, "projection_dim": 32}
+    vision = {**layer_sizes, "image_size": 32, "patch_size": 8}
+    config = CLIPConfig(vision_config=vision, text_config=layer_sizes, projection_dim=32)
     checker = StableDiffusionSafetyChecker(config).eval()
     with torch.no_grad():
-        checker.concept_embeds_weights.fill_(-2.0)  # the least similarity that is refused
-    eye = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
-    pipe.register_modules(safety_checker=checker, feature_extractor=eye)
+        checker.concept_embeds_weights.fill_(-2.0)  # refuse from this similarity on
+    image_processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
+    pipe.register_modules(safety_checker=checker, feature_extractor=image_processor)
     pipe.register_to_config(requires_safety_checker=True)
 
 
 def stable_diffusion_xl(channels: int = 9) -> Any:
-    """Its text encoders differ in width, by which diffusers tells them apart in a file."""
+    """Return a Stable Diffusion XL pipeline.
+
+    Its text encoders differ in width, by which diffusers distinguishes them in a file.
+    """
     import diffusers
 
     torch.manual_seed(0)

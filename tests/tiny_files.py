@@ -1,4 +1,4 @@
-"""Tiny pipelines in one file, under the names that the authors of the families gave the tensors."""
+"""Tiny pipelines in one file, with the tensor names of the families' authors."""
 
 from __future__ import annotations
 
@@ -15,67 +15,75 @@ NETWORK = "model.diffusion_model."
 
 
 def save_single_file(
-    pipe: Any, path: Path, parts: Collection[str] = (), prefix: str = NETWORK
+    pipe: Any, path: Path, components: Collection[str] = (), prefix: str = NETWORK
 ) -> Path:
-    """Some parts of a pipeline, all networks if none are named; the ``prefix`` of its largest."""
+    """Save components of a pipeline, all networks by default, and return the path.
+
+    ``prefix`` is that of the main network's tensors.
+    """
     from safetensors.torch import save_file
 
     nets = {name: p for name, p in pipe.components.items() if isinstance(p, torch.nn.Module)}
     weights: Weights = {}
-    for name in parts or nets:
+    for name in components or nets:
         weights |= _original(pipe, name, prefix)
     save_file({name: tensor.contiguous().clone() for name, tensor in weights.items()}, path)
     return path
 
 
-def _original(pipe: Any, part: str, prefix: str) -> Weights:
-    """A part's tensors under their first names."""
-    weights, kind = getattr(pipe, part).state_dict(), type(getattr(pipe, part)).__name__
-    if part == "vae":
+def _original(pipe: Any, component: str, prefix: str) -> Weights:
+    """Return a component's tensors under their authors' names."""
+    weights, kind = getattr(pipe, component).state_dict(), type(getattr(pipe, component)).__name__
+    if component == "vae":
         old = "first_stage_model." if hasattr(pipe, "unet") else "vae."
-        return _prefixed(_vae(weights), old)
-    if part in ("unet", "transformer"):
-        return _prefixed(NETWORKS[kind](weights), prefix)
+        return _add_prefix(_vae(weights), old)
+    if component in ("unet", "transformer"):
+        return _add_prefix(NETWORKS[kind](weights), prefix)
     if kind == "T5EncoderModel":
         del weights["encoder.embed_tokens.weight"]  # the same as shared.weight
-        return _prefixed(weights, "text_encoders.t5xxl.transformer.")
-    return _clip(pipe, part, weights)
+        return _add_prefix(weights, "text_encoders.t5xxl.transformer.")
+    return _clip(pipe, component, weights)
 
 
-def _prefixed(weights: Weights, prefix: str) -> Weights:
+def _add_prefix(weights: Weights, prefix: str) -> Weights:
     return {prefix + name: tensor for name, tensor in weights.items()}
 
 
-def _named(weights: Weights, names: dict[str, Any]) -> Weights:
-    """Under the names that patterns, one after the other, make of their own."""
-    made = {}
+def _rename(weights: Weights, names: dict[str, Any]) -> Weights:
+    """Return the tensors with names changed by all patterns, one after the other."""
+    renamed = {}
     for name, tensor in weights.items():
         for pattern, new in names.items():
             name = re.sub(pattern, new, name)
-        made[name] = tensor
-    return made
+        renamed[name] = tensor
+    return renamed
 
 
-def _fused(weights: Weights, parts: list[str], whole: str) -> Weights:
-    """Several tensors as one, such as a query, a key and a value."""
-    made = {}
+def _fuse(weights: Weights, components: list[str], whole: str) -> Weights:
+    """Return the tensors with several joined to one, such as a query, a key and a value."""
+    renamed = {}
     for name, tensor in weights.items():
-        if parts[0] in name:
-            tensor = torch.cat([weights[name.replace(parts[0], part)] for part in parts])
-            made[name.replace(parts[0], whole)] = tensor
-        elif not any(part in name for part in parts[1:]):
-            made[name] = tensor
-    return made
+        if components[0] in name:
+            tensor = torch.cat(
+                [weights[name.replace(components[0], component)] for component in components]
+            )
+            renamed[name.replace(components[0], whole)] = tensor
+        elif not any(component in name for component in components[1:]):
+            renamed[name] = tensor
+    return renamed
 
 
-def _swapped(weights: Weights, *names: str) -> Weights:
-    """With the halves of some tensors exchanged: the authors have the shift before the scale."""
+def _swap_halves(weights: Weights, *names: str) -> Weights:
+    """Return the tensors with the halves of some exchanged: there the shift precedes the scale."""
     halves = {name: tensor.chunk(2) for name, tensor in weights.items()}
     return {n: torch.cat(halves[n][::-1]) if n in names else t for n, t in weights.items()}
 
 
-def _at(template: str, *terms: tuple[int, int, int]) -> Callable[[re.Match[str]], str]:
-    """Fill in numbers: of each (group, factor, offset), group * factor + offset."""
+def _format_numbers(template: str, *terms: tuple[int, int, int]) -> Callable[[re.Match[str]], str]:
+    """Return a replacement function that formats group * factor + offset of each term.
+
+    A term is (group, factor, offset).
+    """
 
     def name(found: re.Match[str]) -> str:
         return template.format(*(int(found[g]) * factor + plus for g, factor, plus in terms))
@@ -93,14 +101,16 @@ UNET = {
     r"^conv_in": "input_blocks.0.0",
     r"^conv_norm_out": "out.0",
     r"^conv_out": "out.2",
-    r"^down_blocks\.(\d)\.resnets\.0": _at("input_blocks.{}.0", (1, 2, 1)),
-    r"^down_blocks\.(\d)\.attentions\.0": _at("input_blocks.{}.1", (1, 2, 1)),
-    r"^down_blocks\.(\d)\.downsamplers\.0\.conv": _at("input_blocks.{}.0.op", (1, 2, 2)),
+    r"^down_blocks\.(\d)\.resnets\.0": _format_numbers("input_blocks.{}.0", (1, 2, 1)),
+    r"^down_blocks\.(\d)\.attentions\.0": _format_numbers("input_blocks.{}.1", (1, 2, 1)),
+    r"^down_blocks\.(\d)\.downsamplers\.0\.conv": _format_numbers(
+        "input_blocks.{}.0.op", (1, 2, 2)
+    ),
     r"^up_blocks\.0\.upsamplers\.0": "output_blocks.1.2",
     r"^up_blocks\.0\.resnets\.(\d)": r"output_blocks.\1.0",
     r"^up_blocks\.0\.attentions\.(\d)": r"output_blocks.\1.1",
-    r"^up_blocks\.1\.resnets\.(\d)": _at("output_blocks.{}.0", (1, 1, 2)),
-    r"^mid_block\.resnets\.(\d)": _at("middle_block.{}", (1, 2, 0)),
+    r"^up_blocks\.1\.resnets\.(\d)": _format_numbers("output_blocks.{}.0", (1, 1, 2)),
+    r"^mid_block\.resnets\.(\d)": _format_numbers("middle_block.{}", (1, 2, 0)),
     r"^mid_block\.attentions\.0": "middle_block.1",
 }
 RESNET = {
@@ -114,9 +124,9 @@ RESNET = {
 VAE = {
     r"down_blocks\.(\d)\.resnets": r"down.\1.block",
     r"down_blocks\.(\d)\.downsamplers\.0": r"down.\1.downsample",
-    r"up_blocks\.(\d)\.resnets": _at("up.{}.block", (1, -1, 3)),
-    r"up_blocks\.(\d)\.upsamplers\.0": _at("up.{}.upsample", (1, -1, 3)),
-    r"mid_block\.resnets\.(\d)": _at("mid.block_{}", (1, 1, 1)),
+    r"up_blocks\.(\d)\.resnets": _format_numbers("up.{}.block", (1, -1, 3)),
+    r"up_blocks\.(\d)\.upsamplers\.0": _format_numbers("up.{}.upsample", (1, -1, 3)),
+    r"mid_block\.resnets\.(\d)": _format_numbers("mid.block_{}", (1, 1, 1)),
     r"mid_block\.attentions\.0": "mid.attn_1",
     "conv_shortcut": "nin_shortcut",
     "conv_norm_out": "norm_out",
@@ -151,31 +161,34 @@ CLIP = {
 def _unet(weights: Weights) -> Weights:
     inside = {name for name in weights if "transformer_blocks" in name}
     rest = {name: tensor for name, tensor in weights.items() if name not in inside}
-    return _named({n: weights[n] for n in inside}, UNET) | _named(rest, UNET | RESNET)
+    return _rename({n: weights[n] for n in inside}, UNET) | _rename(rest, UNET | RESNET)
 
 
 def _vae(weights: Weights) -> Weights:
-    """Its attention was made of convolutions."""
-    made = _named(weights, VAE)
-    square = {name for name, tensor in made.items() if ".attn_1." in name and tensor.ndim == 2}
-    return {n: t[..., None, None] if n in square else t for n, t in made.items()}
+    """Return a VAE's tensors; its attention consists of convolutions there."""
+    renamed = _rename(weights, VAE)
+    square = {name for name, tensor in renamed.items() if ".attn_1." in name and tensor.ndim == 2}
+    return {n: t[..., None, None] if n in square else t for n, t in renamed.items()}
 
 
-def _clip(pipe: Any, part: str, weights: Weights) -> Weights:
-    """OpenCLIP's names in Stable Diffusion 2 and in the second of XL, else those of OpenAI's."""
+def _clip(pipe: Any, component: str, weights: Weights) -> Weights:
+    """Return a text encoder's tensors.
+
+    Stable Diffusion 2 and the second encoder of XL have OpenCLIP's names, others OpenAI's.
+    """
     family = re.sub("Inpaint|Fill|Pipeline", "", type(pipe).__name__)
     if family == "StableDiffusion" and pipe.unet.config.use_linear_projection:
-        return _prefixed(_open_clip(weights), "cond_stage_model.model.")
-    if part not in CLIP[family]:
-        return _prefixed(_open_clip(weights), "conditioner.embedders.1.model.")
-    named = _named(weights, {r"^(?!text_model\.|text_projection)": "text_model."})
-    return _prefixed(named, CLIP[family][part])
+        return _add_prefix(_open_clip(weights), "cond_stage_model.model.")
+    if component not in CLIP[family]:
+        return _add_prefix(_open_clip(weights), "conditioner.embedders.1.model.")
+    named = _rename(weights, {r"^(?!text_model\.|text_projection)": "text_model."})
+    return _add_prefix(named, CLIP[family][component])
 
 
 def _open_clip(weights: Weights) -> Weights:
-    fused = _fused(weights, [f".{name}_proj." for name in "qkv"], ".qkv.")
-    made = _named(fused, OPEN_CLIP)
-    return {n: t.T if n == "text_projection" else t for n, t in made.items()}
+    fused = _fuse(weights, [f".{name}_proj." for name in "qkv"], ".qkv.")
+    renamed = _rename(fused, OPEN_CLIP)
+    return {n: t.T if n == "text_projection" else t for n, t in renamed.items()}
 
 
 # --- transformers ---------------------------------------------------------------------------------
@@ -268,31 +281,31 @@ MODULATION = [f"final_layer.adaLN_modulation.1.{kind}" for kind in ("weight", "b
 
 
 def _sd3(weights: Weights) -> Weights:
-    """In the last block, what the words do ends with a norm as that of the whole."""
-    made = _fused(weights, QKV, ".x_block.attn.qkv.")
-    made = _fused(made, [name.replace("attn", "attn2") for name in QKV], ".x_block.attn2.qkv.")
-    made = _named(_fused(made, ADDED, ".context_block.attn.qkv."), SD3)
+    """Return the tensors; the last block's text branch ends with a norm like the final one."""
+    renamed = _fuse(weights, QKV, ".x_block.attn.qkv.")
+    renamed = _fuse(renamed, [name.replace("attn", "attn2") for name in QKV], ".x_block.attn2.qkv.")
+    renamed = _rename(_fuse(renamed, ADDED, ".context_block.attn.qkv."), SD3)
     last = [
         f"joint_blocks.0.context_block.adaLN_modulation.1.{kind}" for kind in ("weight", "bias")
     ]
-    return _swapped(made, *MODULATION, *last)
+    return _swap_halves(renamed, *MODULATION, *last)
 
 
 def _flux(weights: Weights) -> Weights:
     single = {n: t for n, t in weights.items() if n.startswith("single_")}
     double = {n: t for n, t in weights.items() if n not in single}
-    single = _fused(single, [*QKV, ".proj_mlp."], ".linear1.")
-    double = _fused(_fused(double, QKV, ".img_attn.qkv."), ADDED, ".txt_attn.qkv.")
-    return _swapped(_named(single | double, FLUX), *MODULATION)
+    single = _fuse(single, [*QKV, ".proj_mlp."], ".linear1.")
+    double = _fuse(_fuse(double, QKV, ".img_attn.qkv."), ADDED, ".txt_attn.qkv.")
+    return _swap_halves(_rename(single | double, FLUX), *MODULATION)
 
 
 def _flux_2(weights: Weights) -> Weights:
-    made = _fused(_fused(weights, QKV, ".img_attn.qkv."), ADDED, ".txt_attn.qkv.")
-    return _swapped(_named(made, FLUX_2), *MODULATION)
+    renamed = _fuse(_fuse(weights, QKV, ".img_attn.qkv."), ADDED, ".txt_attn.qkv.")
+    return _swap_halves(_rename(renamed, FLUX_2), *MODULATION)
 
 
 def _z_image(weights: Weights) -> Weights:
-    return _named(_fused(weights, [f".to_{name}." for name in "qkv"], ".qkv."), Z_IMAGE)
+    return _rename(_fuse(weights, [f".to_{name}." for name in "qkv"], ".qkv."), Z_IMAGE)
 
 
 NETWORKS: dict[str, Callable[[Weights], Weights]] = {
@@ -307,10 +320,10 @@ NETWORKS: dict[str, Callable[[Weights], Weights]] = {
 
 
 def set_network_width(monkeypatch: Any, network: str, width: int = 32) -> None:
-    """diffusers takes Flux and Chroma to be 3072 wide when it reads their files; make it this."""
+    """Make diffusers read files of Flux or Chroma with this width, which it takes to be 3072."""
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES as CLASSES
 
     read = CLASSES[network]["checkpoint_mapping_fn"]
     constants = tuple(width if c == 3072 else c for c in read.__code__.co_consts)
-    made = FunctionType(read.__code__.replace(co_consts=constants), read.__globals__)
-    monkeypatch.setitem(CLASSES[network], "checkpoint_mapping_fn", made)
+    renamed = FunctionType(read.__code__.replace(co_consts=constants), read.__globals__)
+    monkeypatch.setitem(CLASSES[network], "checkpoint_mapping_fn", renamed)

@@ -1,4 +1,4 @@
-"""Small random pipelines of the families after Stable Diffusion, text encoders and all."""
+"""Small random pipelines of the families after Stable Diffusion, with text encoders."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def z_image() -> Any:
         axes_dims=[8, 4, 4],
         axes_lens=[256, 32, 32],
     ).eval()
-    with torch.no_grad():  # left uninitialised by the class
+    with torch.no_grad():  # the class leaves these uninitialised
         for name, weight in transformer.named_parameters():
             if name.endswith("pad_token"):
                 weight.zero_()
@@ -205,7 +205,7 @@ def flux_2_klein() -> Any:
 
 
 def kandinsky_2_2(*, whole: bool = True) -> tuple[Any, Any]:
-    """The decoder for inpainting, and the prior; the ``whole`` first: both in one pipeline."""
+    """Return the inpainting decoder and the prior; if ``whole``, both combined come first."""
     import diffusers
     from diffusers import DDIMScheduler, UNet2DConditionModel, VQModel
 

@@ -1,10 +1,8 @@
-"""Small random text encoders and tokenizers of the real classes, as the newer families have."""
+"""Small random text encoders and tokenizers of the real classes of the newer families."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import torch
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -14,7 +12,7 @@ SPECIAL_TOKENS += ["<|image_pad|>", "<|video_pad|>"]
 
 
 def byte_letters() -> list[str]:
-    """The 256 bytes, each as the character that byte-level tokenizers have for it."""
+    """Return the characters that byte-level tokenizers use for the 256 bytes."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(b) for b in printable] + [chr(256 + n) for n in range(len(others))]
@@ -41,14 +39,14 @@ def t5(hidden: int = 32) -> Any:
 def qwen_tokenizer() -> Any:
     from transformers import Qwen2Tokenizer
 
-    made = Qwen2Tokenizer(vocab={word: i for i, word in enumerate(byte_letters())}, merges=[])
-    made.add_special_tokens({"additional_special_tokens": SPECIAL_TOKENS})
-    made.chat_template = TEMPLATE
-    return made
+    tokenizer = Qwen2Tokenizer(vocab={word: i for i, word in enumerate(byte_letters())}, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL_TOKENS})
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
 
 
 def qwen_3(hidden: int = 16, layers: int = 2) -> Any:
-    """A Qwen 3, whose hidden states two families take."""
+    """Return a Qwen 3, whose hidden states two families take."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     config = Qwen3Config(
@@ -59,7 +57,7 @@ def qwen_3(hidden: int = 16, layers: int = 2) -> Any:
 
 
 def qwen_2_5_vl(hidden: int = 16) -> Any:
-    """A Qwen 2.5 that can see."""
+    """Return a Qwen 2.5 with a vision encoder."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     tokens = {f"{name}_token_id": 256 + n for n, name in enumerate(
@@ -79,16 +77,18 @@ def qwen_2_5_vl(hidden: int = 16) -> Any:
 
 
 def qwen_processor(tokens: Any) -> Any:
-    """What prepares a picture and words for it."""
+    """Return the processor that prepares an image and a text for it."""
     from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor
 
     eye = Qwen2VLImageProcessor(
         size={"shortest_edge": 28 * 28, "longest_edge": 56 * 56}, patch_size=14, merge_size=2
     )
-    return Qwen2VLProcessor(image_processor=eye, tokenizer=tokens, video_processor=_video())
+    return Qwen2VLProcessor(
+        image_processor=eye, tokenizer=tokens, video_processor=_video_processor()
+    )
 
 
-def _video() -> Any:
+def _video_processor() -> Any:
     from transformers import Qwen2VLVideoProcessor
 
     return Qwen2VLVideoProcessor()
@@ -102,7 +102,3 @@ def clip_vision() -> Any:
         projection_dim=32, image_size=32, patch_size=8,
     )  # fmt: skip
     return CLIPVisionModelWithProjection(config).eval()
-
-
-def seeded(seed: int = 0) -> None:
-    torch.manual_seed(seed)

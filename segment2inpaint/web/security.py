@@ -139,8 +139,8 @@ class SecurityMiddleware:
 
 
 def _check_token(authorization: str, token: str) -> None:
-    given = authorization.removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    client_token = authorization.removeprefix("Bearer ")
+    if not hmac.compare_digest(client_token.encode(), token.encode()):
         raise RequestRefused(401, "the token is missing or wrong; send Authorization: Bearer TOKEN")
 
 
