@@ -59,18 +59,16 @@ def _rename(weights: Weights, names: dict[str, Any]) -> Weights:
     return renamed
 
 
-def _fuse(weights: Weights, components: list[str], whole: str) -> Weights:
+def _fuse(weights: Weights, parts: list[str], whole: str) -> Weights:
     """Return the tensors with several joined to one, such as a query, a key and a value."""
-    renamed = {}
+    fused = {}
     for name, tensor in weights.items():
-        if components[0] in name:
-            tensor = torch.cat(
-                [weights[name.replace(components[0], component)] for component in components]
-            )
-            renamed[name.replace(components[0], whole)] = tensor
-        elif not any(component in name for component in components[1:]):
-            renamed[name] = tensor
-    return renamed
+        if parts[0] in name:
+            tensor = torch.cat([weights[name.replace(parts[0], part)] for part in parts])
+            fused[name.replace(parts[0], whole)] = tensor
+        elif not any(part in name for part in parts[1:]):
+            fused[name] = tensor
+    return fused
 
 
 def _swap_halves(weights: Weights, *names: str) -> Weights:
@@ -325,5 +323,5 @@ def set_network_width(monkeypatch: Any, network: str, width: int = 32) -> None:
 
     read = CLASSES[network]["checkpoint_mapping_fn"]
     constants = tuple(width if c == 3072 else c for c in read.__code__.co_consts)
-    renamed = FunctionType(read.__code__.replace(co_consts=constants), read.__globals__)
-    monkeypatch.setitem(CLASSES[network], "checkpoint_mapping_fn", renamed)
+    patched = FunctionType(read.__code__.replace(co_consts=constants), read.__globals__)
+    monkeypatch.setitem(CLASSES[network], "checkpoint_mapping_fn", patched)

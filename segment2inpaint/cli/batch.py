@@ -159,7 +159,7 @@ def _run_settings(options: BatchOptions) -> RunSettings:
         device=options.device,
         dtype=options.dtype,
         cache=options.cache,
-        tuning=runtime_options(options),
+        runtime=runtime_options(options),
     )
 
 

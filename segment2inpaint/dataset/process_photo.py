@@ -101,7 +101,7 @@ class AbortRun(Exception):
 
 def make_editor(settings: RunSettings) -> Editor:
     """Return an editor, which a worker keeps for all its photos."""
-    return Editor(settings.device, settings.dtype, settings.cache, runtime=settings.tuning)
+    return Editor(settings.device, settings.dtype, settings.cache, runtime=settings.runtime)
 
 
 # --- loading ----------------------------------------------------------------------------------

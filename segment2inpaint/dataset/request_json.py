@@ -85,7 +85,7 @@ def job_key(items: Sequence[EditItem], settings: RunSettings) -> str:
         "requests": [_key_text(item.request) for item in items],
         "objects": [[item.id, item.label] for item in items],
         "settings": [settings.masks, settings.quality, settings.if_nothing, settings.strict,
-                     settings.resize_mask, settings.dtype, settings.tuning.quantize],
+                     settings.resize_mask, settings.dtype, settings.runtime.quantize],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 

@@ -82,7 +82,7 @@ class RunSettings:
         device: ``auto``, ``cpu``, ``cuda`` or another torch device.
         dtype: ``auto`` or the name of a torch dtype.
         cache: keep image embeddings on disk.
-        tuning: options that reduce memory use or run time.
+        runtime: options that reduce memory use or run time.
         threads: CPU threads of each worker; 0 is no limit.
     """
 
@@ -96,7 +96,7 @@ class RunSettings:
     device: str = "auto"
     dtype: str = "auto"
     cache: bool = True
-    tuning: RuntimeOptions = RuntimeOptions()
+    runtime: RuntimeOptions = RuntimeOptions()
     threads: int = 0
 
     def __post_init__(self) -> None:

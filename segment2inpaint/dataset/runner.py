@@ -91,15 +91,15 @@ class _AutoResolver:
     cache: dict[tuple[object, ...], Json] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> Json:
-        has_prompt = bool(request.fill.prompt) and not request.fill.picture
+        generates = request.fill.generates
         prompt_types = tuple(type(prompt) for prompt in request.prompts)
-        key = (request.detector, request.inpainter, has_prompt, prompt_types)
+        key = (request.detector, request.inpainter, generates, prompt_types)
         if key not in self.cache:
             resolved = self.editor.resolve(request)
             detect.check_name(resolved.detector)
             inpaint.check_name(resolved.inpainter)
             # Without a prompt, auto is two inpainters: the second retries what the first fails.
-            inpainter = resolved.inpainter if has_prompt else request.inpainter
+            inpainter = resolved.inpainter if generates else request.inpainter
             self.cache[key] = {"detector": resolved.detector, "inpainter": inpainter}
         return self.cache[key]
 
