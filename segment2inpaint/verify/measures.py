@@ -125,7 +125,7 @@ def _color_log_odds(view: HoleView) -> float:
 def ghost(view: HoleView) -> Measurement:
     """Measure whether the old object's gradients are still there: their correlation.
 
-    The numbers are the correlation over the object, and the mean of the local ones. Pixels beside
+    The numbers are the correlation over the object, and the mean of the local ones. Pixels outside
     the object do not count, because before and after are rightly alike there.
     """
     heatmap = np.zeros(view.hole.shape, np.float32)

@@ -129,8 +129,11 @@ class RefineIn(StrictModel):
 
 
 class FillIn(StrictModel):
-    """What to paint. A maximum below that of the command line keeps one client from holding the
-    only worker, or the memory, for too long."""
+    """The options of the fill.
+
+    Some maxima are lower than those of the command line, so that one client cannot hold the
+    only worker, or the memory, for too long.
+    """
 
     prompt: FillText | None = None
     negative_prompt: FillText | None = None

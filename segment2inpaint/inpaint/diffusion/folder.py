@@ -74,7 +74,7 @@ def open_folder(folder: Path, index: dict[str, Any], pipeline: Any, options: dic
     """Return the pipeline in a folder, on the CPU.
 
     ``pipeline`` is its inpainting class, ``options`` are those of ``from_pretrained``. A
-    Kandinsky decoder is combined with its prior, which is a model of its own. Raises ``BadModel``,
+    Kandinsky decoder is combined with its prior, which is a separate model. Raises ``BadModel``,
     ``ModelMissing`` for a missing prior, and the errors of diffusers.
     """
     extra = _absent_options(folder, index, pipeline) | {"variant": weight_variant(folder, index)}
