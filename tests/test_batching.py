@@ -146,10 +146,10 @@ def test_stopping_early_closes_all_runs() -> None:
 
 
 def test_progress_is_that_of_the_head_run_and_only_rises() -> None:
-    told: list[float] = []
+    shares: list[float] = []
     crops = [crop(1), crop(2), crop(3), crop(4, side=9)]
-    single_outcome(run_batched([run(Echo(2), crops)], lambda _, share: told.append(share)))
-    assert told == pytest.approx([0.5, 0.75, 1.0])
+    single_outcome(run_batched([run(Echo(2), crops)], lambda _, share: shares.append(share)))
+    assert shares == pytest.approx([0.5, 0.75, 1.0])
 
 
 def test_the_error_of_a_single_run_is_raised() -> None:

@@ -17,18 +17,18 @@ def scene(scale: int = 1) -> tuple[Image, BinaryMask]:
     """A textured dark disc with a notch on a light ground."""
     size = 200 * scale
     y, x = np.mgrid[:size, :size]
-    bits = (x - size / 2) ** 2 + (y - size / 2) ** 2 < (60 * scale) ** 2
-    bits &= ~((np.abs(x - size / 2) < 8 * scale) & (y < size / 2))
+    mask = (x - size / 2) ** 2 + (y - size / 2) ** 2 < (60 * scale) ** 2
+    mask &= ~((np.abs(x - size / 2) < 8 * scale) & (y < size / 2))
     grain = np.random.default_rng(0).normal(0, 8, (size, size, 3))
-    photo = np.where(bits[..., None], (60, 80, 60), (170, 160, 150)) + grain
-    return photo.clip(0, 255).astype(np.uint8), bits
+    photo = np.where(mask[..., None], (60, 80, 60), (170, 160, 150)) + grain
+    return photo.clip(0, 255).astype(np.uint8), mask
 
 
-def rough(bits: BinaryMask, slack: float) -> BinaryMask:
+def rough(mask: BinaryMask, slack: float) -> BinaryMask:
     """As a network's low-resolution mask is: blurred corners, an edge that is off."""
-    low = cv2.resize(bits.astype(np.float32), None, fx=1 / slack, fy=1 / slack, interpolation=3)
+    low = cv2.resize(mask.astype(np.float32), None, fx=1 / slack, fy=1 / slack, interpolation=3)
     shifted = np.roll(low, 1, axis=1)
-    return cv2.resize((low + shifted) / 2, bits.shape[::-1]) > 0.5
+    return cv2.resize((low + shifted) / 2, mask.shape[::-1]) > 0.5
 
 
 def overlap(a: BinaryMask, b: BinaryMask) -> float:
@@ -37,35 +37,35 @@ def overlap(a: BinaryMask, b: BinaryMask) -> float:
 
 @pytest.mark.parametrize(("scale", "slack"), [(1, 5.0), (4, 20.0)])
 def test_a_coarse_edge_moves_closer_to_the_true_one(scale: int, slack: float) -> None:
-    photo, bits = scene(scale)
-    before = rough(bits, slack)
+    photo, mask = scene(scale)
+    before = rough(mask, slack)
     after = refine_edge(photo, before, slack)
-    assert 1 - overlap(after, bits) < 0.5 * (1 - overlap(before, bits))
+    assert 1 - overlap(after, mask) < 0.5 * (1 - overlap(before, mask))
 
 
 @given(masks(40), st.floats(0.3, 30), st.data())
 def test_only_pixels_near_the_edge_change(
-    bits: BinaryMask, slack: float, data: st.DataObject
+    mask: BinaryMask, slack: float, data: st.DataObject
 ) -> None:
-    photo = data.draw(photos(*bits.shape))
-    before = photo.copy(), bits.copy()
-    after = refine_edge(photo, bits, slack)
-    assert after.shape == bits.shape
-    assert after.any() == bits.any()
+    photo = data.draw(photos(*mask.shape))
+    before = photo.copy(), mask.copy()
+    after = refine_edge(photo, mask, slack)
+    assert after.shape == mask.shape
+    assert after.any() == mask.any()
     inside, outside = (
         cv2.distanceTransform(np.pad(side, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, 5)
-        for side in (bits, ~bits)
+        for side in (mask, ~mask)
     )
     far = np.maximum(inside, outside)[1:-1, 1:-1] > 1.1 * (BAND_SHARE * slack + 2)
-    assert (after == bits)[far].all()
+    assert (after == mask)[far].all()
     assert (photo == before[0]).all()
-    assert (bits == before[1]).all()
+    assert (mask == before[1]).all()
 
 
 def test_a_mask_without_contrast_hardly_changes() -> None:
-    bits = scene()[1]
+    mask = scene()[1]
     flat = np.full((200, 200, 3), 90, np.uint8)
-    assert overlap(refine_edge(flat, bits, 4.0), bits) > 0.9
+    assert overlap(refine_edge(flat, mask, 4.0), mask) > 0.9
 
 
 def test_the_guided_filter_equals_its_definition() -> None:

@@ -51,45 +51,45 @@ def test_large_holes_stay() -> None:
 
 def test_background_that_touches_the_border_is_not_a_hole() -> None:
     """Background that the photo's edge cuts off may go on outside."""
-    bits = np.ones((20, 20), np.bool_)
-    bits[0, 9] = False
-    assert not fill_holes(bits)[0, 9]
+    mask = np.ones((20, 20), np.bool_)
+    mask[0, 9] = False
+    assert not fill_holes(mask)[0, 9]
 
 
 def test_a_hole_with_an_excluded_point_stays() -> None:
-    bits = np.ones((20, 20), np.bool_)
-    bits[10, 9] = False
-    assert fill_holes(bits)[10, 9]
-    assert not fill_holes(bits, keep=[(9, 10)])[10, 9]
+    mask = np.ones((20, 20), np.bool_)
+    mask[10, 9] = False
+    assert fill_holes(mask)[10, 9]
+    assert not fill_holes(mask, keep=[(9, 10)])[10, 9]
 
 
 @given(masks())
-def test_filling_holes_only_adds_pixels_and_is_idempotent(bits: np.ndarray) -> None:
-    once = fill_holes(bits)
-    assert not (bits & ~once).any()
+def test_filling_holes_only_adds_pixels_and_is_idempotent(mask: np.ndarray) -> None:
+    once = fill_holes(mask)
+    assert not (mask & ~once).any()
     assert (fill_holes(once) >= once).all()
 
 
 @given(masks())
-def test_components_cover_the_mask_exactly_once(bits: np.ndarray) -> None:
+def test_components_cover_the_mask_exactly_once(mask: np.ndarray) -> None:
     """Put back together, the parts are the mask, each pixel once, in tight boxes."""
-    again = np.zeros(bits.shape, int)
-    for box, own in connected_components(bits):
+    again = np.zeros(mask.shape, int)
+    for box, own in connected_components(mask):
         again[box.slices] += own
         assert all(edge.any() for edge in (own[0], own[-1], own[:, 0], own[:, -1]))
-    assert (again == bits).all()
+    assert (again == mask).all()
 
 
 @given(masks(side=40), lengths, lengths)
 def test_alpha_equals_brute_force_distances(
-    bits: np.ndarray, dilate: float, feather: float
+    mask: np.ndarray, dilate: float, feather: float
 ) -> None:
     """Alpha is 1 on the object, 0 beyond the dilation, a smoothstep of the distance between."""
-    yx = np.argwhere(bits)
-    grid = np.stack(np.mgrid[: bits.shape[0], : bits.shape[1]], -1)
+    yx = np.argwhere(mask)
+    grid = np.stack(np.mgrid[: mask.shape[0], : mask.shape[1]], -1)
     away = np.sqrt(((grid[:, :, None] - yx) ** 2).sum(-1).min(-1))
-    alpha = feather_mask(bits, dilate, min(feather, dilate))
-    assert (alpha[bits] == 1).all()
+    alpha = feather_mask(mask, dilate, min(feather, dilate))
+    assert (alpha[mask] == 1).all()
     assert (alpha[away > dilate] == 0).all()
     assert (alpha[away <= dilate - min(feather, dilate) - 1e-3] == 1).all()
     assert alpha.min() >= 0
@@ -98,29 +98,29 @@ def test_alpha_equals_brute_force_distances(
 
 @given(masks(), lengths, lengths, lengths)
 def test_alpha_grows_with_dilate_and_falls_with_feather(
-    bits: np.ndarray, dilate: float, more: float, feather: float
+    mask: np.ndarray, dilate: float, more: float, feather: float
 ) -> None:
-    base = feather_mask(bits, dilate, min(feather, dilate))
-    assert (feather_mask(bits, dilate + more, min(feather, dilate)) >= base).all()
-    assert (feather_mask(bits, dilate, 0) >= base).all()
+    base = feather_mask(mask, dilate, min(feather, dilate))
+    assert (feather_mask(mask, dilate + more, min(feather, dilate)) >= base).all()
+    assert (feather_mask(mask, dilate, 0) >= base).all()
 
 
 @given(masks(), st.sampled_from([0, 1, 2]))
-def test_refine_commutes_with_flips_and_rotations(bits: np.ndarray, turn: int) -> None:
+def test_refine_commutes_with_flips_and_rotations(mask: np.ndarray, turn: int) -> None:
     how = Refine()
-    turned = refine([Detection(np.ascontiguousarray(np.rot90(bits, turn)))], how)[0]
-    assert np.allclose(turned, np.rot90(refine([Detection(bits)], how)[0], turn), atol=1e-5)
-    flipped = refine([Detection(np.ascontiguousarray(bits[:, ::-1]))], how)[0]
-    assert np.allclose(flipped, refine([Detection(bits)], how)[0][:, ::-1], atol=1e-5)
+    turned = refine([Detection(np.ascontiguousarray(np.rot90(mask, turn)))], how)[0]
+    assert np.allclose(turned, np.rot90(refine([Detection(mask)], how)[0], turn), atol=1e-5)
+    flipped = refine([Detection(np.ascontiguousarray(mask[:, ::-1]))], how)[0]
+    assert np.allclose(flipped, refine([Detection(mask)], how)[0][:, ::-1], atol=1e-5)
 
 
 @given(masks())
-def test_alpha_is_one_on_every_object(bits: np.ndarray) -> None:
-    before = bits.copy()
-    alpha, dilate, feather = refine([Detection(bits)], Refine())
-    assert (alpha[bits] == 1).all()
+def test_alpha_is_one_on_every_object(mask: np.ndarray) -> None:
+    before = mask.copy()
+    alpha, dilate, feather = refine([Detection(mask)], Refine())
+    assert (alpha[mask] == 1).all()
     assert dilate >= feather + 2
-    assert (bits == before).all()
+    assert (mask == before).all()
 
 
 def test_an_empty_mask_has_no_components() -> None:
@@ -129,10 +129,10 @@ def test_an_empty_mask_has_no_components() -> None:
 
 
 def test_inverted_covers_the_background_and_spares_the_object() -> None:
-    bits = np.zeros((60, 60), np.bool_)
-    bits[20:40, 20:40] = True
-    alpha, dilate, _ = refine([Detection(bits)], Refine(invert=True))
-    assert (alpha[~bits] == 1).all()
+    mask = np.zeros((60, 60), np.bool_)
+    mask[20:40, 20:40] = True
+    alpha, dilate, _ = refine([Detection(mask)], Refine(invert=True))
+    assert (alpha[~mask] == 1).all()
     assert (alpha[24:36, 24:36] == 0).all()
     assert dilate == 3
 
@@ -154,13 +154,13 @@ def test_given_radii_are_used() -> None:
 
 
 def test_edge_uncertainty_raises_only_the_automatic_dilation() -> None:
-    bits = np.zeros((99, 99), np.bool_)
-    bits[40:60, 40:60] = True
-    assert refine([Detection(bits, edge_uncertainty=20)], Refine())[1] == 20
-    assert refine([Detection(bits)], Refine(), min_dilate=17)[1] == 17
-    assert refine([Detection(bits)], Refine(), dilate_factor=2)[1] == 12
+    mask = np.zeros((99, 99), np.bool_)
+    mask[40:60, 40:60] = True
+    assert refine([Detection(mask, edge_uncertainty=20)], Refine())[1] == 20
+    assert refine([Detection(mask)], Refine(), min_dilate=17)[1] == 17
+    assert refine([Detection(mask)], Refine(), dilate_factor=2)[1] == 12
     assert (
-        refine([Detection(bits, edge_uncertainty=20)], fixed(3, 1), min_dilate=17, dilate_factor=2)[
+        refine([Detection(mask, edge_uncertainty=20)], fixed(3, 1), min_dilate=17, dilate_factor=2)[
             1
         ]
         == 3
@@ -168,10 +168,10 @@ def test_edge_uncertainty_raises_only_the_automatic_dilation() -> None:
 
 
 def test_a_speck_is_not_dilated_like_a_large_object() -> None:
-    bits = np.zeros((900, 900), np.bool_)
-    bits[:800, :600] = True
-    bits[850, 850] = True
-    alpha = refine([Detection(bits)], Refine())[0]
+    mask = np.zeros((900, 900), np.bool_)
+    mask[:800, :600] = True
+    mask[850, 850] = True
+    alpha = refine([Detection(mask)], Refine())[0]
     assert alpha[850, 850] == 1
     assert alpha[850, 857] == 0
 

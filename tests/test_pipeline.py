@@ -32,24 +32,24 @@ def noise(*size: int, seed: int = 0) -> np.ndarray:
 
 
 def block(height: int = 100, width: int = 120) -> BinaryMask:
-    bits = np.zeros((height, width), np.bool_)
-    bits[40:60, 50:70] = True
-    return bits
+    mask = np.zeros((height, width), np.bool_)
+    mask[40:60, 50:70] = True
+    return mask
 
 
 @given(masks(), st.sampled_from([InputSpec(), LATENT]), st.booleans())
 def test_nothing_changes_outside_alpha(
-    bits: BinaryMask, input_spec: InputSpec, invert: bool
+    mask: BinaryMask, input_spec: InputSpec, invert: bool
 ) -> None:
     """For any mask and input_spec: outside identical, the object repainted whole."""
-    assume(not (invert and bits.all()))
-    photo = photo_from_array(noise(*bits.shape))
+    assume(not (invert and mask.all()))
+    photo = photo_from_array(noise(*mask.shape))
     before = photo.image.copy()
-    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(input_spec))
+    pipeline = Pipeline(FakeDetector(mask), FakeInpainter(input_spec))
     result = pipeline(photo, [], Refine(invert=invert, fill_holes=False))
     assert result.changed_outside == 0
     assert (result.image[result.alpha == 0] == before[result.alpha == 0]).all()
-    assert (result.image[~bits if invert else bits] == 77).all()
+    assert (result.image[~mask if invert else mask] == 77).all()
     assert (photo.image == before).all()
 
 
@@ -76,10 +76,10 @@ def test_the_inpainter_sees_every_pixel_that_is_blended() -> None:
 
 
 def test_distant_objects_share_a_call_and_have_their_own_seeds() -> None:
-    bits = np.zeros((400, 900), np.bool_)
-    bits[100:120, 100:120] = bits[100:120, 700:720] = True
+    mask = np.zeros((400, 900), np.bool_)
+    mask[100:120, 100:120] = mask[100:120, 700:720] = True
     fake = FakeInpainter(InputSpec(batch_size=4))
-    pipeline = Pipeline(FakeDetector(bits), fake, attempts=1)
+    pipeline = Pipeline(FakeDetector(mask), fake, attempts=1)
     pipeline(photo_from_array(noise(400, 900)), [], fill=Fill(seed=5))
     (crops,) = fake.calls
     assert [crop.seed for crop in crops] == [5, 7]
@@ -120,9 +120,9 @@ def test_no_mask_and_an_empty_mask_raise_nothing_found(found: list[BinaryMask]) 
 
 
 def test_a_hole_with_an_excluded_point_stays() -> None:
-    bits, none = block(), Length(0, "px")
-    bits[50, 60] = False
-    pipeline = Pipeline(FakeDetector(bits), FakeInpainter())
+    mask, none = block(), Length(0, "px")
+    mask[50, 60] = False
+    pipeline = Pipeline(FakeDetector(mask), FakeInpainter())
     photo, exact = photo_from_array(noise(100, 120)), Refine(none, none)
     assert pipeline(photo, [], exact).alpha[50, 60] == 1
     assert pipeline(photo, [Points((), ((60, 50),))], exact).alpha[50, 60] == 0
@@ -156,13 +156,13 @@ def test_preview_shows_before_mask_after() -> None:
 
 
 def test_stages_are_reported_and_timed() -> None:
-    told: list[str] = []
+    stages: list[str] = []
     pipeline = Pipeline(
-        FakeDetector(block()), FakeInpainter(), lambda s, _: told.append(s), attempts=1
+        FakeDetector(block()), FakeInpainter(), lambda stage, _: stages.append(stage), attempts=1
     )
     result = pipeline(photo_from_array(noise(100, 120)), [])
-    assert told == ["detect", "refine", "inpaint", "verify", "check"]
-    assert list(result.seconds) == told
+    assert stages == ["detect", "refine", "inpaint", "verify", "check"]
+    assert list(result.seconds) == stages
 
 
 # --- verification and retry -------------------------------------------------------------------
@@ -202,25 +202,25 @@ def spoilt() -> Image:
 
 
 def job() -> tuple[Photo, BinaryMask]:
-    bits = np.zeros((160, 200), np.bool_)
-    bits[60:100, 80:120] = True
+    mask = np.zeros((160, 200), np.bool_)
+    mask[60:100, 80:120] = True
     image = grained()
-    image[bits] = (230, 40, 30)
-    return photo_from_array(image), bits
+    image[mask] = (230, 40, 30)
+    return photo_from_array(image), mask
 
 
 def test_a_good_result_needs_one_attempt() -> None:
-    photo, bits = job()
-    result = Pipeline(FakeDetector(bits), Fills("good", grained()))(photo, [])
+    photo, mask = job()
+    result = Pipeline(FakeDetector(mask), Fills("good", grained()))(photo, [])
     assert result.verdict != "failed"
     assert len(result.attempts) == 1
     assert {check.name for check in result.checks} >= {"leftover", "ghost", "seam", "shadow"}
 
 
 def test_a_failed_attempt_is_repeated_with_another_seed_and_the_best_is_kept() -> None:
-    photo, bits = job()
+    photo, mask = job()
     fake = Fills("second", spoilt(), grained())
-    result = Pipeline(FakeDetector(bits), fake)(photo, [])
+    result = Pipeline(FakeDetector(mask), fake)(photo, [])
     assert fake.seeds == [0, 1001]
     assert [attempt["verdict"] == "failed" for attempt in result.attempts] == [True, False]
     assert [attempt["kept"] for attempt in result.attempts] == [False, True]
@@ -230,16 +230,16 @@ def test_a_failed_attempt_is_repeated_with_another_seed_and_the_best_is_kept() -
 
 
 def test_another_inpainter_comes_before_another_seed() -> None:
-    photo, bits = job()
+    photo, mask = job()
     bad, good = Fills("bad", spoilt()), Fills("good", grained())
-    result = Pipeline(FakeDetector(bits), bad, other_inpainters=(good,))(photo, [])
+    result = Pipeline(FakeDetector(mask), bad, other_inpainters=(good,))(photo, [])
     assert (bad.seeds, good.seeds) == ([0], [0])
     assert result.settings["inpainter"] == "good"
 
 
 def test_a_leftover_is_repeated_with_twice_the_dilation() -> None:
-    photo, bits = job()
-    part = bits.copy()
+    photo, mask = job()
+    part = mask.copy()
     part[:, 108:] = False
     result = Pipeline(FakeDetector(part), Fills("good", grained()))(photo, [])
     first, second = result.attempts
@@ -249,9 +249,9 @@ def test_a_leftover_is_repeated_with_twice_the_dilation() -> None:
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 def test_attempts_are_bounded_and_the_outside_is_kept(attempts: int) -> None:
-    photo, bits = job()
+    photo, mask = job()
     fake = Fills("bad", spoilt())
-    result = Pipeline(FakeDetector(bits), fake, attempts=attempts)(photo, [])
+    result = Pipeline(FakeDetector(mask), fake, attempts=attempts)(photo, [])
     assert result.verdict == "failed"
     assert len(result.attempts) == len(fake.seeds) == attempts
     assert result.changed_outside == 0
@@ -259,8 +259,8 @@ def test_attempts_are_bounded_and_the_outside_is_kept(attempts: int) -> None:
 
 @pytest.mark.parametrize(("verify", "invert"), [(False, False), (True, True)])
 def test_an_unverified_result_has_no_verdict(verify: bool, invert: bool) -> None:
-    photo, bits = job()
-    pipeline = Pipeline(FakeDetector(bits), FakeInpainter(), verify=verify)
+    photo, mask = job()
+    pipeline = Pipeline(FakeDetector(mask), FakeInpainter(), verify=verify)
     result = pipeline(photo, [], Refine(invert=invert))
     assert result.verdict is None
     assert result.checks == ()

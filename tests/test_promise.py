@@ -15,11 +15,11 @@ from segment2inpaint.types import BinaryMask
 
 @pytest.mark.parametrize("name", ["exemplar", "telea", "ns"])
 @settings(max_examples=15)
-@given(data=st.data(), bits=masks(side=40))
-def test_nothing_changes_outside(name: str, data: st.DataObject, bits: BinaryMask) -> None:
+@given(data=st.data(), mask=masks(side=40))
+def test_nothing_changes_outside(name: str, data: st.DataObject, mask: BinaryMask) -> None:
     """In the array, and in the file that is read back."""
-    photo = images.photo_from_array(data.draw(photos(*bits.shape)))
-    result = Pipeline(FakeDetector(bits), inpaint.load(name))(photo, [])
+    photo = images.photo_from_array(data.draw(photos(*mask.shape)))
+    result = Pipeline(FakeDetector(mask), inpaint.load(name))(photo, [])
     assert result.changed_outside == 0
     again = images.read(images.encode(photo, result.image, result.alpha)).image
     outside = result.alpha == 0

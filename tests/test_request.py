@@ -60,11 +60,11 @@ def test_a_request_survives_json() -> None:
 
 
 @given(masks())
-def test_a_user_mask_without_a_file_is_written_as_run_lengths(bits: BinaryMask) -> None:
-    data = json.loads(json.dumps(to_json(Request((UserMask(bits),)))))
+def test_a_user_mask_without_a_file_is_written_as_run_lengths(mask: BinaryMask) -> None:
+    data = json.loads(json.dumps(to_json(Request((UserMask(mask),)))))
     (prompt,) = from_json(data, no_file, no_mask).prompts
     assert isinstance(prompt, UserMask)
-    assert (prompt.mask == bits).all()
+    assert (prompt.mask == mask).all()
 
 
 def test_run_lengths_are_those_of_coco() -> None:

@@ -23,32 +23,32 @@ CANVASES = [
 canvases = st.sampled_from(CANVASES)
 
 
-def windows(bits: BinaryMask, input_spec: InputSpec, padding: int | None = None) -> list[Window]:
-    height, width = bits.shape
+def windows(mask: BinaryMask, input_spec: InputSpec, padding: int | None = None) -> list[Window]:
+    height, width = mask.shape
     return plan(
-        [box for box, _ in connected_components(bits)], (height, width), input_spec, padding
+        [box for box, _ in connected_components(mask)], (height, width), input_spec, padding
     )
 
 
 @given(masks(side=900), canvases, st.none() | st.integers(0, 300))
 def test_windows_are_disjoint_inside_the_photo_and_cover_the_mask(
-    bits: BinaryMask, input_spec: InputSpec, padding: int | None
+    mask: BinaryMask, input_spec: InputSpec, padding: int | None
 ) -> None:
-    height, width = bits.shape
-    covered = np.zeros(bits.shape, int)
-    for w in windows(bits, input_spec, padding):
+    height, width = mask.shape
+    covered = np.zeros(mask.shape, int)
+    for w in windows(mask, input_spec, padding):
         assert 0 <= w.box.x0 < w.box.x1 <= width
         assert 0 <= w.box.y0 < w.box.y1 <= height
         covered[w.box.slices] += 1
     assert covered.max() == 1
-    assert (covered[bits] == 1).all()
+    assert (covered[mask] == 1).all()
 
 
 @given(masks(side=900), canvases)
 def test_sides_are_multiples_and_enlargement_is_bounded(
-    bits: BinaryMask, input_spec: InputSpec
+    mask: BinaryMask, input_spec: InputSpec
 ) -> None:
-    for w in windows(bits, input_spec):
+    for w in windows(mask, input_spec):
         assert w.padded_size[0] % input_spec.multiple == 0
         assert w.padded_size[1] % input_spec.multiple == 0
         assert w.size[0] <= 2 * w.box.height
@@ -60,10 +60,10 @@ def test_sides_are_multiples_and_enlargement_is_bounded(
 
 @given(masks(side=900), canvases)
 def test_aspect_is_bounded_where_the_photo_allows_it(
-    bits: BinaryMask, input_spec: InputSpec
+    mask: BinaryMask, input_spec: InputSpec
 ) -> None:
-    height, width = bits.shape
-    for w in windows(bits, input_spec):
+    height, width = mask.shape
+    for w in windows(mask, input_spec):
         if w.box.height < height:
             assert w.box.width <= 2 * w.box.height
         if w.box.width < width:
@@ -72,12 +72,12 @@ def test_aspect_is_bounded_where_the_photo_allows_it(
 
 @given(masks(side=300), canvases)
 def test_planning_commutes_with_a_rotation_by_180_degrees(
-    bits: BinaryMask, input_spec: InputSpec
+    mask: BinaryMask, input_spec: InputSpec
 ) -> None:
     """Up to the one pixel by which an odd margin cannot be split."""
-    height, width = bits.shape
-    there = sorted(w.box for w in windows(bits, input_spec))
-    turned = windows(np.ascontiguousarray(bits[::-1, ::-1]), input_spec)
+    height, width = mask.shape
+    there = sorted(w.box for w in windows(mask, input_spec))
+    turned = windows(np.ascontiguousarray(mask[::-1, ::-1]), input_spec)
     back = sorted(
         Box(width - b.x1, height - b.y1, width - b.x0, height - b.y0)
         for b in (w.box for w in turned)
@@ -124,20 +124,20 @@ def test_windows_away_from_the_border_have_few_sizes(
 
 
 @given(masks(side=300), st.integers(0, 120))
-def test_given_padding_gives_the_crop_of_diffusers(bits: BinaryMask, padding: int) -> None:
+def test_given_padding_gives_the_crop_of_diffusers(mask: BinaryMask, padding: int) -> None:
     """The same box, and, the photo having room for it, the same pixels."""
     from diffusers.image_processor import VaeImageProcessor
     from PIL import Image
 
     input_spec = InputSpec(area=128 * 128, multiple=8, mask_cell=8)
-    (w,) = windows(bits, input_spec, padding)
+    (w,) = windows(mask, input_spec, padding)
     library = VaeImageProcessor(vae_scale_factor=8)
-    mask = Image.fromarray(bits.astype(np.uint8) * 255)
-    box = library.get_crop_region(mask, 128, 128, pad=padding)
+    picture = Image.fromarray(mask.astype(np.uint8) * 255)
+    box = library.get_crop_region(picture, 128, 128, pad=padding)
     assert w.box == box
     assume(min(w.size) > 1)  # diffusers fails on what is as thin as a line
-    photo = np.random.default_rng(0).integers(0, 256, (*bits.shape, 3), dtype=np.uint8)
-    seen = crop_window(photo, bits.astype(np.float32), w, input_spec).image
+    photo = np.random.default_rng(0).integers(0, 256, (*mask.shape, 3), dtype=np.uint8)
+    seen = crop_window(photo, mask.astype(np.float32), w, input_spec).image
     cropped = Image.fromarray(photo).crop(box)
     theirs = np.asarray(library.resize(cropped, 128, 128, resize_mode="fill"))
     (y, x), (height, width) = w.offset, w.size
@@ -160,27 +160,27 @@ def test_many_specks_share_windows() -> None:
 
 @given(st.data(), masks(side=60), canvases)
 def test_stitching_writes_only_where_alpha_is_positive(
-    data: st.DataObject, bits: BinaryMask, input_spec: InputSpec
+    data: st.DataObject, mask: BinaryMask, input_spec: InputSpec
 ) -> None:
-    photo = data.draw(photos(*bits.shape))
-    alpha: Alpha = bits.astype(np.float32) * 0.5
+    photo = data.draw(photos(*mask.shape))
+    alpha: Alpha = mask.astype(np.float32) * 0.5
     image = photo.copy()
-    for w in windows(bits, input_spec):
+    for w in windows(mask, input_spec):
         crop = crop_window(photo, alpha, w, input_spec)
         assert crop.image.shape[:2] == crop.mask.shape == w.padded_size
         stitch(image, alpha, w, np.full_like(crop.image, 255))
-    assert (image[~bits] == photo[~bits]).all()
-    blend = np.rint(photo[bits] + np.float32(0.5) * (np.float32(255) - photo[bits]))
-    assert (image[bits] == blend).all()
+    assert (image[~mask] == photo[~mask]).all()
+    blend = np.rint(photo[mask] + np.float32(0.5) * (np.float32(255) - photo[mask]))
+    assert (image[mask] == blend).all()
 
 
 @given(masks(side=200), canvases)
-def test_the_model_mask_covers_the_alpha(bits: BinaryMask, input_spec: InputSpec) -> None:
+def test_the_model_mask_covers_the_alpha(mask: BinaryMask, input_spec: InputSpec) -> None:
     """Every photo pixel that will be blended lies in a masked model pixel."""
-    photo = np.zeros((*bits.shape, 3), np.uint8)
-    for w in windows(bits, input_spec):
-        crop = crop_window(photo, bits.astype(np.float32), w, input_spec)
-        own = np.argwhere(bits[w.box.slices])
+    photo = np.zeros((*mask.shape, 3), np.uint8)
+    for w in windows(mask, input_spec):
+        crop = crop_window(photo, mask.astype(np.float32), w, input_spec)
+        own = np.argwhere(mask[w.box.slices])
         scale = np.array(w.size) / (w.box.height, w.box.width)
         centre = ((own + 0.5) * scale).astype(int)
         assert crop.mask[centre[:, 0], centre[:, 1]].all()
