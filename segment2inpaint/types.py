@@ -23,6 +23,7 @@ from segment2inpaint.errors import BadOption
 Image = NDArray[np.uint8]
 BinaryMask = NDArray[np.bool_]
 Alpha = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 Point = tuple[int, int]
 Granularity = Literal["auto", "part", "object", "whole"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segment2inpaint.networks.click import INPUT_SIDE
-from segment2inpaint.networks.onnx import FloatArray
-from segment2inpaint.types import BinaryMask, Box, Image
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Image
 
 OUTPUT_SIDE = INPUT_SIDE // 2  # of the click network's logits
 

@@ -24,8 +24,8 @@ from segment2inpaint.networks.click import (
     predict,
     predict_in_window,
 )
-from segment2inpaint.networks.onnx import FloatArray, Network
-from segment2inpaint.types import Box, Image, bounding_box
+from segment2inpaint.networks.onnx import Network
+from segment2inpaint.types import Box, FloatArray, Image, bounding_box
 
 NO_PROMPT = ObjectPrompt()
 

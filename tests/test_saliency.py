@@ -15,7 +15,7 @@ from segment2inpaint.networks.click import (
     fit_letterbox,
     with_saliency,
 )
-from segment2inpaint.networks.onnx import FloatArray, shipped_network
+from segment2inpaint.networks.onnx import shipped_network
 from segment2inpaint.networks.saliency import (
     INPUT_SIDE,
     PIXEL_MEAN,
@@ -23,7 +23,7 @@ from segment2inpaint.networks.saliency import (
     SaliencyMap,
     predict_saliency,
 )
-from segment2inpaint.types import BinaryMask, Box, Image, Points
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Image, Points
 
 SIZE = 300, 400
 WHOLE = Box(0, 0, 400, 300)

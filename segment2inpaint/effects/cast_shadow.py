@@ -16,9 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import BinaryMask, Box, Image, bounding_box
-
-FloatArray = NDArray[np.float32]
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Image, bounding_box
 
 MAX_VIEW_SIDE = 144  # px, long side of the reduced crop in which shadows are searched
 # Height of the projection as a multiple of the object's; negative is up in the picture.

@@ -14,14 +14,11 @@ from math import exp, hypot, log
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from segment2inpaint.effects import cast_shadow
 from segment2inpaint.models.shipped import shipped_folder
-from segment2inpaint.types import Alpha, BinaryMask, Box, Image, bounding_box
-
-FloatArray = NDArray[np.float32]
+from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image, bounding_box
 
 WEIGHTS_FILE = shipped_folder("weights") / "shadow.safetensors"
 NETWORK_SIDE = 160  # px, side of the network's square input

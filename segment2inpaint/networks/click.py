@@ -20,9 +20,17 @@ import numpy as np
 
 from segment2inpaint.masks import components_at, deepest_point
 from segment2inpaint.networks.letterbox import Letterbox, outside_mask, resample, sigmoid
-from segment2inpaint.networks.onnx import FloatArray, Network
+from segment2inpaint.networks.onnx import Network
 from segment2inpaint.networks.saliency import SaliencyMap, predict_saliency
-from segment2inpaint.types import BinaryMask, Box, Granularity, Image, Point, bounding_box
+from segment2inpaint.types import (
+    BinaryMask,
+    Box,
+    FloatArray,
+    Granularity,
+    Image,
+    Point,
+    bounding_box,
+)
 
 # The input, as the network was trained.
 INPUT_SIDE = 160  # px

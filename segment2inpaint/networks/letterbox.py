@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segment2inpaint.networks.onnx import FloatArray
-from segment2inpaint.types import BinaryMask, Box, Point
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Point
 
 
 def sigmoid(log_odds: FloatArray) -> FloatArray:

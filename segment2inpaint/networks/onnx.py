@@ -13,11 +13,10 @@ from threading import Lock
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from segment2inpaint.models.shipped import shipped_folder
+from segment2inpaint.types import FloatArray
 
-FloatArray = NDArray[np.float32]
 Network = Callable[[FloatArray], FloatArray]  # planes (C, H, W) -> logits (C', H', W')
 
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from segment2inpaint.networks.letterbox import outside_mask, resample, sigmoid
-from segment2inpaint.networks.onnx import FloatArray, Network
-from segment2inpaint.types import Box, Image
+from segment2inpaint.networks.onnx import Network
+from segment2inpaint.types import Box, FloatArray, Image
 
 INPUT_SIDE = 224  # px: the window is scaled to a square of this side, whatever its shape
 PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of R, G, B in [0, 1]

@@ -9,9 +9,8 @@ from math import hypot
 import cv2
 import numpy as np
 
-from segment2inpaint.types import Alpha, BinaryMask, Box, Image, bounding_box
+from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image, bounding_box
 from segment2inpaint.verify.pixel_statistics import (
-    FloatArray,
     blur,
     distance_to_false,
     gradient_magnitude,

@@ -12,11 +12,10 @@ from math import log1p, sqrt
 import cv2
 import numpy as np
 
-from segment2inpaint.types import Alpha, BinaryMask, bounding_box
+from segment2inpaint.types import Alpha, BinaryMask, FloatArray, bounding_box
 from segment2inpaint.verify.hole_view import HoleView
 from segment2inpaint.verify.pixel_statistics import (
     FlatIndices,
-    FloatArray,
     blur,
     distance_to_false,
     gradients,

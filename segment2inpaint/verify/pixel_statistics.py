@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.types import BinaryMask, Image
+from segment2inpaint.types import BinaryMask, FloatArray, Image
 
-FloatArray = NDArray[np.float32]
 FlatIndices = NDArray[np.intp]
 
 MIN_SHIFT = 7.0  # px; any texture resembles itself at smaller shifts

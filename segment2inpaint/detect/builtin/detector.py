@@ -32,8 +32,8 @@ from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components_at
 from segment2inpaint.networks import click
 from segment2inpaint.networks.click import ClickPrediction, ObjectPrompt
-from segment2inpaint.networks.onnx import FloatArray, Network, shipped_network
-from segment2inpaint.types import BinaryMask, Box, Detection, Image, Points, Prompt
+from segment2inpaint.networks.onnx import Network, shipped_network
+from segment2inpaint.types import BinaryMask, Box, Detection, FloatArray, Image, Points, Prompt
 
 SEARCH_SIDE = 400  # px, long side of the picture in which the object is searched
 CUT_SIDE = 200  # px, long side of the picture in which it is cut out

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.lab import to_lab
-from segment2inpaint.types import Image
+from segment2inpaint.types import FloatArray, Image
 
-FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
 SAMPLE_STEP = 7  # every seventh pixel is used to find the texture words

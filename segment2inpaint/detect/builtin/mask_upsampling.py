@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from segment2inpaint.types import BinaryMask, Box, Image
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Image
 
-FloatArray = NDArray[np.float32]
 BoxMean = Callable[[FloatArray], FloatArray]
 
 TILE_SIDE = 512  # px, worked on at once to bound memory

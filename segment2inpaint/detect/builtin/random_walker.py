@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from segment2inpaint.detect.builtin import features
-from segment2inpaint.detect.builtin.features import FloatArray, IntArray
+from segment2inpaint.detect.builtin.features import IntArray
 from segment2inpaint.detect.lab import to_lab
-from segment2inpaint.types import BinaryMask, Box, Image, Point
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Image, Point
 
 FIRST_SHARPNESS = 4.0  # factor on the odds for the first inside
 ITERATIONS = 5  # of models and cut

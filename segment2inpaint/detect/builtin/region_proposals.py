@@ -9,9 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from segment2inpaint.detect.builtin.features import FloatArray
 from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
-from segment2inpaint.types import Point
+from segment2inpaint.types import FloatArray, Point
 
 Regions = NDArray[np.bool_]  # (N, K): N regions of K superpixels
 

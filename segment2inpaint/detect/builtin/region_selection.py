@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segment2inpaint.detect.builtin.features import FloatArray, IntArray
+from segment2inpaint.detect.builtin.features import IntArray
 from segment2inpaint.detect.builtin.region_proposals import (
     ClickSeed,
     Regions,
@@ -16,7 +16,7 @@ from segment2inpaint.detect.builtin.region_proposals import (
     within_reach,
 )
 from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
-from segment2inpaint.types import Point
+from segment2inpaint.types import FloatArray, Point
 
 DUPLICATE_IOU = 0.95  # of regions; above it they count as one
 DISC_WEIGHTS = 0.3, 1.0  # of the disc that a cut starts from

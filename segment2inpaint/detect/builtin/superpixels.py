@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from segment2inpaint.detect.builtin.features import (
-    FloatArray,
     IntArray,
     color_words,
     denoised_lab,
@@ -16,7 +15,7 @@ from segment2inpaint.detect.builtin.features import (
     texture_planes,
 )
 from segment2inpaint.detect.lab import to_lab
-from segment2inpaint.types import Image
+from segment2inpaint.types import FloatArray, Image
 
 COMPACTNESS = 10.0  # CIE76 that equals a distance of one superpixel width (SLIC's m)
 SLIC_ITERATIONS = 3
