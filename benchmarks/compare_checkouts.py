@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,53 +23,57 @@ import click
 Job = tuple[str, list[str], str]  # a name, the words of the command line, the result's file name
 
 
+def compile_kernels(checkout: Path, jobs: Sequence[Job], out: Path) -> None:
+    """Run one removal: the process that compiles the fill may round differently than later ones."""
+    digest(checkout, next(job for job in jobs if job[1][0] == "remove"), out)
+
+
 def sample_jobs(folder: Path) -> Iterator[Job]:
     """Yield the commands for the samples of a checkout."""
     for name, item in json.loads((folder / "samples.json").read_text()).items():
         photo, clean = folder / f"{name}.jpg", folder / f"{name}_clean.jpg"
         point, box = item["click"], item["box"]
-        yield from jobs(name, photo, point, box, folder / f"{name}_mask.png")
-        yield from both(f"{name}-plate", photo, ["--plate", str(clean)], "jpg")
+        yield from photo_jobs(name, photo, point, box, folder / f"{name}_mask.png")
+        yield from mask_and_removal(f"{name}-plate", photo, ["--plate", str(clean)])
 
 
 def eval_jobs(folder: Path, count: int) -> Iterator[Job]:
     """Yield the commands for the first photos of the evaluation set."""
     for item in sorted((folder / "berkeley100").iterdir())[:count]:
         meta = json.loads((item / "meta.json").read_text())
-        yield from jobs(
+        yield from photo_jobs(
             item.name, item / "image.jpg", meta["click_xy"], meta["box_xyxy"], item / "mask.png"
         )
 
 
-def jobs(name: str, photo: Path, point: list[int], box: list[int], mask: Path) -> Iterator[Job]:
+def photo_jobs(
+    name: str, photo: Path, point: list[int], box: list[int], mask: Path
+) -> Iterator[Job]:
     """Yield the commands for one photo, one for each way to point."""
     pixel = ",".join(map(str, point))
-    yield from both(f"{name}-click", photo, ["-p", pixel], "jpg")
-    yield from both(f"{name}-box", photo, ["-b", ",".join(map(str, box))], "jpg")
-    yield from both(f"{name}-color", photo, ["--color", pixel], "jpg")
-    yield from both(f"{name}-mask", photo, ["--mask", str(mask)], "jpg")
+    yield from mask_and_removal(f"{name}-click", photo, ["-p", pixel])
+    yield from mask_and_removal(f"{name}-box", photo, ["-b", ",".join(map(str, box))])
+    yield from mask_and_removal(f"{name}-color", photo, ["--color", pixel])
+    yield from mask_and_removal(f"{name}-mask", photo, ["--mask", str(mask)])
 
 
-def both(name: str, photo: Path, words: list[str], suffix: str) -> Iterator[Job]:
+def mask_and_removal(name: str, photo: Path, words: list[str]) -> Iterator[Job]:
     """Yield the commands for the mask alone and for the removal."""
     yield name + "-m", ["mask", str(photo), *words], f"{name}-m.png"
-    yield name + "-r", ["remove", str(photo), *words], f"{name}-r.{suffix}"
+    yield name + "-r", ["remove", str(photo), *words], f"{name}-r.jpg"
 
 
 def digest(checkout: Path, job: Job, out: Path) -> str:
-    """Run a command in a checkout; return the SHA-256 of its result, or the line that it printed.
-
-    The last line names the file and seconds, so of a success only the file counts.
-    """
+    """Run a command in a checkout; return the SHA-256 of its result, or its exit status."""
     _, words, file = job
     target = out / file
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "segment2inpaint", *words, "-o", str(target)],
         env={**os.environ, "PYTHONPATH": str(checkout)}, cwd=checkout,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if not target.exists():
-        return f"exit {done.returncode}"
+        return f"exit {process.returncode}"
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
@@ -79,21 +83,25 @@ def digest(checkout: Path, job: Job, out: Path) -> str:
 @click.option("--eval", "folder", type=click.Path(path_type=Path), envvar="S2I_EVAL")
 @click.option("--photos", default=10, show_default=True, help="Photos of the evaluation set.")
 def main(old: Path, new: Path, folder: Path | None, photos: int) -> None:
-    todo = list(sample_jobs(new.absolute() / "samples"))
-    todo += list(eval_jobs(folder, photos)) if folder else []
+    checkouts = old.absolute(), new.absolute()
+    jobs = list(sample_jobs(new.absolute() / "samples"))
+    jobs += list(eval_jobs(folder, photos)) if folder else []
     different, files = 0, 0
     with TemporaryDirectory() as scratch:
-        for job in todo:
-            results = []
-            for side, checkout in (("old", old), ("new", new)):
-                place = Path(scratch, side)
-                place.mkdir(exist_ok=True)
-                results.append(digest(checkout.absolute(), job, place))
-            files += not results[0].startswith("exit")
-            if results[0] != results[1]:
+        places = [Path(scratch, side) for side in ("old", "new")]
+        for checkout, place in zip(checkouts, places, strict=True):
+            place.mkdir()
+            compile_kernels(checkout, jobs, place)
+        for job in jobs:
+            before, after = (
+                digest(checkout, job, place)
+                for checkout, place in zip(checkouts, places, strict=True)
+            )
+            files += not before.startswith("exit")
+            if before != after:
                 different += 1
-                print(f"{job[0]}: {results[0]:.16} -> {results[1]:.16}", flush=True)
-    print(f"{len(todo)} commands, {files} files, {different} different")
+                print(f"{job[0]}: {before:.16} -> {after:.16}", flush=True)
+    print(f"{len(jobs)} commands, {files} files, {different} different")
     sys.exit(bool(different))
 
 
