@@ -93,19 +93,27 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return folders of tiny saved pipelines: SD 1.5 inpainting, plain SD, SDXL. Read only."""
+def folders(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Path]:
+    """Return folders of tiny saved pipelines: SD 1.5 inpainting, plain SD, SDXL. Read only.
+
+    They are built once a test run: the first worker builds them, and the others wait.
+    """
+    import filelock
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "pipelines"
+    with filelock.FileLock(f"{root}.lock"):
+        if not root.exists():
+            save_pipelines(root)
+    return {folder.name: folder for folder in root.iterdir()}
+
+
+def save_pipelines(root: Path) -> None:
     import tiny
 
-    pipelines = {
-        "sd9": tiny.stable_diffusion(9),
-        "sd4": tiny.stable_diffusion(4, "StableDiffusionPipeline"),
-        "sdxl": tiny.stable_diffusion_xl(),
-    }
-    root = tmp_path_factory.mktemp("pipelines")
-    for name, pipe in pipelines.items():
-        pipe.save_pretrained(root / name)
-    return {name: root / name for name in pipelines}
+    tiny.stable_diffusion(9).save_pretrained(root / "sd9")
+    tiny.stable_diffusion(4, "StableDiffusionPipeline").save_pretrained(root / "sd4")
+    tiny.stable_diffusion_xl().save_pretrained(root / "sdxl")
 
 
 @pytest.fixture

@@ -55,6 +55,16 @@ FAMILIES: dict[str, tuple[str, Callable[[], Any]]] = {
 }
 FILL = Fill(prompt="a red rose", num_inference_steps=2, strength=1.0)
 
+# The contract is tested for every family. The longer tests run on three of them in ``make test``,
+# and on all of them in ``make test-all``.
+CORE_FAMILIES = ("sd", "flux", "qwen-edit")
+every_family = pytest.mark.parametrize("family", FAMILIES, indirect=True)
+core_families = pytest.mark.parametrize(
+    "family",
+    [pytest.param(n, marks=() if n in CORE_FAMILIES else pytest.mark.slow) for n in FAMILIES],
+    indirect=True,
+)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
@@ -76,7 +86,7 @@ def small_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module")
 def family(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> DiffusionInpainter:
@@ -109,6 +119,7 @@ def max_difference(a: list[Image], b: list[Image]) -> int:
     return max(int(abs(x.astype(int) - y).max()) for x, y in zip(a, b, strict=True))
 
 
+@every_family
 def test_a_fully_masked_crop_is_repainted_without_prefill(family: DiffusionInpainter) -> None:
     """Editors get such crops; also in a removal they must see the object."""
     crops = [replace(crop, mask=np.ones_like(crop.mask)) for crop in make_crops(family, 1)]
@@ -123,6 +134,7 @@ def test_a_fully_masked_crop_is_repainted_without_prefill(family: DiffusionInpai
     )
 
 
+@every_family
 def test_the_result_has_the_size_of_the_crop_and_a_new_hole(family: DiffusionInpainter) -> None:
     shares: list[float] = []
     crops = make_crops(family, 1)
@@ -135,6 +147,7 @@ def test_the_result_has_the_size_of_the_crop_and_a_new_hole(family: DiffusionInp
     assert len(shares) >= 3
 
 
+@core_families
 def test_equal_seeds_give_equal_results_and_others_do_not(
     family: DiffusionInpainter,
 ) -> None:
@@ -145,6 +158,7 @@ def test_equal_seeds_give_equal_results_and_others_do_not(
     assert not np.array_equal(first, third)
 
 
+@core_families
 def test_batching_changes_results_only_by_rounding(family: DiffusionInpainter) -> None:
     """Families that cannot be batched get one crop a call, such as Kandinsky."""
     crops = make_crops(family, 1, 2, 3)
@@ -152,6 +166,7 @@ def test_batching_changes_results_only_by_rounding(family: DiffusionInpainter) -
     assert max_difference(batched, [family.inpaint([crop], FILL)[0] for crop in crops]) <= 1
 
 
+@core_families
 def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpainter) -> None:
     """The window is shifted, scaled and padded to the family's size."""
     mask = np.zeros((90, 150), np.bool_)
@@ -168,6 +183,7 @@ def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpai
     assert result.settings["fill"]["num_inference_steps"] == 2
 
 
+@every_family
 def test_a_removal_uses_the_settings_of_the_card(family: DiffusionInpainter) -> None:
     settings = family.resolve_fill(Fill())
     kind = type(family.pipe).__name__
@@ -187,6 +203,7 @@ PREVIEWED |= {"StableDiffusion3InpaintPipeline", "FluxInpaintPipeline", "FluxFil
 PREVIEWED |= {"FluxKontextInpaintPipeline", "ChromaInpaintPipeline", "ZImageInpaintPipeline"}
 
 
+@core_families
 def test_previews_of_each_crop_are_given_after_each_step(
     family: DiffusionInpainter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +229,7 @@ CROPS_ITSELF |= {"StableDiffusion3InpaintPipeline", "FluxInpaintPipeline"}
 CROPS_ITSELF |= {"QwenImageInpaintPipeline"}
 
 
+@core_families
 @pytest.mark.parametrize("padding", [0, 16, 24])
 def test_padding_mask_crop_gives_the_pixels_of_the_pipelines_that_have_it(
     family: DiffusionInpainter, padding: int, monkeypatch: pytest.MonkeyPatch
