@@ -82,7 +82,7 @@ def _window_box(box: Box, size: tuple[int, int], input_spec: InputSpec, padding:
     height = max(height, ceil(width / MAX_ASPECT), input_spec.min_side)
     width = max(width, ceil(height / MAX_ASPECT), input_spec.min_side)
     if input_spec.area:
-        shapes = _native_sizes(input_spec.area, input_spec.multiple)
+        shapes = native_sizes(input_spec.area, input_spec.multiple)
         native = min(shapes, key=lambda s: max(height / s[0], width / s[1]))
         scale = max(height / native[0], width / native[1], 1 / MAX_ENLARGEMENT)
         scale = 1.0 if 1 / MIN_ENLARGEMENT < scale < 1 else scale
@@ -93,7 +93,7 @@ def _window_box(box: Box, size: tuple[int, int], input_spec: InputSpec, padding:
 
 
 @cache
-def _native_sizes(area: int, multiple: int) -> list[tuple[int, int]]:
+def native_sizes(area: int, multiple: int) -> list[tuple[int, int]]:
     """Return the size (h, w) of at most the native area for each of ``ASPECT_RATIOS``."""
 
     def side(length: float) -> int:
@@ -153,7 +153,7 @@ def _window_of(box: Box, input_spec: InputSpec) -> Window:
     """Return the window of a box, scaled to a native size if it fits one, else to the area."""
     multiple, scale = input_spec.multiple, 1.0
     if input_spec.area:
-        for high, wide in _native_sizes(input_spec.area, multiple):
+        for high, wide in native_sizes(input_spec.area, multiple):
             scale = min(high / box.height, wide / box.width, MAX_ENLARGEMENT)
             size = round(box.height * scale), round(box.width * scale)
             if high - size[0] < multiple and wide - size[1] < multiple:

@@ -119,7 +119,7 @@ def test_windows_away_from_the_border_have_few_sizes(
     box = Box(1500, 1500, 1500 + data.draw(side), 1500 + data.draw(side))
     (w,) = plan([box], (4000, 4000), input_spec)
     assert input_spec.area is not None
-    assert w.padded_size in window._native_sizes(input_spec.area, input_spec.multiple)
+    assert w.padded_size in window.native_sizes(input_spec.area, input_spec.multiple)
     assert w.padded_size[0] * w.padded_size[1] <= input_spec.area
 
 
