@@ -6,12 +6,13 @@ size, orientation, greyscale, alpha, 16 bits (PNG, TIFF), colour profile, dpi, E
 and every pixel where the edit's alpha is 0. Three exceptions to the last point:
 
 * JPEG: blocks without a changed pixel keep their coefficients, see ``images.jpeg``.
-* AVIF has no lossless mode here: at quality 100, other pixels move by 0 to 3 levels.
+* AVIF where OpenCV cannot write it: at quality 100, other pixels move by 0 to 3 levels.
 * ``quality`` asks for a lossy file, and then the whole picture is encoded again.
 
 Some metadata is never written, because it may show what was removed: EXIF thumbnails and other
-JPEGs inside EXIF, XMP, IPTC, Photoshop resources, further pictures in the file (MPO, motion
-photos, gain maps, TIFF sub-images) and C2PA.
+JPEGs inside EXIF, XMP except the projection of a panorama, IPTC, Photoshop resources, further
+pictures in the file (MPO, motion photos, gain maps, TIFF sub-images) and C2PA. ``not_kept`` names
+what a file loses.
 """
 
 from __future__ import annotations
@@ -20,25 +21,34 @@ from segment2inpaint.images.atomic_write import check_target, write_bytes
 from segment2inpaint.images.decoder import formats
 from segment2inpaint.images.mask_files import encode_mask, read_mask, write_mask
 from segment2inpaint.images.photo import Photo, photo_from_array
+from segment2inpaint.images.plugins import plugin_format
+from segment2inpaint.images.read_back import FileChanges, file_changes
 from segment2inpaint.images.reading import MAX_PIXELS, read
 from segment2inpaint.images.writing import (
     check_format,
     encode,
     format_of,
+    has_photo_suffix,
+    not_kept,
     touched_blocks,
     write,
 )
 
 __all__ = [
     "MAX_PIXELS",
+    "FileChanges",
     "Photo",
     "check_format",
     "check_target",
     "encode",
     "encode_mask",
+    "file_changes",
     "format_of",
     "formats",
+    "has_photo_suffix",
+    "not_kept",
     "photo_from_array",
+    "plugin_format",
     "read",
     "read_mask",
     "touched_blocks",

@@ -27,7 +27,7 @@ from PIL.TiffImagePlugin import (
 )
 
 from segment2inpaint.errors import BadImage
-from segment2inpaint.images import exif, sixteen_bit
+from segment2inpaint.images import exif, metadata, plugins, sixteen_bit, xmp
 from segment2inpaint.images.pixels import Pixels
 
 # Fuzzing showed that Pillow raises these on damaged files.
@@ -39,10 +39,6 @@ _READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 # Pillow mode of the file -> mode to convert to, without and with a transparent colour.
 _MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _MODES_WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"hevc", b"mif1", b"msf1")
-_PNG_CHUNKS_TO_KEEP = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt")
-# Text chunks that may hold a picture: XMP, EXIF, Photoshop resources.
-_PNG_TEXT_TO_DROP = (b"XML:com.adobe.xmp", b"Raw profile type")
 _OPEN_LOCK = threading.Lock()  # while Pillow's global pixel limit is changed
 
 
@@ -61,10 +57,21 @@ class DecodedFile:
     icc_profile: bytes | None
     dpi: tuple[float, float] | None
     png_chunks: tuple[tuple[bytes, bytes], ...]
+    xmp: bytes = b""
+    geo_tags: tuple[tuple[int, int, Any], ...] = ()
+    palette_indices: Pixels | None = None
+    not_kept: tuple[str, ...] = ()
 
 
 def formats() -> list[str]:
-    """Return the formats that can be read, by Pillow's names; AVIF only if Pillow supports it."""
+    """Return the formats that can be read, by Pillow's names.
+
+    AVIF is among them only if Pillow supports it, HEIF and JXL only with their packages.
+    """
+    return [*_pillow_formats(), *(kind for kind in plugins.PLUGINS if plugins.is_installed(kind))]
+
+
+def _pillow_formats() -> list[str]:
     return [kind for kind in _READABLE_FORMATS if kind != "AVIF" or features.check("avif")]
 
 
@@ -79,7 +86,8 @@ def decode(data: bytes, name: str, max_pixels: int) -> DecodedFile:
     # A TIFF file has the layout of EXIF. Decoders would turn its pixels, so the tag is set to 1.
     orientation = exif.orientation(data)
     data = exif.with_orientation(data, 1) if orientation > 1 else data
-    with _open_header(data, name) as picture:
+    slim = sixteen_bit.without_chunks(data, metadata.TEXT_CHUNKS)
+    with _open_header(slim, name) as picture:
         try:
             _check_supported(picture, data, name, max_pixels)
             return _decode_picture(picture, data, orientation)
@@ -98,11 +106,12 @@ def one_line(error: BaseException) -> str:
 @contextmanager
 def _open_header(data: bytes, name: str) -> Iterator[Pillow.Image]:
     """Open the picture and read its header. ``_check_supported`` replaces Pillow's own limit."""
+    kind = _plugin_format(data, name)
     try:
         with _OPEN_LOCK:
             limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
             try:
-                picture = Pillow.open(BytesIO(data), formats=formats())
+                picture = Pillow.open(BytesIO(data), formats=[kind] if kind else _pillow_formats())
             finally:
                 Pillow.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError:
@@ -115,14 +124,22 @@ def _open_header(data: bytes, name: str) -> Iterator[Pillow.Image]:
         yield picture
 
 
+def _plugin_format(data: bytes, name: str) -> str:
+    """Return the format of a file that needs a plugin, which is then ready; else empty."""
+    kind = plugins.plugin_format(data)
+    if kind and not plugins.is_installed(kind):
+        raise BadImage(f"{name}: {plugins.missing(kind)}")
+    if kind:
+        plugins.register(kind)
+    return kind
+
+
 def _unknown_format(data: bytes) -> str:
     """Return why Pillow may not recognise the file, and what to do."""
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        return "HEIC is not supported, expected JPEG or the like; convert it to JPEG or PNG first"
     if data[:4] in (b"II*\0", b"MM\0*"):
         return "not a TIFF of 8 or 16 bits in grey, RGB or RGBA; convert it to one first"
     known_starts = (b"\xff\xd8\xff", sixteen_bit.PNG_SIGNATURE, b"RIFF", b"GIF8")
-    if data.startswith(known_starts) or data[4:12] == b"ftypavif":
+    if data.startswith(known_starts) or data[4:12] == b"ftypavif" or plugins.plugin_format(data):
         return "truncated or damaged: its header cannot be read; fetch the file again"
     expected = ", ".join(formats())
     return f"not a picture, expected {expected}, got {data[:8]!r}...; check the file"
@@ -143,15 +160,24 @@ def _check_supported(picture: Pillow.Image, data: bytes, name: str, max_pixels: 
 
 def _unsupported_feature(picture: Pillow.Image, data: bytes) -> str:
     """Return what would be lost or misread, and what to do; empty if nothing."""
-    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+    if getattr(picture, "is_animated", False) and not _has_one_photo(picture):
         return "several pages or frames, expected a single picture; save one as a file"
     if picture.format == "TIFF":
         return _unsupported_tiff_feature(picture)
+    if picture.format == "JXL" and picture.mode not in _MODES:
+        return "more than 8 bits of JPEG XL would be lost; convert it to a 16-bit PNG first"
     if picture.format == "AVIF" and _avif_depth(data) > 8:
         return "more than 8 bits of AVIF would be lost; convert it to a 16-bit PNG first"
     if not _is_grey_or_rgb(picture):
         return f"{picture.mode} pixels, expected grey or RGB; convert it to RGB first"
     return ""
+
+
+def _has_one_photo(picture: Pillow.Image) -> bool:
+    """Return whether the first of several pictures is the photo, and the others only go with it."""
+    if picture.format == "TIFF":
+        return metadata.has_only_overviews(picture)
+    return picture.format in ("MPO", "HEIF")
 
 
 def _is_grey_or_rgb(picture: Pillow.Image) -> bool:
@@ -198,22 +224,37 @@ def _avif_depth(data: bytes) -> int:
 
 def _decode_picture(picture: Pillow.Image, data: bytes, tiff_orientation: int) -> DecodedFile:
     kind = "JPEG" if picture.format == "MPO" else str(picture.format)
+    is_png = kind == "PNG"
     pixels = _decode_pixels(picture, data)
+    packet = metadata.png_xmp(data) if is_png else metadata.xmp_packet(picture)
+    profile = metadata.png_profile(data) if is_png else picture.info.get("icc_profile")
     if kind == "TIFF":
         exif_bytes = exif.without_pictures(sixteen_bit.tiff_exif(picture))
         exif_bytes = exif.with_orientation(exif_bytes, tiff_orientation)
         orientation = tiff_orientation
     else:
-        exif_bytes = exif.without_pictures(picture.info.get("exif", b""))
-        orientation = exif.orientation(exif_bytes)
+        exif_bytes = exif.without_pictures(picture.info.get("exif") or b"")
+        orientation = 1 if _is_upright(picture) else exif.orientation(exif_bytes)
+        exif_bytes = exif.with_orientation(exif_bytes, orientation)
     return DecodedFile(
         pixels=pixels,
         format=kind,
         orientation=orientation,
         exif=exif_bytes,
-        icc_profile=picture.info.get("icc_profile") or None,
+        icc_profile=profile or None,
         dpi=_dpi(picture),
-        png_chunks=tuple(_png_chunks_to_keep(data)) if kind == "PNG" else (),
+        png_chunks=tuple(metadata.png_chunks_to_keep(data)) if is_png else (),
+        xmp=xmp.projection(packet),
+        geo_tags=metadata.geo_tags(picture) if kind == "TIFF" else (),
+        palette_indices=np.asarray(picture) if picture.mode == "P" else None,
+        not_kept=metadata.not_kept(picture, data),
+    )
+
+
+def _is_upright(picture: Pillow.Image) -> bool:
+    """Return whether the decoder has turned the pixels, whatever EXIF says."""
+    return picture.format == "HEIF" or (
+        picture.format == "JXL" and not getattr(picture, "jpeg", False)
     )
 
 
@@ -221,7 +262,7 @@ def _decode_pixels(picture: Pillow.Image, data: bytes) -> Pixels:
     """Return the stored pixels, as ``DecodedFile`` describes them."""
     picture.load()  # also for 16 bits: only Pillow recognises a truncated file
     if data.startswith(sixteen_bit.PNG_SIGNATURE) and data[24] == 16:
-        return _decode_16bit_png(picture, data)
+        return _decode_16bit_png(picture, sixteen_bit.without_chunks(data, metadata.TEXT_CHUNKS))
     if picture.format == "TIFF" and max(_as_tuple(picture.getexif().get(BITSPERSAMPLE, 1))) == 16:
         return sixteen_bit.decode(data)
     has_transparent_color = "transparency" in picture.info
@@ -248,9 +289,3 @@ def _dpi(picture: Pillow.Image) -> tuple[float, float] | None:
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
-
-
-def _png_chunks_to_keep(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for name, body in sixteen_bit.png_chunks(data):
-        if name in _PNG_CHUNKS_TO_KEEP and not body.startswith(_PNG_TEXT_TO_DROP):
-            yield name, body

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin, features
 
-from segment2inpaint.images import jpeg, sixteen_bit
+from segment2inpaint.images import avif, jpeg, plugins, sixteen_bit
 from segment2inpaint.images.pixels import Pixels
 
 _PNG_COMPRESS_LEVEL = 3  # zlib level: a third of the time of Pillow's default 6, 5 % more bytes
@@ -27,13 +27,17 @@ class FileMetadata:
     dpi: tuple[float, float] | None = None
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     jpeg_file: bytes = b""
+    xmp: bytes = b""
+    geo_tags: tuple[tuple[int, int, Any], ...] = ()
 
     def save_options(self, *, grey: bool) -> dict[str, Any]:
         """Return the options for Pillow's ``save``; a grey profile is left out for RGB pixels."""
         profile = self.icc_profile
         if profile and not grey and profile[16:20] == b"GRAY":
             profile = None
-        options = {"exif": self.exif, "icc_profile": profile, "dpi": self.dpi}
+        options = {
+            "exif": self.exif, "icc_profile": profile, "dpi": self.dpi, "xmp": self.xmp
+        }  # fmt: skip
         return {name: value for name, value in options.items() if value}
 
 
@@ -51,7 +55,10 @@ def encoders() -> dict[str, Encoder]:
         "JPEG": _encode_jpeg, "PNG": _encode_png, "WEBP": _encode_webp,
         "TIFF": _encode_tiff, "BMP": _encode_bmp,
     }  # fmt: skip
-    return {**known, "AVIF": _encode_avif} if features.check("avif") else known
+    if features.check("avif"):
+        known["AVIF"] = _encode_avif
+    with_plugin: dict[str, Encoder] = {"HEIF": _encode_heif, "JXL": _encode_jxl}
+    return known | {k: encode for k, encode in with_plugin.items() if plugins.is_installed(k)}
 
 
 def _save(pixels: Pixels, kind: str, **options: Any) -> bytes:
@@ -67,6 +74,8 @@ def _save(pixels: Pixels, kind: str, **options: Any) -> bytes:
 def _encode_png(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
     options = metadata.save_options(grey=pixels.shape[2] < 3)
     options["pnginfo"] = PngImagePlugin.PngInfo()
+    if packet := options.pop("xmp", b""):
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet.decode())
     for name, body in metadata.png_chunks:
         options["pnginfo"].add(name, body)
     if pixels.dtype == np.uint16:
@@ -75,7 +84,8 @@ def _encode_png(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> 
 
 
 def _encode_tiff(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
-    return sixteen_bit.encode_tiff(pixels, **metadata.save_options(grey=pixels.shape[2] < 3))
+    options = metadata.save_options(grey=pixels.shape[2] < 3)
+    return sixteen_bit.encode_tiff(pixels, geo_tags=metadata.geo_tags, **options)
 
 
 def _encode_webp(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
@@ -87,6 +97,10 @@ def _encode_webp(pixels: Pixels, metadata: FileMetadata, quality: int | None) ->
 
 def _encode_avif(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
     grey = pixels.shape[2] == 1
+    if quality is None and pixels.shape[2] >= 3 and avif.can_write_lossless():
+        return avif.encode_lossless(
+            pixels, metadata.exif, metadata.icc_profile or b"", metadata.xmp
+        )
     sampling = "4:0:0" if grey else "4:4:4" if quality is None else "4:2:0"
     options = metadata.save_options(grey=grey)
     return _save(pixels, "AVIF", quality=quality or 100, subsampling=sampling, speed=8, **options)
@@ -101,10 +115,31 @@ def _encode_jpeg(pixels: Pixels, metadata: FileMetadata, quality: int | None) ->
     pixels = _without_alpha(pixels)
     if metadata.jpeg_file:
         options = _options_of_jpeg(metadata.jpeg_file, quality)
-        return jpeg.with_header(metadata.jpeg_file, _save(pixels, "JPEG", **options), metadata.exif)
+        encoded = _save(pixels, "JPEG", **options)
+        return jpeg.with_header(metadata.jpeg_file, encoded, metadata.exif, metadata.xmp)
     quality = quality or _JPEG_QUALITY
     options = {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
     return _save(pixels, "JPEG", **options, **metadata.save_options(grey=pixels.shape[2] == 1))
+
+
+def _encode_heif(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
+    """Encode as HEIC: lossless without ``quality``, and then not as RGB converted to luma."""
+    plugins.register("HEIF")
+    options = metadata.save_options(grey=pixels.shape[2] < 3)
+    options.pop("dpi", None)
+    if quality is not None:
+        return _save(pixels, "HEIF", quality=quality, **options)
+    rgb = {"matrix_coefficients": 0} if pixels.shape[2] >= 3 else {}
+    return _save(pixels, "HEIF", quality=-1, chroma=444, **rgb, **options)
+
+
+def _encode_jxl(pixels: Pixels, metadata: FileMetadata, quality: int | None) -> bytes:
+    """Encode as JPEG XL. The plugin writes no colour profile."""
+    plugins.register("JXL")
+    options = {k: v for k, v in metadata.save_options(grey=True).items() if k in ("exif", "xmp")}
+    if quality is None:
+        return _save(pixels, "JXL", lossless=True, effort=3, **options)
+    return _save(pixels, "JXL", quality=quality, **options)
 
 
 def _options_of_jpeg(data: bytes, quality: int | None) -> dict[str, Any]:

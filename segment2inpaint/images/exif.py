@@ -13,12 +13,14 @@ from typing import NamedTuple
 PREFIX = b"Exif\0\0"
 ORIENTATION = 0x0112
 _SHORT = 3  # TIFF field type of 16-bit numbers
+_INTEGERS = (1, 3, 4, 6, 8, 9)  # the field types of integers; some programs write a LONG
 _JPEG_START = b"\xff\xd8\xff"
 _SUB_DIRECTORIES = (0x8769, 0x8825, 0xA005)  # Exif, GPS, Interoperability
 # The tags with the offset and the length of a thumbnail: as JPEG, as strips.
 _THUMBNAIL_TAGS = ((0x0201, 0x0202), (0x0111, 0x0117))
 # TIFF field type -> bytes per value.
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_NUMBER_CODES = {1: "B", 2: "H", 4: "I"}  # bytes -> code of struct
 _MAX_ENTRIES = 1000  # in one directory; more are taken for damage
 
 
@@ -40,11 +42,16 @@ class _Tiff:
         self.first_directory = self.number(4, 4) if self.byte_order else 0
 
     def number(self, offset: int, size: int) -> int:
-        """Return the unsigned number of 2 or 4 bytes at ``offset``; 0 beyond the buffer."""
+        """Return the unsigned number of 1, 2 or 4 bytes at ``offset``; 0 beyond the buffer."""
         piece = bytes(self.data[offset : offset + size])
         if len(piece) < size:
             return 0
-        return int(struct.unpack(self.byte_order + ("H" if size == 2 else "I"), piece)[0])
+        return int(struct.unpack(self.byte_order + _NUMBER_CODES[size], piece)[0])
+
+    def set_number(self, offset: int, size: int, value: int) -> None:
+        """Overwrite the number of 1, 2 or 4 bytes at ``offset``."""
+        piece = struct.pack(self.byte_order + _NUMBER_CODES[size], value)
+        self.data[offset : offset + size] = piece
 
     def entries(self, directory: int) -> Iterator[_Entry]:
         """Yield the entries of the directory at this offset; none for offset 0."""
@@ -57,9 +64,9 @@ class _Tiff:
                 yield _Entry(self.number(start, 2), field_type, offset, size)
 
     def orientation_entries(self) -> Iterator[_Entry]:
-        """Yield the entries of the first directory that hold the orientation as a short."""
+        """Yield the entries of the first directory that hold the orientation."""
         for entry in self.entries(self.first_directory):
-            if entry.tag == ORIENTATION and entry.field_type == _SHORT:
+            if entry.tag == ORIENTATION and entry.field_type in _INTEGERS:
                 yield entry
 
     def numbers(self, entry: _Entry) -> list[int]:
@@ -89,7 +96,7 @@ def orientation(exif: bytes) -> int:
     """Return the orientation, 1 to 8, of EXIF or of a whole TIFF file; 1 if there is none."""
     tiff = _Tiff(exif.removeprefix(PREFIX))
     for entry in tiff.orientation_entries():
-        value = tiff.number(entry.offset, 2)
+        value = tiff.number(entry.offset, _TYPE_SIZES[entry.field_type])
         return value if 1 <= value <= 8 else 1
     return 1
 
@@ -102,7 +109,7 @@ def with_orientation(exif: bytes, value: int) -> bytes:
     prefix = PREFIX if exif.startswith(PREFIX) else b""
     tiff = _Tiff(exif.removeprefix(PREFIX))
     for entry in tiff.orientation_entries():
-        tiff.data[entry.offset : entry.offset + 2] = struct.pack(tiff.byte_order + "H", value)
+        tiff.set_number(entry.offset, _TYPE_SIZES[entry.field_type], value)
     return prefix + bytes(tiff.data)
 
 

@@ -39,6 +39,7 @@ _HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}  # without a segment
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # any marker but a restart
+_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_SEGMENT_BODY = 65533  # bytes
 _BLOCKS_PER_BATCH = 4096  # blocks transformed together; limits the memory
 _JPEGLIB_LOCK = threading.Lock()
@@ -138,12 +139,15 @@ def _frame_layout(
     return JpegLayout(factors, is_ycc, editable)
 
 
-def splice(data: bytes, image: Image, changed: BinaryMask, exif: bytes) -> bytes | None:
+def splice(
+    data: bytes, image: Image, changed: BinaryMask, exif: bytes, xmp: bytes = b""
+) -> bytes | None:
     """Return the file ``data`` with the pixels of ``image`` where ``changed`` is True.
 
-    ``image`` is ``(H, W, 3)`` uint8 RGB, ``changed`` is ``(H, W)`` bool. ``exif`` replaces the
-    file's own. Returns None if the coefficients cannot be edited: with arithmetic coding, four
-    components or uneven subsampling. Raises ``ValueError`` without a valid frame header.
+    ``image`` is ``(H, W, 3)`` uint8 RGB, ``changed`` is ``(H, W)`` bool. ``exif`` and
+    ``xmp`` replace the file's own. Returns None if the coefficients cannot be edited: with
+    arithmetic coding, four components or uneven subsampling. Raises ``ValueError`` without a
+    valid frame header.
     """
     layout = read_layout(data)
     if not layout.editable:
@@ -160,7 +164,7 @@ def splice(data: bytes, image: Image, changed: BinaryMask, exif: bytes) -> bytes
             file.write_dct(str(after), flags=["OPTIMIZE_CODING"])
         except OSError:  # jpeglib raises it for every error of libjpeg
             return None
-        return with_header(data, after.read_bytes(), exif, adobe=True)
+        return with_header(data, after.read_bytes(), exif, xmp, adobe=True)
 
 
 def _edit_coefficients(
@@ -252,18 +256,21 @@ def _dilate(mask: BinaryMask, by: int, axis: int) -> BinaryMask:
     return dilated
 
 
-def with_header(source: bytes, encoded: bytes, exif: bytes, *, adobe: bool = False) -> bytes:
-    """Return the picture of the file ``encoded`` with the header of ``source`` and this EXIF.
+def with_header(
+    source: bytes, encoded: bytes, exif: bytes, xmp: bytes = b"", *, adobe: bool = False
+) -> bytes:
+    """Return the picture of the file ``encoded`` with the header of ``source``, EXIF and XMP.
 
     The header keeps the density (JFIF), the colour profile and comments, and with ``adobe`` the
     segment that states the colour space. Segments that may contain the old picture are dropped:
-    the JFIF thumbnail, XMP, Photoshop resources with IPTC, further pictures (MPF), C2PA.
+    the JFIF thumbnail, other XMP, Photoshop resources with IPTC, further pictures (MPF), C2PA.
     """
     before_scans = takewhile(lambda s: s.marker != _SOS, segments(source))
     header = [s for s in map(_header_segment, before_scans) if s and (adobe or s.marker != _APP14)]
     jfif = [s for s in header if s.marker == _APP0]  # must come first
     others = [s for s in header if s.marker != _APP0]
-    header = [*jfif, *exif_segments(exif), *others]
+    packet = [JpegSegment(_APP1, _XMP_PREFIX + xmp)] if xmp else []
+    header = [*jfif, *exif_segments(exif), *packet, *others]
     return b"".join([_SOI, *(s.encoded for s in header), _without_metadata(encoded)[2:]])
 
 

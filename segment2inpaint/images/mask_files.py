@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from segment2inpaint.errors import BadImage
 from segment2inpaint.images.atomic_write import write_bytes
 from segment2inpaint.images.encoder import FileMetadata, encoders
-from segment2inpaint.images.pixels import to_8bit, to_grey
+from segment2inpaint.images.mask_values import AmbiguousMask, MaskPicture, interpret
+from segment2inpaint.images.photo import Photo
+from segment2inpaint.images.pixels import to_upright
 from segment2inpaint.images.reading import read
 from segment2inpaint.images.writing import format_of
 from segment2inpaint.types import Alpha, BinaryMask
+
+_LOSSY_FORMATS = ("JPEG", "HEIF")  # values of a mask in these are not exact
 
 
 def read_mask(
@@ -22,37 +28,62 @@ def read_mask(
     size: tuple[int, int],
     *,
     name: str = "",
+    orientation: int = 1,
     resize: bool = False,
+    on_message: Callable[[str], None] | None = None,
 ) -> BinaryMask:
-    """Read a mask for a photo of ``size`` (h, w), (H, W) bool: True where it is above 127 of 255.
+    """Read a mask for a photo of ``size`` (h, w), (H, W) bool: True on the object.
 
-    The values are the alpha channel if it varies, else the brightness. The file's EXIF orientation
-    is applied. ``name`` is what error messages call the file; the default is the path. With
-    ``resize``, a mask of another size is scaled bilinearly to the photo's size before the
-    threshold.
+    In a black and white or grey picture the object is above half. Label maps, palettes, coloured
+    objects and alpha channels are understood too, see ``images.mask_values``; then ``on_message``
+    gets a line with what was taken for the object. The file's EXIF orientation is applied.
+    ``name`` is what messages call the file; the default is the path. ``orientation`` is the EXIF
+    orientation of the photo, 1 to 8: a mask that was made for the photo as it is stored is turned
+    upright, if its size shows it. With ``resize``, a mask of another size is scaled bilinearly to
+    the photo's size before the threshold.
 
-    Raises ``BadImage`` if the file cannot be read, if the size differs and ``resize`` is False,
-    and if the mask has values above 0 but none above 127 (labels 0 and 1, say).
+    Raises ``BadImage`` if the file cannot be read, if its values do not tell what the object is,
+    and if the size differs and ``resize`` is False.
     """
     photo = read(source, name=name)
-    values = to_grey(photo.image)
-    if photo.alpha is not None and photo.alpha.min() < photo.alpha.max():
-        values = to_8bit(photo.alpha)
-    if 0 < values.max() <= 127:
+    try:
+        found = interpret(_mask_picture(photo))
+    except AmbiguousMask as problem:
         raise BadImage(
-            f"{photo.name}: the brightest pixel of the mask is {values.max()}, expected 255 on the "
-            f"object and 0 elsewhere; multiply the values"
+            f"{photo.name}: the mask does not tell what the object is: it has {problem}; "
+            f"expected 255 on the object and 0 elsewhere"
+        ) from None
+    on_message = on_message or (lambda line: None)
+    if found.note:
+        on_message(f"{photo.name}: the mask is not black and white; the object is {found.note}")
+    values = found.values
+    if orientation >= 5 and values.shape == size[::-1] != size:
+        on_message(f"{photo.name}: the mask was turned upright, as the photo's EXIF says")
+        values = to_upright(values, orientation)
+    if values.shape != size and not resize:
+        raise BadImage(
+            f"{photo.name}: the mask must have the photo's size {size[1]}x{size[0]}, "
+            f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
-    if photo.size != size:
-        if not resize:
-            (height, width), (h, w) = photo.size, size
-            raise BadImage(
-                f"{photo.name}: the mask must have the photo's size {w}x{h}, "
-                f"got {width}x{height}; scale it, or use --resize-mask"
-            )
-        scaled = Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR)
-        values = np.asarray(scaled)
-    return values > 127
+    return _resize(values, size) > 127
+
+
+def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if values.shape == size:
+        return values
+    scaled = Pillow.fromarray(values).resize(size[::-1], Pillow.Resampling.BILINEAR)
+    return np.asarray(scaled)
+
+
+def _mask_picture(photo: Photo) -> MaskPicture:
+    grey = photo.pixels_16bit if photo.pixels_16bit is not None else photo.image[..., :1]
+    return MaskPicture(
+        image=photo.image,
+        grey=np.ascontiguousarray(grey[..., 0]) if photo.grey else None,
+        alpha=photo.alpha,
+        labels=photo.palette_indices,
+        lossy=photo.format in _LOSSY_FORMATS,
+    )
 
 
 def write_mask(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class Photo:
         dpi: the resolution in pixels per inch, (x, y).
         png_chunks: name and body of each colour and text chunk of a PNG.
         jpeg_file: all bytes of a JPEG file; empty for other formats.
+        xmp: an XMP packet with the projection of a panorama; empty for other photos.
+        geo_tags: tag, type and values of the tags that place a GeoTIFF on the earth.
+        palette_indices: the upright indices of a picture with a palette, ``(H, W)`` uint8.
+        not_kept: in words, what was in the file and will not be in a written one.
     """
 
     image: Image = field(repr=False)
@@ -48,6 +53,10 @@ class Photo:
     dpi: tuple[float, float] | None = None
     png_chunks: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     jpeg_file: bytes = field(default=b"", repr=False)
+    xmp: bytes = field(default=b"", repr=False)
+    geo_tags: tuple[tuple[int, int, Any], ...] = field(default=(), repr=False)
+    palette_indices: Pixels | None = field(default=None, repr=False)
+    not_kept: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

@@ -25,6 +25,13 @@ def to_upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(_flip(pixels, orientation))
 
 
+def point_to_upright(x: float, y: float, orientation: int) -> tuple[float, float]:
+    """Turn a point, in fractions of the stored width and height, as ``to_upright`` does."""
+    x, y = (y, x) if orientation >= 5 else (x, y)
+    rows, columns = _FLIPS.get(orientation, (False, False))
+    return 1 - x if columns else x, 1 - y if rows else y
+
+
 def to_stored(pixels: Pixels, orientation: int) -> Pixels:
     """Turn upright pixels back to the way they are stored: the inverse of ``to_upright``."""
     pixels = _flip(pixels, orientation)

@@ -8,9 +8,9 @@ from typing import BinaryIO
 import numpy as np
 
 from segment2inpaint.errors import BadImage
-from segment2inpaint.images.decoder import decode, one_line
+from segment2inpaint.images.decoder import DecodedFile, decode, one_line
 from segment2inpaint.images.photo import Photo
-from segment2inpaint.images.pixels import read_only, to_8bit, to_upright
+from segment2inpaint.images.pixels import Pixels, read_only, to_8bit, to_upright
 
 # Allows phone photos of 200 megapixels; 250 million pixels take 0.75 GB as RGB.
 MAX_PIXELS = 250_000_000
@@ -44,7 +44,17 @@ def read(
         dpi=file.dpi,
         png_chunks=file.png_chunks,
         jpeg_file=data if file.format == "JPEG" else b"",
+        xmp=file.xmp,
+        geo_tags=file.geo_tags,
+        palette_indices=_upright_indices(file),
+        not_kept=file.not_kept,
     )
+
+
+def _upright_indices(file: DecodedFile) -> Pixels | None:
+    if file.palette_indices is None:
+        return None
+    return read_only(to_upright(file.palette_indices, file.orientation))
 
 
 def _file_contents(

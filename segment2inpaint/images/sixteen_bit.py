@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
 from PIL import TiffImagePlugin as Tiff
 
 from segment2inpaint.images.pixels import Pixels
@@ -24,6 +24,7 @@ from segment2inpaint.images.pixels import Pixels
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG colour type
 _MAX_TIFF_STRIP = 2**32 - 2**20  # bytes: offsets have 32 bits; leaves 1 MB for the tags
+_XMP_TAG = 700
 _ZLIB_LEVEL = 3  # a quarter of the time of level 6, 5 % more bytes
 _EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # The TIFF tags that describe the photo, not the layout of the file.
@@ -51,6 +52,21 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         size, name = struct.unpack_from(">I4s", data, position)
         yield name, data[position + 8 : position + 8 + size]
         position += 12 + size
+
+
+def without_chunks(data: bytes, names: Collection[bytes]) -> bytes:
+    """Return a PNG without the chunks of these names; other files as they are."""
+    if not data.startswith(PNG_SIGNATURE):
+        return data
+    pieces, start, position = [], 0, len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + size
+        if name in names and end <= len(data):
+            pieces.append(memoryview(data)[start:position])
+            start = end
+        position = end
+    return b"".join([*pieces, memoryview(data)[start:]]) if pieces else data
 
 
 def _encode_chunk(name: bytes, body: bytes) -> bytes:
@@ -108,8 +124,13 @@ def encode_tiff(
     exif: bytes = b"",
     icc_profile: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    xmp: bytes = b"",
+    geo_tags: tuple[tuple[int, int, Any], ...] = (),
 ) -> bytes:
-    """Return a TIFF of 8 or 16 bits in one strip. Raises ``ValueError`` above 4 GB."""
+    """Return a TIFF of 8 or 16 bits in one strip. Raises ``ValueError`` above 4 GB.
+
+    ``geo_tags`` are (tag, type, values).
+    """
     height, width, channels = pixels.shape
     differences = pixels.copy()
     differences[:, 1:] -= pixels[:, :-1]
@@ -119,6 +140,12 @@ def encode_tiff(
     tags = Tiff.ImageFileDirectory_v2(prefix=b"II")
     for tag, value in _photo_tags(exif).items():
         tags[tag] = value
+    for tag, kind, value in geo_tags:
+        tags.tagtype[tag] = kind
+        tags[tag] = value
+    if xmp:
+        tags.tagtype[_XMP_TAG] = TiffTags.BYTE
+        tags[_XMP_TAG] = xmp
     tags[Tiff.IMAGEWIDTH], tags[Tiff.IMAGELENGTH] = width, height
     tags[Tiff.BITSPERSAMPLE] = (8 * pixels.itemsize,) * channels
     tags[Tiff.COMPRESSION], tags[Tiff.PREDICTOR] = 8, 2  # deflate, horizontal differencing

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from segment2inpaint.errors import BadImage, BadOption
-from segment2inpaint.images import exif, jpeg
+from segment2inpaint.images import avif, exif, jpeg, plugins
 from segment2inpaint.images.atomic_write import check_target, write_bytes
 from segment2inpaint.images.decoder import DECODE_ERRORS, formats, one_line
 from segment2inpaint.images.encoder import FileMetadata, encoders
@@ -18,7 +18,10 @@ from segment2inpaint.types import Alpha, BinaryMask, Image, bounding_box, change
 _FORMAT_OF_SUFFIX = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG",
     ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".avif": "AVIF",
+    ".heic": "HEIF", ".heif": "HEIF", ".hif": "HEIF", ".jxl": "JXL",
 }  # fmt: skip
+_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
+_SRGB_NAMES = (b"sRGB", b"Gra_D65_Rel_SRG")  # the latter as libjxl names it
 _FORMATS_WITHOUT_ALPHA = ("JPEG", "BMP")
 _MAX_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536}  # px, limits of the libraries
 
@@ -30,10 +33,19 @@ def format_of(target: str | Path) -> str:
     """
     suffix = Path(target).suffix.lower()
     kind = _FORMAT_OF_SUFFIX.get(suffix, "")
+    if kind in plugins.PLUGINS and not plugins.is_installed(kind):
+        raise BadImage(f"{target}: {plugins.missing(kind)}")
     if kind not in formats():
         known = ", ".join(end for end, kind in _FORMAT_OF_SUFFIX.items() if kind in formats())
         raise BadImage(f"{target}: cannot write {suffix or 'without a suffix'}, expected {known}")
     return kind
+
+
+def has_photo_suffix(name: str) -> bool:
+    """Return whether a file name ends as that of a photo, readable on this machine or not."""
+    suffix = Path(name).suffix.lower()
+    kind = _FORMAT_OF_SUFFIX.get(suffix, "")
+    return suffix == ".gif" or kind in plugins.PLUGINS or kind in formats()
 
 
 def check_format(target: str | Path, photo: Photo) -> None:
@@ -46,11 +58,42 @@ def check_format(target: str | Path, photo: Photo) -> None:
         raise BadImage(
             f"{target}: {kind} cannot hold the photo's transparency; write .png, .webp or .tif"
         )
+    if kind == "JXL" and not _is_srgb(photo.icc_profile):
+        raise BadImage(
+            f"{target}: JPEG XL is written without a colour profile, which this photo needs; "
+            f"write .png, .webp or .avif"
+        )
     if max(photo.size) > _MAX_SIDE.get(kind, max(photo.size)):
         raise BadImage(
             f"{target}: {kind} holds at most {_MAX_SIDE[kind]} px a side, the photo has "
             f"{width}x{height}; write .png or .tif"
         )
+
+
+def _is_srgb(icc_profile: bytes | None) -> bool:
+    """Return whether a profile says that it is sRGB, or grey with the curve of sRGB."""
+    return not icc_profile or any(n in icc_profile.replace(b"\0", b"") for n in _SRGB_NAMES)
+
+
+def not_kept(photo: Photo, format: str | None = None) -> tuple[str, ...]:
+    """Return, in words, what the photo's file has and a written file of this format has not.
+
+    ``format`` is as for ``encode``. Embedded thumbnails are always dropped and not named.
+    """
+    kind = format or _own_format(photo)
+    lost = {
+        "the colour profile": photo.icc_profile and kind in ("BMP", "JXL"),
+        "EXIF": photo.exif and kind == "BMP",
+        "the panorama's XMP": photo.xmp and kind == "BMP",
+        "GeoTIFF tags": photo.geo_tags and kind != "TIFF",
+        "PNG text": kind != "PNG" and any(name in _PNG_TEXT for name, _ in photo.png_chunks),
+        "16 bits": photo.pixels_16bit is not None and kind not in ("PNG", "TIFF"),
+    }
+    return (*photo.not_kept, *(words for words, is_lost in lost.items() if is_lost))
+
+
+def _own_format(photo: Photo) -> str:
+    return "PNG" if photo.format == "GIF" else photo.format
 
 
 def _is_transparent(photo: Photo) -> bool:
@@ -95,13 +138,14 @@ def encode(
     photo's own format, pixels are stored in the file's orientation; in another, they are upright.
     Whatever a format cannot hold is left out (profile, EXIF, 16 bits).
 
-    ``quality``, 1 to 100, makes JPEG, WebP and AVIF lossy; other formats ignore it. None means
-    the tables of the original JPEG (95 for other sources), lossless WebP, and AVIF at 100.
+    ``quality``, 1 to 100, makes JPEG, WebP, AVIF, HEIC and JPEG XL lossy; others ignore it. None
+    means the tables of the original JPEG (95 for other sources), and lossless files of the other
+    formats (AVIF almost, where OpenCV cannot write it).
 
     Raises ``BadImage`` for an unknown format, for arrays of another size or dtype, and for a
     transparent photo as JPEG or BMP; ``BadOption`` for a quality out of range.
     """
-    kind = format or ("PNG" if photo.format == "GIF" else photo.format)
+    kind = format or _own_format(photo)
     if kind not in encoders():
         raise BadImage(
             f"{photo.name}: cannot write {kind}, expected one of {', '.join(encoders())}"
@@ -119,12 +163,14 @@ def touched_blocks(photo: Photo, image: Image, alpha: Alpha) -> BinaryMask:
     """Return the pixels that may change when the edit is written in the photo's format.
 
     (H, W) bool. For a JPEG without ``quality``, these are the blocks with a changed pixel, with
-    the margin that ``images.jpeg`` describes. They are all pixels for AVIF, and for JPEGs of a
-    rare kind that must be encoded again. For other formats they are the changed pixels.
+    the margin that ``images.jpeg`` describes. They are all pixels for JPEGs of a rare kind that
+    must be encoded again, and for AVIF where OpenCV cannot write it. For other formats they are
+    the changed pixels.
     """
     changed = _changed_mask(photo, image, alpha)
     if not photo.jpeg_file:
-        return changed if photo.format != "AVIF" else np.ones_like(changed)
+        is_exact = photo.format != "AVIF" or photo.grey or avif.can_write_lossless()
+        return changed if is_exact else np.ones_like(changed)
     stored = to_stored(changed, photo.orientation)
     return to_upright(jpeg.touched_blocks(photo.jpeg_file, stored), photo.orientation)
 
@@ -152,12 +198,15 @@ def _encode_changes(
     exif_bytes = photo.exif if same_format else exif.with_orientation(photo.exif, 1)
     if kind == "JPEG" and photo.jpeg_file and quality is None:
         stored = to_stored(image, orientation), to_stored(changed, orientation)
-        spliced = jpeg.splice(photo.jpeg_file, *stored, exif_bytes)
+        spliced = jpeg.splice(photo.jpeg_file, *stored, exif_bytes, photo.xmp)
         if spliced is not None:
             return spliced
     merged = _merge(photo, image, changed, keep_16bit=kind in ("PNG", "TIFF"))
     chunks = photo.png_chunks if same_format else ()
-    metadata = FileMetadata(exif_bytes, photo.icc_profile, photo.dpi, chunks, photo.jpeg_file)
+    metadata = FileMetadata(
+        exif_bytes, photo.icc_profile, photo.dpi, chunks, photo.jpeg_file, photo.xmp,
+        photo.geo_tags,
+    )  # fmt: skip
     return encoders()[kind](to_stored(merged, orientation), metadata, quality)
 
 
