@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,81 +9,37 @@ from typing import Any
 
 import numpy as np
 import pytest
+from coco_samples import (
+    HEIGHT,
+    WIDTH,
+    read_with_pycocotools,
+    run_lengths,
+    save_coco,
+)
 from dataset_photos import (
     FAST_OPTIONS,
     NO_WORKERS,
     PHOTO_SIZE,
     RED_BOX,
     batch,
-    box_polygon,
     is_square_removed,
     load_photo,
     output_files,
     read_manifest,
-    red_mask,
     save_photo,
 )
 from PIL import Image
 
-from segment2inpaint.dataset.formats.coco import decode_mask
+from segment2inpaint.dataset.formats.coco_masks import decode_polygons, decode_run_lengths
 from segment2inpaint.errors import BadDataset
 
 X0, Y0, X1, Y1 = RED_BOX
-HEIGHT, WIDTH = PHOTO_SIZE
 OPTIONS = (*FAST_OPTIONS, *NO_WORKERS)
-BACKGROUND_BOX = (40, 30, 56, 44)  # an annotated patch without red
-
-
-def annotation(
-    number: int, image: int, category: int, box: tuple[int, ...], **fields: Any
-) -> dict[str, Any]:
-    """Return the record of a box, with a polygon; ``fields`` override those of the record."""
-    x0, y0, x1, y1 = box
-    w, h = x1 - x0, y1 - y0
-    return {
-        "id": number, "image_id": image, "category_id": category, "iscrowd": 0,
-        "segmentation": [box_polygon(box)], "bbox": [x0, y0, w, h], "area": w * h, **fields,
-    }  # fmt: skip
 
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """Three photos; the red square in each is a dog, a patch of background in two is a cat."""
-    for number in range(3):
-        save_photo(tmp_path / f"set/val/p{number}.png", number)
-    data = {
-        "info": {"year": 2026},
-        "images": [
-            {"id": n, "file_name": f"p{n}.png", "width": WIDTH, "height": HEIGHT} for n in range(3)
-        ],
-        "categories": [{"id": 1, "name": "dog"}, {"id": 7, "name": "cat"}],
-        "annotations": [
-            annotation(10, 0, 1, RED_BOX),
-            annotation(11, 1, 1, RED_BOX, segmentation=run_lengths(), iscrowd=1),
-            annotation(12, 2, 1, RED_BOX, segmentation=[]),
-            annotation(13, 0, 7, BACKGROUND_BOX),
-            annotation(14, 1, 7, BACKGROUND_BOX),
-        ],
-    }
-    path = tmp_path / "set/annotations/instances_val.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(data, indent=1))
-    return path
-
-
-def run_lengths() -> dict[str, Any]:
-    """Return the mask of the red square as compressed run lengths."""
-    from pycocotools import mask
-
-    encoded = mask.encode(np.asfortranarray(red_mask() // 255))
-    return {"size": list(PHOTO_SIZE), "counts": encoded["counts"].decode()}
-
-
-def read_with_pycocotools(path: Path) -> Any:
-    from pycocotools.coco import COCO
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(str(path))
+    return save_coco(tmp_path)
 
 
 def test_objects_of_a_category_are_removed(coco: Path, tmp_path: Path) -> None:
@@ -116,7 +70,7 @@ def test_objects_of_a_category_are_removed(coco: Path, tmp_path: Path) -> None:
 def test_nothing_changes_if_no_object_is_selected(coco: Path, tmp_path: Path) -> None:
     """All photos and the annotations are the same, byte for byte."""
     out = tmp_path / "out"
-    result = batch(coco, out, "--min-area", 10_000, *OPTIONS)
+    result = batch(coco, out, "--min-area", 10_000, "--if-nothing", "copy", *OPTIONS)
     assert result.exit_code == 0, result.output
     assert output_files(out) == output_files(coco.parent.parent)
 
@@ -159,15 +113,28 @@ def test_a_failed_photo_keeps_its_annotations(coco: Path, tmp_path: Path) -> Non
     ("change", "message"),
     [
         (lambda d: d.pop("images"), "not COCO annotations"),
-        (lambda d: d["annotations"][0].pop("id"), "not COCO annotations"),
-        (lambda d: d["images"][0].update(file_name="none.png"), "not next to it; give --root"),
+        (lambda d: d.update(annotations={}), "expected a list of annotations, got {}"),
+        (lambda d: d.update(images=[]), "lists no images"),
+        (lambda d: [i.update(file_name="none.png") for i in d["images"]], "give --root"),
+        (lambda d: d["images"][0].update(file_name="none.png"), "annotation 10: "),
         (lambda d: d["images"][2].update(file_name="none.png"), "annotation 12: "),
-        (lambda d: d["images"][1].pop("file_name"), "not COCO annotations"),
-        (lambda d: d["categories"][1].pop("name"), "not COCO annotations"),
+        (lambda d: d["images"][1].pop("file_name"), "image 1: expected a key 'file_name'"),
+        (lambda d: d["images"][1].update(width=-64), "image 1: expected the photo's width"),
+        (lambda d: d["categories"][1].pop("name"), "category 7: expected a key 'name'"),
+        (lambda d: d["annotations"][3].update(category_id=8), "no category has its category_id 8"),
         (lambda d: d["annotations"][1].update(id=10), "two annotations have the id 10"),
         (lambda d: d["images"][1].update(id=0), "two images have the id 0"),
         (lambda d: d["annotations"][2].update(bbox=[1, 2]), "annotation 12: expected a bbox"),
-        (lambda d: d["images"][1].update(file_name="../../a.png"), "../a.png must stay below"),
+        (lambda d: d["annotations"][2].update(bbox=[1, 2, 0, 9]), "annotation 12: no place"),
+        (lambda d: d["annotations"][2].update(bbox=[1, 2, float("nan"), 9]), "number for a bbox"),
+        (lambda d: d["annotations"][0].update(segmentation="text"), "expected polygons or run"),
+        (lambda d: d["annotations"][0].update(segmentation=[[1, 2, None]]), "got None"),
+        (
+            lambda d: d["annotations"][0].update(segmentation=[[0, 0, 1e9, 0, 1, 1]]),
+            "got 1000000000",
+        ),
+        (lambda d: d["annotations"].insert(1, "text"), "annotation #2: expected an annotation"),
+        (lambda d: d["annotations"][1]["segmentation"].update(counts="0"), "11: the annotated run"),
     ],
 )
 def test_an_invalid_file_is_reported(
@@ -199,13 +166,36 @@ def test_copied_photos_are_counted(coco: Path, tmp_path: Path) -> None:
     assert "3 of 3 photos done (2 of them copied unchanged), 0 failed" in result.stderr
 
 
-def test_a_mask_of_the_wrong_size_is_refused() -> None:
-    with pytest.raises(BadDataset, match="have 11 pixels in total, expected 10x10 = 100"):
-        decode_mask({"rle": {"size": [10, 10], "counts": [5, 6]}}, (10, 10))
-    with pytest.raises(BadDataset, match="64x48, expected the photo's 10x10"):
-        decode_mask({"rle": run_lengths()}, (10, 10))
+def test_results_are_read_by_supervision(coco: Path, tmp_path: Path) -> None:
+    supervision = pytest.importorskip("supervision")
+    out = tmp_path / "out"
+    assert batch(coco, out, "--category", "dog", *OPTIONS).exit_code == 0
+    dataset = supervision.DetectionDataset.from_coco(
+        str(out / "val"), str(out / "annotations/instances_val.json")
+    )
+    found = {Path(path).name: len(labels) for path, _, labels in dataset}
+    assert found == {"p0.png": 1, "p1.png": 1, "p2.png": 0}
+
+
+def test_damaged_masks_are_refused() -> None:
+    """pycocotools would return random memory for the texts."""
+    text = run_lengths()["counts"]
+    for counts, message in (
+        ([5, 6], "have 11 pixels in total, expected 64x48 = 3072"),
+        ([4000, -928], "whole numbers"),
+        ([3072.0], "whole numbers"),
+        (None, "damaged"),
+        ("", "have 0 pixels in total"),
+        (text + "1", "pixels in total"),
+        (text + "\x7f", "unexpected"),
+        (text + "o", "ends within a number"),
+    ):
+        with pytest.raises(BadDataset, match=message):
+            decode_run_lengths({"size": list(PHOTO_SIZE), "counts": counts})
+    with pytest.raises(BadDataset, match="more than is read"):
+        decode_run_lengths({"size": [10**6, 10**6], "counts": [10**12]})
     with pytest.raises(BadDataset, match="damaged"):
-        decode_mask({"polygons": [[1, 2]]}, (10, 10))
+        decode_polygons([[1, 2]], PHOTO_SIZE)
 
 
 def test_panoptic_segments_of_things_are_removed(tmp_path: Path) -> None:
@@ -237,3 +227,42 @@ def test_panoptic_segments_of_things_are_removed(tmp_path: Path) -> None:
     after = load_photo(out / "panoptic/p.png")
     assert (after[Y0:Y1, X0:X1] == 0).all()
     assert (after == colors)[ids == 300].all()
+
+
+def test_a_damaged_segment_stops_no_other(tmp_path: Path) -> None:
+    """Ids may be text; a segment without a category and a missing PNG are reported."""
+    for number in range(2):
+        save_photo(tmp_path / f"set/p{number}.png")
+    ids = np.zeros(PHOTO_SIZE, np.int64)
+    ids[Y0:Y1, X0:X1] = 300
+    colors = np.stack([ids % 256, ids // 256, ids // 65536], axis=2).astype(np.uint8)
+    (tmp_path / "set/panoptic").mkdir()
+    Image.fromarray(colors).save(tmp_path / "set/panoptic/p0.png")
+    segments = [
+        {"id": 5},
+        None,
+        {"id": "300", "category_id": "1", "bbox": None, "area": None},
+    ]
+    data = {
+        "images": [{"id": n, "file_name": f"p{n}.png", "width": None} for n in range(2)],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [
+            {"image_id": "0", "file_name": "p0.png", "segments_info": segments},
+            {"image_id": 1, "file_name": "p1.png", "segments_info": segments[2:]},
+            {"image_id": 9, "file_name": "p1.png", "segments_info": []},
+            {"image_id": 0, "file_name": "p0.png", "segments_info": 4},
+        ],
+    }
+    (tmp_path / "set/panoptic.json").write_text(json.dumps(data))
+    out = tmp_path / "out"
+    result = batch(tmp_path / "set/panoptic.json", out, "--skip-invalid", *OPTIONS)
+    assert result.exit_code == 3, result.output
+    for message in (
+        "segment 5: no category", "segment None: ", "panoptic/p1.png: no such file",
+        "no image has its image_id 9",
+    ):  # fmt: skip
+        assert message in result.output
+    assert is_square_removed(out / "p0.png")
+    after = json.loads((out / "panoptic.json").read_text())["annotations"]
+    assert after[0]["segments_info"] == segments[:2]
+    assert not load_photo(out / "panoptic/p0.png").any()

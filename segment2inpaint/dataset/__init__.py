@@ -15,15 +15,17 @@ from segment2inpaint.dataset.formats.annotations import AnnotationFilter, AreaTh
 from segment2inpaint.dataset.formats.registry import FORMATS
 from segment2inpaint.dataset.manifest import to_hf
 from segment2inpaint.dataset.options import ExecutionOptions
-from segment2inpaint.dataset.run_types import PhotoOutcome, RunSettings
+from segment2inpaint.dataset.run_types import InvalidRow, PhotoOutcome, RunSettings, UnmatchedRow
 
 __all__ = [
     "FORMATS",
     "AnnotationFilter",
     "AreaThreshold",
     "ExecutionOptions",
+    "InvalidRow",
     "PhotoOutcome",
     "RunSettings",
+    "UnmatchedRow",
     "run",
     "to_hf",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ from segment2inpaint import request as requests
 from segment2inpaint.dataset.formats.annotations import AnnotationFilter
 from segment2inpaint.dataset.formats.registry import open_source
 from segment2inpaint.dataset.options import ExecutionOptions
-from segment2inpaint.dataset.run_types import Json, PhotoOutcome, RunSettings
+from segment2inpaint.dataset.run_types import InvalidRow, Json, PhotoOutcome, RunSettings
 from segment2inpaint.dataset.runner import execute, open_plan
 from segment2inpaint.dataset.storage import is_remote
 from segment2inpaint.errors import BadOption
 from segment2inpaint.types import Request
+
+MAX_WARNINGS = 20  # rows left out that `run` warns of one by one
 
 
 def run(
@@ -29,6 +33,7 @@ def run(
     retry_failed: bool = False,
     skip_invalid: bool = False,
     execution: ExecutionOptions | None = None,
+    on_problem: Callable[[InvalidRow], None] | None = None,
     **settings: Any,
 ) -> Iterator[PhotoOutcome]:
     """Edit every photo of a dataset, and yield the outcome of each photo when it is finished.
@@ -52,13 +57,15 @@ def run(
             default.
         globs: patterns that select photos of a folder, such as ``*.jpg``; empty selects all.
         retry_failed: process photos again that failed in an earlier run.
-        skip_invalid: ignore invalid rows instead of refusing the whole source.
+        skip_invalid: skip invalid rows instead of refusing the whole source.
         execution: the number of workers, the time limit and the engine.
+        on_problem: called with each row that is invalid, and each record that matches nothing,
+            such as an annotation without a photo; None warns of them.
         settings: fields of ``RunSettings``, such as ``quality=90`` or ``if_nothing="copy"``.
 
     Raises:
-        BadDataset: the source has invalid rows (raised before any photo is edited), the output
-            folder is in use, or the disk is full.
+        BadDataset: the source has invalid rows or nothing to edit (raised before any photo is
+            edited), the output folder is in use, or the disk is full.
         BadOption: the request or a setting is invalid.
         ModelMissing: a model that the request needs is not on this machine.
     """
@@ -68,9 +75,26 @@ def run(
         annotation_filter=annotation_filter or AnnotationFilter(),
         root=str(root) if root else None, globs=globs, out=run_settings.out,
     )  # fmt: skip
-    planning = open_plan(reader, run_settings, retry_failed=retry_failed, skip_invalid=skip_invalid)
+    planning = open_plan(
+        reader, run_settings, retry_failed=retry_failed, skip_invalid=skip_invalid,
+        on_problem=on_problem or _warn_first_problems(),
+    )  # fmt: skip
     with planning as plan:
         yield from execute(plan, reader, execution or ExecutionOptions())
+
+
+def _warn_first_problems() -> Callable[[InvalidRow], None]:
+    """Return a function that warns of a row that is left out, the first few only."""
+    numbers = count(1)
+
+    def on_problem(row: InvalidRow) -> None:
+        number = next(numbers)
+        if number <= MAX_WARNINGS:
+            warnings.warn(f"left out: {row}", stacklevel=4)
+        elif number == MAX_WARNINGS + 1:
+            warnings.warn("more rows are left out; report.html lists them", stacklevel=4)
+
+    return on_problem
 
 
 def base_request(request: Request | Mapping[str, Any] | None) -> Json:

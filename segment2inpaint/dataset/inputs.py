@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -67,20 +68,25 @@ def read_arrow(file: str) -> Any:
     return pyarrow.ipc.open_stream(source).read_all()
 
 
+def cell_path(file: str, path: str) -> str:
+    """Return the name of the file that a cell of a table names, relative to the table's folder."""
+    if storage.is_remote(path) or os.path.isabs(path):
+        return path
+    return storage.join(file.rpartition("/")[0], path)
+
+
 def _read_picture(file: str, row: int, column: str) -> bytes:
     """Return the picture of a cell: its bytes, or the file at its path. Raises ``OSError``."""
     value = _read_cell(file, row, column)
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
     if not value:
         raise OSError("there is no picture in this row")
-    if isinstance(value, bytes):
-        return value
-    if value.get("bytes"):
-        return bytes(value["bytes"])
-    return storage.read(storage.join(file.rpartition("/")[0], value["path"]))
+    return value if isinstance(value, bytes) else storage.read(cell_path(file, str(value)))
 
 
 def _read_cell(file: str, row: int, column: str) -> Any:
-    if file.endswith(".arrow"):
+    if file.lower().endswith(".arrow"):
         return read_arrow(file)[column][row].as_py()
     first = 0
     for group, count in enumerate(_row_group_sizes(file)):

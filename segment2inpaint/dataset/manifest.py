@@ -1,4 +1,8 @@
-"""``manifest.jsonl`` and ``manifest.parquet``: a row for each object, sorted by output name."""
+"""``manifest.jsonl`` and ``manifest.parquet``: a row for each object, sorted by output name.
+
+Names that are not UTF-8 on disk are escaped in ``manifest.jsonl``, so that Python's ``json`` reads
+them as they are; in ``manifest.parquet``, which has UTF-8 only, their other bytes are ``\\xe9``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from segment2inpaint.dataset import storage
+from segment2inpaint.dataset.names import printable
 from segment2inpaint.dataset.run_types import Json, package_version
 
 ROWS_PER_BATCH = 1000  # rows in memory at a time
@@ -19,7 +24,7 @@ COLUMNS: dict[str, str] = {
     "changed_outside": "int64", "detector": "string", "inpainter": "string", "request": "json",
     "key": "string", "photo_sha256": "string", "output_sha256": "string",
     "mask_sha256": "string", "version": "string", "versions": "json", "seconds": "float64",
-    "timings": "json",
+    "timings": "json", "note": "string",
 }  # fmt: skip
 
 
@@ -53,7 +58,9 @@ def _table(batch: list[Json]) -> Any:
 
 
 def _cell(kind: str, value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if kind == "json" and value is not None else value
+    if kind == "json" and value is not None:
+        return json.dumps(value, sort_keys=True)
+    return printable(value) if isinstance(value, str) else value
 
 
 def _parquet_writer(file: BinaryIO) -> Any:
@@ -86,20 +93,29 @@ def to_hf(out: str | Path) -> Any:
     folder = str(out)
     table = parquet.read_table(Path(folder, "manifest.parquet"))
     table = table.filter(compute.equal(table["status"], "done"))
-    has_masks = any(table["mask"].to_pylist())
-    pictures = {"image": "output", "mask": "mask"} if has_masks else {"image": "output"}
-    for column, name_column in pictures.items():
-        files = [storage.join(folder, name) for name in table[name_column].to_pylist()]
-        table = _with_column(table, column, files)
+    lines = storage.read_lines(storage.join(folder, "manifest.jsonl"))
+    rows = [row for row in map(json.loads, lines) if row["status"] == "done"]
+    has_masks = any(row["mask"] for row in rows)
+    columns = {"image": "output", "mask": "mask"} if has_masks else {"image": "output"}
+    for column, name_column in columns.items():
+        files = [storage.join(folder, row[name_column]) for row in rows]
+        table = _with_column(table, column, _pictures(files))
     dataset = datasets.Dataset(table)
-    for column in pictures:
+    for column in columns:
         dataset = dataset.cast_column(column, datasets.Image())
     return dataset
 
 
-def _with_column(table: Any, name: str, values: list[str]) -> Any:
+def _pictures(files: list[str]) -> list[Any]:
+    """Return the values of a column of pictures: paths, or bytes if a path is not UTF-8."""
+    if all(printable(file) == file for file in files):
+        return files
+    return [{"bytes": storage.read(file), "path": printable(file)} for file in files]
+
+
+def _with_column(table: Any, name: str, values: list[Any]) -> Any:
     import pyarrow
 
     if name in table.column_names:
         table = table.drop_columns([name])
-    return table.append_column(name, pyarrow.array(values, pyarrow.string()))
+    return table.append_column(name, pyarrow.array(values, None if values else pyarrow.string()))

@@ -50,7 +50,7 @@ def photo_record(
     Without ``rows``, each requested object gets a row with ``status`` and ``error``.
     """
     requested = [item for item in job.items if item.request is not None]
-    rows = list(rows) or [_base_row(item, status, error) for item in requested]
+    rows = list(rows) or [base_row(item, status, error) for item in requested]
     photo_digest = inputs[0][1] if inputs else ""
     return {
         "photo": job.photo, "output": job.output, "key": job.key, "status": status,
@@ -69,12 +69,14 @@ def object_rows(
     settings: RunSettings,
     digests: Mapping[str, str],
     changed_outside: int,
+    note: str = "",
 ) -> list[Json]:
     """Return a manifest row for each object of a photo.
 
     ``results`` has one result per step. ``digests`` has the SHA-256 of each file written, and is
     empty if the result was rejected. ``changed_outside`` counts the pixels that differ from the
-    photo outside the repainted region.
+    photo outside the repainted region. ``note`` says what a mask was taken for, and what of the
+    photo's file the result does not keep.
     """
     output = steps[0][1][0].output
     mask = mask_name(output, settings) if settings.masks else ""
@@ -86,7 +88,7 @@ def object_rows(
             if not detection and settings.if_nothing != "fail":
                 status = "nothing"
             rows.append({
-                **_base_row(item, status, "" if detection else "nothing found there"),
+                **base_row(item, status, "" if detection else "nothing found there"),
                 "mask": mask if digests else "",
                 "verdict": result.verdict,
                 "checks": {check.name: round(check.score, 4) for check in result.checks},
@@ -101,11 +103,12 @@ def object_rows(
                 "output_sha256": digests.get(output, ""),
                 "mask_sha256": digests.get(mask, ""),
                 "timings": dict(result.seconds),
+                **({"note": note} if note else {}),
             })  # fmt: skip
     return rows
 
 
-def _base_row(item: EditItem, status: str, error: str) -> Json:
+def base_row(item: EditItem, status: str, error: str) -> Json:
     """Return the columns of a row that need no result."""
     return {
         "photo": item.photo, "output": item.output, "where": item.where, "id": item.id,

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from segment2inpaint import images
-from segment2inpaint.dataset import request_json, storage
+from segment2inpaint.dataset import request_json, spelling, storage
 from segment2inpaint.dataset.formats.registry import Source
 from segment2inpaint.dataset.inputs import is_unchanged
-from segment2inpaint.dataset.names import mask_name
+from segment2inpaint.dataset.names import check_file_name, mask_name
+from segment2inpaint.dataset.plan_database import SurrogateConnection
+from segment2inpaint.dataset.reading import describe, read_records
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
     EditItem,
@@ -26,6 +28,7 @@ from segment2inpaint.dataset.run_types import (
     Json,
     PhotoJob,
     RunSettings,
+    UnmatchedRow,
 )
 from segment2inpaint.errors import ModelMissing, Segment2InpaintError
 from segment2inpaint.types import Request
@@ -34,16 +37,18 @@ REPORT_PHOTOS = 1000  # photos that the report shows; of a larger run, a sample
 ITEMS_PER_TRANSACTION = 500  # items checked and stored together
 RESERVED_OUTPUTS = ("manifest.jsonl", "manifest.parquet", "report.html")
 
+SourceRecord = EditItem | InvalidRow
+
 _TABLES = """
 pragma journal_mode = off; pragma synchronous = off;
 create table jobs (output text primary key, photo text, location text, first integer)
     without rowid;
 create table items (output text, number integer primary key, location text, id text, label text,
-                    request text);
+                    request text, photo_size text);
 create index items_by_output on items (output);
 create table targets (path text primary key, location text) without rowid;
 create table inputs (path text primary key) without rowid;
-create table problems (location text, message text);
+create table problems (location text, message text, unmatched integer);
 create table done (output text primary key, status text, record text) without rowid;
 """
 
@@ -52,8 +57,16 @@ create table done (output text primary key, status text, record text) without ro
 class PlanCounts:
     """Sizes of a run.
 
-    ``photos`` counts all photos, ``objects`` the objects to edit, ``copies`` the photos without
-    one, ``processed`` the photos with a record, ``failed`` those of them that failed.
+    Attributes:
+        photos: all photos.
+        objects: the objects to edit.
+        copies: the photos without an object.
+        processed: the photos with a record.
+        failed: those of them that failed.
+        done: those of them in which no object failed.
+        copied: those of them that are as they were.
+        invalid: the records that cannot be used.
+        unmatched: the records that match nothing, such as an annotation without a photo.
     """
 
     photos: int
@@ -61,6 +74,10 @@ class PlanCounts:
     copies: int
     processed: int
     failed: int
+    done: int
+    copied: int
+    invalid: int
+    unmatched: int
 
 
 class RunPlan:
@@ -76,7 +93,10 @@ class RunPlan:
         file.unlink(missing_ok=True)
         self.settings = settings
         self._resolve_auto = resolve_auto
-        self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._missing_model: ModelMissing | None = None
+        self._database = sqlite3.connect(
+            file, isolation_level=None, check_same_thread=False, factory=SurrogateConnection
+        )
         self._database.executescript(_TABLES)
 
     def __enter__(self) -> RunPlan:
@@ -93,34 +113,60 @@ class RunPlan:
     # --- reading the source ----------------------------------------------------------------
 
     def read_source(self, source: Source) -> None:
-        """Read and check all items of a source; ``problems`` returns the invalid ones."""
-        items = iter(source.items())
+        """Read and check all items of a source; ``problems`` returns the invalid ones.
+
+        Raises ``ModelMissing`` if none of the first items has its models on this machine.
+        """
+        records = read_records(source)
         number = 0
-        while batch := list(islice(items, ITEMS_PER_TRANSACTION)):
+        while batch := list(islice(records, ITEMS_PER_TRANSACTION)):
             self._database.execute("begin")
-            names = {n for item in batch if isinstance(item, EditItem) for n in _input_names(item)}
-            missing = storage.find_missing(names)
-            for item in batch:
+            for checked in self._check_batch(batch):
                 number += 1
-                checked = item if isinstance(item, InvalidRow) else self._check_item(item, missing)
                 if isinstance(checked, InvalidRow):
                     self._add_problem(checked)
                 else:
                     self._add_item(checked, number)
             self._database.execute("commit")
+            if self._missing_model and not self._has_objects():
+                raise self._missing_model
         self._claim_targets()
 
     def problems(self) -> Iterator[InvalidRow]:
-        """Yield the invalid rows in the order in which they were found."""
-        for row in self._database.execute("select location, message from problems"):
-            yield InvalidRow(*row)
+        """Yield the rows that are invalid or unmatched in the order in which they were found."""
+        for where, message, unmatched in self._database.execute("select * from problems"):
+            yield (UnmatchedRow if unmatched else InvalidRow)(where, message)
+
+    def _check_batch(self, batch: Sequence[SourceRecord]) -> Iterator[SourceRecord]:
+        """Yield each item checked, or the reason why it is invalid."""
+        records = [_with_readable_names(record) for record in batch]
+        items = [record for record in records if isinstance(record, EditItem)]
+        missing = storage.find_missing({name for item in items for name in _input_names(item)})
+        for record in records:
+            if isinstance(record, InvalidRow):
+                yield record
+                continue
+            try:
+                yield self._check_item(*_spelled_as_on_disk(record, missing))
+            except ModelMissing as error:
+                self._missing_model = self._missing_model or error
+                yield InvalidRow(record.where, str(error).removeprefix(f"{record.where}: "))
+            except request_json.INVALID_VALUE_ERRORS as error:
+                yield InvalidRow(record.where, f"not a row: {describe(error)}")
 
     def _check_item(self, item: EditItem, missing: set[str]) -> EditItem | InvalidRow:
-        """Return the item with its ``auto`` resolved, or the reason why it is invalid."""
+        """Return the item with its ``auto`` resolved, or the reason why it is invalid.
+
+        Raises ``ModelMissing``.
+        """
         for name in _input_names(item):
             if name in missing:
                 file = storage.containing_file(name)
                 return InvalidRow(item.where, f"{file}: no such file; check the path")
+        try:
+            check_file_name(item.output, "output")
+        except ValueError as error:
+            return InvalidRow(item.where, str(error))
         if item.output.startswith("/") or ".." in PurePosixPath(item.output).parts:
             return InvalidRow(item.where, f"output {item.output} must stay below the output folder")
         if item.request is None:
@@ -129,7 +175,7 @@ class RunPlan:
             request = request_json.check_request(item.request)
             images.format_of(item.output)
             names = self._resolve_auto(request)
-        except ModelMissing as error:  # every other item would fail too
+        except ModelMissing as error:
             raise ModelMissing(f"{item.where}: {error}") from error
         except Segment2InpaintError as error:
             return InvalidRow(item.where, str(error))
@@ -155,8 +201,16 @@ class RunPlan:
                 (item.output, item.photo, item.where, number),
             )
         self._database.execute(
-            "insert into items values (?, ?, ?, ?, ?, ?)",
-            (item.output, number, item.where, item.id, item.label, request),
+            "insert into items values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                item.output,
+                number,
+                item.where,
+                item.id,
+                item.label,
+                request,
+                json.dumps(item.photo_size),
+            ),
         )
         files = (storage.containing_file(name) for name in _input_names(item))
         paths = [(storage.resolve_links(file),) for file in files]
@@ -170,36 +224,47 @@ class RunPlan:
         return row is not None
 
     def _claim_targets(self) -> None:
-        """Check that each file to write belongs to one photo only and is not an input."""
+        """Drop each photo that would write a file of another photo or an input."""
         self._database.execute("begin")
-        jobs = self._database.execute("select output, location from jobs").fetchall()
+        jobs = self._database.execute("select output, location from jobs order by first").fetchall()
         for output, location in jobs:
-            self._claim(output, location)
-            if self.settings.masks:
-                self._claim(mask_name(output, self.settings), location)
+            masks = [mask_name(output, self.settings)] if self.settings.masks else []
+            targets = {name: self._target(name) for name in [output, *masks]}
+            conflicts = (self._conflict(name, path) for name, path in targets.items())
+            if message := next(filter(None, conflicts), ""):
+                self._add_problem(InvalidRow(location, message))
+                for table in ("jobs", "items"):
+                    self._database.execute(f"delete from {table} where output = ?", (output,))
+            else:
+                claims = [(path, location) for path in targets.values()]
+                self._database.executemany("insert or ignore into targets values (?, ?)", claims)
         self._database.execute("commit")
 
-    def _claim(self, name: str, location: str) -> None:
-        path = storage.resolve_links(storage.join(self.settings.out, name))
+    def _target(self, name: str) -> str:
+        return storage.resolve_links(storage.join(self.settings.out, name))
+
+    def _conflict(self, name: str, path: str) -> str:
+        """Return why a file must not be written; empty if it may be."""
+        if name in RESERVED_OUTPUTS:
+            return f"would write {name}, a name that the run itself uses; choose another output"
         owner = self._database.execute(
             "select location from targets where path = ?", (path,)
         ).fetchone()
-        message = ""
-        if name in RESERVED_OUTPUTS:
-            message = f"would write {name}, a name that the run itself uses; choose another output"
-        elif owner:
-            message = f"would write {name}, as {owner[0]} does"
-        elif self._database.execute("select 1 from inputs where path = ?", (path,)).fetchone():
-            message = f"would write {name} over an input; choose another OUTDIR"
-        if message:
-            self._add_problem(InvalidRow(location, message))
-        else:
-            self._database.execute("insert into targets values (?, ?)", (path, location))
+        if owner:
+            return f"would write {name}, as {owner[0]} does"
+        if self._database.execute("select 1 from inputs where path = ?", (path,)).fetchone():
+            return f"would write {name} over an input; choose another OUTDIR"
+        return ""
 
     def _add_problem(self, problem: InvalidRow) -> None:
         self._database.execute(
-            "insert into problems values (?, ?)", (problem.where, problem.message)
+            "insert into problems values (?, ?, ?)",
+            (problem.where, problem.message, isinstance(problem, UnmatchedRow)),
         )
+
+    def _has_objects(self) -> bool:
+        query = "select 1 from items where request is not null limit 1"
+        return self._database.execute(query).fetchone() is not None
 
     # --- records of processed photos -------------------------------------------------------
 
@@ -269,6 +334,10 @@ class RunPlan:
             copies=self._count("items where request is null"),
             processed=self._count("done"),
             failed=self._count(f"done where status in ({failed})"),
+            done=self._count("done where status = 'done'"),
+            copied=self._count("done where status = 'copied'"),
+            invalid=self._count("problems where not unmatched"),
+            unmatched=self._count("problems where unmatched"),
         )
 
     def _count(self, rows: str) -> int:
@@ -277,19 +346,44 @@ class RunPlan:
     def _jobs(self, where: str = "") -> Iterator[PhotoJob]:
         cursor = self._database.cursor().execute(
             "select jobs.output, jobs.photo, items.location, items.id, items.label, items.request,"
-            " jobs.first from jobs join items on items.output = jobs.output"
+            " items.photo_size, jobs.first from jobs join items on items.output = jobs.output"
             f" {where} order by jobs.first, items.number"
         )
         thumbnail_step = max(1, self.counts().photos // REPORT_PHOTOS)
         for output, group in groupby(cursor, key=lambda row: row[0]):
             rows = list(group)
-            photo, first = rows[0][1], rows[0][6]
-            items = tuple(
-                EditItem(photo, output, json.loads(r[5]) if r[5] else None, r[2], r[3], r[4])
-                for r in rows
-            )
+            photo, first = rows[0][1], rows[0][7]
+            items = tuple(_stored_item(photo, output, *row[2:7]) for row in rows)
             key = request_json.job_key(items, self.settings)
             yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0)
+
+
+def _with_readable_names(record: SourceRecord) -> SourceRecord:
+    """Return the record; an item whose files cannot be told from its request is invalid."""
+    if isinstance(record, InvalidRow):
+        return record
+    try:
+        _input_names(record)
+    except request_json.INVALID_VALUE_ERRORS as error:
+        return InvalidRow(record.where, f"not a request: {describe(error)}")
+    return record
+
+
+def _spelled_as_on_disk(item: EditItem, missing: set[str]) -> tuple[EditItem, set[str]]:
+    """Return the item with the files that are there in another spelling, and those missing."""
+    absent = missing.intersection(_input_names(item))
+    item = spelling.as_on_disk(item, absent)
+    return item, absent.intersection(_input_names(item))
+
+
+def _stored_item(
+    photo: str, output: str, where: str, id: str, label: str, request: str | None, size: str
+) -> EditItem:
+    """Return the item that a row of the table ``items`` describes."""
+    photo_size = tuple(json.loads(size) or ()) or None
+    return EditItem(
+        photo, output, json.loads(request) if request else None, where, id, label, photo_size
+    )
 
 
 def _input_names(item: EditItem) -> list[str]:

@@ -18,10 +18,12 @@ import numpy as np
 
 from segment2inpaint import images, pipeline
 from segment2inpaint.dataset import request_json, storage
+from segment2inpaint.dataset.declared_size import PhotoFrame
 from segment2inpaint.dataset.inputs import FileVersion, digest, file_version, read_input
 from segment2inpaint.dataset.manifest_rows import (
     EditStep,
     InputVersions,
+    base_row,
     object_rows,
     photo_record,
 )
@@ -49,7 +51,8 @@ class LoadedPhoto:
 
     ``data`` is the photo's file, ``photo`` its pixels, or None if the photo is only copied.
     ``steps`` are its requests with the items of each, ``inputs`` the versions of all files,
-    ``seconds`` the time that reading took.
+    ``seconds`` the time that reading took, ``notes`` what its masks were taken for, ``rejected``
+    the items that do not fit the photo.
     """
 
     job: PhotoJob
@@ -58,6 +61,8 @@ class LoadedPhoto:
     steps: tuple[EditStep, ...]
     inputs: InputVersions
     seconds: float
+    notes: tuple[str, ...] = ()
+    rejected: tuple[request_json.RejectedItem, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +116,7 @@ def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhot
     """Read the photo of a job and all files that its requests refer to."""
     start = perf_counter()
     inputs: list[FileVersion] = []
+    notes: list[str] = []
     try:
         inputs.extend(file_version(name) for name in request_json.referenced_files(job.items))
         fingerprint, data = storage.fingerprint(job.photo), read_input(job.photo)
@@ -119,13 +125,14 @@ def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhot
             return LoadedPhoto(job, data, None, (), inputs, perf_counter() - start)
         limit = {"max_pixels": settings.max_pixels} if settings.max_pixels else {}
         photo = images.read(data, name=job.photo, **limit)
-        steps = tuple(
-            (request_json.load_request(request, photo.size, settings), tuple(items))
-            for request, items in request_json.group_steps(job.items)
-        )
+        frame = PhotoFrame(photo.size, photo.orientation)
+        steps, rejected = request_json.load_steps(job.items, frame, settings, notes.append)
     except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
         return _failed_photo(job, error, inputs)
-    return LoadedPhoto(job, data, photo, steps, inputs, perf_counter() - start)
+    seconds = perf_counter() - start
+    return LoadedPhoto(
+        job, data, photo, tuple(steps), inputs, seconds, tuple(notes), tuple(rejected)
+    )
 
 
 def quarantine_record(job: PhotoJob, error: str) -> Json:
@@ -133,7 +140,7 @@ def quarantine_record(job: PhotoJob, error: str) -> Json:
     names = [job.photo, *request_json.referenced_files(job.items)]
     try:
         inputs = [file_version(name) for name in names]
-    except Segment2InpaintError:
+    except Exception:  # noqa: BLE001 - the files of such a photo may be unreadable in any way
         inputs = []
     return photo_record(job, inputs, "quarantined", error)
 
@@ -143,11 +150,15 @@ def _failed_photo(
 ) -> FailedPhoto:
     """Return the failure of a photo, with the traceback if the error is unexpected."""
     if isinstance(error, Segment2InpaintError):
-        message = str(error).splitlines()[0].removeprefix(f"{job.photo}: ")
+        message = _first_line(str(error), error).removeprefix(f"{job.photo}: ")
         copy_data = data if isinstance(error, NothingFound) else b""
         return FailedPhoto(job, message, inputs, copy_data=copy_data)
-    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    message = _first_line(f"{type(error).__name__}: {error}", error)
     return FailedPhoto(job, message, inputs, traceback.format_exc())
+
+
+def _first_line(text: str, error: Exception) -> str:
+    return next(iter(text.splitlines()), type(error).__name__)
 
 
 # --- editing ----------------------------------------------------------------------------------
@@ -268,14 +279,25 @@ def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
     for name, content in files.items():
         storage.write(storage.join(settings.out, name), content)
     digests = {name: digest(content) for name, content in files.items()}
-    changed_outside = _changed_outside(edited, loaded.photo)
-    rows = object_rows(loaded.steps, edited.results, settings, digests, changed_outside)
+    changed_outside = _changed_outside(edited, loaded.photo, files[loaded.job.output])
+    rows = object_rows(
+        loaded.steps, edited.results, settings, digests, changed_outside, _note(loaded)
+    )
+    rows += [base_row(item, "failed", str(reason)) for item, reason in loaded.rejected]
     absent = sum(row["status"] == "failed" for row in rows)
     status = "partial" if absent else "done"
-    error = f"{absent} of {len(rows)} objects not found" if absent else ""
+    error = _partial_error(absent, rows, loaded.rejected)
     seconds = loaded.seconds + edited.seconds + perf_counter() - start
     written = {name: len(content) for name, content in files.items()}
     return photo_record(loaded.job, loaded.inputs, status, error, rows, verdict, seconds, written)
+
+
+def _partial_error(
+    absent: int, rows: Sequence[Json], rejected: Sequence[request_json.RejectedItem]
+) -> str:
+    if rejected:
+        return f"{absent} of {len(rows)} objects failed: {rejected[0][1]}"
+    return f"{absent} of {len(rows)} objects not found" if absent else ""
 
 
 def _rejected_record(edited: EditedPhoto, settings: RunSettings) -> Json:
@@ -287,11 +309,21 @@ def _rejected_record(edited: EditedPhoto, settings: RunSettings) -> Json:
     return photo_record(loaded.job, loaded.inputs, "failed", error, rows, "failed")
 
 
-def _changed_outside(edited: EditedPhoto, photo: Photo) -> int:
-    """Return the number of pixels that differ from the photo where the joint alpha is 0."""
+def _changed_outside(edited: EditedPhoto, photo: Photo, data: bytes) -> int:
+    """Return the number of pixels of the file that differ where the joint alpha is 0."""
     if len(edited.results) == 1:
-        return edited.results[0].changed_outside
-    return pipeline.changed_outside(photo.image, edited.image, edited.alpha)
+        count = edited.results[0].changed_outside
+    else:
+        count = pipeline.changed_outside(photo.image, edited.image, edited.alpha)
+    return images.file_changes(photo, count, edited.alpha, data).outside
+
+
+def _note(loaded: LoadedPhoto) -> str:
+    """Return what masks were taken for and what the result does not keep, in one line."""
+    assert loaded.photo
+    not_kept = images.not_kept(loaded.photo, _output_format(loaded.job))
+    lost = [f"not kept: {', '.join(not_kept)}"] if not_kept else []
+    return "; ".join([*dict.fromkeys(loaded.notes), *lost])
 
 
 def _encode_outputs(edited: EditedPhoto, settings: RunSettings) -> dict[str, bytes]:

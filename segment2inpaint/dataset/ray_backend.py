@@ -176,4 +176,10 @@ class RayWorker:
 
 def job_from_dict(data: Json) -> PhotoJob:
     """Return the job that ``dataclasses.asdict`` turned into a dictionary."""
-    return PhotoJob(**{**data, "items": tuple(EditItem(**item) for item in data["items"])})
+    items = tuple(_item_from_dict(item) for item in data["items"])
+    return PhotoJob(**{**data, "items": items})
+
+
+def _item_from_dict(data: Json) -> EditItem:
+    size = data["photo_size"]
+    return EditItem(**{**data, "photo_size": tuple(size) if size else None})

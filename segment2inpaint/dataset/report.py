@@ -6,10 +6,11 @@ import base64
 import json
 from collections import Counter
 from importlib.resources import files
+from itertools import islice
 from math import log10
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.names import thumbnail_path
+from segment2inpaint.dataset.names import printable, thumbnail_path
 from segment2inpaint.dataset.plan import REPORT_PHOTOS, RunPlan
 from segment2inpaint.dataset.run_types import FAILED_STATUSES, Json
 from segment2inpaint.errors import BadImage
@@ -17,6 +18,7 @@ from segment2inpaint.errors import BadImage
 SCORE_BINS = 20  # bins of a histogram of scores in [0, 1]
 TIME_BINS_PER_DECADE = 5  # bins of the histogram of times, per factor of ten
 MIN_TIME = 1e-3  # s; shorter times count in the same bin
+MAX_LEFT_OUT = 1000  # rows listed that were left out
 OBJECTS_PER_CARD = 20  # object names listed for one photo
 ERROR_VERDICT = "error"  # a photo with the status failed; "failed" is a verdict of its checks
 WORST_FIRST = ("quarantined", ERROR_VERDICT, "partial", "failed", "doubtful", "clean")
@@ -28,13 +30,22 @@ def write(plan: RunPlan) -> None:
     for record in plan.records():
         summary.add(record)
     cards = [_card(card, plan) for card in summary.worst_cards()]
-    data = {**summary.to_dict(), "planned": plan.counts().photos, "cards": cards}
+    counts = plan.counts()
+    data = {
+        **summary.to_dict(), "planned": counts.photos, "cards": cards,
+        "left_out": {"count": counts.invalid + counts.unmatched, "rows": _left_out_rows(plan)},
+    }  # fmt: skip
     page = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     # A name that contains </script> would end the script block that holds the data.
     text = json.dumps(data).replace("<", "\\u003c")
     storage.write(
         storage.join(plan.settings.out, "report.html"), page.replace("/*DATA*/", text).encode()
     )
+
+
+def _left_out_rows(plan: RunPlan) -> list[str]:
+    """Return the first rows that were invalid or matched nothing, each with the reason."""
+    return [printable(str(problem)) for problem in islice(plan.problems(), MAX_LEFT_OUT)]
 
 
 class _ReportSummary:
@@ -96,7 +107,7 @@ def _card_summary(record: Json, verdict: str) -> Json:
     row = rows[0] if rows else {}
     return {
         "output": record["output"], "photo": record["photo"], "verdict": verdict,
-        "error": record["error"], "seconds": record["seconds"],
+        "error": record["error"], "note": row.get("note") or "", "seconds": record["seconds"],
         "objects": [row["label"] or row["id"] for row in rows][:OBJECTS_PER_CARD],
         "checks": row.get("checks") or {},
         "models": f"{row.get('detector') or ''} {row.get('inpainter') or ''}".strip(),
@@ -105,7 +116,8 @@ def _card_summary(record: Json, verdict: str) -> Json:
 
 def _card(summary: Json, plan: RunPlan) -> Json:
     picture = _thumbnail_url(thumbnail_path(summary["output"], plan.settings))
-    return {**summary, "picture": picture}
+    names = {key: printable(summary[key]) for key in ("output", "photo")}
+    return {**summary, **names, "picture": picture}
 
 
 def _thumbnail_url(name: str) -> str:

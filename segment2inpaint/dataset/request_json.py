@@ -19,15 +19,22 @@ import numpy as np
 from segment2inpaint import detect, images
 from segment2inpaint import request as requests
 from segment2inpaint.api import as_picture
-from segment2inpaint.dataset.formats import coco
+from segment2inpaint.dataset.declared_size import PhotoFrame, fit_item
+from segment2inpaint.dataset.formats import coco_masks
 from segment2inpaint.dataset.inputs import read_input
+from segment2inpaint.dataset.manifest_rows import EditStep
 from segment2inpaint.dataset.run_types import EditItem, Json, RunSettings, package_version
-from segment2inpaint.errors import BadOption
+from segment2inpaint.detect.prompts import check_prompts
+from segment2inpaint.errors import BadDataset, BadOption, BadPrompt, Segment2InpaintError
 from segment2inpaint.types import BinaryMask, Box, Prompt, ReplacementImage, Request, UserMask
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+RejectedItem = tuple[EditItem, Segment2InpaintError]
+"""An item whose place does not fit the photo, and the reason."""
 
+INVALID_VALUE_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError,
+                        RecursionError)  # fmt: skip
 _DUMMY_PICTURE = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
 _DUMMY_MASK = np.ones((1, 1), np.bool_)
 _EARLIER_NAMES = {name: earlier for earlier, name in detect.ALIASES.items()}
@@ -41,23 +48,63 @@ def check_request(data: Json) -> Request:
     """
     try:
         request = _parse(data, lambda _: _DUMMY_PICTURE, lambda _: _DUMMY_MASK, _dummy_prompt)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except INVALID_VALUE_ERRORS as error:
         raise BadOption(f"not a request: {error}") from error
     if not request.prompts:
         raise BadOption("no prompt: a row needs points, boxes, text, colors, plate or mask")
     return request
 
 
-def load_request(data: Json, size: Size, settings: RunSettings) -> Request:
-    """Return the request that JSON describes, with its files read, for a photo of ``size``.
+def load_steps(
+    items: Sequence[EditItem],
+    frame: PhotoFrame,
+    settings: RunSettings,
+    on_message: Callable[[str], None],
+) -> tuple[list[EditStep], list[RejectedItem]]:
+    """Return the requests of a photo's items with their files read, and the items that do not fit.
 
-    Raises ``BadOption``, ``BadDataset`` or ``BadImage``.
+    ``on_message`` gets a line for annotations that are turned or scaled, and for each mask that
+    is not black and white. An item whose place does not fit the photo is rejected with the
+    reason. Raises ``BadOption``, ``BadDataset``, ``BadImage`` or ``BadPrompt`` if no item fits.
+    """
+    fitting: list[EditItem] = []
+    rejected: list[RejectedItem] = []
+    for item in items:
+        try:
+            fitted = fit_item(item, frame, on_message)
+            _check_places(fitted.request or {}, frame)
+        except (BadDataset, BadPrompt) as error:
+            rejected.append((item, error))
+        else:
+            fitting.append(fitted)
+    steps = [
+        (load_request(request, frame, settings, on_message), tuple(step_items))
+        for request, step_items in group_steps(fitting)
+    ]
+    if not steps:
+        raise rejected[0][1]
+    return steps, rejected
+
+
+def load_request(
+    data: Json,
+    frame: PhotoFrame,
+    settings: RunSettings,
+    on_message: Callable[[str], None] | None = None,
+) -> Request:
+    """Return the request that JSON describes, with its files read, for a photo.
+
+    ``on_message`` gets a line for each mask that is not black and white. Raises ``BadOption``,
+    ``BadDataset`` or ``BadImage``.
     """
 
     def read_mask(name: str) -> BinaryMask:
-        return images.read_mask(read_input(name), size, resize=settings.resize_mask)
+        return images.read_mask(
+            read_input(name), frame.size, name=name, orientation=frame.orientation,
+            resize=settings.resize_mask, on_message=on_message,
+        )  # fmt: skip
 
-    return _parse(data, _read_picture, read_mask, partial(_load_annotation_prompt, size=size))
+    return _parse(data, _read_picture, read_mask, partial(_load_annotation_prompt, frame=frame))
 
 
 def group_steps(items: Sequence[EditItem]) -> list[tuple[Json, list[EditItem]]]:
@@ -80,13 +127,16 @@ def group_steps(items: Sequence[EditItem]) -> list[tuple[Json, list[EditItem]]]:
 
 def job_key(items: Sequence[EditItem], settings: RunSettings) -> str:
     """Return a SHA-256 digest of all that determines a photo's result except file content."""
-    data = {
+    data: Json = {
         "version": package_version(),
         "requests": [_key_text(item.request) for item in items],
         "objects": [[item.id, item.label] for item in items],
         "settings": [settings.masks, settings.quality, settings.if_nothing, settings.strict,
                      settings.resize_mask, settings.dtype, settings.runtime.quantize],
     }  # fmt: skip
+    sizes = [item.photo_size and list(item.photo_size) for item in items]
+    if any(sizes):  # absent in the keys of earlier versions
+        data["photo_sizes"] = sizes
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -96,14 +146,16 @@ def referenced_files(items: Sequence[EditItem]) -> list[str]:
 
 
 def _file_names(data: Json) -> Iterator[str]:
-    for prompt in data.get("prompts", ()):
-        ((kind, value),) = prompt.items()
-        if kind in ("mask", "plate") and isinstance(value, str):
-            yield value
-        if kind == "segment":
-            yield value["file"]
-    if data.get("fill", {}).get("picture"):
-        yield data["fill"]["picture"]
+    """Yield the names of files in a request, which need not be valid."""
+    prompts, fill = data.get("prompts"), data.get("fill")
+    for prompt in prompts if isinstance(prompts, list) else ():
+        for kind, value in prompt.items() if isinstance(prompt, dict) else ():
+            if kind in ("mask", "plate") and isinstance(value, str):
+                yield value
+            if kind == "segment":
+                yield value["file"]
+    if isinstance(fill, dict) and isinstance(fill.get("picture"), str) and fill["picture"]:
+        yield fill["picture"]
 
 
 def _key_text(data: Json | None) -> Any:
@@ -153,13 +205,26 @@ def _dummy_prompt(prompt: Json) -> Prompt:
     return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else UserMask(_DUMMY_MASK)
 
 
-def _load_annotation_prompt(prompt: Json, size: Size) -> Prompt:
+def _check_places(data: Json, frame: PhotoFrame) -> None:
+    """Raise ``BadPrompt`` or ``BadDataset`` for a prompt that does not fit the photo."""
+    for prompt in data.get("prompts", ()):
+        ((kind, value),) = prompt.items()
+        if kind in ("box", "points"):
+            parsed = requests.from_json({"prompts": [prompt]}, _read_picture, lambda _: _DUMMY_MASK)
+            check_prompts(parsed.prompts, frame.size)
+        elif kind == "rle":
+            frame.placement(coco_masks.check_run_lengths(value))
+
+
+def _load_annotation_prompt(prompt: Json, frame: PhotoFrame) -> Prompt:
     if "relative" in prompt:
-        return _load_relative_prompt(prompt["relative"], size)
-    if "segment" in prompt:
-        segment = prompt["segment"]
-        return UserMask(coco.panoptic_segment(segment["file"], segment["id"], size))
-    return UserMask(coco.decode_mask(prompt, size))
+        return _load_relative_prompt(prompt["relative"], frame.size)
+    if "polygons" in prompt:
+        return UserMask(coco_masks.decode_polygons(prompt["polygons"], frame.size))
+    if "rle" in prompt:
+        return UserMask(frame.fit_mask(coco_masks.decode_run_lengths(prompt["rle"])))
+    segment = prompt["segment"]
+    return UserMask(frame.fit_mask(coco_masks.panoptic_segment(segment["file"], segment["id"])))
 
 
 def _load_relative_prompt(prompt: Json, size: Size) -> Prompt:
@@ -169,7 +234,7 @@ def _load_relative_prompt(prompt: Json, size: Size) -> Prompt:
         x0, y0, x1, y1 = np.array(prompt["box"]) * scale
         return Box(*(int(v) for v in (np.floor(x0), np.floor(y0), np.ceil(x1), np.ceil(y1))))
     scaled = [(np.array(p).reshape(-1, 2) * scale[:2]).ravel().tolist() for p in prompt["polygons"]]
-    return UserMask(coco.decode_mask({"polygons": scaled}, size))
+    return UserMask(coco_masks.decode_polygons(scaled, size))
 
 
 def _read_picture(name: str) -> ReplacementImage:

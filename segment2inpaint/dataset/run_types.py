@@ -31,6 +31,8 @@ class EditItem:
         where: the file and line, or the annotation, that the item comes from.
         id: the identifier of the object in its source.
         label: the class name of the object.
+        photo_size: (height, width) that the annotation declares for the photo, or None. Where the
+            photo has another size, the prompts are fitted to it, see ``declared_size``.
     """
 
     photo: str
@@ -39,6 +41,7 @@ class EditItem:
     where: str
     id: str = ""
     label: str = ""
+    photo_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ class InvalidRow:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class UnmatchedRow(InvalidRow):
+    """A record that matches nothing, such as an annotation without a photo.
+
+    It does not stop a run as an invalid row does, but the run is then not a full success.
+    """
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,8 @@ class RunSettings:
     Attributes:
         out: the output folder, an absolute path or a URL.
         masks: the folder for masks, relative to ``out``; empty writes no masks.
-        quality: of JPEG, WebP and AVIF files, 1 to 100; None keeps that of each photo.
+        quality: of JPEG, WebP, AVIF, HEIC and JPEG XL files, 1 to 100; None keeps that of each
+            photo.
         if_nothing: the treatment of a photo without the object: ``fail``, ``copy`` or ``skip``.
         strict: a result with the verdict ``failed`` is a failure and is not written.
         resize_mask: resize a mask file that has another size than its photo.

@@ -16,9 +16,10 @@ from time import perf_counter
 
 from segment2inpaint import detect, inpaint
 from segment2inpaint.dataset import manifest, process_photo, report, results_log, storage
-from segment2inpaint.dataset.formats.registry import Source
+from segment2inpaint.dataset.formats.registry import ANNOTATED_FORMATS, Source
 from segment2inpaint.dataset.options import ExecutionOptions
 from segment2inpaint.dataset.plan import RunPlan
+from segment2inpaint.dataset.reading import describe
 from segment2inpaint.dataset.results_log import STATE_FOLDER, ResultsLog
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
@@ -27,11 +28,12 @@ from segment2inpaint.dataset.run_types import (
     PhotoJob,
     PhotoOutcome,
     RunSettings,
+    UnmatchedRow,
     outcome_from_record,
 )
 from segment2inpaint.dataset.worker_pool import WorkerPool
 from segment2inpaint.editor import Editor, ignore_message
-from segment2inpaint.errors import BadDataset
+from segment2inpaint.errors import BadDataset, Segment2InpaintError
 from segment2inpaint.types import Request
 
 ESTIMATE_SAMPLE = 3  # photos that an estimate times, after one that loads the models
@@ -54,9 +56,9 @@ def open_plan(
     """Lock the output folder, check the source, and return the plan of the run.
 
     ``dry_run`` neither locks nor writes anything. ``on_message`` receives hints about models.
-    ``on_problem`` receives each invalid row; then ``BadDataset`` is raised unless
-    ``skip_invalid``. Raises ``BadDataset`` also if another run uses the output folder, and
-    ``ModelMissing``.
+    ``on_problem`` receives each invalid row and each record that matches nothing
+    (``UnmatchedRow``). Raises ``BadDataset`` if there are invalid rows, unless ``skip_invalid``,
+    if there is nothing to edit, or if another run uses the output folder; and ``ModelMissing``.
     """
     editor = Editor(settings.device, settings.dtype, settings.cache, on_message)
     with (
@@ -64,11 +66,22 @@ def open_plan(
         _database_errors_as_bad_dataset(folder),
         RunPlan(Path(folder, "plan.sqlite"), settings, _AutoResolver(editor)) as plan,
     ):
+        _check_output_folder(source, settings.out)
         plan.read_source(source)
         _report_problems(plan, on_problem, skip_invalid)
+        _check_something_to_do(plan, source)
         plan.add_records(results_log.read_records(settings.out))
         plan.drop_stale_records(retry_failed=retry_failed)
         yield plan
+
+
+def _check_output_folder(source: Source, out: str) -> None:
+    """Raise ``BadDataset`` if the annotations of the results would overwrite those of a source."""
+    folder = source.path if storage.is_folder(source.path) else source.path.rpartition("/")[0]
+    if source.kind in ANNOTATED_FORMATS and storage.resolve_links(folder) == storage.resolve_links(
+        out
+    ):
+        raise BadDataset(f"{out}: holds the annotations to read; choose another OUTDIR")
 
 
 def _report_problems(
@@ -77,10 +90,25 @@ def _report_problems(
     first, others = None, 0
     for problem in plan.problems():
         on_problem(problem)
-        first, others = first or problem, others + bool(first)
+        if not isinstance(problem, UnmatchedRow):
+            first, others = first or problem, others + bool(first)
     if first and not skip_invalid:
         more = f" (and {others} more)" if others else ""
-        raise BadDataset(f"{first}{more}; nothing was done")
+        raise BadDataset(f"{first}{more}; nothing was done; --skip-invalid does the others")
+
+
+def _check_something_to_do(plan: RunPlan, source: Source) -> None:
+    """Raise ``BadDataset`` if no photo has an object, unless such photos are to be copied."""
+    counts = plan.counts()
+    if counts.objects or (counts.photos and plan.settings.if_nothing == "copy"):
+        return
+    photos = "there is no photo to edit"
+    if counts.photos:
+        photos = f"no object in any of {counts.photos} photos; --if-nothing copy copies them"
+    problem, others = next(plan.problems(), None), counts.invalid + counts.unmatched - 1
+    more = f" (and {others} more)" if others > 0 else ""
+    reason = f": {problem}{more}" if problem else ""
+    raise BadDataset(f"{source.path}: nothing was done, {photos}{reason}")
 
 
 @dataclass
@@ -169,15 +197,31 @@ def execute(plan: RunPlan, source: Source, execution: ExecutionOptions) -> Itera
 
 
 def write_summary_files(plan: RunPlan, source: Source) -> None:
-    """Write the manifest, the annotations without the removed objects, and the report."""
+    """Write the manifest, the report, and the annotations without the removed objects.
+
+    Raises ``BadDataset`` if the annotations cannot be written.
+    """
     out = plan.settings.out
     manifest.write(out, plan.records())
+    report.write(plan)
     removed_ids = {
         row["id"] for record in plan.records() for row in record["rows"] if row["status"] == "done"
     }
-    for name, data in source.remaining_annotations(removed_ids):
+    for name, data in _remaining_annotations(source, removed_ids):
         storage.write(storage.join(out, name), data)
-    report.write(plan)
+
+
+def _remaining_annotations(source: Source, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the annotations; an exception of the reader becomes ``BadDataset``."""
+    try:
+        yield from source.remaining_annotations(removed_ids)
+    except Segment2InpaintError:
+        raise
+    except Exception as error:
+        raise BadDataset(
+            f"{source.path}: the photos are done, but the annotations without the removed objects "
+            f"cannot be written: {describe(error)}"
+        ) from error
 
 
 def estimate_seconds(plan: RunPlan, workers: int) -> float | None:

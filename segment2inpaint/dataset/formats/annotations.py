@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Literal
 
-from segment2inpaint.dataset.run_types import EditItem, Json
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json, UnmatchedRow
 from segment2inpaint.errors import BadDataset, BadOption
 
 Use = Literal["auto", "box", "mask"]
@@ -55,27 +55,37 @@ class AnnotationFilter:
     max_area: AreaThreshold | None = None
     use: Use = "auto"
 
-    def check_categories(self, known: Sequence[str], where: str) -> None:
-        """Raise ``BadDataset`` for a category that the dataset does not have."""
-        for name in self.categories:
-            if name not in known:
-                listed = ", ".join(sorted(set(known))) or "none"
-                raise BadDataset(f"{where}: no category {name!r}; known: {listed}")
+    def unmatched(
+        self, categories: Collection[str], labels: Collection[str], ids: Collection[str], where: str
+    ) -> Iterator[InvalidRow]:
+        """Yield a line for each class name or id to select that no object has.
 
-    def check_ids(self, known: Collection[str], where: str) -> None:
-        """Raise ``BadDataset`` for an id that no annotation has."""
-        for name in self.ids:
-            if name not in known:
-                raise BadDataset(f"{where}: no annotation has the id {name!r}")
+        ``categories`` are the class names that the dataset declares, ``labels`` and ``ids`` those
+        that its objects have, ``where`` is the dataset. An id names one object, so an unknown one
+        is invalid.
+        """
+        known = ", ".join(sorted({*categories, *labels})) or "none"
+        for name in self.categories:
+            if name not in categories and name not in labels:
+                yield UnmatchedRow(where, f"no category {name!r}; known: {known:.300}")
+            elif name not in labels:
+                yield UnmatchedRow(where, f"no annotation has the category {name!r}")
+        for id in self.ids:
+            if id not in ids:
+                yield InvalidRow(where, f"no annotation has the id {id!r}")
+
+    def may_match(self, label: str, id: str) -> bool:
+        """Return whether an object may be selected, whatever its area."""
+        return (not self.categories or label in self.categories) and (
+            not self.ids or id in self.ids
+        )
 
     def matches(self, annotation: Annotation) -> bool:
         """Return whether an object is selected.
 
         Raises ``BadDataset`` if its area is not known in the unit of a threshold.
         """
-        if self.categories and annotation.label not in self.categories:
-            return False
-        if self.ids and annotation.id not in self.ids:
+        if not self.may_match(annotation.label, annotation.id):
             return False
         low, high = self.min_area, self.max_area
         return (not low or low.value <= _area(annotation, low)) and (
@@ -97,6 +107,8 @@ class Annotation:
             photo pixels.
         area: in square pixels, or None if unknown.
         area_fraction: the area as a fraction of the photo, or None if unknown.
+        photo_size: (height, width) that the annotation file declares for the photo, or None. Set
+            it for fractions too: the photo may be turned.
     """
 
     id: str
@@ -107,6 +119,7 @@ class Annotation:
     relative: bool = False
     area: float | None = None
     area_fraction: float | None = None
+    photo_size: tuple[int, int] | None = None
 
     def prompt(self, use: Use) -> Json | None:
         """Return the prompt for the object, or None if it lacks the box or mask asked for."""
@@ -130,23 +143,39 @@ def edit_items(
     annotation_filter: AnnotationFilter,
     base: Json,
     where: str,
-) -> Iterator[EditItem]:
+) -> Iterator[EditItem | InvalidRow]:
     """Yield an item for each selected object of a photo; without any, one that copies the photo.
 
     ``base`` is the request as JSON that the prompts are put into, ``where`` the place of the
-    photo in its dataset. Raises ``BadDataset`` if a selected object lacks the box or mask that
-    ``annotation_filter.use`` asks for.
+    photo in its dataset. An object without the box or mask that ``annotation_filter.use`` asks
+    for is invalid, as is one whose area is not known in the unit of a threshold.
     """
-    selected = [a for a in annotations if annotation_filter.matches(a)]
-    for annotation in selected:
-        prompt = annotation.prompt(annotation_filter.use)
-        if prompt is None:
-            kind = "box" if annotation_filter.use == "box" else "mask"
-            raise BadDataset(f"{annotation.where}: the annotation has no {kind}; leave out --use")
-        request = {**base, "prompts": [prompt]}
-        yield EditItem(photo, output, request, annotation.where, annotation.id, annotation.label)
-    if not selected:
+    copies = True
+    for annotation in annotations:
+        try:
+            if not annotation_filter.matches(annotation):
+                continue
+            request = {**base, "prompts": [_prompt(annotation, annotation_filter.use)]}
+        except BadDataset as error:
+            yield InvalidRow(annotation.where, str(error))
+        else:
+            yield EditItem(
+                photo, output, request, annotation.where, annotation.id, annotation.label,
+                annotation.photo_size,
+            )  # fmt: skip
+        copies = False
+    if copies:
         yield EditItem(photo, output, None, where)
+
+
+def _prompt(annotation: Annotation, use: Use) -> Json:
+    """Return the prompt for an object. Raises ``BadDataset`` if it lacks what ``use`` asks for."""
+    prompt = annotation.prompt(use)
+    if prompt is None and annotation.prompt("auto") is None:
+        raise BadDataset("the annotation has neither a box nor a mask")
+    if prompt is None:
+        raise BadDataset(f"the annotation has no {use}; leave out --use")
+    return prompt
 
 
 def _area(annotation: Annotation, threshold: AreaThreshold) -> float:
@@ -154,5 +183,5 @@ def _area(annotation: Annotation, threshold: AreaThreshold) -> float:
     area = annotation.area_fraction if threshold.is_fraction else annotation.area
     if area is None:
         unit = "square pixels" if threshold.is_fraction else "per cent of the photo, such as 1%"
-        raise BadDataset(f"{annotation.where}: its area is not known in this unit; give {unit}")
+        raise BadDataset(f"its area is not known in this unit; give {unit}")
     return area

@@ -1,44 +1,51 @@
 """COCO instance and panoptic annotations: prompts in, and annotations without removed objects out.
 
-The formats are those of the COCO data set, https://cocodataset.org/#format-data; masks are decoded
-with pycocotools.
+The formats are those of the COCO data set, https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from math import isfinite
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from segment2inpaint import images
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, edit_items
+from segment2inpaint.dataset.formats import coco_folders, coco_panoptic
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter
+from segment2inpaint.dataset.formats.coco_records import (
+    PARSE_ERRORS,
+    Categories,
+    CocoImage,
+    CocoImages,
+    parse_area,
+    parse_bbox,
+    parse_categories,
+    parse_images,
+    parse_segmentation,
+    record_name,
+)
+from segment2inpaint.dataset.formats.photo_files import output_place
+from segment2inpaint.dataset.formats.records import (
+    AnnotationSelector,
+    Record,
+    one_line,
+    parse_json,
+)
 from segment2inpaint.dataset.names import output_name
-from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json, UnmatchedRow
 from segment2inpaint.errors import BadDataset
-from segment2inpaint.types import BinaryMask
 
-Annotations = dict[int, list[Annotation]]
-"""The objects of each image, by image id."""
+PLACES = ("bbox", "segmentation", "segments_info")  # keys that say where an object is
 
 
 @dataclass(frozen=True)
 class CocoSource:
     """The photos of a COCO JSON file.
 
-    ``path`` is the JSON file, ``root`` the folder of the photos; None searches the usual folders
-    around the file.
+    ``path`` is the JSON file, ``root`` the folder of the photos; None searches the folders around
+    the file.
     """
 
     path: str
@@ -48,286 +55,187 @@ class CocoSource:
     kind = "coco"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Yield the selected objects of each photo, sorted by its name. Raises ``BadDataset``."""
+        """Yield the selected objects of each photo, sorted by its name.
+
+        Raises ``BadDataset`` if the file as a whole cannot be used.
+        """
         data = load_annotations(self.path)
-        root, top = self._folders(data)
-        labels = {category["id"]: str(category["name"]) for category in data["categories"]}
-        self.annotation_filter.check_categories(list(labels.values()), self.path)
-        annotations = self._annotations(data, labels)
-        ids = {a.id for objects in annotations.values() for a in objects}
-        self.annotation_filter.check_ids(ids, self.path)
-        for image in sorted(data["images"], key=lambda image: str(image["file_name"])):
-            photo = storage.join(root, image["file_name"])
-            output = output_name(_relative_name(photo, top))
-            objects = [_with_area_fraction(a, image) for a in annotations.get(image["id"], [])]
-            where = f"{self.path}: image {image['id']}"
-            yield from edit_items(photo, output, objects, self.annotation_filter, self.base, where)
+        images = parse_images(data["images"], self.path)
+        categories = parse_categories(data["categories"], self.path)
+        yield from (*images.damaged, *categories.damaged)
+        selector = AnnotationSelector(self.annotation_filter, self.base, categories.known)
+        objects: dict[CocoImage, list[Record]] = {image: [] for image in images.sound}
+        read = _panoptic if coco_panoptic.is_panoptic(data["annotations"]) else _instances
+        for image, record in read(data, self.path, images, categories, selector):
+            if image:
+                objects[image].append(record)
+            elif isinstance(record, InvalidRow):
+                yield record
+        yield from self._photo_items(objects, selector)
+        yield from selector.unmatched(self.path)
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the files without the records of removed objects, otherwise byte for byte."""
         raw = storage.read(self.path)
         data = load_annotations(self.path)
-        _, top = self._folders(data)
-        name = _relative_name(self.path, top)
-        if ".." in name:
-            name = f"annotations/{PurePosixPath(name).name}"
-        if is_panoptic(data):
+        names = [image.name for image in parse_images(data["images"], self.path).sound]
+        name = self._output_name(names)
+        if coco_panoptic.is_panoptic(data["annotations"]):
             folder = str(PurePosixPath(name).with_suffix(""))
-            yield from _remaining_panoptic(self.path, data, removed_ids, folder)
+            yield from coco_panoptic.remaining(self.path, data, removed_ids, folder)
             changed = bool(removed_ids)
         else:
-            remaining = [a for a in data["annotations"] if str(a["id"]) not in removed_ids]
-            changed = len(remaining) < len(data["annotations"])
-            data["annotations"] = remaining
+            records = data["annotations"]
+            data["annotations"] = _without_removed(records, removed_ids)
+            changed = len(data["annotations"]) < len(records)
         yield name, json.dumps(data).encode() if changed else raw
 
-    def _annotations(self, data: Json, labels: dict[int, str]) -> Annotations:
-        if is_panoptic(data):
-            return _panoptic(data, labels, self.path, self.annotation_filter.categories)
-        return _instances(data, labels, self.path)
+    def _photo_items(
+        self, objects: dict[CocoImage, list[Record]], selector: AnnotationSelector
+    ) -> Iterator[EditItem | InvalidRow]:
+        images = sorted(objects, key=lambda image: image.name)
+        names = [image.name for image in images]
+        if not names:
+            return
+        root, top = coco_folders.folders(self.path, names, self.root)
+        photos = coco_folders.find_photos(root, names)
+        for image in images:
+            photo = photos[image.name]
+            output = output_name(output_place(photo, top)[0])
+            yield from selector.items(photo, output, objects[image], image.where)
 
-    def _folders(self, data: Json) -> tuple[str, str]:
-        """Return the folder of the photos, and the folder whose layout the output mirrors."""
-        home, stem = _folder_and_stem(self.path)
-        root = self.root or _find_photo_folder(home, stem, data, self.path)
-        parent = os.path.dirname(home.rstrip("/"))
-        for top in (home, parent):
-            if root == top or root.startswith(top.rstrip("/") + "/"):
-                return root, top
-        return root, root
+    def _output_name(self, names: list[str]) -> str:
+        """Return the name of the annotation file in the output folder."""
+        _, top = coco_folders.folders(self.path, names, self.root) if names else ("", "")
+        name = coco_folders.relative_name(self.path, top) if top else ".."
+        return f"annotations/{PurePosixPath(self.path).name}" if ".." in name else name
 
 
 def load_annotations(path: str) -> Json:
-    """Return the content of a COCO JSON file; pycocotools checks it unless it is panoptic.
+    """Return the content of a COCO JSON file; its records may be damaged.
 
-    Raises ``BadDataset``.
+    Raises ``BadDataset`` if the file as a whole cannot be used.
     """
-    try:
-        data: Json = json.loads(storage.read(path))
-        for key in ("images", "annotations", "categories"):
-            if not isinstance(data[key], list):
-                raise TypeError(f"{key} is not a list")
-        for key, name in (("images", "file_name"), ("categories", "name")):
-            for record in data[key]:
-                record[name]
-        if not is_panoptic(data):
-            _index_with_pycocotools(data)
-            _check_unique_ids(data, path)
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadDataset(
-            f"{path}: not COCO annotations with images, annotations, categories ({error!r:.80})"
-        ) from error
-    return data
+    data = parse_json(storage.read(path), path)
+    problem = _problem(data)
+    if problem:
+        raise BadDataset(f"{path}: not COCO annotations: {problem}")
+    loaded: Json = {**data, "categories": data.get("categories") or []}
+    return loaded
 
 
-def is_panoptic(data: Json) -> bool:
-    """Return whether a COCO file holds panoptic segmentations rather than instances."""
-    return bool(data["annotations"]) and "segments_info" in data["annotations"][0]
-
-
-def decode_mask(shape: Json, size: tuple[int, int]) -> BinaryMask:
-    """Return polygons or run lengths as a mask of ``size`` (height, width).
-
-    ``shape`` is ``{"polygons": [[x, y, ...], ...]}`` or ``{"rle": {"size", "counts"}}``. Raises
-    ``BadDataset`` if it is damaged or does not fit the photo.
-    """
-    from pycocotools import mask as coco_mask
-
-    height, width = size
-    counts = shape.get("rle", {}).get("counts")
-    if isinstance(counts, list) and sum(counts) != height * width:
-        raise BadDataset(
-            f"the annotated run lengths have {sum(counts)} pixels in total, expected "
-            f"{width}x{height} = {height * width}"
-        )
-    try:
-        if "polygons" in shape:
-            encoded = coco_mask.merge(coco_mask.frPyObjects(shape["polygons"], height, width))
-        else:
-            encoded = shape["rle"]
-            if isinstance(encoded["counts"], list):
-                encoded = coco_mask.frPyObjects(encoded, *encoded["size"])
-        with warnings.catch_warnings():  # pycocotools uses what NumPy 2 deprecates
-            warnings.simplefilter("ignore", DeprecationWarning)
-            mask: BinaryMask = coco_mask.decode(encoded).astype(np.bool_)
-    except Exception as error:
-        raise BadDataset(f"the annotated mask is damaged: {error!r:.80}") from error
-    if mask.shape != size:
-        got = f"{mask.shape[1]}x{mask.shape[0]}"
-        raise BadDataset(f"the annotated mask is {got}, expected the photo's {width}x{height}")
-    return mask
-
-
-def panoptic_segment(file: str, segment_id: int, size: tuple[int, int]) -> BinaryMask:
-    """Return the pixels of a segment of a panoptic PNG, for a photo of ``size`` (height, width).
-
-    Raises ``BadDataset`` if the PNG has another size.
-    """
-    ids = _segment_ids(file, storage.fingerprint(file))
-    if ids.shape != size:
-        raise BadDataset(f"{file}: has {ids.shape[::-1]} pixels, expected {size[::-1]}")
-    mask: BinaryMask = ids == segment_id
-    return mask
-
-
-# --- reading ----------------------------------------------------------------------------------
-
-
-def _index_with_pycocotools(data: Json) -> None:
-    """Let pycocotools read the data, which raises ``KeyError`` or ``TypeError`` for damage."""
-    from pycocotools.coco import COCO
-
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-        coco = COCO()
-        coco.dataset = data
-        coco.createIndex()
-
-
-def _check_unique_ids(data: Json, path: str) -> None:
-    """Raise ``BadDataset`` for a duplicate id: objects are removed by their ids."""
+def _problem(data: Any) -> str:
+    """Return why a JSON file is no COCO file with places of objects; empty if it is one."""
+    if isinstance(data, list) and any(isinstance(r, dict) and "image_id" in r for r in data):
+        return "a list of detections without images; give the file of the annotations"
+    if not isinstance(data, dict):
+        return f"expected images, annotations and categories, got {type(data).__name__}"
     for key in ("images", "annotations"):
-        ids = set()
-        for record in data[key]:
-            if record["id"] in ids:
-                raise BadDataset(f"{path}: two {key} have the id {record['id']}; make ids unique")
-            ids.add(record["id"])
+        if not isinstance(data.get(key), list):
+            return f"expected a list of {key}, got {data.get(key)!r:.40}"
+    if not data["images"]:
+        return "it lists no images"
+    if not isinstance(data.get("categories") or [], list):
+        return f"expected a list of categories, got {data['categories']!r:.40}"
+    records = [record for record in data["annotations"] if isinstance(record, dict)]
+    if records and not any(record.get(key) for record in records for key in PLACES):
+        for key, kind in (("caption", "captions"), ("keypoints", "key points")):
+            if any(key in record for record in records):
+                return f"it has only {kind}; expected boxes or masks, as in the instances file"
+    return ""
 
 
-def _instances(data: Json, labels: dict[int, str], path: str) -> Annotations:
-    annotations: Annotations = {}
-    for record in data["annotations"]:
-        where = f"{path}: annotation {record['id']}"
-        x, y, w, h = _parse_bbox(record.get("bbox") or (0, 0, 0, 0), where)
-        annotations.setdefault(record["image_id"], []).append(
-            Annotation(
-                id=str(record["id"]),
-                label=labels.get(record["category_id"], str(record["category_id"])),
-                where=where,
-                box=(x, y, x + w, y + h) if w and h else None,
-                shape=_segmentation_prompt(record.get("segmentation")),
-                area=record.get("area"),
-            )
-        )
-    return annotations
+class _NoImage(ValueError):
+    """An annotation belongs to no image of its file."""
 
 
-def _parse_bbox(bbox: Any, where: str) -> list[float]:
-    try:
-        numbers = [float(value) for value in bbox]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != 4 or not all(map(isfinite, numbers)):
-        raise BadDataset(f"{where}: expected a bbox x, y, width, height, got {bbox!r:.60}")
-    return numbers
+Objects = Iterator[tuple[CocoImage | None, Record]]
+"""Selected objects, each with its image, and damaged records, some without one."""
 
 
-def _segmentation_prompt(segmentation: Any) -> Json | None:
-    if not segmentation:
-        return None
-    if isinstance(segmentation, dict):
-        return {"rle": {key: segmentation[key] for key in ("size", "counts")}}
-    return {"polygons": segmentation}
+def _instances(
+    data: Json, path: str, images: CocoImages, categories: Categories, selector: AnnotationSelector
+) -> Objects:
+    seen: set[str] = set()
+    for number, record in enumerate(data["annotations"], 1):
+        id = record_name(record, number)
+        where = f"{path}: annotation {id:.80}"
+        image = None
+        try:
+            label = categories.label(record)
+            if not selector.is_selected(label, id):
+                continue
+            image = _image_of(record, images)
+            if id in seen:
+                raise ValueError(f"two annotations have the id {id:.80}; make ids unique")
+            if image:
+                yield image, _instance(record, id, label, where, image)
+        except _NoImage as error:
+            yield None, UnmatchedRow(where, str(error))
+        except PARSE_ERRORS as error:
+            yield image, InvalidRow(where, one_line(error))
+        seen.add(id)
 
 
 def _panoptic(
-    data: Json, labels: dict[int, str], path: str, categories: tuple[str, ...]
-) -> Annotations:
-    """Return the segments of things, and of stuff (sky, grass) whose category is selected."""
-    stuff = {c["id"] for c in data["categories"] if not c.get("isthing", 1)}
-    annotations: Annotations = {}
-    for record in data["annotations"]:
-        file = _panoptic_png(path, record["file_name"])
-        for segment in record["segments_info"]:
-            label = labels.get(segment["category_id"], str(segment["category_id"]))
-            if segment["category_id"] in stuff and label not in categories:
-                continue
-            x, y, w, h = segment["bbox"]
-            annotations.setdefault(record["image_id"], []).append(
-                Annotation(
-                    id=f"{record['file_name']}#{segment['id']}",
-                    label=label,
-                    where=f"{record['file_name']}: segment {segment['id']}",
-                    box=(x, y, x + w, y + h),
-                    shape={"segment": {"file": file, "id": segment["id"]}},
-                    area=segment.get("area"),
-                )
-            )
-    return annotations
+    data: Json, path: str, images: CocoImages, categories: Categories, selector: AnnotationSelector
+) -> Objects:
+    for number, record in enumerate(data["annotations"], 1):
+        where = f"{path}: annotation {record_name(record, number):.80}"
+        image = None
+        try:
+            image = _image_of(record, images)
+            if image:
+                for segment in coco_panoptic.segments(record, path, image, categories, selector):
+                    yield image, segment
+        except _NoImage as error:
+            yield None, UnmatchedRow(where, str(error))
+        except PARSE_ERRORS as error:
+            yield image, InvalidRow(where, one_line(error))
 
 
-@lru_cache(2)
-def _segment_ids(file: str, fingerprint: str) -> NDArray[np.uint32]:
-    """Return the segment ids of a panoptic PNG, cached for the other objects of its photo."""
-    return _decode_ids(images.read(storage.read(file), name=file).image)
+def _image_of(record: Json, images: CocoImages) -> CocoImage | None:
+    """Return the image of an annotation, None if its record is damaged.
 
-
-def _decode_ids(colors: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Return R + 256 G + 256^2 B, the segment id that a colour encodes."""
-    wide = colors.astype(np.uint32)
-    ids: NDArray[np.uint32] = wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2]
-    return ids
-
-
-def _with_area_fraction(annotation: Annotation, image: Json) -> Annotation:
-    pixels = image.get("width", 0) * image.get("height", 0)
-    if not pixels or annotation.area is None:
-        return annotation
-    return replace(annotation, area_fraction=annotation.area / pixels)
-
-
-# --- writing ----------------------------------------------------------------------------------
-
-
-def _remaining_panoptic(
-    path: str, data: Json, removed_ids: set[str], folder: str
-) -> Iterator[tuple[str, bytes]]:
-    """Yield each PNG with the pixels of removed segments set to 0 (unlabelled).
-
-    Also deletes the removed segments from ``data``.
+    Raises ``_NoImage`` if there is none.
     """
-    for record in data["annotations"]:
-        name, segments = record["file_name"], record["segments_info"]
-        file = _panoptic_png(path, name)
-        removed = [s["id"] for s in segments if f"{name}#{s['id']}" in removed_ids]
-        record["segments_info"] = [s for s in segments if s["id"] not in removed]
-        raw = storage.read(file)
-        if removed:
-            png = images.read(raw, name=file)
-            mask = np.isin(_decode_ids(png.image), removed)
-            unlabelled = np.where(mask[..., None], np.uint8(0), png.image)
-            raw = images.encode(png, unlabelled, mask.astype(np.float32))
-        yield f"{folder}/{name}", raw
+    if not isinstance(record, dict):
+        raise ValueError(f"expected an annotation, got {record!r:.40}")
+    image = images.by_id.find(record.get("image_id"))
+    if image is None:
+        raise _NoImage(f"no image has its image_id {record.get('image_id')!r:.40}")
+    return image if isinstance(image, CocoImage) else None
 
 
-# --- folders ----------------------------------------------------------------------------------
+def _instance(record: Json, id: str, label: str, where: str, image: CocoImage) -> Annotation:
+    """Return an object with its box, its mask, or both. Raises ``PARSE_ERRORS``."""
+    box = parse_bbox(record.get("bbox"))
+    shape = parse_segmentation(record.get("segmentation"), image.photo_size)
+    if not box and not shape:
+        raise ValueError(
+            f"no place: its bbox is {record.get('bbox')!r:.60}, its segmentation "
+            f"{record.get('segmentation')!r:.60}"
+        )
+    area, size = parse_area(record.get("area"), box), image.photo_size
+    return Annotation(
+        id=id,
+        label=label,
+        where=where,
+        box=box,
+        shape=shape,
+        area=area,
+        area_fraction=area / (size[0] * size[1]) if size and area is not None else None,
+        photo_size=size,
+    )
 
 
-def _panoptic_png(path: str, name: str) -> str:
-    """Return the path of a panoptic PNG, in the folder that is named like the JSON file."""
-    return storage.join(str(path).removesuffix(".json"), name)
-
-
-def _folder_and_stem(path: str) -> tuple[str, str]:
-    folder, _, name = (path if storage.is_remote(path) else os.path.abspath(path)).rpartition("/")
-    return folder or "/", name.rpartition(".")[0]
-
-
-def _find_photo_folder(home: str, stem: str, data: Json, path: str) -> str:
-    """Return the first of the usual photo folders that holds the first photo of the file."""
-    parent = os.path.dirname(home.rstrip("/"))
-    split = stem.removeprefix("instances_").removeprefix("panoptic_")
-    folders = [home, f"{home}/images", f"{home}/{split}", f"{parent}/{split}", f"{parent}/images"]
-    folders += [parent, f"{parent}/images/{split}"]
-    if not data["images"]:
-        return home
-    photo = data["images"][0]["file_name"]
-    for folder in folders:
-        if storage.size(storage.join(folder, photo)) >= 0:
-            return folder
-    raise BadDataset(f"{path}: the photo {photo} is not next to it; give --root")
-
-
-def _relative_name(name: str, top: str) -> str:
-    if storage.is_remote(name):
-        return name[len(top.rstrip("/")) + 1 :]
-    return Path(os.path.relpath(name, top)).as_posix()
+def _without_removed(records: list[Any], removed_ids: set[str]) -> list[Any]:
+    """Return the annotations that remain. Of several with one id, the first was removed."""
+    seen: set[str] = set()
+    remaining = []
+    for number, record in enumerate(records, 1):
+        id = record_name(record, number)
+        if id not in removed_ids or id in seen:
+            remaining.append(record)
+        seen.add(id)
+    return remaining

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from segment2inpaint.dataset import storage
+from segment2inpaint.dataset.formats.sidecars import SidecarFolder
 from segment2inpaint.dataset.names import is_photo, output_name
 from segment2inpaint.dataset.results_log import STATE_FOLDER
-from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json, UnmatchedRow
 from segment2inpaint.errors import BadDataset
 
 SIDECAR_PROMPTS = ("mask", "plate")  # prompts that may name a folder with one file per photo
@@ -27,8 +29,8 @@ class FolderSource:
 
     Attributes:
         root: the folder, a path or a URL.
-        base: the request as JSON. A mask or plate in it may be a folder, which holds a file of
-            the same relative name for each photo, with any image suffix.
+        base: the request as JSON. A mask or plate in it may be a folder, which holds a file for
+            each photo, named as ``sidecars`` says.
         globs: patterns that select relative names; empty selects all. ``*`` also matches ``/``:
             ``*.jpg`` selects from all folders, ``2024/*`` everything below one.
         excluded: the name, relative to ``root``, of a folder to leave out.
@@ -42,28 +44,74 @@ class FolderSource:
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
         """Yield the photos as items. Raises ``BadDataset`` if there are none."""
-        names = [n for n in storage.list_files(self.root) if is_photo(n) and self._is_selected(n)]
-        earlier = _earlier_outputs(self.root, names)
-        names = [n for n in names if n not in earlier]
+        names = [name for name in self._photos if self._is_selected(name)]
         if not names:
             patterns = f" by {', '.join(self.globs)}" if self.globs else ""
             raise BadDataset(f"{self.root}: no photos found{patterns}{self._describe_files()}")
-        sidecars = _SidecarMatcher(self.base)
         for name in names:
             try:
-                request = sidecars.request(name)
+                request = self._request(name)
             except BadDataset as error:
                 yield InvalidRow(name, str(error))
                 continue
             yield EditItem(storage.join(self.root, name), output_name(name), request, name)
+        for folder in self._sidecar_folders.values():
+            for name in folder.without_photo(self._photos):
+                file = storage.join(folder.folder, name)
+                yield UnmatchedRow(file, f"no photo in {self.root} has this {folder.kind}")
+
+    @property
+    def path(self) -> str:
+        """The folder."""
+        return self.root
+
+    @property
+    def pairing(self) -> str:
+        """How photos and their masks or plates were paired, in one line; empty without a folder."""
+        return "; ".join(folder.summary(self._photos) for folder in self._sidecar_folders.values())
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield nothing: a folder of photos has no annotations."""
         return iter(())
 
+    @cached_property
+    def _pictures(self) -> list[str]:
+        """The pictures below ``root`` that no earlier run has written."""
+        names = [name for name in storage.list_files(self.root) if is_photo(name)]
+        if self.excluded:
+            names = [name for name in names if not name.startswith(self.excluded + "/")]
+        earlier = _earlier_outputs(self.root, names)
+        return [name for name in names if name not in earlier]
+
+    @cached_property
+    def _sidecar_folders(self) -> dict[str, SidecarFolder]:
+        """The folders of masks or plates that the prompts name, by path."""
+        values = [
+            (kind, prompt.get(kind)) for prompt in self.base["prompts"] for kind in SIDECAR_PROMPTS
+        ]
+        return {
+            folder: SidecarFolder(kind, folder, self.root, self._pictures)
+            for kind, folder in values
+            if isinstance(folder, str) and storage.is_folder(folder)
+        }
+
+    @cached_property
+    def _photos(self) -> list[str]:
+        masks = [folder.files_below_root for folder in self._sidecar_folders.values()]
+        return [name for name in self._pictures if not any(name in names for names in masks)]
+
+    def _request(self, photo: str) -> Json:
+        """Return the request for a photo, with the files of its own. Raises ``BadDataset``."""
+        if not self._sidecar_folders:
+            return self.base
+        return {**self.base, "prompts": [self._prompt(p, photo) for p in self.base["prompts"]]}
+
+    def _prompt(self, prompt: Json, photo: str) -> Json:
+        ((kind, value),) = prompt.items()
+        folder = self._sidecar_folders.get(value) if isinstance(value, str) else None
+        return {kind: folder.find(photo)} if folder else prompt
+
     def _is_selected(self, name: str) -> bool:
-        if self.excluded and (name == self.excluded or name.startswith(self.excluded + "/")):
-            return False
         return not self.globs or any(fnmatchcase(name, glob) for glob in self.globs)
 
     def _describe_files(self) -> str:
@@ -89,46 +137,3 @@ def _earlier_masks(out: str) -> set[str]:
     manifest = storage.join(out, "manifest.jsonl")
     lines = storage.read_lines(manifest) if storage.size(manifest) >= 0 else ()
     return {str(json.loads(line).get("mask")) for line in lines}
-
-
-class _SidecarMatcher:
-    """Finds the mask or clean plate of each photo in a folder of them."""
-
-    def __init__(self, base: Json) -> None:
-        self._base = base
-        self._folders: dict[str, dict[str, list[str]]] = {}
-        for prompt in base["prompts"]:
-            for kind in SIDECAR_PROMPTS:
-                folder = prompt.get(kind)
-                if isinstance(folder, str) and storage.is_folder(folder):
-                    self._folders[folder] = _names_by_stem(folder)
-
-    def request(self, photo: str) -> Json:
-        """Return the request for a photo, given by its relative name. Raises ``BadDataset``."""
-        if not self._folders:
-            return self._base
-        prompts = [self._with_sidecar(prompt, photo) for prompt in self._base["prompts"]]
-        return {**self._base, "prompts": prompts}
-
-    def _with_sidecar(self, prompt: Json, photo: str) -> Json:
-        ((kind, folder),) = prompt.items()
-        if not isinstance(folder, str) or folder not in self._folders:
-            return prompt
-        stem = str(PurePosixPath(photo).with_suffix(""))
-        names = self._folders[folder].get(photo) or self._folders[folder].get(stem) or []
-        if len(names) != 1:
-            got = ", ".join(names) or "none"
-            raise BadDataset(f"expected one {kind} {stem}.* in {folder}, got {got}")
-        return {kind: storage.join(folder, names[0])}
-
-
-def _names_by_stem(folder: str) -> dict[str, list[str]]:
-    """Return the pictures of a folder by their names without suffix.
-
-    ``a/b.jpg.png`` has the stem ``a/b.jpg``, so it belongs to the photo ``a/b.jpg``.
-    """
-    names: dict[str, list[str]] = {}
-    for name in storage.list_files(folder):
-        if is_photo(name):
-            names.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(name)
-    return names

@@ -1,58 +1,71 @@
-"""LabelMe annotations, one JSON file next to each photo.
+"""LabelMe annotations: prompts in, and annotations without removed objects out.
 
-The format is that of https://github.com/wkentaro/labelme.
+The format is that of https://github.com/wkentaro/labelme, one JSON file for each photo, and of
+X-AnyLabeling, which adds rotated rectangles.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import cos, dist, pi, sin
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from segment2inpaint import images
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, edit_items
+from segment2inpaint.dataset.formats import shapes
+from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter
+from segment2inpaint.dataset.formats.photo_files import PhotoFinder, output_place, source_files
+from segment2inpaint.dataset.formats.records import (
+    RECORD_ERRORS,
+    AnnotationSelector,
+    Record,
+    one_line,
+    parse_json,
+    to_annotation,
+)
+from segment2inpaint.dataset.formats.shapes import PhotoSize, Shape
 from segment2inpaint.dataset.names import output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
-from segment2inpaint.request import run_lengths
 
-Points = list[tuple[float, float]]
-CIRCLE_CORNERS = 64  # corners of the polygon that stands for a circle
+SUFFIX = ".json"
+MASK_THRESHOLD = 0  # a pixel of a mask is in the object above it
+READ_TYPES = "polygon, rectangle, rotation, circle, mask or point"
 
 
 @dataclass(frozen=True)
 class LabelMeSource:
-    """The photos of a folder of LabelMe files; ``path`` is the folder."""
+    """The photos of LabelMe files; ``path`` is a folder of them, or a single one.
+
+    ``root`` is the folder of the photos; None finds them from the names in the files.
+    """
 
     path: str
     base: Json
     annotation_filter: AnnotationFilter
+    root: str | None = None
     kind = "labelme"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Yield the selected objects of each annotated photo, sorted by file name.
-
-        Raises ``BadDataset``.
-        """
-        labels: set[str] = set()
+        """Yield the selected objects of each annotated photo, sorted by file name."""
+        selector = AnnotationSelector(self.annotation_filter, self.base)
+        finder = PhotoFinder(self._folder(), self.root)
         for name in self._annotation_files():
             try:
-                data = parse(storage.read(storage.join(self.path, name)))
-                labels.update(str(shape["label"]) for shape in data["shapes"])
-                items = self._photo_items(name, data)
-            except (ValueError, KeyError, TypeError, BadDataset, BadImage) as error:
-                reason = str(error) if isinstance(error, BadDataset) else repr(error)
-                yield InvalidRow(name, f"not a LabelMe file: {reason:.80}")
+                data = self._read(name)
+                photo = finder.find(data["imagePath"], str(PurePosixPath(name).parent))
+                size = shapes.parse_photo_size(data.get("imageHeight"), data.get("imageWidth"))
+            except (*RECORD_ERRORS, BadDataset, BadImage) as error:
+                yield InvalidRow(name, one_line(error).removeprefix(f"{name}: "))
                 continue
-            yield from items
-        self.annotation_filter.check_categories(sorted(labels), self.path)
+            output = output_name(output_place(photo, self._folder())[0])
+            yield from selector.items(photo, output, _records(data, name, size, selector), name)
+        yield from selector.unmatched(self.path)
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield each file without the removed shapes, otherwise byte for byte.
@@ -60,93 +73,126 @@ class LabelMeSource:
         A changed file also loses its copy of the photo (``imageData``), which would still show
         the removed object.
         """
+        finder = PhotoFinder(self._folder(), self.root)
         for name in self._annotation_files():
-            raw = storage.read(storage.join(self.path, name))
-            yield name, _remove_shapes(raw, name, removed_ids)
+            try:
+                raw = storage.read(storage.join(self._folder(), name))
+                data = parse(raw, name)
+                photo = finder.find(data["imagePath"], str(PurePosixPath(name).parent))
+            except (ValueError, BadDataset, BadImage):
+                continue
+            output, folder = output_place(photo, self._folder())
+            file = str(PurePosixPath(folder, name))
+            yield file, _remove_shapes(raw, data, name, removed_ids, _path_from(file, output))
+
+    def _folder(self) -> str:
+        return self.path.rpartition("/")[0] if self.path.endswith(SUFFIX) else self.path
 
     def _annotation_files(self) -> list[str]:
-        return [name for name in storage.list_files(self.path) if name.endswith(".json")]
+        if self.path.endswith(SUFFIX):
+            return [self.path.rpartition("/")[2]]
+        return [n for n in source_files(self.path) if n.lower().endswith(SUFFIX)]
 
-    def _photo_items(self, name: str, data: Json) -> list[EditItem]:
-        annotations = [_annotation(s, n, name, data) for n, s in enumerate(data["shapes"], 1)]
-        photo = str(PurePosixPath(name).parent / data["imagePath"].replace("\\", "/"))
-        items = edit_items(
-            storage.join(self.path, photo), output_name(photo), annotations,
-            self.annotation_filter, self.base, name,
-        )  # fmt: skip
-        return list(items)
+    def _read(self, name: str) -> Json:
+        return parse(storage.read(storage.join(self._folder(), name)), name)
 
 
-def parse(raw: bytes) -> Json:
-    """Return the content of a LabelMe file.
-
-    Raises ``ValueError``, ``KeyError`` or ``TypeError`` if it is something else.
-    """
-    data: Json = json.loads(raw)
-    if not isinstance(data, dict) or not isinstance(data["shapes"], list):
-        raise ValueError("shapes is not a list")
-    if not isinstance(data["imagePath"], str):
-        raise ValueError("imagePath is not a string")
+def parse(raw: bytes, name: str) -> Json:
+    """Return the content of a LabelMe file. Raises ``BadDataset`` if it is something else."""
+    data: Json = parse_json(raw, name)
+    keys = ("shapes", list, "a list"), ("imagePath", str, "a file name")
+    for key, kind, expected in keys:
+        if not isinstance(data, dict) or not isinstance(data.get(key), kind):
+            got = data.get(key) if isinstance(data, dict) else data
+            raise BadDataset(
+                f"{name}: not a LabelMe file: expected {key} to be {expected}, got {got!r:.40}"
+            )
     return data
 
 
-def _annotation(shape: Json, number: int, name: str, data: Json) -> Annotation:
-    points = [(float(x), float(y)) for x, y in shape["points"]]
-    prompt, area = _shape_prompt(shape.get("shape_type") or "polygon", points, shape, data)
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    pixels = (data.get("imageWidth") or 0) * (data.get("imageHeight") or 0)
-    return Annotation(
-        id=f"{name}#{number}",
-        label=str(shape["label"]),
-        where=f"{name}: shape {number}",
-        box=(min(xs), min(ys), max(xs), max(ys)) if len(points) > 1 else None,
-        shape=prompt,
-        area=area,
-        area_fraction=area / pixels if pixels else None,
-    )
+# --- shapes -----------------------------------------------------------------------------------
 
 
-def _shape_prompt(kind: str, points: Points, shape: Json, data: Json) -> tuple[Json | None, float]:
-    """Return the prompt for a shape and its area in square pixels. Raises ``BadDataset``."""
-    if kind == "polygon":
-        return _polygon_prompt(points)
-    if kind == "circle":
-        (x, y), edge = points
-        radius = dist((x, y), edge)
-        angles = [2 * pi * i / CIRCLE_CORNERS for i in range(CIRCLE_CORNERS)]
-        return _polygon_prompt([(x + radius * cos(a), y + radius * sin(a)) for a in angles])
-    if kind == "rectangle":
-        (x0, y0), (x1, y1) = points
-        return None, abs((x1 - x0) * (y1 - y0))
+def _records(
+    data: Json, name: str, size: PhotoSize | None, selector: AnnotationSelector
+) -> list[Record]:
+    """Return the shapes of a file that may be selected, and those of them that are invalid."""
+    records: list[Record] = []
+    for number, shape in enumerate(data["shapes"], 1):
+        where, id = f"{name}: shape {number}", f"{name}#{number}"
+        label = _label(shape)
+        if not selector.is_selected(label, id):
+            continue
+        try:
+            records.append(_annotation(shape, id, label, where, size))
+        except (*RECORD_ERRORS, BadImage) as error:
+            records.append(InvalidRow(where, one_line(error)))
+    return records
+
+
+def _label(shape: Any) -> str:
+    label = shape.get("label") if isinstance(shape, dict) else None
+    return "" if label is None else str(label)
+
+
+def _annotation(shape: Json, id: str, label: str, where: str, size: PhotoSize | None) -> Annotation:
+    kind = shape.get("shape_type") or "polygon"
+    corners = shapes.parse_corners(shape["points"])
     if kind in ("point", "points"):
-        return {"points": {"include": [[int(x), int(y)] for x, y in points]}}, 0.0
+        return _points_annotation(corners, id, label, where, size)
+    return to_annotation(_parse_shape(kind, corners, shape, size), id, label, where, size)
+
+
+def _points_annotation(
+    corners: list[shapes.Corner], id: str, label: str, where: str, size: PhotoSize | None
+) -> Annotation:
+    """Return an object that is found from clicks on it."""
+    if not corners:
+        raise ValueError("expected a point, got none")
+    clicks = {"points": {"include": [[int(x), int(y)] for x, y in corners]}}
+    fraction = 0.0 if size else None
+    return Annotation(id, label, where, None, clicks, False, 0.0, fraction, photo_size=size)
+
+
+def _parse_shape(
+    kind: str, corners: list[shapes.Corner], shape: Json, size: PhotoSize | None
+) -> Shape:
+    if kind == "polygon":
+        return shapes.polygon(corners)
+    if kind in ("rectangle", "rotation", "quadrilateral"):
+        return shapes.rectangle(corners)
+    if kind == "circle":
+        if len(corners) != 2:
+            raise ValueError(f"a circle needs its centre and a point, got {len(corners)} points")
+        return shapes.circle(*corners)
     if kind == "mask":
-        return _mask_prompt(points, shape, data)
-    raise BadDataset(f"a {kind} has no area; expected polygon, rectangle, circle, point or mask")
+        return _mask(corners, shape, size)
+    raise ValueError(f"a {kind!s:.20} has no area; expected {READ_TYPES}")
 
 
-def _polygon_prompt(points: Points) -> tuple[Json, float]:
-    import cv2
-
-    flat = [value for point in points for value in point]
-    return {"polygons": [flat]}, float(cv2.contourArea(np.array(points, np.float32)))
-
-
-def _mask_prompt(points: Points, shape: Json, data: Json) -> tuple[Json, float]:
-    """Return the prompt for a PNG of the mask's box, whose top left corner is the first point."""
-    patch = images.read(base64.b64decode(shape["mask"]), name="mask").image[..., 0] > 0
-    mask = np.zeros((data["imageHeight"], data["imageWidth"]), np.bool_)
-    x, y = round(points[0][0]), round(points[0][1])
-    mask[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
-    return {"mask": run_lengths(mask)}, float(patch.sum())
-
-
-def _remove_shapes(raw: bytes, name: str, removed_ids: set[str]) -> bytes:
+def _mask(corners: list[shapes.Corner], shape: Json, size: PhotoSize | None) -> Shape:
+    """Return the mask in a PNG, whose top left corner is the first point."""
     try:
-        data: Any = parse(raw)
-    except (ValueError, KeyError, TypeError):
+        data = base64.b64decode(shape["mask"], validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise ValueError(
+            f"expected a mask as a PNG in base64, got {shape['mask']!r:.40}"
+        ) from error
+    patch = images.read(data, name="mask").image[..., 0] > MASK_THRESHOLD
+    return shapes.patch_mask(patch, corners[0], size)
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def _remove_shapes(raw: bytes, data: Json, name: str, removed_ids: set[str], photo: str) -> bytes:
+    """Return a file without removed shapes; ``photo`` is the path of the result from there."""
+    remaining = [s for n, s in enumerate(data["shapes"], 1) if f"{name}#{n}" not in removed_ids]
+    if len(remaining) == len(data["shapes"]):
         return raw
-    shapes = [s for n, s in enumerate(data["shapes"], 1) if f"{name}#{n}" not in removed_ids]
-    if len(shapes) == len(data["shapes"]):
-        return raw
-    return json.dumps({**data, "shapes": shapes, "imageData": None}, indent=2).encode()
+    changed = {**data, "shapes": remaining, "imageData": None, "imagePath": photo}
+    return json.dumps(changed, indent=2).encode()
+
+
+def _path_from(file: str, photo: str) -> str:
+    return os.path.relpath(photo, os.path.dirname(file) or ".").replace(os.sep, "/")

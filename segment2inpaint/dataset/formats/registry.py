@@ -1,4 +1,4 @@
-"""The formats of datasets: detect the format of a path, and open the reader for it."""
+"""The formats of datasets: open the reader for a path."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats import labelme, voc, yolo
 from segment2inpaint.dataset.formats.annotations import AnnotationFilter
 from segment2inpaint.dataset.formats.coco import CocoSource
+from segment2inpaint.dataset.formats.cvat import CvatSource
+from segment2inpaint.dataset.formats.detection import detect_source
 from segment2inpaint.dataset.formats.folder import FolderSource
-from segment2inpaint.dataset.formats.shards import (
-    TABLE_SUFFIXES,
-    ParquetSource,
-    WebDatasetSource,
-)
+from segment2inpaint.dataset.formats.label_studio import LabelStudioSource
+from segment2inpaint.dataset.formats.labelme import LabelMeSource
+from segment2inpaint.dataset.formats.shards import ParquetSource, WebDatasetSource
 from segment2inpaint.dataset.formats.table import TableSource
-from segment2inpaint.dataset.names import is_photo
+from segment2inpaint.dataset.formats.via import ViaSource
+from segment2inpaint.dataset.formats.voc import VocSource
+from segment2inpaint.dataset.formats.yolo import YoloSource
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
-from segment2inpaint.errors import BadDataset, BadImage
+from segment2inpaint.errors import BadDataset
 
-FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
-ANNOTATED_FORMATS = ("coco", "yolo", "voc", "labelme", "hf")
-FORMAT_BY_SUFFIX = {".jsonl": "rows", ".ndjson": "rows", ".csv": "rows", ".json": "coco",
-                    ".yaml": "yolo", ".yml": "yolo", ".tar": "webdataset"}  # fmt: skip
+FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "cvat", "label-studio",
+           "via", "hf", "webdataset")  # fmt: skip
+ANNOTATED_FORMATS = ("coco", "yolo", "voc", "labelme", "cvat", "label-studio", "via", "hf")
 ALL_ANNOTATIONS = AnnotationFilter()
 
 
@@ -34,6 +34,11 @@ class Source(Protocol):
     @property
     def kind(self) -> str:
         """The format, one of ``FORMATS``."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The file or folder that is read, for messages."""
         ...
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
@@ -69,7 +74,7 @@ def open_source(
     if not storage.is_folder(path) and storage.size(path) < 0:
         raise BadDataset(f"{path}: no such file or folder, expected photos or annotations")
     path = path if storage.is_remote(path) else os.path.abspath(path)
-    kind = detect_format(path, base) if format == "auto" else format
+    kind, path = detect_source(path, base) if format == "auto" else (format, path)
     has_filter = annotation_filter != ALL_ANNOTATIONS
     _check_arguments(path, kind, bool(base["prompts"]), bool(globs), has_filter)
     absolute_root = os.path.abspath(root) if root else None
@@ -79,11 +84,17 @@ def open_source(
         case "coco":
             return CocoSource(path, base, annotation_filter, absolute_root)
         case "yolo":
-            return yolo.YoloSource(path, base, annotation_filter)
+            return YoloSource(path, base, annotation_filter)
         case "voc":
-            return voc.VocSource(path, base, annotation_filter)
+            return VocSource(path, base, annotation_filter)
         case "labelme":
-            return labelme.LabelMeSource(path, base, annotation_filter)
+            return LabelMeSource(path, base, annotation_filter, absolute_root)
+        case "cvat":
+            return CvatSource(path, base, annotation_filter, absolute_root)
+        case "label-studio":
+            return LabelStudioSource(path, base, annotation_filter, absolute_root)
+        case "via":
+            return ViaSource(path, base, annotation_filter, absolute_root)
         case "hf":
             return ParquetSource(path, base, annotation_filter)
         case "webdataset":
@@ -108,51 +119,6 @@ def _check_arguments(
         )
     if not has_prompts and kind == "folder":
         raise BadDataset(f"{path}: photos without annotations need a prompt for all of them")
-
-
-def detect_format(path: str, base: Json) -> str:
-    """Return the format of a file from its name, or of a folder from its content.
-
-    A folder is a folder of photos if ``base`` has prompts, whatever labels it holds. Raises
-    ``BadDataset``.
-    """
-    if not storage.is_folder(path):
-        return _format_of_file(path)
-    names = storage.list_files(path)
-    has_photos = any(is_photo(name) for name in names)
-    if not has_photos and any(name.endswith(".tar") for name in names):
-        return "webdataset"
-    if not has_photos and any(name.endswith(TABLE_SUFFIXES) for name in names):
-        return "hf"
-    if base["prompts"]:
-        return "folder"
-    entries = {name.partition("/")[0] for name in names}
-    if {voc.ANNOTATION_FOLDER, voc.PHOTO_FOLDER} <= entries:
-        return "voc"
-    if entries & set(yolo.CONFIG_NAMES) or {"images", "labels"} <= entries:
-        return "yolo"
-    json_files = [name for name in names if name.endswith(".json")]
-    if json_files and _is_labelme(storage.join(path, json_files[0])):
-        return "labelme"
-    return "folder"
-
-
-def _format_of_file(path: str) -> str:
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in FORMAT_BY_SUFFIX:
-        raise BadDataset(
-            f"{path}: expected a folder, .jsonl, .csv, COCO .json, YOLO .yaml or .tar; "
-            "for one photo use `segment2inpaint remove`"
-        )
-    return FORMAT_BY_SUFFIX[suffix]
-
-
-def _is_labelme(path: str) -> bool:
-    try:
-        labelme.parse(storage.read(path))
-    except (ValueError, KeyError, TypeError, BadImage):
-        return False
-    return True
 
 
 def _relative_output(out: str, folder: str) -> str:

@@ -14,8 +14,6 @@ The base request (the command line) supplies what a row leaves out.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -24,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.names import output_name
+from segment2inpaint.dataset.formats.records import RECORD_ERRORS, one_line
+from segment2inpaint.dataset.formats.row_files import read_rows
+from segment2inpaint.dataset.names import check_file_name, output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
-from segment2inpaint.errors import BadDataset, BadOption
+from segment2inpaint.errors import BadDataset, Segment2InpaintError
 from segment2inpaint.types import Fill, Refine
 
 ROW_KEYS = {"photo", "output", "id", "label", "request"}
@@ -35,7 +35,9 @@ FILL_KEYS = {f.name for f in fields(Fill)}
 REQUEST_KEYS = {"detector", "inpainter", "verify", "attempts"}
 FILE_PROMPTS = ("mask", "plate")
 LENGTH_KEYS = ("dilate", "feather")
-TEXT_KEYS = {"dilate", "feather", "prompt", "negative_prompt"}  # CSV cells that are not JSON
+TEXT_KEYS = {"dilate", "feather", "prompt", "negative_prompt", "detector", "inpainter", "picture"}
+MAX_PIXEL = 2**31  # a larger coordinate lies in no photo
+ROW_ERRORS = (*RECORD_ERRORS, Segment2InpaintError)
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,17 @@ class TableSource:
     def items(self) -> Iterator[EditItem | InvalidRow]:
         """Yield an item for each row, or the reason why it is invalid.
 
-        Raises ``BadDataset`` if the table has no rows or a CSV file cannot be read.
+        Raises ``BadDataset`` if the table has no rows or no column for photos.
         """
         number = 0
-        for number, row in self._rows():
+        for number, row in read_rows(self.path):
             where = f"{self.path}:{number}"
             try:
                 if isinstance(row, Exception):
                     raise row
                 yield self._parse_row(row, where)
-            except (ValueError, TypeError, AttributeError, BadOption) as error:
-                yield InvalidRow(where, str(error).splitlines()[0])
+            except ROW_ERRORS as error:
+                yield InvalidRow(where, one_line(error))
         if not number:
             raise BadDataset(f"{self.path}: no rows in it, expected one for each object")
 
@@ -72,33 +74,26 @@ class TableSource:
         """Yield nothing: rows are requests, not annotations."""
         return iter(())
 
-    def _rows(self) -> Iterator[tuple[int, Any]]:
-        """Yield the line number and the content of each row; the content may be an exception."""
-        if self.path.lower().endswith(".csv"):
-            yield from _csv_rows(self.path)
-            return
-        for number, line in enumerate(storage.read_lines(self.path), 1):
-            if line.strip():
-                yield number, _parse_line(line)
-
     def _parse_row(self, row: Any, where: str) -> EditItem:
         if not isinstance(row, Mapping):
             raise ValueError(f'expected an object such as {{"photo": ...}}, got {row!r:.40}')
         for key in row:
             if key not in KNOWN_KEYS:
                 known = ", ".join(sorted(KNOWN_KEYS))
-                raise ValueError(f"unknown key {key!r}; known: {known}")
-        name = row.get("photo")
-        if not isinstance(name, str) or not name:
+                raise ValueError(f"unknown key {key!r:.40}; known: {known}")
+        row = {key: value for key, value in row.items() if value is not None}
+        if "photo" not in row:
             raise ValueError("no photo; every row needs the key photo")
-        photo = self._absolute_path(name)
-        output = row.get("output") or self._relative_name(photo)
-        if not isinstance(output, str):
-            raise ValueError(f"output must be a name, got {output!r:.40}")
+        photo = self._absolute_path(row["photo"], "photo")
+        output = self._output(row["output"]) if row.get("output") else self._relative_name(photo)
         return EditItem(
             photo, output_name(output), self._request(row), where,
             id=str(row.get("id", "")), label=str(row.get("label", "")),
         )  # fmt: skip
+
+    def _output(self, name: Any) -> str:
+        check_file_name(name, "output")
+        return str(name).replace("\\", "/")
 
     def _relative_name(self, photo: str) -> str:
         root = self.root.rstrip("/")
@@ -118,27 +113,29 @@ class TableSource:
         request = row_request(row, self.base)
         fill = request["fill"]
         if fill.get("picture"):
-            request["fill"] = {**fill, "picture": self._absolute_path(fill["picture"])}
+            request["fill"] = {**fill, "picture": self._absolute_path(fill["picture"], "picture")}
         request["prompts"] = [self._with_absolute_paths(prompt) for prompt in request["prompts"]]
         return request
 
     def _with_absolute_paths(self, prompt: Json) -> Json:
         ((kind, value),) = prompt.items()
         if kind in FILE_PROMPTS and isinstance(value, str):
-            return {kind: self._absolute_path(value)}
+            return {kind: self._absolute_path(value, kind)}
         return prompt
 
-    def _absolute_path(self, name: str) -> str:
+    def _absolute_path(self, name: Any, key: str) -> str:
+        check_file_name(name, key)
         if storage.is_remote(name) or os.path.isabs(name):
-            return name
+            return str(name)
         return storage.join(self.root, name)
 
 
 def row_request(row: Mapping[str, Any], base: Json) -> Json:
-    """Return the request of a row as JSON, completed from ``base``.
+    """Return the request of a row as JSON, completed from ``base``; null is a missing value.
 
-    Raises ``ValueError``, ``TypeError`` or ``AttributeError`` for invalid values.
+    Raises one of ``ROW_ERRORS`` for invalid values.
     """
+    row = {key: _parse_value(key, value) for key, value in row.items() if value is not None}
     if "request" in row:
         data = row["request"]
         data = json.loads(data) if isinstance(data, str) else data
@@ -158,54 +155,17 @@ def row_request(row: Mapping[str, Any], base: Json) -> Json:
     }
 
 
-# --- rows -------------------------------------------------------------------------------------
-
-
-def _parse_line(line: bytes) -> Any:
-    """Return the content of a JSONL line, or a ``ValueError``."""
-    try:
-        return json.loads(line.decode("utf-8-sig"))
-    except ValueError as error:
-        return ValueError(f"not JSON: {error}")
-
-
-def _csv_rows(path: str) -> Iterator[tuple[int, Json | ValueError]]:
-    reader = csv.DictReader(io.StringIO(_read_text(path), newline=""))
-    if reader.fieldnames and "photo" not in reader.fieldnames:
-        columns = ", ".join(map(str, reader.fieldnames))
-        raise BadDataset(f"{path}: expected a column photo, got {columns:.80}")
-    for row in reader:
-        yield reader.line_num, _parse_csv_row(row)
-
-
-def _read_text(path: str) -> str:
-    try:
-        return storage.read(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadDataset(
-            f"{path}: expected UTF-8, got {error.object[error.start : error.end]!r} at byte "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-
-
-def _parse_csv_row(row: Mapping[str, str]) -> Json | ValueError:
-    """Return the cells that are not empty, or a ``ValueError``."""
-    if extra := row.get(None):  # type: ignore[call-overload]
-        return ValueError(f"more cells than columns, {extra!r:.60}; quote cells that hold a comma")
-    return {key: _parse_cell(key, cell) for key, cell in row.items() if cell}
-
-
-def _parse_cell(key: str, cell: str) -> Any:
-    """Return a cell as a number or truth value where its column may hold one, else as text."""
-    if key in ROW_KEYS | PROMPT_PARSERS.keys() | TEXT_KEYS:
-        return cell
-    try:
-        return json.loads(cell)
-    except ValueError:
-        return cell
-
-
 # --- values -----------------------------------------------------------------------------------
+
+
+def _parse_value(key: str, value: Any) -> Any:
+    """Return text as a number or truth value where its key may hold one."""
+    if not isinstance(value, str) or key in ROW_KEYS | PROMPT_PARSERS.keys() | TEXT_KEYS:
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _parse_length(key: str, value: Any) -> Any:
@@ -219,17 +179,26 @@ def _parse_numbers(value: Any, count: int, form: str) -> list[list[int]]:
     ``value`` is one such list, a list of them, or text ``x,y;x,y``. ``form`` is the expected form
     for the message of the ``ValueError``.
     """
-    if isinstance(value, str):
-        value = [part.split(",") for part in value.split(";") if part.strip()]
-    if value and not isinstance(value[0], list | tuple):
-        value = [value]
     try:
-        tuples = [[round(float(number)) for number in numbers] for numbers in value]
-    except (TypeError, ValueError, OverflowError):
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            value = [part.split(",") for part in value.split(";") if part.strip()]
+        elif isinstance(value, str):
+            value = json.loads(value)
+        if value and not isinstance(value[0], list | tuple):
+            value = [value]
+        tuples = [[_parse_pixel(number) for number in numbers] for numbers in value]
+    except (TypeError, ValueError, LookupError, RecursionError):
         tuples = [[]]
     if any(len(numbers) != count for numbers in tuples):
         raise ValueError(f"expected {form} in photo pixels, got {value!r:.60}")
     return tuples
+
+
+def _parse_pixel(value: Any) -> int:
+    number = float(value)
+    if not abs(number) < MAX_PIXEL:  # NaN too
+        raise ValueError(f"not a place in a photo: {value!r:.40}")
+    return round(number)
 
 
 def _parse_color(value: str) -> Json:

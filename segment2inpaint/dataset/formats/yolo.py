@@ -1,30 +1,44 @@
-"""YOLO detection and segmentation labels: prompts in, and labels without removed objects out.
+"""YOLO labels: prompts in, and labels without removed objects out.
 
 The format is that of Ultralytics. A dataset is a ``data.yaml`` (``names``; ``train``, ``val``,
-``test``) or a folder with ``images/`` and ``labels/``. A label is a line
-``class x y width height`` or ``class x1 y1 x2 y2 ...``, in fractions of the photo's width and
-height; its path is that of the photo with ``labels`` for ``images``.
+``test``; ``kpt_shape``) or a folder of photos and labels. The labels of a photo are in a text file
+of its name: in a folder ``labels`` that stands for ``images`` in its path, or next to it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
-from pathlib import Path, PurePosixPath
+from functools import cached_property
 from typing import Any
 
 from segment2inpaint.dataset import storage
-from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter, edit_items
+from segment2inpaint.dataset.formats import yolo_files
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter
+from segment2inpaint.dataset.formats.photo_files import source_files
+from segment2inpaint.dataset.formats.records import AnnotationSelector, Record, one_line
+from segment2inpaint.dataset.formats.yolo_files import CONFIG_NAMES, is_yaml, relative_to
+from segment2inpaint.dataset.formats.yolo_lines import (
+    LabelLine,
+    LineLayout,
+    class_index,
+    find_layout,
+    looks_like_label,
+    parse_line,
+    split_labels,
+)
 from segment2inpaint.dataset.names import is_photo, output_name
-from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
-from segment2inpaint.errors import BadDataset
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json, UnmatchedRow
+from segment2inpaint.dataset.text_files import decode_text, split_lines
+from segment2inpaint.errors import BadDataset, BadImage
 
-SPLITS = ("train", "val", "test")
-CONFIG_NAMES = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
-CLASS_FILE = "classes.txt"  # one class name per line, for a folder without YAML
+SPLITS = ("train", "val", "test", "valid", "validation")
+PHOTO_FOLDER = "images"  # of a dataset that names no folders
+DETECTION_SAMPLE = 50  # label files that are read to detect the format
+# An absolute path would lead from the output back to the unedited photos.
+_ABSOLUTE_PATH = re.compile(rb"""(?m)^path:\s*["']?(?:/|[A-Za-z]:[/\\]).*\n?""")
 
 
 @dataclass(frozen=True)
@@ -37,165 +51,211 @@ class YoloSource:
     kind = "yolo"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Yield the selected objects of each photo, sorted by its name. Raises ``BadDataset``."""
-        config = self._config()
-        classes = _class_names(config, self._folder())
-        self.annotation_filter.check_categories(classes, self.path)
-        for photo in self._photos(config):
-            try:
-                annotations = list(self._annotations(_label_path(photo), classes))
-            except BadDataset as error:
-                where, _, message = str(error).partition(": ")
-                yield InvalidRow(where, message)
-                continue
-            name = self._relative_name(photo)
-            yield from edit_items(
-                photo, output_name(name), annotations, self.annotation_filter, self.base, name
-            )
+        """Yield the selected objects of each photo, sorted by its name, then unused labels.
+
+        Raises ``BadDataset`` if there are no photos.
+        """
+        dataset = _Dataset(self.path)
+        selector = AnnotationSelector(self.annotation_filter, self.base, dataset.classes)
+        used = set()
+        for photo in dataset.photos:
+            label = yolo_files.find_label(photo)
+            used.add(label)
+            name = dataset.relative_name(photo)
+            records = _records(label, dataset, selector) if label else []
+            yield from selector.items(photo, output_name(name), records, name)
+        for label in dataset.unused_labels(used):
+            message = "there is no photo of this name; add it, or delete the labels"
+            yield UnmatchedRow(dataset.relative_name(label), message)
+        yield from selector.unmatched(self.path)
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield each label file without the removed lines, and the files that name the classes."""
-        for photo in self._photos(self._config()):
-            label = _label_path(photo)
-            if storage.size(label) < 0:
-                continue
-            name = self._relative_name(label)
-            lines = enumerate(storage.read(label).splitlines(keepends=True), 1)
-            yield name, b"".join(line for n, line in lines if f"{name}:{n}" not in removed_ids)
-        for name in [*CONFIG_NAMES, CLASS_FILE, os.path.basename(self.path)]:
-            file = storage.join(self._folder(), name)
+        dataset = _Dataset(self.path)
+        for label in dict.fromkeys(filter(None, map(yolo_files.find_label, dataset.photos))):
+            name = dataset.relative_name(label)
+            raw = storage.read(label)
+            prefix = f"{name}:"
+            ids = [id.removeprefix(prefix) for id in removed_ids if id.startswith(prefix)]
+            yield name, yolo_files.without_lines(raw, label, [int(id) for id in ids])
+        for name in [*CONFIG_NAMES, *yolo_files.CLASS_FILES, os.path.basename(self.path)]:
+            file = storage.join(dataset.folder, name)
             if is_yaml(name) and storage.size(file) >= 0:
-                # An absolute path would lead from the output back to the unedited photos.
-                yield name, re.sub(rb"(?m)^path:\s*/.*\n?", b"", storage.read(file))
-            elif name == CLASS_FILE and storage.size(file) >= 0:
+                yield name, _ABSOLUTE_PATH.sub(b"", storage.read(file))
+            elif name in yolo_files.CLASS_FILES and storage.size(file) >= 0:
                 yield name, storage.read(file)
 
-    def _config(self) -> Json:
-        """Return the content of the YAML file, or a default for a folder without one."""
-        name = self.path if is_yaml(self.path) else _find_config(self._folder())
-        if not name:
-            return {"train": "images"}
-        import yaml
 
-        try:
-            config = yaml.safe_load(storage.read(name))
-        except yaml.YAMLError as error:
-            raise BadDataset(f"{name}: not YAML: {str(error).splitlines()[0]}") from error
-        if not isinstance(config, dict) or "names" not in config:
-            raise BadDataset(f"{name}: expected names and train, val or test")
-        return config
+def has_labels(folder: str, names: Sequence[str]) -> bool:
+    """Return whether photos among the files of a folder have labels next to them or nearby."""
+    known, tried = set(names), 0
+    for photo in filter(is_photo, names):
+        label = next((path for path in yolo_files.label_paths(photo) if path in known), "")
+        if not label or yolo_files.is_other_text(label):
+            continue
+        if _begins_with_label(storage.join(folder, label)):
+            return True
+        tried += 1
+        if tried == DETECTION_SAMPLE:
+            break
+    return False
 
-    def _folder(self) -> str:
+
+# --- the dataset ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    """The files of a dataset; ``path`` is the YAML file or the folder."""
+
+    path: str
+
+    @cached_property
+    def folder(self) -> str:
         return os.path.dirname(os.path.abspath(self.path)) if is_yaml(self.path) else self.path
 
-    def _photo_root(self, config: Json) -> str:
-        """Return the folder that splits are relative to: ``path`` of the YAML, else its folder."""
-        path = str(config.get("path") or "")
-        if os.path.isdir(path) and os.path.isabs(path):
-            return path
-        below = os.path.join(self._folder(), path)
-        return below if os.path.isdir(below) else os.path.join(self._folder(), "")
+    @cached_property
+    def yaml(self) -> str:
+        """The path of the YAML file, empty if there is none."""
+        return self.path if is_yaml(self.path) else yolo_files.find_config(self.folder)
 
-    def _photos(self, config: Json) -> list[str]:
-        photos: set[str] = set()
-        root = self._photo_root(config)
-        for split in SPLITS:
-            for place in _as_list(config.get(split)):
-                photos.update(self._photos_at(os.path.normpath(os.path.join(root, place))))
+    @cached_property
+    def config(self) -> Json:
+        return yolo_files.read_config(self.yaml) if self.yaml else {}
+
+    @cached_property
+    def classes(self) -> list[str]:
+        return yolo_files.class_names(self.config, self.folder, self.yaml or self.path)
+
+    @cached_property
+    def key_points(self) -> tuple[int, int] | None:
+        return yolo_files.key_point_shape(self.config, self.yaml)
+
+    @cached_property
+    def root(self) -> str:
+        """The folder that splits are relative to: ``path`` of the YAML, else its folder."""
+        path = str(self.config.get("path") or "").replace("\\", "/")
+        places = [path] if os.path.isabs(path) else []
+        places += [os.path.join(self.folder, path)]
+        return next(filter(os.path.isdir, places), self.folder)
+
+    @cached_property
+    def places(self) -> list[str]:
+        """The folders, lists and photos of the splits."""
+        values = [self.config.get(split) for split in SPLITS]
+        named = [place for value in values for place in _as_list(value)]
+        if not named:
+            has_folder = os.path.isdir(os.path.join(self.root, PHOTO_FOLDER))
+            named = [PHOTO_FOLDER if has_folder else "."]
+        return [os.path.normpath(os.path.join(self.root, place)) for place in named]
+
+    @cached_property
+    def photos(self) -> list[str]:
+        photos = {photo for place in self.places for photo in self._photos_at(place)}
         if not photos:
-            raise BadDataset(f"{self.path}: no photos in {', '.join(SPLITS)}")
+            raise BadDataset(f"{self.path}: no photos in {', '.join(self.places)}; check the paths")
         return sorted(photos)
 
     def _photos_at(self, place: str) -> Iterator[str]:
         """Yield the photos of a folder or of a text file that lists them, or the photo itself."""
-        if not os.path.exists(place) and "/../" in f"{place}/":
-            # Exported datasets often have a "../" too many.
-            place = os.path.join(self._folder(), place.rpartition("../")[2])
+        place = self._existing(place)
         if os.path.isdir(place):
-            yield from (storage.join(place, n) for n in storage.list_files(place) if is_photo(n))
-        elif os.path.isfile(place):
-            for line in Path(place).read_text(encoding="utf-8").split("\n"):
-                if line.strip():
-                    yield os.path.normpath(os.path.join(os.path.dirname(place), line.strip()))
+            yield from (storage.join(place, n) for n in source_files(place) if is_photo(n))
         elif is_photo(place):
             yield place
+        elif os.path.isfile(place):
+            for line in split_lines(decode_text(storage.read(place), place)):
+                if line.strip():
+                    yield self._listed(line.strip().replace("\\", "/"), os.path.dirname(place))
 
-    def _relative_name(self, name: str) -> str:
-        relative = Path(os.path.relpath(name, self._folder())).as_posix()
-        if relative.startswith("../"):
-            root = self._photo_root(self._config())
-            relative = Path(os.path.relpath(name, root)).as_posix()
-        return relative
+    def _existing(self, place: str) -> str:
+        """Return a place; exported datasets often have a ``../`` too many."""
+        if os.path.exists(place) or not place.startswith(os.path.dirname(self.folder)):
+            return place
+        return next(filter(os.path.exists, self._without_parents(place)), place)
 
-    def _annotations(self, label: str, classes: list[str]) -> Iterator[Annotation]:
-        """Yield the objects in a label file; a photo of the background has none."""
-        if storage.size(label) < 0:
+    def _without_parents(self, place: str) -> Iterator[str]:
+        relative = relative_to(place, self.root)
+        yield os.path.join(self.folder, relative.rpartition("../")[2])
+        yield os.path.join(self.folder, relative_to(place, os.path.dirname(self.folder)))
+
+    def _listed(self, line: str, home: str) -> str:
+        """Return a photo that a list names, relative to the list, the dataset or a folder of it."""
+        parts = line.split("/")
+        ends = ["/".join(parts[i:]) for i in range(1, len(parts))]
+        paths = [os.path.join(folder, line) for folder in (home, self.root, self.folder)]
+        paths += [os.path.join(folder, end) for end in ends for folder in (home, self.folder)]
+        return os.path.normpath(next(filter(os.path.isfile, paths), paths[0]))
+
+    def relative_name(self, path: str) -> str:
+        """Return the name of a file below the output folder, which mirrors the dataset."""
+        relative = relative_to(path, self.folder)
+        return relative_to(path, self.root) if relative.startswith("../") else relative
+
+    def unused_labels(self, used: set[str]) -> Iterator[str]:
+        """Yield the label files in the folders of labels that belong to no photo, sorted."""
+        folders = [place for place in map(self._existing, self.places) if os.path.isdir(place)]
+        places = {os.path.dirname(p) for f in folders for p in yolo_files.label_paths(f"{f}/a.jpg")}
+        labels = {
+            storage.join(place, name)
+            for place in sorted(filter(os.path.isdir, places))
+            for name in source_files(place)
+            if name.lower().endswith(yolo_files.LABEL_SUFFIX) and not yolo_files.is_other_text(name)
+        }
+        if not labels - used:
             return
-        name = self._relative_name(label)
-        for number, line in enumerate(storage.read(label).decode().splitlines(), 1):
-            if line.strip():
-                yield _parse_line(line.split(), classes, f"{name}:{number}")
+        stems = {_stem(name) for name in source_files(self.folder) if is_photo(name)}
+        stems |= {_stem(photo) for photo in self.photos}
+        for label in sorted(labels - used):
+            if _stem(label) not in stems and _begins_with_label(label):
+                yield label
 
 
-def is_yaml(name: str) -> bool:
-    """Return whether a file name has the suffix of a YAML file."""
-    return name.lower().endswith((".yaml", ".yml"))
+# --- labels -----------------------------------------------------------------------------------
 
 
-def _parse_line(words: list[str], classes: list[str], where: str) -> Annotation:
+def _records(label: str, dataset: _Dataset, selector: AnnotationSelector) -> list[Record]:
+    """Return the objects of a label file that may be selected, and its invalid lines."""
+    name = dataset.relative_name(label)
     try:
-        index, values = int(float(words[0])), [float(word) for word in words[1:]]
-    except (ValueError, OverflowError):
-        index, values = -1, []
-    is_box = len(values) in (4, 5)  # a fifth value is a confidence
-    is_polygon = len(values) >= 6 and len(values) % 2 == 0
-    if index < 0 or not all(map(isfinite, values)) or not (is_box or is_polygon):
-        got = " ".join(words)[:40]
-        raise BadDataset(
-            f"{where}: expected class x y w h or class x1 y1 x2 y2 x3 y3 ..., got {got}"
-        )
-    label = classes[index] if index < len(classes) else str(index)
-    if is_box:
-        x, y, w, h = values[:4]
-        box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-        return Annotation(where, label, where, box, None, True, area_fraction=w * h)
-    xs, ys = values[::2], values[1::2]
-    box = (min(xs), min(ys), max(xs), max(ys))
-    polygons = {"polygons": [values]}
-    area = _polygon_area(xs, ys)
-    return Annotation(where, label, where, box, polygons, True, area_fraction=area)
+        lines = split_labels(yolo_files.read_labels(label))
+    except (BadDataset, BadImage) as error:
+        return [InvalidRow(name, one_line(error).removeprefix(f"{label}: "))]
+    layout = find_layout(lines, dataset.key_points, has_yaml=bool(dataset.yaml))
+    records = (_record(line, layout, dataset.classes, name, selector) for line in lines)
+    return [record for record in records if record]
 
 
-def _find_config(folder: str) -> str:
-    paths = (storage.join(folder, name) for name in CONFIG_NAMES)
-    return next((path for path in paths if storage.size(path) >= 0), "")
+def _record(
+    line: LabelLine, layout: LineLayout, classes: list[str], name: str, selector: AnnotationSelector
+) -> Record | None:
+    """Return the object of a line, why it is invalid, or None if it is not selected."""
+    where = f"{name}:{line.number}"
+    try:
+        index = class_index(line)
+        label = classes[index] if index < len(classes) else str(index)
+        if not selector.is_selected(label, where):
+            return None
+        if classes and index >= len(classes):
+            raise ValueError(f"expected a class from 0 to {len(classes) - 1}, got {index}")
+        return parse_line(line, layout, label, where)
+    except (ValueError, OverflowError) as error:
+        return InvalidRow(where, one_line(error))
 
 
-def _label_path(photo: str) -> str:
-    """Return the path of a photo's labels: ``a/labels/b.txt`` for ``a/images/b.jpg``."""
-    head, folder, tail = photo.rpartition("/images/")
-    path = PurePosixPath(f"{head}/labels/{tail}" if folder else photo)
-    return str(path.with_suffix(".txt"))
+def _begins_with_label(path: str) -> bool:
+    """Return whether the first line of a text file that is not blank is a label."""
+    try:
+        lines = yolo_files.read_labels(path)
+    except (BadDataset, BadImage):
+        return False
+    return looks_like_label(next(filter(str.strip, lines), ""))
 
 
-def _class_names(config: Json, folder: str) -> list[str]:
-    names: Any = config.get("names")
-    file = storage.join(folder, CLASS_FILE)
-    if names is None and storage.size(file) >= 0:
-        return storage.read(file).decode().split("\n")
-    if isinstance(names, dict):
-        last = max((int(key) for key in names), default=-1)
-        return [str(names.get(i, i)) for i in range(last + 1)]
-    return [str(name) for name in names or []]
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
 
 
 def _as_list(places: Any) -> list[str]:
-    if not places:
-        return []
-    return [str(place) for place in places] if isinstance(places, list) else [str(places)]
-
-
-def _polygon_area(xs: list[float], ys: list[float]) -> float:
-    """Return the area of a polygon by the shoelace formula."""
-    edges = zip(xs, ys, xs[1:] + xs[:1], ys[1:] + ys[:1], strict=True)
-    return abs(sum(x0 * y1 - x1 * y0 for x0, y0, x1, y1 in edges)) / 2
+    values = places if isinstance(places, list) else [places]
+    return [str(place).replace("\\", "/") for place in values if place]
