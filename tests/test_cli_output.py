@@ -44,6 +44,7 @@ def test_no_output_overwrites_another_input(
     inputs = {n: tmp_path / f"{n}.png" for n in ("mask", "plate", "picture", "request")}
     for file in inputs.values():
         Pillow.fromarray(scene()).save(file)
+    Pillow.fromarray(scene()[..., 0] > 127).save(inputs["mask"])
     words = ["--mask", inputs["mask"], "--plate", inputs["plate"], "--with", inputs["picture"]]
     if name == "request":
         request = {"prompts": [{"mask": str(inputs["mask"])}], "inpainter": "telea"}

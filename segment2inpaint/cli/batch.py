@@ -59,10 +59,11 @@ def batch(options: BatchOptions) -> None:
     """Edit many photos. Run the command again to resume an interrupted run.
 
     SOURCE is a folder of photos that share one prompt (--mask and --plate may be folders with one
-    file for each photo), a .jsonl or .csv table with a row for each object, COCO .json, YOLO
-    .yaml, or a folder of YOLO, Pascal VOC, LabelMe, Parquet or tar files. OUTDIR receives the
+    file for each photo), a .jsonl or .csv table with a row for each object, or annotations: COCO,
+    YOLO, Pascal VOC, LabelMe, CVAT, Label Studio, VIA, Parquet, WebDataset. OUTDIR receives the
     photos under their names, the masks, annotations without the removed objects,
-    manifest.parquet and report.html. Exit status 3: some photos failed.
+    manifest.parquet and report.html. Exit status 1: nothing was done. Exit status 3: some photos
+    failed, some rows were invalid, or some annotations matched no photo.
     """
     from segment2inpaint.dataset import runner
 
@@ -83,12 +84,13 @@ def batch(options: BatchOptions) -> None:
     ) as plan:
         if options.dry_run:
             _print_plan(plan, source, options)
-            return
-        _edit_photos(plan, source, options)
-        counts, invalid_rows = plan.counts(), len(list(plan.problems()))
-    click.echo(batch_report.summary(options.outdir, counts), err=True)
-    if counts.failed or counts.processed < counts.photos or invalid_rows:
-        click.get_current_context().exit(console.SOME_FAILED)
+            counts = plan.counts()
+        else:
+            _edit_photos(plan, source, options)
+            counts = plan.counts()
+            click.echo(batch_report.summary(options.outdir, counts), err=True)
+    status = batch_report.exit_status(counts, options.if_nothing, dry_run=options.dry_run)
+    click.get_current_context().exit(status)
 
 
 def _print_plan(plan: RunPlan, source: Source, options: BatchOptions) -> None:

@@ -16,7 +16,8 @@ from segment2inpaint.cli.param_types import FILE, FiniteFloat, parse_area
 if TYPE_CHECKING:
     from segment2inpaint.dataset.formats.annotations import AreaThreshold, Use
 
-FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "hf", "webdataset")
+FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "cvat", "label-studio",
+           "via", "hf", "webdataset")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

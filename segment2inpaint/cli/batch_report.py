@@ -50,16 +50,24 @@ def print_first_problems() -> Callable[[object], None]:
 
 
 def print_plan(plan: RunPlan, source: Source) -> None:
-    """Print the photos that are left to edit, the first few only, and the totals."""
+    """Print the photos that are left to edit, the first few only, and the totals.
+
+    Masks and clean plates are paired with photos by name; it also prints how.
+    """
+    from segment2inpaint.dataset.formats.folder import FolderSource
+
     counts = plan.counts()
     for number, job in enumerate(plan.pending_jobs()):
         if number == MAX_LISTED:
             click.echo(f"... and {counts.photos - counts.processed - MAX_LISTED} more")
             break
         click.echo(console.escape_line(_job_line(job)))
+    if isinstance(source, FolderSource) and source.pairing:
+        click.echo(console.escape_line(source.pairing))
     click.echo(
         f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
         f"copy unchanged; {counts.processed} finished, {counts.failed} of them failed"
+        f"{_left_out(counts)}"
     )
 
 
@@ -118,13 +126,46 @@ def _progress_lines(total: int, processed_before: int) -> OnPhoto:
 
 def summary(outdir: str, counts: PlanCounts) -> str:
     """Return the result of a run in one line."""
-    succeeded, left = counts.processed - counts.failed, counts.photos - counts.processed
-    copied = f" ({counts.copies} of them copied unchanged)" if counts.copies else ""
+    written, left = counts.done + counts.copied, counts.photos - counts.processed
+    skipped = counts.processed - counts.failed - written
+    copied = f" ({counts.copied} of them copied unchanged)" if counts.copied else ""
+    without_object = f", {skipped} skipped without an object" if skipped else ""
     not_tried = f", {left} not tried" if left else ""
     return (
-        f"{outdir}: {succeeded} of {counts.photos} photos done{copied}, {counts.failed} failed"
-        f"{not_tried}; see {outdir.rstrip('/')}/report.html"
+        f"{outdir}: {written} of {counts.photos} photos done{copied}{without_object}, "
+        f"{counts.failed} failed{not_tried}{_left_out(counts)}; "
+        f"see {outdir.rstrip('/')}/report.html"
     )
+
+
+def _left_out(counts: PlanCounts) -> str:
+    """Return how many records of the source were left out; empty if none was."""
+    invalid, unmatched = _count(counts.invalid, "row"), _count(counts.unmatched, "record")
+    parts = (
+        f", {invalid} skipped as invalid" if counts.invalid else "",
+        f", {unmatched} without a match" if counts.unmatched else "",
+    )
+    return "".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def exit_status(counts: PlanCounts, if_nothing: str, *, dry_run: bool) -> int:
+    """Return the exit status of a run: 0 only if something was done and nothing was left out."""
+    if not dry_run and _has_no_result(counts, if_nothing):
+        return console.FAILED
+    is_left = counts.processed < counts.photos and not dry_run
+    if counts.failed or is_left or counts.invalid or counts.unmatched:
+        return console.SOME_FAILED
+    return 0
+
+
+def _has_no_result(counts: PlanCounts, if_nothing: str) -> bool:
+    """Return whether no object was found in any photo, unless such photos were to be copied."""
+    finished = counts.processed == counts.photos and not counts.failed
+    return finished and not counts.done and if_nothing != "copy"
 
 
 def _format_time(seconds: float) -> str:

@@ -71,7 +71,10 @@ def _load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> R
     from segment2inpaint.api import as_picture
 
     def read_mask(name: str) -> BinaryMask:
-        return images.read_mask(name, photo.size, resize=resize_mask)
+        return images.read_mask(
+            name, photo.size, orientation=photo.orientation, resize=resize_mask,
+            on_message=partial(click.echo, err=True),
+        )  # fmt: skip
 
     def read_picture(name: str) -> ReplacementImage:
         return as_picture(images.read(name))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from segment2inpaint import __version__
 
 if TYPE_CHECKING:
-    from segment2inpaint.images import Photo
+    from segment2inpaint.images import FileChanges, Photo
     from segment2inpaint.types import Alpha, Check, Detection, Request, Result
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
@@ -173,13 +173,14 @@ def candidates_to_json(result: Result, files: Mapping[int, str]) -> list[dict[st
 # --- summaries --------------------------------------------------------------------------------
 
 
-def summary(output: str, result: Result) -> str:
-    """Return the result in one line."""
+def summary(output: str, result: Result, changes: FileChanges) -> str:
+    """Return the result in one line, with what changed in the file outside the mask."""
     models = f"{result.settings['detector']} + {result.settings['inpainter']}"
     repainted = (result.alpha > 0).mean()
+    by = f", by up to {changes.levels} of 255 levels {changes.reason}" if changes.outside else ""
     return (
         f"{output}: {_object_count(result.detections)}, {repainted:.1%} of the photo repainted, "
-        f"{result.changed_outside} pixels changed outside ({models}, "
+        f"{changes.outside} pixels changed outside{by} ({models}, "
         f"{sum(result.seconds.values()):.1f} s){_verdict(result)}"
     )
 

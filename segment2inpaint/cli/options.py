@@ -244,7 +244,7 @@ OUTPUT_OPTIONS = (
 )  # fmt: skip
 
 QUALITY_OPTION = click.option("--quality", type=click.IntRange(1, 100), metavar="N",
-                              help="Quality of JPEG, WebP and AVIF files.  "
+                              help="Quality of JPEG, WebP, AVIF, HEIC and JPEG XL files.  "
                                    "[default: the photo's]")  # fmt: skip
 
 

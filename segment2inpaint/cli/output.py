@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from segment2inpaint.cli import console
 from segment2inpaint.cli.options import EditOptions, OutputOptions
 
 if TYPE_CHECKING:
-    from segment2inpaint.images import Photo
+    from segment2inpaint.images import FileChanges, Photo
     from segment2inpaint.types import Image, Request, Result
 
 
@@ -81,8 +82,12 @@ def write_edit_outputs(
         for rank in ranks
         if rank <= len(result.candidates)
     }
-    for rank, file in files.items():
-        _write_candidate(options, photo, result, rank, file)
+    changes = {
+        rank: _write_candidate(options, photo, result, rank, file) for rank, file in files.items()
+    }
+    first = next(iter(changes.values()))
+    result = replace(result, changed_outside=first.outside)
+    not_kept = _not_kept(photo, options.output)
     if options.save_mask:
         images.write_mask(options.save_mask, result.alpha)
     if options.preview:
@@ -91,9 +96,12 @@ def write_edit_outputs(
         _write_contact_sheet(_contact_sheet_path(options.output), result)
     if options.as_json:
         report = console.result_to_json(photo, options.output, request, result)
+        report |= {"changed_outside_levels": first.levels, "not_kept": list(not_kept)}
         print_json({**report, "candidates": console.candidates_to_json(result, files)})
-    summary = console.summary(next(iter(files.values()), options.output), result)
-    for line in (*console.ranking(result, files), summary):
+    name = next(iter(files.values()), options.output)
+    summary = console.summary(name, result, first)
+    notes = [f"{name} does not keep: {', '.join(not_kept)}"] if not_kept else []
+    for line in (*console.ranking(result, files), *notes, summary):
         click.echo(console.escape_line(line), err=True)
 
 
@@ -138,16 +146,27 @@ def _candidate_path(output: str, rank: int, ranks: Sequence[int]) -> str:
 
 def _write_candidate(
     options: EditOptions, photo: Photo, result: Result, rank: int, file: str
-) -> None:
+) -> FileChanges:
+    """Write the candidate of a rank, and return how its file differs outside the mask."""
+    from segment2inpaint import images, pipeline
+
+    candidate = result.candidates[rank - 1]
+    image, alpha = candidate.image, candidate.alpha
+    kind = images.format_of(file) if file != "-" else None
+    data = images.encode(photo, image, alpha, format=kind, quality=options.quality)
+    if file == "-":
+        write_stdout(data)
+    else:
+        images.write_bytes(file, data, source=photo.path, overwrite=options.overwrite)
+    changed = pipeline.changed_outside(photo.image, image, alpha)
+    return images.file_changes(photo, changed, alpha, data)
+
+
+def _not_kept(photo: Photo, output: str) -> tuple[str, ...]:
+    """Return, in words, what the file of the photo has and the output has not."""
     from segment2inpaint import images
 
-    candidate, quality = result.candidates[rank - 1], options.quality
-    if file == "-":
-        write_stdout(images.encode(photo, candidate.image, candidate.alpha, quality=quality))
-        return
-    images.write(
-        file, photo, candidate.image, candidate.alpha, overwrite=options.overwrite, quality=quality
-    )
+    return images.not_kept(photo, images.format_of(output) if output != "-" else None)
 
 
 def _contact_sheet_path(output: str) -> Path:

@@ -26,6 +26,7 @@ SKETCH_SIDE = 320  # px, longer side of the preview of a running diffusion job
 IMMUTABLE = {"cache-control": "private, max-age=86400, immutable"}  # an id never changes content
 FILE_SUFFIXES = {
     "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif",
+    "HEIF": "heic", "JXL": "jxl",
 }  # fmt: skip
 
 

@@ -36,10 +36,11 @@ class PhotoOut(BaseModel):
 
 
 class FileOut(BaseModel):
-    """An uploaded file."""
+    """An uploaded file. ``note`` says what was taken for the object in an unusual mask."""
 
     id: str
     name: str
+    note: str = ""
 
 
 class ObjectOut(BaseModel):
@@ -144,7 +145,8 @@ class ResultOut(BaseModel):
     """The report on a result; ``candidates`` are ranked, the best is the first.
 
     ``file`` is the file name for downloads, without a suffix. ``changed_outside`` counts pixels
-    that changed outside the mask, and must be 0. ``seconds`` are by stage.
+    that changed outside the mask, before the file is encoded, and must be 0. ``seconds`` are by
+    stage.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any, Literal
@@ -174,19 +175,29 @@ def tile_response(
 def _store_file(
     state: AppState, session: PhotoSession, kind: str, data: bytes, name: str, resize: bool
 ) -> FileOut:
+    notes: list[str] = []
     if kind == "mask":
-        file_id = _store_mask(state, session, data, name, resize)
+        file_id = _store_mask(state, session, data, name, resize, notes.append)
     else:
         file_id = session.add_file(replace(state.read(data, name), path=None))
         state.sessions.evict_idle()
-    return FileOut(id=file_id, name=name)
+    return FileOut(id=file_id, name=name, note="; ".join(notes))
 
 
 def _store_mask(
-    state: AppState, session: PhotoSession, data: bytes, name: str, resize: bool
+    state: AppState,
+    session: PhotoSession,
+    data: bytes,
+    name: str,
+    resize: bool,
+    on_message: Callable[[str], None],
 ) -> str:
     state.read(data, name)  # raises BadImage for more pixels than the limit
-    mask = images.read_mask(data, session.photo.size, name=name, resize=resize)
+    photo = session.photo
+    mask = images.read_mask(
+        data, photo.size, name=name, orientation=photo.orientation, resize=resize,
+        on_message=on_message,
+    )  # fmt: skip
     if not mask.any():
         raise NothingFound(f"{name}: the mask is empty, no pixel is above half")
     mask_id = session.add_mask(Detection(mask, from_user=True))

@@ -52,7 +52,7 @@ CHECK_PICTURE_SIDE = 900  # px
 THUMBNAIL_SIDE = 320  # px
 MIN_THUMBNAIL_MARGIN = 32  # px of the photo around the changed part
 
-Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"]
+Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "JXL"]
 Seconds = Annotated[float, Query(ge=0, le=25, description="maximum wait for a change")]
 Quality = Annotated[int, Query(ge=1, le=100)]
 

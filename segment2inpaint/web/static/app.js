@@ -117,7 +117,9 @@ export class App {
     input.value = "";
     if (!file) return null;
     const query = `kind=${kind}&name=${encodeURIComponent(file.name.slice(-200))}`;
-    return upload(`/photos/${this.doc.photo?.id}/files?${query}`, file);
+    const stored = await upload(`/photos/${this.doc.photo?.id}/files?${query}`, file);
+    if (stored.note) this.toast(stored.note);
+    return stored;
   }
 
   /** Keep the photo of the last visit if the server still has it. */

@@ -152,7 +152,7 @@ function checkRow(id, index, check) {
 function summary(report, { changed, settings }) {
   const seconds = Object.values(report.seconds).reduce((a, b) => a + b, 0);
   const attempts = report.attempts.length > 1 ? `, ${report.attempts.length} attempts` : "";
-  const pixels = `${changed.toLocaleString()} pixels repainted, ${report.changed_outside} changed elsewhere.`;
+  const pixels = `${changed.toLocaleString()} pixels repainted, ${report.changed_outside} changed elsewhere (before the file is encoded).`;
   return `${pixels} ${settings.detector} + ${settings.inpainter}, ${seconds.toFixed(1)} s${attempts}.`;
 }
 
