@@ -28,12 +28,12 @@ def create_snapshot(hub_cache: Path, name: str, revision: str = "abc", omit: str
 def test_cards_are_complete(model: catalogue.ModelCard) -> None:
     assert model.kind in {"detector", "inpainter", "part"}
     assert not model.needs or card(model.needs).kind == "part"
-    assert model.backend in {"diffusion", "lama", "lora", *DETECTORS}
+    assert model.backend in {"diffusion", "lama", "lora", "migan", *DETECTORS}
     assert catalogue.HUB_ID.fullmatch(model.repo)
     assert model.size > 1e6
     assert model.licence != "unknown, see its page"
     assert model.revision == "main" or re.fullmatch("[0-9a-f]{40}", model.revision)
-    assert set(model.sha256) <= set(model.files)
+    assert set(model.sha256) <= set(model.all_files)
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in model.sha256.values())
     assert not any(Path(file).suffix in {".bin", ".ckpt", ".pth"} for file in model.files)
     if model.backend == "diffusion" and model.kind == "inpainter":
@@ -60,6 +60,29 @@ def test_malformed_card_is_refused(tmp_path: Path) -> None:
         bad.write_text(text)
         with pytest.raises(BadModel, match="not a model card"):
             catalogue.read_card(bad)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('checked = "29 November"', "Invalid isoformat string: '29 November'"),
+        ('commercial = "maybe"', "commercial must be yes, limited or no, got 'maybe'"),
+        ('quality = "FID 3"', "quality needs quality_source"),
+        ("seconds = 3.0", "seconds needs seconds_source"),
+    ],
+)
+def test_dates_and_figures_of_a_card_are_validated(line: str, reason: str, tmp_path: Path) -> None:
+    card_file = tmp_path / "bad.toml"
+    card_file.write_text(f'title = "x"\nrepo = "a/b"\nfiles = []\n{line}\n')
+    with pytest.raises(BadModel, match=reason):
+        catalogue.read_card(card_file)
+
+
+def test_models_that_find_or_fill_say_how_large_they_are_and_whether_their_use_is_free() -> None:
+    for model in cards():
+        if model.kind in {"detector", "inpainter"}:
+            assert model.parameters > 1e6, model.name
+            assert model.commercial, model.name
 
 
 def test_find_requires_every_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from crops import FILL, equal, make_crop, nearly_equal
 
 from segment2inpaint.errors import BadModel, BadOption
 from segment2inpaint.inpaint.diffusion.inpainter import (
+    NEGATIVE_PROMPT,
     REMOVAL_PROMPT,
     DiffusionInpainter,
     SmoothInpainter,
@@ -141,6 +143,49 @@ def test_sdxl_uses_the_defaults_of_its_card(folders: dict[str, Path]) -> None:
     settings = DiffusionInpainter(folders["sdxl"], "cpu").resolve_fill(Fill(prompt="a"))
     assert settings["num_inference_steps"] == 20
     assert (settings["strength"], settings["guidance_scale"]) == (0.99, 8.0)
+
+
+def test_a_replacement_has_a_negative_prompt_where_the_model_uses_one(
+    model: DiffusionInpainter, folders: dict[str, Path]
+) -> None:
+    """A given one, also an empty one, is used instead."""
+    for inpainter in (model, DiffusionInpainter(folders["sdxl"], "cpu")):
+        resolved = inpainter.resolve_fill(Fill(prompt="a red rose"))
+        assert resolved["negative_prompt"] == NEGATIVE_PROMPT
+        given = Fill(prompt="a red rose", negative_prompt="", num_inference_steps=2)
+        assert inpainter.resolve_fill(given)["negative_prompt"] == ""
+    unguided = model.resolve_fill(Fill(prompt="a red rose", guidance_scale=1.0))
+    assert "negative_prompt" not in unguided
+    removal = model.resolve_fill(Fill())
+    assert removal["negative_prompt"] == card("sd15-inpaint").remove.negative_prompt
+    for name in ("flux-dev", "flux-fill", "z-image-turbo", "flux2-klein"):
+        assert "negative_prompt" not in resolve_settings(Fill(prompt="a"), card(name))
+    assert resolve_settings(Fill(prompt="a"), card("qwen-image"))["negative_prompt"] == " "
+
+
+def test_strength_1_is_warned_about_with_sdxl_inpainting_alone(
+    folders: dict[str, Path], model: DiffusionInpainter
+) -> None:
+    inpainter = DiffusionInpainter(folders["sdxl"], "cpu")
+    with pytest.warns(UserWarning, match="less sharply at strength 1.*0.99 is the default"):
+        inpainter.inpaint([make_crop()], FILL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        inpainter.inpaint([make_crop()], replace(FILL, strength=0.99))
+        model.inpaint([make_crop()], FILL)
+
+
+def test_a_strength_below_1_counts_for_z_image_turbo(tmp_path: Path) -> None:
+    """Its pipeline alone would run all 8 steps at a strength of 0.9."""
+    tiny_flows.z_image().save_pretrained(tmp_path)
+    inpainter = DiffusionInpainter(tmp_path, "cpu")
+    assert inpainter.resolve_fill(Fill(prompt="a"))["num_inference_steps"] == 8
+    steps: list[int] = []
+    inpainter.pipe.transformer.register_forward_pre_hook(lambda *_: steps.append(1))
+    for strength, expected in ((1.0, 8), (0.99, 7), (0.9, 7), (0.875, 7), (0.5, 4), (0.125, 1)):
+        steps.clear()
+        inpainter.inpaint([make_crop()], Fill(prompt="a", strength=strength))
+        assert len(steps) == expected
 
 
 def test_the_named_card_is_used_or_the_first_of_its_class() -> None:
@@ -270,7 +315,8 @@ def test_nothing_is_written_to_the_terminal(
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)  # not shown to users
         for name in ("sd9", "sdxl"):
-            DiffusionInpainter(folders[name], "cpu", "fp16").inpaint([make_crop()], FILL)
+            fill = replace(FILL, strength=0.9)  # 1 is warned about
+            DiffusionInpainter(folders[name], "cpu", "fp16").inpaint([make_crop()], fill)
     assert capfd.readouterr() == ("", "")
 
 

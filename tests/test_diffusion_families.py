@@ -48,6 +48,10 @@ FAMILIES: dict[str, tuple[str, Callable[[], Any]]] = {
         "QwenImageEditInpaintPipeline",
         lambda: tiny_flows.qwen_image("QwenImageEditPipeline"),
     ),
+    "qwen-edit-plus": (
+        "QwenImageEditInpaintPipeline",
+        lambda: tiny_flows.qwen_image("QwenImageEditPlusPipeline"),
+    ),
     "kandinsky": (
         "KandinskyV22InpaintCombinedPipeline",
         lambda: tiny_flows.kandinsky_2_2()[0],
@@ -187,7 +191,8 @@ def test_pixels_outside_the_mask_of_a_photo_do_not_change(family: DiffusionInpai
 def test_a_removal_uses_the_settings_of_the_card(family: DiffusionInpainter) -> None:
     settings = family.resolve_fill(Fill())
     kind = type(family.pipe).__name__
-    card = next(c for c in catalogue.cards() if c.kind == "inpainter" and c.pipeline == kind)
+    usual = [c for c in catalogue.cards() if not c.removal and not catalogue.is_regular(c)]
+    card = next(c for c in usual if c.kind == "inpainter" and c.pipeline == kind)
     assert settings["prompt"] == card.remove.prompt
     assert settings["num_inference_steps"] == card.fill.num_inference_steps
     quick = Fill(num_inference_steps=2)
@@ -195,6 +200,23 @@ def test_a_removal_uses_the_settings_of_the_card(family: DiffusionInpainter) -> 
         family.inpaint(make_crops(family, 1), quick)[0].shape
         == make_crops(family, 1)[0].image.shape
     )
+
+
+def test_qwen_edit_plus_reads_the_prompt_as_its_own_class_does(tmp_path: Path) -> None:
+    """It is run in the inpainting class of the first Qwen-Image-Edit, which prompts otherwise."""
+    own = tiny_flows.qwen_image("QwenImageEditPlusPipeline")
+    own.save_pretrained(tmp_path)
+    pipe = DiffusionInpainter(tmp_path, "cpu").pipe
+    assert type(pipe).__name__ == "QwenImageEditInpaintPipeline"
+    picture = Pillow.fromarray(make_photo((96, 160)))
+    seen = own.image_processor.resize(picture, 288, 480)  # 384 x 384 pixels at the aspect of 3:5
+    expected, _ = own.encode_prompt("a red rose", [seen])
+    given, _ = pipe.encode_prompt(image=picture, prompt="a red rose")
+    assert torch.equal(given, expected)
+
+
+def make_photo(size: tuple[int, int]) -> Image:
+    return np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
 
 
 # The families whose latents can be decoded for previews.

@@ -89,10 +89,12 @@ def test_damaged_weights_and_missing_components_are_refused(
 ) -> None:
     folder = copy_model(folders, tmp_path)
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    check_refused(folder, "cannot be loaded")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:1000])
+    check_refused(folder, f"{weights}: damaged or incomplete", "download the model again")
     weights.unlink()
-    check_refused(folder, "cannot be loaded")
+    check_refused(folder, "unet has no weights, expected .safetensors or .bin in its folder")
+    weights.write_bytes(content)
     shutil.rmtree(folder / "vae")
     check_refused(folder, "component 'vae' is missing")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,19 @@ import pytest
 import torch
 from conftest import FakeDetector
 from safetensors.torch import save_file
+from torch import nn
 
 from segment2inpaint import inpaint
 from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.images import photo_from_array
-from segment2inpaint.inpaint.lama.inpainter import LamaInpainter, is_lama, load_network
+from segment2inpaint.inpaint.lama.inpainter import LamaInpainter, load_network
 from segment2inpaint.inpaint.lama.network import FourierUnit, Generator, LamaConfig, infer_config
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import Crop, RuntimeOptions
 from segment2inpaint.types import Fill
 
-SMALL = LamaConfig(width=8, downsamplings=2, blocks=2)
+SMALL = LamaConfig(width=8, downsamplings=2, blocks=1)
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +190,146 @@ def test_other_and_damaged_files_are_refused(weights_file: Path, tmp_path: Path)
     (tmp_path / "cut.safetensors").write_bytes(weights_file.read_bytes()[:5000])
     check_refused(tmp_path / "cut.safetensors", "not a readable")
     (tmp_path / "empty").mkdir()
-    check_refused(tmp_path / "empty", "no .safetensors")
+    check_refused(tmp_path / "empty", "no .safetensors or .pt")
     check_refused(save_with(**{"generator.model.1.ffc.convl2l.weight": None}), "not a LaMa")
     check_refused(save_with(**{"generator.model.3.bn_g.bias": None}), "lacks model.3.bn_g.bias")
     check_refused(save_with(**{"generator.model.99.new": torch.zeros(1)}), "has model.99.new")
-    assert is_lama(weights_file)
-    assert not is_lama(tmp_path / "cut.safetensors")
-    assert not is_lama(tmp_path / "none")
+
+
+# --- the files in which people have it ----------------------------------------------------------
+
+
+class TrainingRun(nn.Module):
+    """The modules of upstream's training run that are saved with the generator."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = nn.Conv2d(3, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.generator(x)
+        return result
+
+
+class Exported(nn.Module):
+    """The module that upstream exports, with image and mask for input."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        super().__init__()
+        self.model = run
+
+    def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        painted = self.model(torch.cat([image * (1 - mask), mask], 1))
+        return mask * painted + (1 - mask) * image
+
+
+class ForeignSettings:
+    """An object of a library that is not installed where the file is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    torch.manual_seed(5)
+    network = Generator(SMALL).eval()
+    for name, buffer in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5)
+    return network
+
+
+def save_torchscript(generator: Generator, path: Path) -> None:
+    """Save a file like IOPaint's ``big-lama.pt``."""
+    crop = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+    torch.jit.trace(Exported(TrainingRun(generator)).eval(), crop).save(str(path))
+
+
+def save_checkpoint(generator: Generator, path: Path) -> None:
+    """Save a file like upstream's ``best.ckpt``, which Lightning writes."""
+    run = TrainingRun(generator)
+    moments = {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3)}}
+    checkpoint = {
+        "epoch": 39,
+        "global_step": 999_999,
+        "callbacks": {ForeignSettings: {"best_model_score": torch.tensor(0.5)}},
+        "optimizer_states": [{"state": moments, "param_groups": [{"lr": 1e-3}]}],
+        "hyper_parameters": ForeignSettings(),
+        "state_dict": run.state_dict(),
+    }
+    torch.save(checkpoint, path)
+
+
+@pytest.fixture(scope="module")
+def published(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file in each of the published formats."""
+    folder = tmp_path_factory.mktemp("published")
+    save_torchscript(generator, folder / "big-lama.pt")
+    save_checkpoint(generator, folder / "best.ckpt")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["big-lama.pt", "best.ckpt"])
+def test_published_formats_give_the_same_network_and_run_no_code(
+    generator: Generator,
+    published: Path,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    crop = torch.rand(1, 4, 32, 48)
+    with torch.no_grad():
+        assert torch.equal(load_network(published / name)(crop), generator(crop))
+    assert not (tmp_path / "executed").exists()
+    (tmp_path / name).write_bytes((published / name).read_bytes())
+    assert isinstance(inpaint.load(str(tmp_path / name), "cpu"), LamaInpainter)
+    assert isinstance(inpaint.load(str(tmp_path), "cpu"), LamaInpainter)
+
+
+def test_the_card_accepts_published_files_and_the_cache_of_torch_hub(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(catalogue, "snapshots", lambda *_: [])
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert catalogue.find("lama") is None
+    hub = tmp_path / "torch" / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    (hub / "another.pt").write_bytes(b"another model")
+    (hub / "big-lama.pt").write_bytes((published / "big-lama.pt").read_bytes())
+    assert catalogue.find("lama") == hub
+    assert isinstance(inpaint.load("lama", "cpu"), LamaInpainter)
+    (hub / "big-lama.pt").unlink()
+    (tmp_path / "lama").mkdir()
+    (tmp_path / "lama" / "best.ckpt").write_bytes((published / "best.ckpt").read_bytes())
+    assert catalogue.find("lama") == tmp_path / "lama"
+    assert isinstance(inpaint.load("lama", "cpu"), LamaInpainter)
+
+
+def test_refusals_are_one_line_and_import_no_diffusers(
+    generator: Generator, published: Path, tmp_path: Path
+) -> None:
+    whole = (published / "big-lama.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    values = generator.state_dict()["model.1.ffc.convl2l.weight"].numpy().tobytes()
+    (tmp_path / "flipped.pt").write_bytes(whole.replace(values, values[::-1]))
+    (tmp_path / "text.ckpt").write_text("<html>not found</html>")
+    torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, tmp_path / "other.ckpt")
+    script = (
+        "import sys\nfrom segment2inpaint import errors, inpaint\n"
+        "for file in sys.argv[1:]:\n"
+        "    try: inpaint.load(file, 'cpu')\n"
+        "    except errors.BadModel as error: print(error)\n"
+        "assert 'diffusers' not in sys.modules\n"
+    )
+    names = ["cut.pt", "flipped.pt", "text.ckpt", "other.ckpt"]
+    command = [sys.executable, "-c", script, *(str(tmp_path / name) for name in names)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    expected = ["not a readable", "download it again", "not a readable", "neither a LaMa nor"]
+    assert len(lines) == len(names)
+    for line, name, words in zip(lines, names, expected, strict=True):
+        assert line.startswith(f"{tmp_path / name}: ")
+        assert words in line

@@ -368,13 +368,15 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     check_refused(tmp_path / "model.ckpt", "not a readable .safetensors")
     lost = f"{NETWORK_PREFIX}middle_block.1.proj_in.weight"
     save_file({name: weight for name, weight in weights.items() if name != lost}, file)
-    check_refused(file, "tensors of its network are missing; get the model again")
+    check_refused(file, "1 tensors of its unet are missing", "get the model again")
     lost = "cond_stage_model.transformer.text_model.final_layer_norm.weight"
     save_file({name: weight for name, weight in weights.items() if name != lost}, file)
     check_refused(
         file, "1 tensors of its text_encoder are missing, such as", "final_layer_norm.weight"
     )
     save_file({name: weight[:1] for name, weight in weights.items()}, file)
-    check_refused(file, "cannot be loaded as StableDiffusionInpaintPipeline with the rest of")
+    check_refused(
+        file, "its unet cannot be loaded with the rest of", "does not fit its config.json: expected"
+    )
     save_file({**weights, f"{NETWORK_PREFIX}out.2.weight_scale": torch.ones(1)}, file)
     check_refused(file, "need a scale", "get the model in 16 bits")

@@ -2,44 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segment2inpaint.errors import BadOption, ModelMissing
+from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models.device import choose_device, free_memory
 from segment2inpaint.protocols import Inpainter, PreviewCallback, RuntimeOptions
+
+if TYPE_CHECKING:
+    from segment2inpaint.models.catalogue import ModelCard
 
 INPAINTERS = {
     "exemplar": "exemplar.inpainter:ExemplarInpainter",
     "telea": "opencv:TeleaInpainter",
     "ns": "opencv:NavierStokesInpainter",
     "lama": "lama.inpainter:LamaInpainter",
+    "migan": "migan.inpainter:MiganInpainter",
     "diffusion": "diffusion.inpainter:DiffusionInpainter",
+}
+# Light networks that ``auto`` prefers to ``exemplar`` in a removal, the best first.
+REMOVERS = {
+    "lama": "a learned fill for large holes",
+    "migan": "a light learned fill",
 }
 
 
-def choose(*, generate: bool, device: str = "auto") -> str:
-    """Return the name of the best inpainter on this machine.
+@dataclass(frozen=True)
+class InpainterChoice:
+    """The inpainter that ``auto`` chose, with one line on the reason or on a better one."""
 
-    It is ``exemplar`` to remove an object. To generate one, it is the largest diffusion model on
-    this machine that fits into the GPU's free memory, or the smallest one without a GPU. Raises
+    name: str
+    reason: str = ""
+
+
+def choose(*, generate: bool, device: str = "auto") -> InpainterChoice:
+    """Return the best inpainter on this machine; nothing is downloaded.
+
+    To remove an object, it is a model that was trained to remove (``removal`` in its card), else
+    the first of ``REMOVERS`` on this machine, else ``exemplar``. To generate one, it is a
+    diffusion model, one that was trained to inpaint if there is one; without a model of the
+    catalogue, it is another pipeline in the Hugging Face cache. Of several models, it is the
+    largest one that fits into the GPU's free memory, or the smallest one without a GPU. Raises
     ``ModelMissing`` if there is no model to generate with.
     """
-    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.catalogue import is_regular
 
     if not generate:
-        return "exemplar"
-    known = [c for c in catalogue.cards() if c.kind == "inpainter" and c.backend == "diffusion"]
-    local = sorted((c for c in known if catalogue.find(c.name)), key=lambda card: card.memory)
+        return _choose_remover(device)
+    local = _local_cards(lambda card: card.backend == "diffusion" and not card.removal)
     if not local:
+        return _choose_uncatalogued()
+    trained = [card for card in local if not is_regular(card)]
+    return InpainterChoice(_best_fitting(trained or local, device))
+
+
+def _choose_uncatalogued() -> InpainterChoice:
+    """Return a pipeline in the cache that no card names. Raises ``ModelMissing``."""
+    from segment2inpaint.models import catalogue
+
+    others = catalogue.uncatalogued_pipelines()
+    if not others:
         raise ModelMissing(
             "replace with --prompt needs a diffusion model and none is on this machine; "
             "get one with `segment2inpaint models download sd15-inpaint`, or give a picture: --with"
         )
+    return InpainterChoice(others[0], "it is in the Hugging Face cache")
+
+
+def _choose_remover(device: str) -> InpainterChoice:
+    from segment2inpaint.models import catalogue
+
+    if local := [*_local_cards(lambda card: card.removal), *_local_removal_loras()]:
+        name = _best_fitting(local, device)
+        return InpainterChoice(name, "trained to remove objects; it is on this machine")
+    local = _local_cards(lambda card: card.name in REMOVERS)
+    names = {card.name for card in local}
+    for name, reason in REMOVERS.items():
+        if name in names:
+            return InpainterChoice(name, f"{reason}; it is on this machine")
+    command = catalogue.download_command("lama")
+    return InpainterChoice("exemplar", f"no learned fill on this machine; `{command}` gets one")
+
+
+def _local_cards(wanted: Callable[[ModelCard], bool]) -> list[ModelCard]:
+    """Return the cards of the wanted inpainters that are on this machine."""
+    from segment2inpaint.models import catalogue
+
+    known = [card for card in catalogue.cards() if card.kind == "inpainter" and wanted(card)]
+    return [card for card in known if catalogue.find(card.name)]
+
+
+def _local_removal_loras() -> list[ModelCard]:
+    """Return ``MODEL+LORA`` for each LoRA that removes, if both are on this machine."""
+    from segment2inpaint.models import catalogue
+
+    loras = [card for card in catalogue.cards() if card.base and find_spec("peft")]
+    return [
+        replace(catalogue.card(lora.base), name=f"{lora.base}+{lora.name}")
+        for lora in loras
+        if catalogue.find(lora.name) and catalogue.find(lora.base)
+    ]
+
+
+def _best_fitting(local: Sequence[ModelCard], device: str) -> str:
+    """Return the largest model that fits into the GPU's free memory, else the smallest one."""
+    local = sorted(local, key=lambda card: card.memory)
     device = choose_device(device)
     free = 0 if device == "cpu" else free_memory(device)
-    fitting = [c for c in local if c.memory <= free]
+    fitting = [card for card in local if card.memory <= free]
     return (fitting[-1] if fitting else local[0]).name
 
 
@@ -52,28 +126,30 @@ def load(
 ) -> Inpainter:
     """Return the inpainter of a name: of ``INPAINTERS``, a card, a folder, a file or a hub id.
 
-    ``MODEL+LORA`` is a diffusion model with the card of a LoRA for few steps. ``FILE@MODEL`` is a
-    single file with the model that supplies what the file lacks. ``on_preview`` gets sketches
-    from a diffusion model after each step. Raises ``BadOption`` for an unknown name,
-    ``ModelMissing`` for a model that is not on this machine, ``BadModel`` for a damaged one.
+    ``MODEL+LORA`` is a diffusion model with a LoRA: a card, a file or a hub id; ``LORA@WEIGHT``
+    adds it with a weight. ``FILE@MODEL`` is a single file with the model that supplies what the
+    file lacks. ``on_preview`` gets sketches from a diffusion model after each step. Raises
+    ``BadOption`` for an unknown name, ``ModelMissing`` for a model that is not on this machine,
+    ``BadModel`` for a damaged one.
     """
     from segment2inpaint.models import catalogue
 
     inpainter: Inpainter
-    if name in INPAINTERS and name not in ("diffusion", "lama"):
+    if name in INPAINTERS and name not in ("diffusion", *REMOVERS):
         inpainter = _backend(name)()
         return inpainter
     check_name(name)
     name, base, lora = split_name(name)
-    model = choose(generate=True, device=device) if name == "diffusion" else name
+    model = choose(generate=True, device=device).name if name == "diffusion" else name
     path = catalogue.resolve(model)
-    if model == "lama" or (path.suffix == ".safetensors" and _is_lama(path)):
-        inpainter = _backend("lama")(path, device, runtime)
+    if network := _one_pass_network(model, path):
+        inpainter = _backend(network)(path, device, runtime)
         return inpainter
     path = catalogue.resolve(model, "diffusion")
     prefill = _backend("exemplar")()
-    card = f"{model}+{lora}" if lora else model
-    inpainter = _backend("diffusion")(path, device, dtype, runtime, prefill, card, on_preview, base)
+    inpainter = _backend("diffusion")(
+        path, device, dtype, runtime, prefill, model, on_preview, base, lora
+    )
     return inpainter
 
 
@@ -81,32 +157,89 @@ def check_name(name: str) -> None:
     """Raise ``BadOption`` for a name that no inpainter has; nothing is loaded."""
     from segment2inpaint.models import catalogue
 
-    name = split_name(name)[0]
+    name, _, lora = split_name(name)
     cards = [c.name for c in catalogue.cards() if c.kind == "inpainter"]
     if name not in (*INPAINTERS, *cards) and not Path(name).exists() and "/" not in name:
         known = ", ".join(dict.fromkeys(["auto", *INPAINTERS, *cards]))
         raise BadOption(f"unknown inpainter {name!r}; known: {known}, a folder or a hub id")
+    if lora:
+        _check_lora(name, lora)
+
+
+def _check_lora(model: str, lora: str) -> None:
+    """Raise an error for a LoRA that is not here or no LoRA, or a model that takes none."""
+    from segment2inpaint.inpaint.diffusion.lora import check_package, find_lora
+
+    if model in INPAINTERS and model != "diffusion":
+        raise BadOption(f"{model} takes no LoRA, only diffusion models do; omit +{lora}")
+    find_lora(lora)
+    check_package(lora)
 
 
 def split_name(name: str) -> tuple[str, str, str]:
-    """Return model, base and LoRA of ``MODEL@BASE+LORA``; absent ones are empty.
+    """Return model, base and LoRA of ``MODEL@BASE+LORA@WEIGHT``; absent ones are empty.
 
-    A name that is the path of an existing file is not split.
+    The LoRA keeps its weight. A name that is the path of an existing file is not split, nor is a
+    model at a ``+`` in its path.
     """
     if Path(name).exists():
         return name, "", ""
-    model, at, rest = name.rpartition("@")
-    if not at:
-        model, _, lora = name.partition("+")
+    model, lora = _split_lora(name)
+    if Path(model).exists():
         return model, "", lora
-    base, _, lora = rest.partition("+")
-    return model, base, lora
+    model, at, base = model.rpartition("@")
+    return (model, base, lora) if at else (base, "", lora)
 
 
-def _is_lama(path: Path) -> bool:
-    from segment2inpaint.inpaint.lama.inpainter import is_lama
+def _split_lora(name: str) -> tuple[str, str]:
+    """Return what is before and after the ``+`` in front of a LoRA.
 
-    return is_lama(path)
+    It is the first one behind the name of a model. For a file that does not exist, it is the
+    first one behind ``@BASE``.
+    """
+    parts = name.split("+")
+    for count in range(1, len(parts)):
+        model = "+".join(parts[:count])
+        if _names_model(model) or _names_model(model.rpartition("@")[0]):
+            return model, "+".join(parts[count:])
+    file, at, rest = name.rpartition("@")
+    if at and not rest.replace(".", "", 1).isdigit():
+        base, _, lora = rest.partition("+")
+        return f"{file}@{base}", lora
+    return parts[0], "+".join(parts[1:])
+
+
+def _names_model(name: str) -> bool:
+    """Return whether this is a path that exists, a name in the catalogue, or a hub id."""
+    from segment2inpaint.models import catalogue
+
+    known = {*INPAINTERS, *(card.name for card in catalogue.cards())}
+    hub_id = catalogue.HUB_ID.fullmatch(name) and not Path(name).suffix
+    return bool(name) and (name in known or bool(hub_id) or Path(name).exists())
+
+
+def _one_pass_network(name: str, path: Path) -> str:
+    """Return ``lama`` or ``migan`` if a model is one of them, "" for a diffusion model.
+
+    Raises ``BadModel`` for a file that is neither, before a large library is imported.
+    """
+    from segment2inpaint.inpaint.weights import SUFFIXES, find_network, weights_file
+    from segment2inpaint.models import catalogue
+
+    if not Path(name).expanduser().exists() or name in REMOVERS:
+        backend = catalogue.card(name).backend
+        return backend if backend in REMOVERS else ""
+    if path.is_dir():
+        single = not (path / "model_index.json").exists()
+        files = [file for file in path.rglob("*") if single and file.suffix in SUFFIXES]
+        return find_network(weights_file(path, ())) if files else ""
+    network = find_network(path)
+    if not network and path.suffix != ".safetensors":
+        raise BadModel(
+            f"{path}: neither a LaMa nor a MI-GAN, the only models that are read from "
+            f"{path.suffix} files; a diffusion model is a .safetensors file or a folder"
+        )
+    return network
 
 
 def _backend(name: str) -> Any:

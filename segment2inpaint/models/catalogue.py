@@ -7,10 +7,12 @@ copied into ``models_folder()`` is found too. This module never uses the network
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,7 @@ import platformdirs
 
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models.shipped import shipped_folder
+from segment2inpaint.models.weights import is_complete
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.types import Fill
 
@@ -41,12 +44,17 @@ class ModelCard:
         name: the name that users type: the card's file name, or a hub id.
         title: one line for lists.
         repo: the repository on the Hugging Face hub.
+        former_repos: other repositories with the same weights, such as one that was deleted; their
+            copies in the cache are used.
         licence: the licence of the weights.
         kind: ``detector``, ``inpainter``, ``part`` (used by other models), or empty if unknown.
-        backend: the code that runs it: a detector's name, ``diffusion``, ``lama`` or ``lora``.
+        backend: the code that runs it: a detector's name, ``diffusion``, ``lama``, ``migan``
+            or ``lora``.
         gated: whether the licence must be accepted on the hub before a download.
         revision: the branch, tag or commit to download.
         files: the files to download; empty if the hub's listing decides.
+        alternatives: files of other publishers with the same weights, and their addresses; any
+            one of them in the model's folder will do, or in the cache of ``torch.hub``.
         size: bytes of all files; 0 if unknown.
         sha256: checksums of files; the hub's own are used for the others.
         pipeline: for diffusion models and LoRAs, the pipeline class in diffusers.
@@ -56,9 +64,26 @@ class ModelCard:
         guidance: the pipeline's argument that takes the guidance scale.
         batchable: whether several crops may share a call.
         edits: whether the model edits a whole crop by instruction.
+        removal: whether the model was trained to remove objects; ``auto`` prefers it for that.
         memory: approximate bytes in use with 16-bit weights and one crop; 0 if unknown.
+        parameters: the number of weights of all its networks; 0 if unknown.
+        commercial: whether the licence allows commercial use: ``yes``, ``limited`` (by its
+            conditions), ``no``, or empty if it was not checked.
+        quality: a published figure of the quality, with its measure; empty if there is none.
+        quality_source: where ``quality`` was published.
+        seconds: the published or measured time for one crop or photo; 0 if unknown.
+        seconds_source: what ``seconds`` is the time of, on which machine, and who measured it.
+        checked: the day (ISO date) on which all facts of the card were confirmed; empty if some
+            could not be confirmed.
         needs: the name of another card that this model requires; empty if none.
         scheduler: for a LoRA that reduces the number of steps, the scheduler class in diffusers.
+        base: for a LoRA that removes, the card of the model that it was made for.
+        lora_weight: for a LoRA, the weight it is added with by default.
+        removes_only: whether the model ignores what a prompt asks for.
+        outlines: for a LoRA, whether the object is outlined in red in the picture that the model
+            sees.
+        regular: for a model trained to inpaint, the card of its family's text-to-image models,
+            which need other settings.
     """
 
     name: str
@@ -70,6 +95,7 @@ class ModelCard:
     gated: bool = False
     revision: str = "main"
     files: tuple[str, ...] = ()
+    alternatives: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
     sha256: Mapping[str, str] = field(default_factory=dict)
     pipeline: str = ""
@@ -79,9 +105,33 @@ class ModelCard:
     guidance: str = "guidance_scale"
     batchable: bool = True
     edits: bool = False
+    removal: bool = False
     memory: int = 0
+    parameters: int = 0
+    commercial: Literal["yes", "limited", "no", ""] = ""
+    quality: str = ""
+    quality_source: str = ""
+    seconds: float = 0.0
+    seconds_source: str = ""
+    checked: str = ""
     needs: str = ""
     scheduler: str = ""
+    base: str = ""
+    lora_weight: float = 1.0
+    removes_only: bool = False
+    outlines: bool = False
+    former_repos: tuple[str, ...] = ()
+    regular: str = ""
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """All repositories with these weights, the current one first."""
+        return (self.repo, *self.former_repos)
+
+    @property
+    def all_files(self) -> tuple[str, ...]:
+        """The card's files, and those of other publishers."""
+        return (*self.files, *self.alternatives)
 
     @property
     def page(self) -> str:
@@ -109,7 +159,7 @@ def card(name: str) -> ModelCard:
     Raises ``ModelMissing`` for a name that is neither.
     """
     for known in cards():
-        if name in (known.name, known.repo):
+        if name in (known.name, *known.repos):
             return known
     if HUB_ID.fullmatch(name):
         return ModelCard(name=name, title=name, repo=name)
@@ -117,20 +167,57 @@ def card(name: str) -> ModelCard:
     raise ModelMissing(f"no model {name!r}; known: {names}, or a hub id ORG/NAME, or a path")
 
 
+def is_regular(model: ModelCard) -> bool:
+    """Return whether the model is a family's text-to-image model, not trained to inpaint."""
+    return any(known.regular == model.name for known in cards())
+
+
 def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
     """Return the folder of the model ``name`` (or hub id) on this machine, None if it is missing.
 
-    The folder has all files of the card: an interrupted download is not found. ``hub_cache`` is
-    the Hugging Face cache; None is the default one.
+    The folder has all files of the card, or all components of a pipeline in any form that
+    diffusers loads: an interrupted download is not found. If several repositories have the
+    model, the one that is named comes first. ``hub_cache`` is the Hugging Face cache; None is the
+    default one.
     """
     model = card(name)
     folders = candidate_folders(model, hub_cache)
+    if name in model.former_repos:
+        named = snapshots(replace(model, repo=name), hub_cache or default_hub_cache())
+        folders = [*named, *folders]
     return next((folder for folder in folders if _is_complete(model, folder)), None)
+
+
+def uncatalogued_pipelines(hub_cache: Path | None = None) -> list[str]:
+    """Return the hub ids of complete pipelines in the cache that no card names.
+
+    Their class is that of a card, or the text-to-image class of the same family.
+    """
+    cache_folder = hub_cache or default_hub_cache()
+    known = {repo for model in cards() for repo in model.repos}
+    pipelines = {model.pipeline for model in cards() if model.kind == "inpainter"} - {""}
+    families = {name.replace("Inpaint", "") for name in pipelines}
+    names = [p.name.split("--", 1)[1].replace("--", "/") for p in cache_folder.glob("models--*--*")]
+    found = {name: find(name, hub_cache=hub_cache) for name in sorted(set(names) - known)}
+    return [n for n, path in found.items() if path and _class_name(path) in pipelines | families]
+
+
+def _class_name(folder: Path) -> str:
+    """Return the class of the pipeline in a folder, "" if there is none."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        return str(index["_class_name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def candidate_folders(model: ModelCard, hub_cache: Path | None = None) -> list[Path]:
     """Return the folders where the model may be, complete or not, in order of preference."""
-    return [models_folder() / model.name, *snapshots(model, hub_cache or default_hub_cache())]
+    cache_folder = hub_cache or default_hub_cache()
+    repos = [replace(model, repo=repo) for repo in model.repos]
+    cached = [folder for repo in repos for folder in snapshots(repo, cache_folder)]
+    folders = [models_folder() / model.name, *cached]
+    return [*folders, torch_hub_folder()] if model.alternatives else folders
 
 
 def resolve(name: str, backend: str = "", *, hub_cache: Path | None = None) -> Path:
@@ -174,6 +261,13 @@ def models_folder() -> Path:
     return platformdirs.user_cache_path("segment2inpaint") / "models"
 
 
+def torch_hub_folder() -> Path:
+    """Return the folder of ``torch.hub`` for single files, which IOPaint and others share."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    home = Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser()
+    return home / "hub" / "checkpoints"
+
+
 def default_hub_cache() -> Path:
     """Return the Hugging Face cache (set by ``HF_HUB_CACHE`` or ``HF_HOME``)."""
     from huggingface_hub import constants
@@ -187,12 +281,24 @@ def download_command(name: str) -> str:
 
 
 def snapshots(model: ModelCard, hub_cache: Path) -> list[Path]:
-    """Return the model's revisions in the cache: the card's own first, then the newest first."""
-    folder = hub_folder(model, hub_cache) / "snapshots"
-    if not folder.is_dir():
+    """Return the model's revisions in the cache: the card's own, the newest downloaded, others.
+
+    ``refs/main`` names the commit that ``main`` was at the last download.
+    """
+    folder = hub_folder(model, hub_cache)
+    if not (folder / "snapshots").is_dir():
         return []
-    newest_first = sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime)
-    return sorted(newest_first, key=lambda path: path.name != model.revision)
+    order = [model.revision, *(_read_reference(folder, name) for name in (model.revision, "main"))]
+    newest_first = sorted((folder / "snapshots").iterdir(), key=lambda path: -path.stat().st_mtime)
+    return sorted(newest_first, key=lambda path: (*order, path.name).index(path.name))
+
+
+def _read_reference(hub_folder: Path, name: str) -> str:
+    """Return the commit of a branch or tag in a model's folder of the cache, "" if unknown."""
+    try:
+        return (hub_folder / "refs" / name).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def hub_folder(model: ModelCard, hub_cache: Path) -> Path:
@@ -206,12 +312,13 @@ def format_size(size: float) -> str:
 
 
 def _is_complete(model: ModelCard, folder: Path) -> bool:
-    """Return whether the folder has the card's files or, without a list, a complete model."""
-    if model.files:
-        return all((folder / file).is_file() for file in model.files)
+    """Return whether the folder has the card's files, or all components of a pipeline."""
     if (folder / "model_index.json").is_file():
         return not missing_components(folder)
-    return (folder / "model.safetensors").is_file()
+    if any((folder / name).is_file() for name in model.alternatives):
+        return True
+    names = model.files or ("model.safetensors",)
+    return all((folder / name).is_file() for name in names)
 
 
 def missing_components(folder: Path) -> list[str]:
@@ -221,30 +328,12 @@ def missing_components(folder: Path) -> list[str]:
     except (ValueError, OSError):
         return ["model_index.json"]
     required = [name for name in pipeline_components(index) if name not in OPTIONAL_COMPONENTS]
-    return [name for name in required if not _is_complete_component(folder / name)]
+    return [name for name in required if not is_complete(folder / name)]
 
 
 def pipeline_components(index: Mapping[str, Any]) -> list[str]:
     """Return the component folders in a ``model_index.json``: the keys with [library, class]."""
     return [k for k, v in index.items() if isinstance(v, list) and len(v) == 2 and v[0]]
-
-
-def _is_complete_component(folder: Path) -> bool:
-    """Return whether the folder has files and, for a network, all of its weights."""
-    names = {path.name for path in folder.glob("*")}
-    if "config.json" not in names or names & {"tokenizer_config.json", "preprocessor_config.json"}:
-        return bool(names)
-    weights = {name for name in names if Path(name).suffix in WEIGHT_SUFFIXES}
-    shards = [_shard_names(folder / name) for name in names if ".index." in name]
-    return any("-of-" not in name for name in weights) or any(s and s <= weights for s in shards)
-
-
-def _shard_names(index: Path) -> set[str]:
-    """Return the files that the weights of a network are split into; empty if unreadable."""
-    try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
 
 
 def _size_and_licence(model: ModelCard) -> str:
@@ -258,12 +347,25 @@ def read_card(path: Path) -> ModelCard:
         model = ModelCard(
             name=path.stem,
             files=tuple(table.pop("files")),
+            former_repos=tuple(table.pop("former_repos", ())),
             input_spec=InputSpec(**table.pop("input")) if "input" in table else None,
             fill=Fill(**table.pop("fill", {})),
             remove=Fill(**table.pop("remove", {})),
             title=table.pop("title"),
             repo=table.pop("repo"),
         )
-        return replace(model, **table)
+        return _checked_facts(replace(model, **table))
     except (KeyError, TypeError, ValueError) as error:
         raise BadModel(f"{path}: not a model card: {error}") from error
+
+
+def _checked_facts(model: ModelCard) -> ModelCard:
+    """Return the card. Raises ``ValueError`` for a date or figure that is not well formed."""
+    if model.checked:
+        date.fromisoformat(model.checked)
+    if model.commercial not in ("yes", "limited", "no", ""):
+        raise ValueError(f"commercial must be yes, limited or no, got {model.commercial!r}")
+    for figure in ("quality", "seconds"):
+        if bool(getattr(model, figure)) != bool(getattr(model, f"{figure}_source")):
+            raise ValueError(f"{figure} needs {figure}_source, and the other way round")
+    return model

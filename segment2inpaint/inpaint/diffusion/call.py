@@ -17,7 +17,7 @@ from segment2inpaint.errors import BadModel, BadOption
 from segment2inpaint.inpaint.diffusion.folder import call_parameters
 from segment2inpaint.models.quiet import quiet_libraries
 from segment2inpaint.protocols import Crop, PreviewCallback
-from segment2inpaint.types import Image
+from segment2inpaint.types import BinaryMask, Image
 
 MAX_CACHED_PROMPTS = 8  # prompts whose embeddings are cached for each model
 # Part of the message of torch's RuntimeError if the CPU's memory runs out.
@@ -83,8 +83,8 @@ def _call(
     """Return (N, H, W, 3) float32 in [0, 1], and which images the safety checker blackened."""
     accepted = call_parameters(pipe)
     arguments = _arguments(crops, settings, on_step, on_preview)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between modules of diffusers
+    # quiet about deprecations between modules of diffusers, and about long prompts
+    with quiet_libraries("diffusers", "transformers"):
         warnings.filterwarnings("ignore", "invalid value encountered in cast")
         result = pipe(**{name: value for name, value in arguments.items() if name in accepted})
     refused = getattr(result, "nsfw_content_detected", None) or [False] * len(crops)
@@ -113,7 +113,8 @@ def _arguments(
         | prompts
         | {
             "image": [Pillow.fromarray(crop.image) for crop in crops],
-            "mask_image": [Pillow.fromarray(crop.mask.astype(np.uint8) * 255) for crop in crops],
+            "mask_image": [_mask_picture(crop.mask) for crop in crops],
+            "object_mask": [_mask_picture(object_mask(crop)) for crop in crops],
             "height": height,
             "width": width,
             "generator": [torch.Generator("cpu").manual_seed(crop.seed) for crop in crops],
@@ -124,6 +125,15 @@ def _arguments(
             "max_area": height * width,
         }
     )
+
+
+def object_mask(crop: Crop) -> BinaryMask:
+    """Return the mask of the object in a crop."""
+    return crop.mask if crop.object_mask is None else crop.object_mask
+
+
+def _mask_picture(mask: BinaryMask) -> Pillow.Image:
+    return Pillow.fromarray(mask.astype(np.uint8) * 255)
 
 
 @torch.no_grad()

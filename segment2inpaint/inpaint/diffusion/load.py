@@ -10,8 +10,13 @@ import torch
 
 from segment2inpaint.errors import BadModel, BadOption, Segment2InpaintError
 from segment2inpaint.inpaint.diffusion import single_file
+from segment2inpaint.inpaint.diffusion.components import (
+    check_missing,
+    empty_tensors,
+    first_sentence,
+)
 from segment2inpaint.inpaint.diffusion.folder import (
-    check_configs,
+    check_components,
     find_inpaint_class,
     open_folder,
     read_index,
@@ -80,7 +85,8 @@ def _open_model(model: Path, dtype: torch.dtype, quantize: str | None, base: str
     folder = single_file.find_base(checkpoint, base) if checkpoint else model
     index = read_index(folder)
     pipeline = find_inpaint_class(folder, index["_class_name"])
-    check_configs(folder, index)
+    supplied = single_file.supplied_components(checkpoint, folder, index) if checkpoint else set()
+    check_components(folder, index, pipeline, supplied)
     options: dict[str, Any] = {"local_files_only": True, _dtype_keyword(): dtype}
     if quantize:
         options["quantization_config"] = quantization_config(quantize, dtype, index)
@@ -92,8 +98,9 @@ def _open_model(model: Path, dtype: torch.dtype, quantize: str | None, base: str
         raise
     except Exception as error:  # the libraries raise errors of any class
         using = f" with the rest of {folder}" if checkpoint else ""
+        reason = first_sentence(error, folder)
         raise BadModel(
-            f"{model}: cannot be loaded as {pipeline.__name__}{using}: {_reason(error, folder)}; "
+            f"{model}: cannot be loaded as {pipeline.__name__}{using}: {reason}; "
             "get the model again"
         ) from error
 
@@ -101,20 +108,8 @@ def _open_model(model: Path, dtype: torch.dtype, quantize: str | None, base: str
 def _check_complete(model: Path, pipe: Any) -> None:
     """Raise ``BadModel`` for a network with missing tensors, which diffusers leaves empty."""
     for component, network in pipe.components.items():
-        weights = network.named_parameters() if isinstance(network, torch.nn.Module) else []
-        empty = [name for name, weight in weights if weight.is_meta]
-        if empty:
-            raise BadModel(
-                f"{model}: {len(empty)} tensors of its {component} are missing, "
-                f"such as {empty[0]}; get the model again"
-            )
-
-
-def _reason(error: Exception, folder: Path) -> str:
-    """Return the first sentence of an error's text."""
-    text = f"it lacks {error}" if isinstance(error, KeyError) else str(error).strip()
-    first_line = (text or type(error).__name__).split("\n")[0]
-    return first_line.replace(f"{folder}/", "").split(". ")[0].rstrip(".")
+        if isinstance(network, torch.nn.Module):
+            check_missing(model, component, empty_tensors(network))
 
 
 def _dtype_keyword() -> str:

@@ -15,8 +15,13 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from segment2inpaint.errors import BadModel, ModelMissing
-from segment2inpaint.inpaint.diffusion.folder import read_index, weight_variant
+from segment2inpaint.errors import BadModel, ModelMissing, Segment2InpaintError
+from segment2inpaint.inpaint.diffusion.components import (
+    check_missing,
+    empty_tensors,
+    first_sentence,
+)
+from segment2inpaint.inpaint.diffusion.folder import open_pipeline, read_index
 from segment2inpaint.inpaint.diffusion.inspection import (
     NETWORK_PREFIX,
     UNET_CLASS,
@@ -68,8 +73,13 @@ def find_base(checkpoint: CheckpointInfo, base: str = "") -> Path:
 def _base_folders(checkpoint: CheckpointInfo, base: str) -> list[Path]:
     if base and Path(base).is_dir():
         return [Path(base)]
-    adjacent = [] if base else [checkpoint.file.with_suffix("")]
-    folders = [*adjacent, *candidate_folders(card_named(base or checkpoint.card))]
+    if base:
+        folders = candidate_folders(card_named(base))
+    else:
+        family = card_named(checkpoint.card)
+        regular = [card_named(family.regular)] if family.regular else []
+        adjacent = checkpoint.file.with_suffix("")
+        folders = [adjacent, *(f for c in (family, *regular) for f in candidate_folders(c))]
     return [folder for folder in folders if (folder / "model_index.json").is_file()]
 
 
@@ -118,14 +128,8 @@ def open_file(
     ``BadModel`` for an incomplete network, and the errors of diffusers.
     """
     components = _load_components(checkpoint, folder, index, pipeline, options)
-    omitted: dict[str, Any] = dict.fromkeys(
-        name for name in _omitted_components(folder, index) if name not in components
-    )
-    if "safety_checker" in omitted:
-        omitted["requires_safety_checker"] = False
-    pipe = pipeline.from_pretrained(
-        folder, variant=weight_variant(folder, index), **omitted, **components, **options
-    )
+    supplied = dict.fromkeys(supplied_components(checkpoint, folder, index)) | components
+    pipe = open_pipeline(folder, index, pipeline, options, supplied)
     if "v_pred" in checkpoint.velocity_marks:
         pipe.scheduler = type(pipe.scheduler).from_config(
             pipe.scheduler.config,
@@ -135,14 +139,20 @@ def open_file(
     return pipe
 
 
-def _omitted_components(folder: Path, index: dict[str, Any]) -> list[str]:
-    """Return the components of the base folder that the pipeline does without."""
+def supplied_components(
+    checkpoint: CheckpointInfo, folder: Path, index: dict[str, Any]
+) -> frozenset[str]:
+    """Return the components that are not read from the base folder.
+
+    They are in the file, or the pipeline does without them.
+    """
     missing = missing_components(folder)
-    return [
+    omitted = {
         name
         for name in pipeline_components(index)
         if name in OPTIONAL_COMPONENTS or (name == THIRD_TEXT_ENCODER and name in missing)
-    ]
+    }
+    return checkpoint.components | omitted
 
 
 def _load_components(
@@ -153,12 +163,7 @@ def _load_components(
     options: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the components in the file by name. Raises ``BadModel``."""
-    try:
-        networks = _load_networks(checkpoint, folder, index, options)
-    except NotImplementedError as error:  # torch raises it for tensors without data
-        raise BadModel(
-            f"{checkpoint.file}: tensors of its network are missing; get the model again"
-        ) from error
+    networks = _load_networks(checkpoint, folder, index, options)
     return networks | _load_text_encoders(checkpoint, folder, index, pipeline, networks, options)
 
 
@@ -172,18 +177,52 @@ def _load_networks(
     main = network_component(checkpoint.network_class)
     quantization = options.get("quantization_config")
     loaded = {}
-    for name in checkpoint.components & {main, "vae"}:
+    for name in sorted(checkpoint.components & {main, "vae"}):
         unet_options = {"in_channels": checkpoint.unet_channels} if name == "unet" else {}
-        loaded[name] = getattr(diffusers, index[name][1]).from_single_file(
+        loaded[name] = _read_network(
+            checkpoint.file,
+            name,
+            getattr(diffusers, index[name][1]),
             _component_tensors(tensors, name),
-            config=str(folder),
-            subfolder=name,
-            **unet_options,
-            **_unquantized(options),
+            {"config": str(folder), "subfolder": name, **unet_options, **_unquantized(options)},
         )
         if quantization and name == main:  # from_single_file does not quantize
             quantize_network(loaded[name], quantization.quant_mapping[name])
     return loaded
+
+
+def _read_network(
+    file: Path, name: str, kind: Any, tensors: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """Return a network of class ``kind`` with a file's tensors. Raises ``BadModel``."""
+    try:
+        try:
+            return kind.from_single_file(dict(tensors), **options)
+        except NotImplementedError:  # torch raises it for tensors without data
+            return _reporting_class(file, name, kind).from_single_file(tensors, **options)
+    except Segment2InpaintError:
+        raise
+    except Exception as error:  # diffusers raises errors of any class
+        raise _component_error(file, name, options["config"], error) from error
+
+
+def _reporting_class(file: Path, name: str, kind: Any) -> Any:
+    """Return a sub-class of ``kind`` that names its missing tensors, for a second attempt."""
+
+    class Reporting(kind):  # type: ignore[misc]
+        def to(self, *args: Any, **kwargs: Any) -> Any:
+            check_missing(file, name, empty_tensors(self))
+            return super().to(*args, **kwargs)
+
+    return Reporting
+
+
+def _component_error(file: Path, name: str, folder: str, error: Exception) -> BadModel:
+    reason = first_sentence(error, Path(folder))
+    return BadModel(
+        f"{file}: its {name} cannot be loaded with the rest of {folder}: {reason}; "
+        "get the model again"
+    )
 
 
 def _unquantized(options: dict[str, Any]) -> dict[str, Any]:
@@ -223,9 +262,14 @@ def _load_text_encoders(
     others = dict.fromkeys(
         name for name in pipeline_components(index) if name not in checkpoint.components
     )
-    pipe = opener.from_single_file(
-        str(checkpoint.file), config=str(folder), **networks, **others, **_unquantized(options)
-    )
+    try:
+        pipe = opener.from_single_file(
+            str(checkpoint.file), config=str(folder), **networks, **others, **_unquantized(options)
+        )
+    except Exception as error:  # diffusers raises errors of any class
+        raise _component_error(
+            checkpoint.file, " or ".join(sorted(names)), str(folder), error
+        ) from error
     encoders = {name: getattr(pipe, name) for name in names}
     for encoder in encoders.values():
         encoder.tie_weights()  # T5 has one matrix under two names, and files have one of them
