@@ -114,7 +114,7 @@ def mask(
     detections = (editor or default_editor()).find_objects(as_photo(photo), request)
     exact = with_fields(refine, dilate=Length(0, "px"), feather=Length(0, "px"))
     alpha, _, _ = regions.refined_alpha(detections, request.prompts, exact)
-    return alpha > 0
+    return alpha > 0.5
 
 
 def as_photo(photo: PhotoLike) -> Photo:
@@ -137,11 +137,13 @@ def as_prompt(value: PromptLike) -> Prompt:
     if isinstance(value, str):
         return Text(value)
     if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype == np.bool_):
-        if value.ndim != 2 or value.dtype != np.bool_:
+        is_soft = np.issubdtype(value.dtype, np.floating)
+        if value.ndim != 2 or not (is_soft or value.dtype == np.bool_):
             raise BadPrompt(
-                f"a mask must be (H, W) bool, got {value.shape} {value.dtype}; use mask > 127"
+                "a mask must be (H, W) bool, or float in [0, 1] if it is soft, "
+                f"got {value.shape} {value.dtype}; use mask > 127"
             )
-        return UserMask(value)
+        return UserMask.from_values(value)
     if not isinstance(value, tuple | list | np.ndarray) or isinstance(value, Box):
         return cast(Prompt, value)  # the request is validated before it runs
     try:

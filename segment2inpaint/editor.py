@@ -25,11 +25,11 @@ from segment2inpaint.protocols import (
 from segment2inpaint.request import validate
 from segment2inpaint.types import Detection, Request, Result
 
-# ``auto`` tries the first available one of these after a failed removal.
-FALLBACK_INPAINTERS = ("lama", "telea")
+# ``auto`` tries the first other one of these that is available after a failed removal.
+FALLBACK_INPAINTERS = ("lama", "exemplar", "telea")
 # Further candidates for an inpainter that ignores seeds.
 WEIGHTLESS_INPAINTERS = ("exemplar", "telea", "ns")
-PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, "lama")
+PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, *inpaint.REMOVERS)
 
 
 def ignore_message(line: str) -> None:
@@ -76,7 +76,9 @@ class Editor:
                 self.on_message(f"detector: {detector.name} ({detector.reason})")
         if paint and request.inpainter == "auto":
             choice = inpaint.choose(generate=generates, device=self.device)
-            request = replace(request, inpainter=choice)
+            request = replace(request, inpainter=choice.name)
+            if choice.reason:
+                self.on_message(f"inpainter: {choice.name} ({choice.reason})")
         if paint and generates and request.inpainter in PROMPTLESS_INPAINTERS:
             raise BadOption(
                 f"{request.inpainter} cannot read a prompt; choose a diffusion model, or give a "
@@ -84,32 +86,40 @@ class Editor:
             )
         return request
 
-    def detector(self, name: str) -> Detector:
+    def detector(self, name: str, progress: ProgressCallback = no_progress) -> Detector:
         """Return the detector with this name; see ``detect.load``."""
         detector: Detector = self._load_once(
-            ("detector", name), lambda: detect.load(name, self.device, cache=self.cache)
+            ("detector", name),
+            lambda: detect.load(name, self.device, cache=self.cache),
+            progress,
         )
         return detector
 
-    def inpainter(self, name: str) -> Inpainter:
+    def inpainter(self, name: str, progress: ProgressCallback = no_progress) -> Inpainter:
         """Return the inpainter with this name; see ``inpaint.load``."""
         inpainter: Inpainter = self._load_once(
             ("inpainter", name),
             lambda: inpaint.load(name, self.device, self.dtype, self.runtime, self.on_preview),
+            progress,
         )
         return inpainter
 
     def pipeline(self, request: Request, progress: ProgressCallback = no_progress) -> Pipeline:
-        """Return the pipeline for the request. Raises as ``resolve``."""
+        """Return the pipeline for the request. Raises as ``resolve``.
+
+        ``progress`` gets the stage ``load`` while models are loaded.
+        """
         resolved = self.resolve(request)
+        detector = self.detector(resolved.detector, progress)
+        inpainter = self.inpainter(resolved.inpainter, progress)
         others = self._other_inpainters(request, resolved.inpainter)
         return Pipeline(
-            self.detector(resolved.detector),
-            self.inpainter(resolved.inpainter),
+            detector,
+            inpainter,
             progress,
             request.verify,
             request.attempts,
-            tuple(self.inpainter(name) for name in others),
+            tuple(self.inpainter(name, progress) for name in others),
         )
 
     def run(
@@ -139,16 +149,18 @@ class Editor:
 
     def _other_inpainters(self, request: Request, inpainter: str) -> list[str]:
         """Return the names of the inpainters for further attempts or candidates."""
+        spare = request.inpainter == "auto" and not request.fill.generates
+        others = (name for name in FALLBACK_INPAINTERS if name != inpainter)
+        fallback = [next(name for name in others if _is_available(name))] if spare else []
         if self.inpainter(inpainter).input_spec.uses_seed:
-            spare = request.inpainter == "auto" and not request.fill.generates
-            return [next(n for n in FALLBACK_INPAINTERS if _is_available(n))] if spare else []
+            return fallback
         wanted = request.fill.candidates - 1
-        others = [name for name in WEIGHTLESS_INPAINTERS if name != inpainter][:wanted]
-        if len(others) < wanted:
+        further = [name for name in WEIGHTLESS_INPAINTERS if name != inpainter][:wanted]
+        if len(further) < wanted:
             self.on_message(
-                f"{len(others) + 1} candidates: {inpainter} gives one result, whatever the seed"
+                f"{len(further) + 1} candidates: {inpainter} gives one result, whatever the seed"
             )
-        return others
+        return list(dict.fromkeys([*further, *fallback]))
 
     def find_objects(self, photo: Photo, request: Request) -> list[Detection]:
         """Return the objects at the prompts of the request. Raises as ``run``."""
@@ -157,9 +169,12 @@ class Editor:
         with naming_photo(photo):
             return pipeline.find_objects(detector, photo.image, request.prompts, edge_refine=sharp)
 
-    def _load_once(self, key: tuple[str, str], load: Callable[[], Any]) -> Any:
+    def _load_once(
+        self, key: tuple[str, str], load: Callable[[], Any], progress: ProgressCallback
+    ) -> Any:
         with self._lock:
             if key not in self._models:
+                progress("load", 0.0)
                 self._models[key] = load()
             return self._models[key]
 

@@ -7,9 +7,10 @@ the mask, not with the photo.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil, hypot
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,9 +27,13 @@ from segment2inpaint.types import (
     bounding_box,
 )
 
+GrowMask = Callable[[NDArray[Any], float, float], Alpha]
+"""Returns the alpha of a mask for the radii of dilation and feather."""
+
 MAX_HOLE_SHARE = 0.1  # of the mask's area; a larger hole shows background through the object
 MIN_FEATHER = 1e-3  # photo px; a narrower feather gives a hard edge
 INVERTED_RADII = (3.0, 2.0)  # dilate and feather of an inverted mask, photo px: spare the object
+MAX_SOFT_LEVELS = 32  # values of a soft mask that are dilated each on their own
 
 
 def union(detections: Sequence[Detection]) -> BinaryMask:
@@ -177,15 +182,20 @@ def refine(
     The radii of each connected component follow from its own size, so that a speck far from a
     large object is not dilated like that object. The automatic dilation is multiplied by
     ``dilate_factor`` and is at least ``min_dilate`` and the detection's ``edge_uncertainty``. Holes
-    that hold a point of ``keep`` (x, y) stay.
+    that hold a point of ``keep`` (x, y) stay. A soft mask keeps its greys, see ``dilate_soft``.
     """
     alpha: Alpha = np.zeros(detections[0].mask.shape, np.float32)
     largest = (0.0, 0.0)
     for detection in _clean(detections, options, keep):
         least = max(min_dilate, detection.edge_uncertainty)
-        for box, component in connected_components(detection.mask):
-            dilate, feather = radii(box, options, least, dilate_factor)
-            _merge_alpha(alpha, box, component, dilate, feather)
+        soft = detection.alpha
+        for box, component in connected_components(detection.mask if soft is None else soft > 0):
+            dilate, feather = radii(box, _own_feather(options, soft), least, dilate_factor)
+            if soft is None:
+                _merge_alpha(alpha, box, component, feather_mask, dilate, feather)
+            else:
+                values: Alpha = soft[box.slices] * component
+                _merge_alpha(alpha, box, values, dilate_soft, dilate, feather)
             largest = max(largest[0], dilate), max(largest[1], feather)
     return alpha, *largest
 
@@ -198,16 +208,52 @@ def _clean(
         replace(d, mask=fill_holes(d.mask, keep)) if options.fill_holes and not d.from_user else d
         for d in detections
     ]
-    return [Detection(~union(filled))] if options.invert else filled
+    return [_inverted(filled)] if options.invert else filled
+
+
+def _inverted(detections: Sequence[Detection]) -> Detection:
+    """Return everything but the objects; soft if one of them is."""
+    soft = [d.alpha for d in detections if d.alpha is not None]
+    if not soft:
+        return Detection(~union(detections))
+    hard = [d.mask.astype(np.float32) for d in detections if d.alpha is None]
+    alpha: Alpha = 1 - np.maximum.reduce([*soft, *hard])
+    return Detection(alpha > 0.5, alpha=alpha)
+
+
+def _own_feather(options: Refine, soft: Alpha | None) -> Refine:
+    """Return the options; the automatic feather of a soft mask is 0, for it has its own."""
+    if soft is None or options.feather.unit != "auto":
+        return options
+    return replace(options, feather=Length(0, "px"))
+
+
+def dilate_soft(soft: Alpha, dilate: float, feather: float) -> Alpha:
+    """Return the alpha of a soft mask that is dilated and feathered as ``feather_mask`` does.
+
+    Each of its values is dilated like the mask of the pixels that have at least this value. Of
+    more than ``MAX_SOFT_LEVELS`` values, evenly chosen ones are.
+    """
+    alpha = soft.copy()
+    values = np.unique(soft[soft > 0]) if dilate > 0 else soft[:0].ravel()
+    count = min(len(values), MAX_SOFT_LEVELS)
+    for value in values[np.linspace(0, len(values) - 1, count).round().astype(int)]:
+        np.maximum(alpha, value * feather_mask(soft >= value, dilate, feather), out=alpha)
+    return alpha
 
 
 def _merge_alpha(
-    alpha: Alpha, box: Box, component: BinaryMask, dilate: float, feather: float
+    alpha: Alpha,
+    box: Box,
+    component: BinaryMask | Alpha,
+    grow: GrowMask,
+    dilate: float,
+    feather: float,
 ) -> None:
-    """Raise ``alpha`` to the alpha of one component, in place."""
+    """Raise ``alpha`` to the alpha that ``grow`` makes of one component, in place."""
     height, width = alpha.shape
     outer = box.expand(ceil(dilate) + 1, (height, width))
-    mask = np.zeros((outer.height, outer.width), np.bool_)
+    mask = np.zeros((outer.height, outer.width), component.dtype)
     mask[box.y0 - outer.y0 : box.y1 - outer.y0, box.x0 - outer.x0 : box.x1 - outer.x0] = component
     view = alpha[outer.slices]
-    np.maximum(view, feather_mask(mask, dilate, feather), out=view)
+    np.maximum(view, grow(mask, dilate, feather), out=view)

@@ -37,12 +37,14 @@ class InputSpec:
 class Crop:
     """The input of an inpainter: ``image``, (h, w, 3) uint8 RGB, and its ``mask``, (h, w) bool.
 
-    True in the mask = repaint.
+    True in the mask = repaint. ``object_mask`` is the mask of the object if ``mask`` is the whole
+    crop, None if it is ``mask`` itself.
     """
 
     image: Image
     mask: BinaryMask
     seed: int = 0
+    object_mask: BinaryMask | None = None
 
 
 @dataclass(frozen=True)

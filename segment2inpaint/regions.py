@@ -79,7 +79,15 @@ def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
     )
     if refine.shadow and not refine.invert:
         alpha = _add_shadows(job, alpha, dilate + feather)
-    return RepaintRegion(alpha, dilate, feather, _windows(alpha > 0, input_spec, fill))
+    windows = _windows(alpha > 0, input_spec, fill)
+    if dilate > 0 or not _is_hard(alpha):
+        windows = [replace(w, like_diffusers=False) for w in windows]
+    return RepaintRegion(alpha, dilate, feather, windows)
+
+
+def _is_hard(alpha: Alpha) -> bool:
+    """Return whether the alpha is 0 or 1 everywhere: nothing is blended."""
+    return not bool(((alpha > 0) & (alpha < 1)).any())
 
 
 def refined_alpha(
@@ -142,7 +150,9 @@ def inpaint_call(job: EditJob, spec: AttemptSpec, region: RepaintRegion) -> Inpa
         for i, w in enumerate(region.windows)
     ]
     if _repaints_whole_crop(spec):
-        crops = [replace(crop, mask=np.ones_like(crop.mask)) for crop in crops]
+        crops = [
+            replace(crop, mask=np.ones_like(crop.mask), object_mask=crop.mask) for crop in crops
+        ]
     return InpaintCall(spec.inpainter, spec.fill, crops)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.types import (
+    Alpha,
     BinaryMask,
     Box,
     CleanPlate,
@@ -52,8 +53,8 @@ def to_json(request: Request) -> dict[str, Any]:
     """Return the request as JSON data.
 
     A clean plate and a picture are written as the name of their file; a user's mask too, or as
-    uncompressed COCO run lengths if it has no file. Raises ``BadOption`` for a clean plate or a
-    picture that has no file.
+    uncompressed COCO run lengths if it has no file. Raises ``BadOption`` for a clean plate, a
+    picture or a soft mask that has no file.
     """
     return {
         "detector": request.detector,
@@ -69,11 +70,12 @@ def to_json(request: Request) -> dict[str, Any]:
 def from_json(
     data: Mapping[str, Any],
     read_picture: Callable[[str], ReplacementImage],
-    read_mask: Callable[[str], BinaryMask],
+    read_mask: Callable[[str], BinaryMask | Alpha],
 ) -> Request:
     """Return the request that ``to_json`` wrote; the callbacks read the files that it names.
 
-    Raises ``BadOption`` for data that are not a request, and the errors of ``validate``.
+    ``read_mask`` returns bool values, or float values in [0, 1] of a soft mask. Raises
+    ``BadOption`` for data that are not a request, and the errors of ``validate``.
     """
     try:
         request = _parse(data, read_picture, read_mask)
@@ -128,8 +130,10 @@ def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
             return {"plate": _file_of(prompt)}
         case UserMask(source=source) if source:
             return {"mask": source}
-        case UserMask():
+        case UserMask(alpha=None):
             return {"mask": run_lengths(prompt.mask)}
+        case UserMask():
+            raise BadOption("a soft mask without a file cannot be written as JSON")
         case Text(threshold=None, pick=()):
             return {"text": prompt.words}
         case Everything():
@@ -148,7 +152,7 @@ def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
 def _parse(
     data: Mapping[str, Any],
     read_picture: Callable[[str], ReplacementImage],
-    read_mask: Callable[[str], BinaryMask],
+    read_mask: Callable[[str], BinaryMask | Alpha],
 ) -> Request:
     if "prompts" not in data:
         raise BadOption("not a request: it has no prompts")
@@ -180,7 +184,7 @@ def _length(name: str, value: Any) -> Length:
 def _parse_prompt(
     data: Mapping[str, Any],
     read_picture: Callable[[str], ReplacementImage],
-    read_mask: Callable[[str], BinaryMask],
+    read_mask: Callable[[str], BinaryMask | Alpha],
 ) -> Prompt:
     if not isinstance(data, Mapping) or len(data) != 1:
         raise BadOption(f"a prompt has one key of {PROMPT_KEYS} and its value, got {data!r:.60}")
@@ -193,7 +197,7 @@ def _parse_prompt(
         case "plate":
             return CleanPlate(read_picture(value).image, value)
         case "mask" if isinstance(value, str):
-            return UserMask(read_mask(value), value)
+            return UserMask.from_values(read_mask(value), value)
         case "mask":
             return UserMask(_mask_from_run_lengths(value))
         case "text" if isinstance(value, str):
@@ -262,6 +266,8 @@ def _validate_prompt(prompt: Any) -> None:
             expected = "a clean plate must be an (H, W, 3) uint8 array"
         case UserMask() if not _is_array(prompt.mask, 2, np.bool_):
             expected = "a mask must be an (H, W) bool array"
+        case UserMask(alpha=alpha) if alpha is not None and not _is_alpha(alpha, prompt.mask.shape):
+            expected = "the alpha of a mask must be float32 in [0, 1] and of the mask's size"
         case Text() if not isinstance(prompt.words, str) or not prompt.words.strip():
             expected = "the words of a text prompt must not be empty"
         case Text() if prompt.threshold is not None and not _is_share(prompt.threshold):
@@ -310,3 +316,9 @@ def _is_array(value: Any, axes: int, dtype: type) -> bool:
     if not isinstance(value, np.ndarray) or value.ndim != axes or value.dtype != dtype:
         return False
     return axes == 2 or value.shape[2] == 3
+
+
+def _is_alpha(value: Any, size: tuple[int, ...]) -> bool:
+    if not isinstance(value, np.ndarray) or value.shape != size or value.dtype != np.float32:
+        return False
+    return bool(((value >= 0) & (value <= 1)).all())

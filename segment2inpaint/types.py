@@ -147,10 +147,21 @@ class UserMask:
     """A mask made by the user, ``(H, W)`` bool, of the photo's size, True = the object.
 
     ``source`` names its file in a saved request. Its holes stay even with ``Refine.fill_holes``.
+    ``alpha``, ``(H, W)`` float32 in [0, 1], is that of a soft mask, whose greys blend the old and
+    the new pixels; ``mask`` is then where it is above one half.
     """
 
     mask: BinaryMask = field(repr=False)
     source: str = ""
+    alpha: Alpha | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_values(cls, values: BinaryMask | Alpha, source: str = "") -> UserMask:
+        """Return a mask from bool values, or a soft mask from float values in [0, 1]."""
+        if values.dtype == np.bool_:
+            return cls(np.asarray(values, np.bool_), source)
+        alpha: Alpha = np.asarray(values, np.float32)
+        return cls(alpha > 0.5, source, alpha)
 
 
 Prompt = Points | Box | Color | CleanPlate | Text | Everything | UserMask
@@ -163,13 +174,15 @@ class Detection:
     ``score`` is the detector's confidence in [0, 1]. ``edge_uncertainty`` is the largest expected
     distance between the mask's edge and the true edge, in photo px: 0 if the edge was found at
     full resolution, about long side / 256 for a SAM mask before edge refinement. ``from_user``
-    marks a mask that the user made, whose holes are intended.
+    marks a mask that the user made, whose holes are intended. ``alpha`` is that of a soft mask, see
+    ``UserMask``.
     """
 
     mask: BinaryMask = field(repr=False)
     score: float = 1.0
     edge_uncertainty: float = 0.0
     from_user: bool = False
+    alpha: Alpha | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:

@@ -36,7 +36,8 @@ class Window:
 
     ``box`` is resampled to ``size`` (h, w) and edge-padded to ``padded_size`` (h, w); ``offset``
     (y, x) is its place in the padded crop. With ``like_diffusers`` the mask is resampled as
-    diffusers does, instead of being pooled to whole pixels and latent cells.
+    diffusers does, instead of being pooled to whole pixels and latent cells. The model then sees
+    the mask's rim, which is wrong for a mask that was dilated or is soft.
     """
 
     box: Box

@@ -35,7 +35,7 @@ LAYERS = (
 LAYER = {stage: number for number, stages in enumerate(LAYERS) for stage in stages}
 BACKENDS = {
     "detect": ("builtin", "sam", "text", "color", "clean_plate", "user_mask"),
-    "inpaint": ("exemplar", "diffusion", "lama", "opencv"),
+    "inpaint": ("exemplar", "diffusion", "lama", "migan", "opencv"),
 }
 HEAVY = {
     "torch", "torchvision", "diffusers", "transformers", "segment_anything", "accelerate",

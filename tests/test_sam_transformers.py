@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ import tiny_detectors
 import torch
 from tiny_detectors import random_photo
 
+from segment2inpaint import detect
 from segment2inpaint.detect.sam.original import OriginalSamModel, SamDetector
 from segment2inpaint.detect.sam.predictor import PromptableDetector
 from segment2inpaint.detect.sam.prompt_tensors import PromptedObject, prompt_tensors
@@ -252,10 +254,15 @@ def test_missing_tensors_are_an_error(folders: dict[str, Path], tmp_path: Path) 
         TransformersSamDetector(tmp_path, "cpu")
 
 
-@pytest.mark.skipif(TIMM, reason="timm is installed")
-def test_edgetam_names_the_package_that_it_needs(tmp_path: Path) -> None:
+def test_edgetam_names_the_package_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
     backbone = {"model_type": "timm_wrapper", "architecture": "repvit_m1"}
     config = {"model_type": "edgetam", "vision_config": {"backbone_config": backbone}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelMissing, match="pip install timm"):
-        TransformersSamDetector(tmp_path, "cpu")
+    with pytest.raises(ModelMissing) as caught:
+        detect.load(str(tmp_path), "cpu")
+    assert str(caught.value) == (
+        f"{tmp_path}: EdgeTAM needs the package timm for its backbone; pip install timm"
+    )

@@ -211,7 +211,8 @@ def test_a_diffusion_job_gives_a_sketch_after_each_step(tmp_path: Path) -> None:
         pytest.MonkeyPatch.context() as patch,
         TestClient(make_app(), base_url=BASE_URL) as client,
     ):
-        patch.setattr(inpaint, "choose", lambda **_: str(tmp_path / "sd"))
+        choice = inpaint.InpainterChoice(str(tmp_path / "sd"))
+        patch.setattr(inpaint, "choose", lambda **_: choice)
         fill = {"prompt": "a rose", "num_inference_steps": 3}
         job = run_job(client, open_photo(client), prompts=[DISC_COLOR], fill=fill, attempts=1)
         assert (job["state"], job["sketches"]) == ("done", 3)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from segment2inpaint.editor import Editor
     from segment2inpaint.images import Photo
     from segment2inpaint.protocols import RuntimeOptions
-    from segment2inpaint.types import BinaryMask, Refine, ReplacementImage, Request
+    from segment2inpaint.types import Alpha, BinaryMask, Refine, ReplacementImage, Request
 
 
 def load_photo(options: PhotoOptions) -> Photo:
@@ -70,8 +70,8 @@ def _load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> R
     from segment2inpaint import images, request
     from segment2inpaint.api import as_picture
 
-    def read_mask(name: str) -> BinaryMask:
-        return images.read_mask(
+    def read_mask(name: str) -> BinaryMask | Alpha:
+        return images.read_soft_mask(
             name, photo.size, orientation=photo.orientation, resize=resize_mask,
             on_message=partial(click.echo, err=True),
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,32 +23,47 @@ FIRST_REPORT_AFTER = 1.0  # s of work before any progress is shown; short runs s
 TERMINAL_INTERVAL = 0.1  # s between two updates of the line on a terminal
 STAGE_INTERVAL = 3.0  # s between two lines elsewhere when the stage has changed
 LINE_INTERVAL = 10.0  # s between two lines elsewhere in one stage
+UPDATE_INTERVAL = 0.5  # s between two updates during a stage that reports nothing itself
 
 
 class ProgressReporter:
     """Report the progress of a run on standard error.
 
     It is a ``ProgressCallback``: call it with the stage and the progress in [0, 1]. On a terminal
-    it updates one line, elsewhere it prints a new line every few seconds.
+    it updates one line, elsewhere it prints a new line every few seconds. In a ``with`` statement
+    it goes on reporting a stage that is silent, such as the loading of a model.
     """
 
     def __init__(self) -> None:
         self._start = self._last_report = monotonic()
         self._stage = ""
+        self._latest = ("", 0.0)
         self._on_terminal = sys.stderr.isatty()
         self._has_reported = False
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._repeat, daemon=True)
 
     def __call__(self, stage: str, progress: float) -> None:
         now = monotonic()
-        if now - self._start < FIRST_REPORT_AFTER or not self._is_due(stage, now):
-            return
-        if self._on_terminal:
-            _write_stderr(f"\r\033[K{stage} {progress:4.0%}  {now - self._start:.0f} s")
-        else:
-            _write_stderr(f"{stage} {progress:.0%} after {now - self._start:.0f} s\n")
-        self._stage, self._last_report, self._has_reported = stage, now, True
+        with self._lock:
+            self._latest = stage, progress
+            if now - self._start < FIRST_REPORT_AFTER or not self._is_due(stage, now):
+                return
+            done = f"{stage} {progress:.0%}" if progress > 0 else stage
+            if self._on_terminal:
+                _write_stderr(f"\r\033[K{done}  {now - self._start:.0f} s")
+            else:
+                _write_stderr(f"{done} after {now - self._start:.0f} s\n")
+            self._stage, self._last_report, self._has_reported = stage, now, True
+
+    def _repeat(self) -> None:
+        """Repeat the latest report, with new seconds, until the end."""
+        while not self._ended.wait(UPDATE_INTERVAL):
+            if self._latest[0]:
+                self(*self._latest)
 
     def __enter__(self) -> ProgressReporter:
+        self._thread.start()
         return self
 
     def __exit__(
@@ -56,7 +72,9 @@ class ProgressReporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Clear the line on a terminal."""
+        """Stop reporting, and clear the line on a terminal."""
+        self._ended.set()
+        self._thread.join()
         if self._on_terminal and self._has_reported:
             _write_stderr("\r\033[K")
 

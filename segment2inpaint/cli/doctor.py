@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from os import environ
+from typing import TYPE_CHECKING
 
 import click
 import cloup
 
 from segment2inpaint import __version__
+from segment2inpaint.cli import model_facts
 from segment2inpaint.cli.options import examples
+
+if TYPE_CHECKING:
+    from segment2inpaint.models.machine import Machine
 
 LABEL_WIDTH = 16  # characters of the first column
 
@@ -19,11 +24,24 @@ LABEL_WIDTH = 16  # characters of the first column
 def doctor() -> None:
     """Show what this machine can do.
 
-    It prints versions, devices, file formats, the models on this machine, what auto uses, and
-    which diffusion models fit in the memory. Include this text when you report a bug.
+    It prints versions, devices, file formats, the models on this machine, what auto uses, which
+    diffusion models fit in the memory, and a table of all models: memory, seconds, whether
+    commercial use is allowed, and published quality. Include this text when you report a bug.
     """
     for label, value in {**_installation(), **_defaults(), **_diffusion()}.items():
         click.echo(f"{label:<{LABEL_WIDTH}}{value}")
+    for line in ("", *_comparison()):
+        click.echo(line)
+
+
+def _comparison() -> list[str]:
+    """Return a table of all models that find or fill, by what users choose from."""
+    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.machine import this_machine
+
+    models = [card for card in catalogue.cards() if card.kind in ("detector", "inpainter")]
+    models.sort(key=lambda card: card.kind)
+    return model_facts.table(models, this_machine())
 
 
 def _installation() -> dict[str, str]:
@@ -50,54 +68,47 @@ def _defaults() -> dict[str, str]:
     from segment2inpaint.types import Points
 
     try:
-        replace = inpaint.choose(generate=True)
+        replace = inpaint.choose(generate=True).name
     except ModelMissing as error:
         replace = f"nothing ({error})"
     detector = detect.choose([Points(((0, 0),))])
     return {
         "a click uses": f"{detector.name} ({detector.reason})",
-        "remove uses": inpaint.choose(generate=False),
+        "remove uses": inpaint.choose(generate=False).name,
         "replace uses": replace,
     }
 
 
 def _diffusion() -> dict[str, str]:
     """Return which diffusion models fit in the memory, and which options work here."""
-    import psutil
-
-    from segment2inpaint.models import catalogue, device
-
-    place = device.choose_device()
-    on_gpu, free_memory = place != "cpu", device.free_memory(place)
-    cache = catalogue.default_hub_cache()
-    disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    free_disk = psutil.disk_usage(str(disk)).free
-    return {
-        "free memory": f"{catalogue.format_size(free_memory)} on {place}, "
-                       f"{'16' if on_gpu else '32'} bits",
-        "free disk": f"{catalogue.format_size(free_disk)} for downloads",
-        **_models_by_memory(free_memory, on_gpu=on_gpu),
-        **_optimizations(place),
-    }  # fmt: skip
-
-
-def _models_by_memory(free: int, *, on_gpu: bool) -> dict[str, str]:
-    """Return the names of the models that fit in ``free`` bytes, in twice as many, and in none.
-
-    Offloading makes room on a GPU for a model of up to about twice its memory. Weights have 16
-    bits on a GPU and 32 bits, twice the size, on a CPU.
-    """
     from segment2inpaint.models import catalogue
+    from segment2inpaint.models.machine import this_machine
 
-    scale = 1 if on_gpu else 2
-    needs = {card.name: card.memory * scale for card in catalogue.cards() if card.memory}
-    fitting = [name for name, need in needs.items() if need <= free]
-    offloaded = [name for name, need in needs.items() if free < need <= 2 * free and on_gpu]
-    too_large = [name for name in needs if name not in (*fitting, *offloaded)]
+    machine = this_machine()
+    bits = 32 if machine.device == "cpu" else 16
+    free = catalogue.format_size(machine.memory)
     return {
-        "models that fit": ", ".join(fitting) or "none",
-        "with --offload": ", ".join(offloaded) or ("none" if on_gpu else "needs a GPU"),
-        "too large": ", ".join(too_large) or "none",
+        "free memory": f"{free} on {machine.device}, {bits} bits",
+        "free disk": f"{catalogue.format_size(machine.disk)} for downloads",
+        **_models_by_memory(machine),
+        **_optimizations(machine.device),
+    }
+
+
+def _models_by_memory(machine: Machine) -> dict[str, str]:
+    """Return the names of the diffusion models that fit, that fit with offloading, and others."""
+    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.machine import memory_needed
+
+    names: dict[str, list[str]] = {"yes": [], "offload": [], "no": []}
+    for card in catalogue.cards():
+        if card.memory:
+            names[machine.fit(memory_needed(card, machine.device))].append(card.name)
+    no_offload = "none" if machine.device.startswith("cuda") else "needs an NVIDIA GPU"
+    return {
+        "models that fit": ", ".join(names["yes"]) or "none",
+        "with --offload": ", ".join(names["offload"]) or no_offload,
+        "too large": ", ".join(names["no"]) or "none",
     }
 
 

@@ -35,8 +35,9 @@ DETECTOR_OPTION = click.option(
 INPAINTER_OPTION = click.option(
     "--inpainter", default="auto", show_default=True, metavar="NAME",
     shell_complete=complete_inpainter,
-    help="Inpainter: auto, exemplar, telea, ns, lama, or the name of a model, a .safetensors "
-         "file, a folder or a Hugging Face id.",
+    help="Inpainter: auto, exemplar, telea, ns, lama, migan, or the name of a model, "
+         "a .safetensors file, a folder or a Hugging Face id. MODEL+LORA@WEIGHT adds a LoRA: a "
+         "name, a file or a Hugging Face id.",
 )  # fmt: skip
 
 DEVICE_OPTIONS = (
@@ -73,7 +74,8 @@ RUNTIME_OPTIONS = (
 )  # fmt: skip
 
 SAMPLING_OPTIONS = (
-    click.option("--negative-prompt", metavar="TEXT", help="What not to paint, in words."),
+    click.option("--negative-prompt", metavar="TEXT",
+                 help="What not to paint, in words.  [default: the model's, or a general one]"),
     click.option("--steps", "num_inference_steps", type=click.IntRange(1), metavar="N",
                  help="Number of diffusion steps.  [default: the model's]"),
     click.option("--guidance-scale", type=FiniteFloat(0), metavar="NUMBER",

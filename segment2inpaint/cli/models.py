@@ -1,4 +1,4 @@
-"""``models``: list, show and download the models of the catalogue."""
+"""``models``: list, show, recommend and download the models of the catalogue."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import click
 import cloup
 
-from segment2inpaint.cli import console
+from segment2inpaint.cli import console, model_facts
 from segment2inpaint.cli.options import examples
 from segment2inpaint.cli.param_types import FILE, complete_model
+from segment2inpaint.cli.recommend import recommend
 
 if TYPE_CHECKING:
     from segment2inpaint.models.catalogue import ModelCard
+    from segment2inpaint.models.machine import Machine
     from segment2inpaint.types import Fill
 
 LABEL_WIDTH = 26  # characters of the first column of `show`
 
 
-@cloup.group(
-    epilog=examples("models list", "models show sam2.1-tiny", "models download sam2.1-tiny")
-)
+@cloup.group(epilog=examples("models list", "models recommend", "models download sam2.1-tiny"))
 def models() -> None:
-    """List, show and download models.
+    """List, compare, recommend and download models.
 
     The package works without any of them; a model improves results or is needed for text.
     """
@@ -33,7 +33,10 @@ def models() -> None:
 
 @cloup.command("list", epilog=examples("models list"))
 def list_models() -> None:
-    """List all models of the catalogue; * marks those on this machine."""
+    """List all models of the catalogue; * marks those on this machine.
+
+    Other pipelines in the Hugging Face cache follow, by their hub ids.
+    """
     from segment2inpaint.models import catalogue
 
     for card in catalogue.cards():
@@ -42,31 +45,48 @@ def list_models() -> None:
         click.echo(
             f"{mark} {card.name:<21}{card.kind:<11}{size:>8}  {card.licence:<31}{card.title}"
         )
+    for name in catalogue.uncatalogued_pipelines():
+        click.echo(f"* {name:<32}{catalogue.card(name).licence}; in the Hugging Face cache")
 
 
-@cloup.command(epilog=examples("models show sd15-inpaint"))
-@click.argument("name", shell_complete=complete_model)
-def show(name: str) -> None:
-    """Show the licence, size and defaults of a model."""
+@cloup.command(epilog=examples("models show sd15-inpaint", "models show sam2.1-tiny edgetam"))
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_model)
+def show(names: tuple[str, ...]) -> None:
+    """Show what a model is chosen by, its licence and its defaults, or compare several.
+
+    Quality is as its authors published it, for a figure that was published. Seconds are published
+    or measured. The memory is that on this machine, beside its free memory.
+    """
+    from segment2inpaint.models import catalogue
+    from segment2inpaint.models.machine import this_machine
+
+    cards = [catalogue.card(name) for name in names]
+    if len(cards) > 1:
+        for line in model_facts.table(cards, this_machine()):
+            click.echo(line)
+        return
+    for label, value in _rows(cards[0], this_machine()).items():
+        click.echo(f"{label:<{LABEL_WIDTH}}{value}")
+
+
+def _rows(card: ModelCard, machine: Machine) -> dict[str, object]:
+    """Return the rows that describe a model."""
     from segment2inpaint.models import catalogue
 
-    card = catalogue.card(name)
-    rows = {
+    return {
         "name": card.name,
         "what": card.title,
         **({"kind": card.kind} if card.kind else {}),
-        "licence": card.licence + (", to be accepted on its page first" if card.gated else ""),
+        **model_facts.facts(card, machine),
         "page": card.page,
         "download": f"{_size(card)}, checked by {card.checksum_source}",
-        **({"memory": f"about {catalogue.format_size(card.memory)}"} if card.memory else {}),
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
-        "here": catalogue.find(name) or f"no; {catalogue.download_command(name)}",
+        "checked": card.checked or "no; some facts of this card could not be confirmed",
+        "here": catalogue.find(card.name) or f"no; {catalogue.download_command(card.name)}",
         **_set_values(card.fill, ""),
         **_set_values(card.remove, " (remove)"),
     }
-    for label, value in rows.items():
-        click.echo(f"{label:<{LABEL_WIDTH}}{value}")
 
 
 @cloup.command(epilog=examples("models download sam2.1-tiny", "models download lama"))
@@ -97,7 +117,7 @@ def download(name: str, cache_dir: Path | None) -> None:
         click.echo(path)
 
 
-models.section("Commands", list_models, show, download)
+models.section("Commands", list_models, show, recommend, download)
 
 
 def _size(card: ModelCard) -> str:

@@ -26,7 +26,15 @@ from segment2inpaint.dataset.manifest_rows import EditStep
 from segment2inpaint.dataset.run_types import EditItem, Json, RunSettings, package_version
 from segment2inpaint.detect.prompts import check_prompts
 from segment2inpaint.errors import BadDataset, BadOption, BadPrompt, Segment2InpaintError
-from segment2inpaint.types import BinaryMask, Box, Prompt, ReplacementImage, Request, UserMask
+from segment2inpaint.types import (
+    Alpha,
+    BinaryMask,
+    Box,
+    Prompt,
+    ReplacementImage,
+    Request,
+    UserMask,
+)
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -98,8 +106,8 @@ def load_request(
     ``BadDataset`` or ``BadImage``.
     """
 
-    def read_mask(name: str) -> BinaryMask:
-        return images.read_mask(
+    def read_mask(name: str) -> BinaryMask | Alpha:
+        return images.read_soft_mask(
             read_input(name), frame.size, name=name, orientation=frame.orientation,
             resize=settings.resize_mask, on_message=on_message,
         )  # fmt: skip
@@ -181,7 +189,7 @@ def _earlier_name(detector: str) -> str:
 def _parse(
     data: Json,
     read_picture: Callable[[str], ReplacementImage],
-    read_mask: Callable[[str], BinaryMask],
+    read_mask: Callable[[str], BinaryMask | Alpha],
     load_annotation: Callable[[Json], Prompt],
 ) -> Request:
     """Return the request that ``request.from_json`` reads, with annotation prompts in place."""

@@ -52,8 +52,8 @@ def _load_parts(folder: Path, model_class: str, processor_class: str) -> tuple[A
         )
         processor = getattr(transformers, processor_class).from_pretrained(folder, **offline)
     except ImportError as error:
-        package = "timm" if "timm" in str(error) else str(error).strip().split("\n")[0]
-        raise ModelMissing(f"{folder}: {model_class} needs {package}: pip install timm") from error
+        reason = str(error).strip().split("\n")[0]
+        raise ModelMissing(f"{folder}: {model_class} needs a package: {reason}") from error
     except Exception as error:  # the library raises errors of any type for a damaged folder
         reason = (str(error).strip() or type(error).__name__).split("\n")[0].split(". ")[0]
         raise BadModel(f"{folder}: cannot be loaded as {model_class}: {reason}") from error

@@ -23,5 +23,14 @@ class UserMaskDetector:
         user_masks = [p for p in prompts if isinstance(p, UserMask)]
         if not user_masks:
             raise BadPrompt(f"{self.name}: points and boxes only limit a mask; add a mask")
-        limited = (limit_mask(p.mask, prompts) for p in user_masks)
-        return [Detection(np.array(mask), from_user=True) for mask in limited if mask.any()]
+        found = (_detection(p, prompts) for p in user_masks)
+        return [detection for detection in found if detection.mask.any()]
+
+
+def _detection(prompt: UserMask, prompts: Sequence[Prompt]) -> Detection:
+    """Return the part of a user mask that points and boxes select, with the alpha of a soft one."""
+    if prompt.alpha is None:
+        return Detection(np.array(limit_mask(prompt.mask, prompts)), from_user=True)
+    selected = limit_mask(prompt.alpha > 0, prompts)
+    alpha = np.where(selected, prompt.alpha, np.float32(0))
+    return Detection(prompt.mask & selected, from_user=True, alpha=alpha)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from segment2inpaint.images.atomic_write import check_target, write_bytes
 from segment2inpaint.images.decoder import formats
-from segment2inpaint.images.mask_files import encode_mask, read_mask, write_mask
+from segment2inpaint.images.mask_files import encode_mask, read_mask, read_soft_mask, write_mask
 from segment2inpaint.images.photo import Photo, photo_from_array
 from segment2inpaint.images.plugins import plugin_format
 from segment2inpaint.images.read_back import FileChanges, file_changes
@@ -51,6 +51,7 @@ __all__ = [
     "plugin_format",
     "read",
     "read_mask",
+    "read_soft_mask",
     "touched_blocks",
     "write",
     "write_bytes",

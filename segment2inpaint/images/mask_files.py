@@ -45,6 +45,41 @@ def read_mask(
     Raises ``BadImage`` if the file cannot be read, if its values do not tell what the object is,
     and if the size differs and ``resize`` is False.
     """
+    values, _ = _read_values(
+        source, size, name=name, orientation=orientation, resize=resize, on_message=on_message
+    )
+    return values > 127
+
+
+def read_soft_mask(
+    source: str | Path | bytes | BinaryIO,
+    size: tuple[int, int],
+    *,
+    name: str = "",
+    orientation: int = 1,
+    resize: bool = False,
+    on_message: Callable[[str], None] | None = None,
+) -> BinaryMask | Alpha:
+    """Read a mask as ``read_mask`` does; a soft one as float32 in [0, 1] instead of bool.
+
+    A mask is soft if its edges are ramps of grey; the smoothed outline of a hard mask is not.
+    """
+    values, soft = _read_values(
+        source, size, name=name, orientation=orientation, resize=resize, on_message=on_message
+    )
+    return np.divide(values, 255, dtype=np.float32) if soft else values > 127
+
+
+def _read_values(
+    source: str | Path | bytes | BinaryIO,
+    size: tuple[int, int],
+    *,
+    name: str,
+    orientation: int,
+    resize: bool,
+    on_message: Callable[[str], None] | None,
+) -> tuple[NDArray[np.uint8], bool]:
+    """Return the values of a mask file, and whether it is soft. See ``read_mask``."""
     photo = read(source, name=name)
     try:
         found = interpret(_mask_picture(photo))
@@ -65,7 +100,7 @@ def read_mask(
             f"{photo.name}: the mask must have the photo's size {size[1]}x{size[0]}, "
             f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
-    return _resize(values, size) > 127
+    return _resize(values, size), found.soft
 
 
 def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ the whole picture: which values occur, how often, and what lies beside what.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ _NOISE_RANGE = 16  # levels from black or white
 _MIN_CORE = 0.1  # of a region that must survive an erosion, else it is an edge or noise
 _MIN_CONTACT = 0.3  # of the border of an object that touches the background
 _MIN_LABEL_SHARE = 0.02  # of the pixels of 255; fewer pixels of small values are noise
+_GREY_BELOW = 224  # a value below this, and as far from black, is neither black nor white
+_MIN_RAMP = 4  # px of grey across the edge of a soft mask; the edge of a smoothed one has 1 or 2
+_MIN_GREYS = 8  # different greys of a soft mask; fewer are flat areas
 _COLOR_NOISE = 24  # levels between the channels of a grey picture that was a JPEG
 _MAX_GREY_SPREAD = 64  # levels; a pixel with more has a colour
 _BIN = 32  # levels; similar colours are counted together
@@ -46,11 +49,13 @@ class MaskValues:
     """What a mask file says.
 
     ``values`` are (H, W) uint8; the object is above 127. ``note`` says in words what was taken for
-    the object; it is empty for black and white, and for grey with the object above half.
+    the object; it is empty for black and white, and for grey with the object above half. ``soft``
+    tells that edges are grey over more than the width of smoothed ones: the greys blend.
     """
 
     values: NDArray[np.uint8]
     note: str = ""
+    soft: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +108,9 @@ def _from_alpha(alpha: Pixels, lossy: bool) -> MaskValues:
     values = to_8bit(alpha)
     edge = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     if np.mean(edge > 127) >= _MIN_OPAQUE_EDGE:
-        return MaskValues(255 - values, "the transparent part")
+        return MaskValues(255 - values, "the transparent part", _is_soft(255 - values))
     found = _from_grey(alpha, lossy)
-    return MaskValues(found.values, found.note or "the opaque part")
+    return replace(found, note=found.note or "the opaque part")
 
 
 def _is_black_and_white(image: Image) -> bool:
@@ -139,7 +144,8 @@ def _from_grey(values: Pixels, lossy: bool) -> MaskValues:
         if _is_label_map(values, found, half):
             return _from_labels(values, found, is_void=_has_void(values, found))
     if found[-1] > half or found[-1] == 0:
-        return MaskValues(to_8bit(values))
+        grey = to_8bit(values)
+        return MaskValues(grey, soft=_is_soft(grey))
     return _from_dark(values, found)
 
 
@@ -153,7 +159,17 @@ def _check_background(values: Pixels, found: list[int]) -> None:
 def _from_small_16bit(values: NDArray[np.uint8], lossy: bool) -> MaskValues:
     """Return what 16-bit values say that have 8 bits or fewer."""
     result = _from_grey(values, lossy)
-    return MaskValues(result.values, result.note or "16-bit values of 0 to 255: above 127")
+    return replace(result, note=result.note or "16-bit values of 0 to 255: above 127")
+
+
+def _is_soft(values: NDArray[np.uint8]) -> bool:
+    """Return whether the edges are ramps of greys, wider than those of a smoothed outline."""
+    grey = values[(values > 255 - _GREY_BELOW) & (values < _GREY_BELOW)]
+    object_mask = values > 127
+    edge_length = np.count_nonzero(object_mask[1:] != object_mask[:-1])
+    edge_length += np.count_nonzero(object_mask[:, 1:] != object_mask[:, :-1])
+    wide = 0 < _MIN_RAMP * edge_length < grey.size
+    return bool(wide and np.count_nonzero(np.bincount(grey)) >= _MIN_GREYS)
 
 
 def _is_label_map(values: Pixels, found: list[int], half: int) -> bool:

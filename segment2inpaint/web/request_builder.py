@@ -15,6 +15,7 @@ from segment2inpaint.inpaint import INPAINTERS
 from segment2inpaint.models import catalogue
 from segment2inpaint.request import from_json
 from segment2inpaint.types import (
+    Alpha,
     BinaryMask,
     CleanPlate,
     Prompt,
@@ -61,16 +62,24 @@ def build_request(session: PhotoSession, data: Mapping[str, Any]) -> Request:
     def read_picture(file_id: str) -> ReplacementImage:
         return as_picture(session.get_file(file_id))
 
-    def read_mask(mask_id: str) -> BinaryMask:
-        return session.get_mask(mask_id).unpack()
+    def read_mask(mask_id: str) -> BinaryMask | Alpha:
+        mask = session.get_mask(mask_id)
+        alpha = mask.unpack_alpha()
+        return mask.unpack() if alpha is None else alpha
 
     request = from_json(data, read_picture, read_mask)
     return replace(request, prompts=tuple(_with_source(p, session) for p in request.prompts))
 
 
 def self_contained(request: Request) -> Request:
-    """Return the request with its masks inline instead of by file, so that it can be saved."""
-    prompts = (UserMask(p.mask) if isinstance(p, UserMask) else p for p in request.prompts)
+    """Return the request with its masks inline instead of by file, so that it can be saved.
+
+    A soft mask stays the name of its file.
+    """
+    prompts = (
+        UserMask(p.mask) if isinstance(p, UserMask) and p.alpha is None else p
+        for p in request.prompts
+    )
     return replace(request, prompts=tuple(prompts))
 
 
@@ -79,7 +88,7 @@ def _with_source(prompt: Prompt, session: PhotoSession) -> Prompt:
     if isinstance(prompt, CleanPlate):
         return CleanPlate(prompt.image, session.get_file(prompt.source).name)
     if isinstance(prompt, UserMask) and prompt.source:
-        return UserMask(prompt.mask, session.mask_file_name(prompt.source))
+        return replace(prompt, source=session.mask_file_name(prompt.source))
     return prompt
 
 

@@ -13,7 +13,15 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 from segment2inpaint import images, masks, regions
 from segment2inpaint.errors import NothingFound
 from segment2inpaint.request import to_json
-from segment2inpaint.types import BinaryMask, Detection, Length, Points, Refine, bounding_box
+from segment2inpaint.types import (
+    BinaryMask,
+    Detection,
+    Length,
+    Points,
+    Refine,
+    UserMask,
+    bounding_box,
+)
 from segment2inpaint.web import contours, quick_preview, requests, tiles
 from segment2inpaint.web.app_state import (
     FILE_SUFFIXES,
@@ -132,7 +140,9 @@ def create_router(state: AppState) -> APIRouter:
     def download_mask(photo: Id, mask: Id) -> Response:
         """Download a stored mask as PNG; the object is white."""
         session = sessions.get(photo)
-        data = images.encode_mask(session.get_mask(mask).unpack())
+        detection = session.get_mask(mask).to_detection()
+        soft = detection.alpha
+        data = images.encode_mask(detection.mask if soft is None else soft)
         return file_response(data, "PNG", file_stem(session.mask_file_name(mask)))
 
     @router.post("/photos/{photo}/mask", response_class=BINARY)
@@ -194,13 +204,14 @@ def _store_mask(
 ) -> str:
     state.read(data, name)  # raises BadImage for more pixels than the limit
     photo = session.photo
-    mask = images.read_mask(
+    values = images.read_soft_mask(
         data, photo.size, name=name, orientation=photo.orientation, resize=resize,
         on_message=on_message,
     )  # fmt: skip
-    if not mask.any():
+    mask = UserMask.from_values(values)
+    if not mask.mask.any():
         raise NothingFound(f"{name}: the mask is empty, no pixel is above half")
-    mask_id = session.add_mask(Detection(mask, from_user=True))
+    mask_id = session.add_mask(Detection(mask.mask, from_user=True, alpha=mask.alpha))
     session.mask_names[mask_id] = name
     return mask_id
 

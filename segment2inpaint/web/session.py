@@ -44,7 +44,7 @@ class PackedMask:
     """A detection in little memory: one bit a pixel, in the bounding box only.
 
     ``size`` is the (height, width) of the photo; ``score``, ``edge_uncertainty`` and
-    ``from_user`` are those of ``Detection``.
+    ``from_user`` are those of ``Detection``. ``greys`` are the values of a soft mask in the box.
     """
 
     box: Box
@@ -53,14 +53,22 @@ class PackedMask:
     score: float
     edge_uncertainty: float
     from_user: bool
+    greys: NDArray[np.uint8] | None = None
 
     @classmethod
     def pack(cls, detection: Detection) -> PackedMask:
-        mask, box = detection.mask, bounding_box(detection.mask)
+        mask, alpha = detection.mask, detection.alpha
+        box = bounding_box(mask if alpha is None else alpha > 0)
+        greys = None if alpha is None else np.rint(alpha[box.slices] * 255).astype(np.uint8)
         return cls(
             box, np.packbits(mask[box.slices]), (mask.shape[0], mask.shape[1]), detection.score,
-            detection.edge_uncertainty, detection.from_user,
+            detection.edge_uncertainty, detection.from_user, greys,
         )  # fmt: skip
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the pixels take."""
+        return self.bits.nbytes + (0 if self.greys is None else self.greys.nbytes)
 
     def unpack(self) -> BinaryMask:
         """Return the mask of the whole photo, (H, W)."""
@@ -69,8 +77,18 @@ class PackedMask:
         mask[self.box.slices] = flat.reshape(self.box.height, self.box.width)
         return mask
 
+    def unpack_alpha(self) -> Alpha | None:
+        """Return the alpha of a soft mask, (H, W), None for another one."""
+        if self.greys is None:
+            return None
+        alpha: Alpha = np.zeros(self.size, np.float32)
+        np.divide(self.greys, 255, dtype=np.float32, out=alpha[self.box.slices])
+        return alpha
+
     def to_detection(self) -> Detection:
-        return Detection(self.unpack(), self.score, self.edge_uncertainty, self.from_user)
+        return Detection(
+            self.unpack(), self.score, self.edge_uncertainty, self.from_user, self.unpack_alpha()
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +179,7 @@ class PhotoSession:
         return (
             _memory_bytes(self.photo)
             + sum(_memory_bytes(photo) for photo in list(self.files.values()))
-            + sum(mask.bits.nbytes for mask in list(self.masks.values()))
+            + sum(mask.nbytes for mask in list(self.masks.values()))
             + sum(p.image.nbytes + p.alpha.nbytes for p in patches)
         )
 

@@ -7,6 +7,7 @@ SAM-HQ: Ke et al. 2023. SAM 2: Ravi et al. 2024. EdgeTAM: Zhou et al. 2025. SAM 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from segment2inpaint.detect.sam.embeddings import Embedding, EmbeddingCache
 from segment2inpaint.detect.sam.model import PromptTensors, Size
 from segment2inpaint.detect.sam.predictor import PromptableDetector
 from segment2inpaint.detect.transformers_loading import load, model_type
-from segment2inpaint.errors import BadModel
+from segment2inpaint.errors import BadModel, ModelMissing
 from segment2inpaint.models.device import choose_device, inference_dtype
 from segment2inpaint.types import Image
 
@@ -60,6 +61,10 @@ class TransformersSamModel:
         if kind not in MODEL_CLASSES:
             known = ", ".join(MODEL_CLASSES)
             raise BadModel(f"{folder}: holds a {kind} model, expected one of {known}")
+        if kind.startswith("edgetam") and find_spec("timm") is None:
+            raise ModelMissing(
+                f"{folder}: EdgeTAM needs the package timm for its backbone; pip install timm"
+            )
         self.name = kind.removesuffix("_video").removesuffix("_tracker").replace("_", "-")
         self.device, self.dtype = device, inference_dtype(device)
         self.variant = f"{self.name} {self.dtype}"

@@ -9,7 +9,8 @@ import { currentRequest } from "./request_export.js";
 
 const MODEL_MISSING = "This needs a model, and none is installed. Press Models to download one. Inserting a picture needs no model.";
 const STAGE_NAMES = {
-  ending: "Waiting for the cancelled job to stop", detect: "Finding the object", refine: "Refining the mask",
+  ending: "Waiting for the cancelled job to stop", load: "Loading the model",
+  detect: "Finding the object", refine: "Refining the mask",
   inpaint: "Painting", verify: "Checking the result", check: "Comparing pixels",
 };
 const END_MESSAGES = { done: "Done.", cancelled: "Cancelled.", failed: "" };
