@@ -9,9 +9,11 @@ from importlib.util import find_spec
 from segment2inpaint.errors import BadPrompt, ModelMissing
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.device import choose_device
-from segment2inpaint.types import CleanPlate, Color, Everything, Prompt, Text, UserMask
+from segment2inpaint.types import CleanPlate, Color, Everything, Find, Prompt, Text, UserMask
 
-DETECTOR_OF_PROMPT: dict[type, str] = {Color: "color", CleanPlate: "plate", UserMask: "mask"}
+DETECTOR_OF_PROMPT: dict[type, str] = {
+    Color: "color", CleanPlate: "plate", Find: "find", UserMask: "mask",
+}  # fmt: skip
 
 # Cards of the models that take clicks and boxes, in order of preference: by speed on a CPU, by
 # quality on a GPU.
@@ -37,9 +39,9 @@ class DetectorChoice:
 def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
     """Return the best detector on this machine for these prompts.
 
-    Colours, clean plates and user masks have detectors of their own; several of them are joined
-    ("color+mask"). Points, boxes and ``Everything`` go to a SAM on this machine, the fastest on
-    a CPU and the best on a GPU, or else to a detector without weights. Texts go to Grounding
+    Colours, clean plates, ``Find`` and user masks have detectors of their own; several of them are
+    joined ("color+mask"). Points, boxes and ``Everything`` go to a SAM on this machine, the fastest
+    on a CPU and the best on a GPU, or else to a detector without weights. Texts go to Grounding
     DINO with one of these for the masks, or to SAM 3.
 
     Raises ``BadPrompt`` if there are no prompts, ``ModelMissing`` if there are texts and no

@@ -16,6 +16,7 @@ from segment2inpaint.types import (
     CleanPlate,
     Color,
     Everything,
+    Find,
     Point,
     Points,
     Prompt,
@@ -33,6 +34,7 @@ PROMPT_NAMES: dict[type, str] = {
     CleanPlate: "a clean plate",
     Text: "text",
     Everything: "everything",
+    Find: "find",
     UserMask: "masks",
 }
 

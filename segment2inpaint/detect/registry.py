@@ -25,6 +25,7 @@ DETECTORS = {
     "color": "color:ColorDetector",
     "plate": "clean_plate:CleanPlateDetector",
     "mask": "user_mask:UserMaskDetector",
+    "find": "find.detector:FindDetector",
     "builtin": "builtin.detector:BuiltinDetector",
     "regions": "builtin.region_merging:RegionMergingDetector",
     "sam": "sam.original:SamDetector",

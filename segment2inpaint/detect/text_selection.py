@@ -60,12 +60,13 @@ def select(detections: Sequence[Detection], prompts: Sequence[Prompt]) -> list[D
     selected = [
         detection
         for detection in detections
-        if (not boxes or any(_lies_in(detection.mask, box) for box in boxes))
+        if (not boxes or any(lies_in(detection.mask, box) for box in boxes))
         and (not include or any(detection.mask[y, x] for x, y in include))
         and not any(detection.mask[y, x] for x, y in exclude)
     ]
     return pick_by_number(selected, [n for p in prompts if isinstance(p, Text) for n in p.pick])
 
 
-def _lies_in(mask: BinaryMask, box: Box) -> bool:
+def lies_in(mask: BinaryMask, box: Box) -> bool:
+    """Return whether more than half of a mask lies in a box."""
     return bool(2 * np.count_nonzero(mask[box.slices]) > np.count_nonzero(mask))

@@ -20,6 +20,9 @@ INPAINTERS = {
     "exemplar": "exemplar.inpainter:ExemplarInpainter",
     "telea": "opencv:TeleaInpainter",
     "ns": "opencv:NavierStokesInpainter",
+    "blur": "obscure:BlurInpainter",
+    "pixelate": "obscure:PixelateInpainter",
+    "solid": "obscure:SolidInpainter",
     "lama": "lama.inpainter:LamaInpainter",
     "migan": "migan.inpainter:MiganInpainter",
     "diffusion": "diffusion.inpainter:DiffusionInpainter",
@@ -29,6 +32,8 @@ REMOVERS = {
     "lama": "a learned fill for large holes",
     "migan": "a light learned fill",
 }
+# Fills that hide the object instead of inventing what is behind it.
+OBSCURERS = ("blur", "pixelate", "solid")
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,11 @@ from segment2inpaint.detect.sam.prompt_tensors import (
     points_in_frame,
     prompt_tensors,
     prompted_objects,
+    tensors_of_arrays,
 )
 from segment2inpaint.errors import BadImage, BadPrompt
 from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.protocols import MaskPrompt, PredictedMasks
 from segment2inpaint.types import (
     BinaryMask,
     Box,
@@ -105,6 +107,25 @@ class PromptableDetector:
                 self._detection(predictions[i], size, objects[i].prompt)
                 for i in sorted(predictions)
             ]
+
+    def predict_masks(
+        self, image: Image, prompt: MaskPrompt, multimask_output: bool
+    ) -> PredictedMasks:
+        """Return the masks that the model predicts for one object, as it predicts them.
+
+        Nothing is chosen or cleaned. Raises ``BadPrompt`` for a ``mask_input`` of another size,
+        and ``BadImage`` for a photo that is too thin for the model.
+        """
+        size = image.shape[0], image.shape[1]
+        self._check_shape(image)
+        tensors = tensors_of_arrays(self.model, prompt, size)
+        with self._lock, torch.inference_mode():
+            (embedding,) = self._embeddings.get([image], self.model.embed)
+            logits, scores = self.model.decode(embedding, tensors, multimask_output)
+            masks = self.model.resize_to_photo(logits, size)[0] > 0
+            return PredictedMasks(
+                masks.cpu().numpy(), scores[0].float().cpu().numpy(), logits[0].cpu().numpy()
+            )
 
     def _check_shape(self, image: Image) -> None:
         height, width = image.shape[:2]

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.prompts import object_prompts
 from segment2inpaint.detect.sam.model import PromptableModel, PromptTensors, Size
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import deepest_point
 from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.protocols import MaskPrompt
 from segment2inpaint.types import BinaryMask, Box, Prompt, UserMask, bounding_box
 
 BATCH_SIZE = 16  # objects decoded at once
@@ -90,6 +92,25 @@ def prompt_tensors(
     if first.box is not None:
         corners = np.array([o.prompt.box for o in objects], np.float64).reshape(-1, 2, 2)
         boxes = points_in_frame(model, corners, size).flatten(1)
+    return PromptTensors(points, labels, boxes, masks)
+
+
+def tensors_of_arrays(model: PromptableModel, prompt: MaskPrompt, size: Size) -> PromptTensors:
+    """Return the prompt for one object of a photo of ``size``. Raises ``BadPrompt``."""
+    points = labels = boxes = masks = None
+    if prompt.points is not None and prompt.labels is not None:
+        points = points_in_frame(model, prompt.points[None], size)
+        labels = torch.as_tensor(prompt.labels[None], dtype=torch.int32)
+    if prompt.box is not None:
+        boxes = points_in_frame(model, prompt.box.reshape(1, 2, 2), size).flatten(1)
+    if prompt.mask_input is not None:
+        expected = 1, model.mask_side, model.mask_side
+        if prompt.mask_input.shape != expected:
+            raise BadPrompt(
+                f"mask_input: {model.name} expects logits of shape {expected}, got "
+                f"{prompt.mask_input.shape}; give logits[i : i + 1] of an earlier prediction"
+            )
+        masks = torch.as_tensor(prompt.mask_input, dtype=torch.float32)[None]
     return PromptTensors(points, labels, boxes, masks)
 
 

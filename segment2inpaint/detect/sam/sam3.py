@@ -22,6 +22,7 @@ from segment2inpaint.detect.transformers_loading import load, model_type
 from segment2inpaint.errors import BadModel, BadPrompt
 from segment2inpaint.models.device import choose_device, inference_dtype
 from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.protocols import MaskPrompt, PredictedMasks
 from segment2inpaint.types import (
     BinaryMask,
     Box,
@@ -72,14 +73,22 @@ class Sam3Detector:
         prompts = check_for_detector(self.name, self.prompt_types, prompts, size)
         texts = [p for p in prompts if isinstance(p, Text)]
         if not texts:
-            with self._lock:
-                tracker = self._tracker
-            return tracker.detect(image, prompts)
+            return self._loaded_tracker().detect(image, prompts)
         with self._lock:
             logits, scores = self.predict(image, [text.words for text in texts])
         matches = text_matches(self.name, texts, scores, DEFAULT_THRESHOLD)
         detections = [_detection(logits[m.text][m.candidate], m.score, size) for m in matches]
         return select(detections, prompts)
+
+    def predict_masks(
+        self, image: Image, prompt: MaskPrompt, multimask_output: bool
+    ) -> PredictedMasks:
+        """Return the masks that the tracker predicts for one object, see ``PromptableDetector``."""
+        return self._loaded_tracker().predict_masks(image, prompt, multimask_output)
+
+    def _loaded_tracker(self) -> TransformersSamDetector:
+        with self._lock:
+            return self._tracker
 
     @torch.inference_mode()
     def predict(

@@ -1,0 +1,1 @@
+"""Export of the published networks that find text and faces."""

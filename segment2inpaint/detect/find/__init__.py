@@ -1,0 +1,1 @@
+"""Find objects of a kind without words: lines of text, and faces."""
