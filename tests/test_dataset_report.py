@@ -7,13 +7,19 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from dataset_photos import NO_WORKERS, batch, batch_red, save_photo
 from PIL import Image
+
+from segment2inpaint.cli import main
+from segment2inpaint.dataset import comparison, report_cards
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>.png"
@@ -48,9 +54,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "out"
 
 
-def embedded_data(out: Path) -> dict[str, Any]:
-    """Return the data in the report of an output folder."""
-    page = (out / "report.html").read_text()
+def embedded_data(out: Path, name: str = "report.html") -> dict[str, Any]:
+    """Return the data in a report of an output folder."""
+    page = (out / name).read_text()
     match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert match
     data: dict[str, Any] = json.loads(match[1])
@@ -65,7 +71,7 @@ def test_the_report_holds_counts_and_pictures(out: Path) -> None:
     assert len(data["cards"]) == 5
     assert data["cards"][0]["verdict"] == "error"  # the worst first
     assert data["verdicts"]["error"] == 1
-    pictures = [card["picture"] for card in data["cards"] if card["picture"]]
+    pictures = [picture for card in data["cards"] for _, picture in card["pictures"]]
     assert len(pictures) == 4
     thumbnail = base64.b64decode(pictures[0].partition(",")[2])
     assert thumbnail.startswith(b"\xff\xd8\xff")
@@ -73,6 +79,91 @@ def test_the_report_holds_counts_and_pictures(out: Path) -> None:
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
     assert all(sum(bins) == 4 for bins in data["scores"].values())
+
+
+def test_a_report_names_its_command_and_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photo(tmp_path / "in/a.png")
+    monkeypatch.setattr("sys.argv", ["s2i", "batch", "my photos", "out", "--seed", "3"])
+    batch_red(tmp_path / "in", tmp_path / "out")
+    data = embedded_data(tmp_path / "out")
+    assert data["command"] == "segment2inpaint batch 'my photos' out --seed 3"
+    age = datetime.now().astimezone() - datetime.fromisoformat(data["date"])
+    assert abs(age.total_seconds()) < 60
+
+
+def test_captions_are_sentences(out: Path) -> None:
+    captions = {card["output"]: card["caption"] for card in embedded_data(out)["cards"]}
+    found = "found by mask and painted over by telea in "
+    assert captions["good0.png"].startswith(f"Removed {HOSTILE}, {found}")
+    assert captions["good0.png"].endswith(" s. The checks found no problem.")
+    assert re.search(r" The checks failed: .*\b\w+ 0\.\d\d.*\.$", captions["busy.png"])
+    assert "could not be edited. Not a picture, expected" in captions["broken.png"]
+
+
+def test_links_lead_to_the_full_size_pictures(tmp_path: Path) -> None:
+    """Names are quoted; a photo in an archive or a remote store has no link."""
+    name = "a b#1:2%.png"
+    save_photo(tmp_path / "in" / name)
+    batch_red(tmp_path / "in", tmp_path / "out")
+    (card,) = embedded_data(tmp_path / "out")["cards"]
+    assert card["links"].keys() == {"photo", "result", "mask"}
+    for address in card["links"].values():
+        assert address.startswith("./")
+        assert (tmp_path / "out" / unquote(address)).is_file()
+    record = {"photo": "s3://bucket/a.png", "output": "a.png", "written": {}, "rows": []}
+    assert report_cards.links(record, str(tmp_path)) == {}
+    assert report_cards.links({**record, "photo": "/x/s.tar#512+20"}, str(tmp_path)) == {}
+
+
+def test_a_comparison_says_what_changed(tmp_path: Path) -> None:
+    """Verdicts and scores are compared photo by photo, the worse ones first."""
+    here, there = run_of_two(tmp_path, "telea"), run_of_two(tmp_path, "exemplar")
+    result = CliRunner().invoke(main, ["compare", str(here), str(there)])
+    assert result.exit_code == 0, result.output
+    data = embedded_data(here, "compare.html")
+    changes = {card["output"]: card["verdict"] for card in data["cards"]}
+    assert changes == {"busy.png": "worse", "a.png": "other scores"}
+    assert data["cards"][0]["output"] == "busy.png"
+    assert sum(data["verdicts"].values()) == 2
+    card = data["cards"][0]
+    assert card["caption"].startswith("It is failed; there it was doubtful. Scores changed: ")
+    assert [label for label, _ in card["pictures"]] == ["result here:", "result there:"]
+    assert (here / unquote(card["links"]["result there"])).read_bytes() == (
+        there / "busy.png"
+    ).read_bytes()
+    assert (here / unquote(card["links"]["photo"])).is_file()
+    same = CliRunner().invoke(main, ["compare", str(here), str(here)])
+    assert "2 same" in same.stderr
+
+
+def test_photos_of_one_run_only_are_named(tmp_path: Path) -> None:
+    save_photo(tmp_path / "a/1.png")
+    save_photo(tmp_path / "b/2.png")
+    for name in ("a", "b"):
+        batch_red(tmp_path / name, tmp_path / f"out_{name}")
+    counts = comparison.write(str(tmp_path / "out_a"), str(tmp_path / "out_b"))[1]
+    assert counts == {"only here": 1, "only there": 1}
+
+
+def test_a_comparison_needs_two_finished_runs(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["compare", str(tmp_path), str(tmp_path)])
+    assert result.exit_code == 1
+    assert "expected the output folder of a finished batch" in result.stderr
+
+
+def run_of_two(home: Path, inpainter: str) -> Path:
+    """Return the results of a plain photo and a busy one."""
+    save_photo(home / "in/a.png")
+    busy = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    busy[::4] = 255
+    busy[18:30, 20:34] = (220, 30, 30)
+    Image.fromarray(busy).save(home / "in/busy.png")
+    out = home / inpainter
+    options = ("-b", "20,16,32,28", "--inpainter", inpainter, *NO_WORKERS)
+    assert batch(home / "in", out, *options).exit_code == 0
+    return out
 
 
 @pytest.fixture
@@ -107,7 +198,7 @@ def test_cards_are_filtered_and_searched(page: Any) -> None:
     page.click("button[data-verdict=error]")
     page.fill("#search", "broken")
     assert cards.count() == 1
-    assert "not a picture" in cards.inner_text()
+    assert "Not a picture" in cards.inner_text()
     page.fill("#search", "nothing of the kind")
     assert cards.count() == 0
     assert page.locator("#count").inner_text() == "0 shown"
@@ -132,6 +223,34 @@ def test_pictures_and_histograms_are_shown(page: Any) -> None:
     assert max(heights) == 70
     assert HOSTILE in page.locator("article").nth(1).inner_text()
     assert page.locator("article img[src=x]").count() == 0
+
+
+@pytest.mark.slow
+def test_the_table_and_the_cards_are_sorted(page: Any) -> None:
+    page.click("#as-table")
+    assert page.locator("article").count() == 0
+    names = page.locator("tbody td:first-child")
+    assert names.count() == 5
+    page.click("th button:text-is('file')")
+    assert names.all_inner_texts() == sorted(names.all_inner_texts())
+    page.click("th button:text-is('file')")
+    assert page.locator("th").first.get_attribute("aria-sort") == "descending"
+    assert names.all_inner_texts() == sorted(names.all_inner_texts(), reverse=True)
+    page.click("th button:text-is('score')")
+    scores = [text for text in page.locator("tbody td:nth-child(5)").all_inner_texts() if text]
+    assert len(scores) == 4
+    assert [float(score) for score in scores] == sorted(float(score) for score in scores)
+    page.click("#as-table")
+    page.select_option("#sort", label="score, highest first")
+    assert page.locator("article strong").first.inner_text() == "busy.png"
+    assert page.locator("article").last.get_attribute("data-verdict") == "error"
+
+
+@pytest.mark.slow
+def test_a_link_opens_the_full_size_result(page: Any) -> None:
+    with page.context.expect_page() as opened:
+        page.locator("article", has_text="good0.png").locator("a:text-is('result')").click()
+    assert opened.value.url.endswith("/out/good0.png")
 
 
 def test_a_large_run_shows_its_worst_photos(

@@ -11,7 +11,18 @@ import click
 import cloup
 
 from segment2inpaint import __version__
-from segment2inpaint.cli import batch, completion, console, doctor, edit, mask, models, web
+from segment2inpaint.cli import (
+    batch,
+    compare,
+    completion,
+    console,
+    cutout,
+    doctor,
+    edit,
+    mask,
+    models,
+    web,
+)
 from segment2inpaint.cli.options import examples
 
 MISSING_LIBRARY = (
@@ -63,6 +74,8 @@ def main() -> None:
     """Remove an object from a photo, or replace it, by pointing at it."""
 
 
-main.section("Edit photos", edit.remove, edit.replace, mask.mask, batch.batch)
+main.section(
+    "Edit photos", edit.remove, edit.replace, mask.mask, cutout.cutout, batch.batch, compare.compare
+)
 main.section("Edit in a browser", web.web)
 main.section("Models and machine", models.models, doctor.doctor, completion.completion)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ import cloup
 from segment2inpaint.cli import batch_report, console
 from segment2inpaint.cli.batch_options import (
     BatchOptions,
+    DatasetRunOptions,
     folder_output_section,
     run_section,
     source_section,
@@ -65,20 +69,28 @@ def batch(options: BatchOptions) -> None:
     manifest.parquet and report.html. Exit status 1: nothing was done. Exit status 3: some photos
     failed, some rows were invalid, or some annotations matched no photo.
     """
-    from segment2inpaint.dataset import runner
-
     if options.everything and not options.pick:
         raise click.UsageError(NO_PICK)
+    run_source(options, edit_request_json(options), _run_settings(options))
+
+
+def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: RunSettings) -> None:
+    """Run over a source with the request as JSON that its records complete; exit with a status."""
+    from segment2inpaint.dataset import runner
+
     if options.estimate and not options.dry_run:
         raise click.UsageError("--estimate needs --dry-run")
-    settings = _run_settings(options)
-    source = _open_source(options, settings)
+    if options.join and (options.shard or options.dry_run):
+        raise click.UsageError("--join is a run of its own; leave out --shard and --dry-run")
+    settings = replace(settings, command=shlex.join(["segment2inpaint", *sys.argv[1:]]))
+    source = _open_source(options, request, settings)
     with runner.open_plan(
         source,
         settings,
         retry_failed=options.retry_failed,
         skip_invalid=options.skip_invalid,
         dry_run=options.dry_run,
+        shard=options.shard,
         on_message=batch_report.print_message_once(),
         on_problem=batch_report.print_first_problems(),
     ) as plan:
@@ -88,12 +100,13 @@ def batch(options: BatchOptions) -> None:
         else:
             _edit_photos(plan, source, options)
             counts = plan.counts()
-            click.echo(batch_report.summary(options.outdir, counts), err=True)
+            kept = "without an object" if settings.only_masks else "copied unchanged"
+            click.echo(batch_report.summary(options.outdir, counts, kept, options.shard), err=True)
     status = batch_report.exit_status(counts, options.if_nothing, dry_run=options.dry_run)
     click.get_current_context().exit(status)
 
 
-def _print_plan(plan: RunPlan, source: Source, options: BatchOptions) -> None:
+def _print_plan(plan: RunPlan, source: Source, options: DatasetRunOptions) -> None:
     from segment2inpaint.dataset import runner
 
     batch_report.print_plan(plan, source)
@@ -102,7 +115,7 @@ def _print_plan(plan: RunPlan, source: Source, options: BatchOptions) -> None:
         batch_report.print_estimate(runner.estimate_seconds(plan, workers), workers)
 
 
-def _edit_photos(plan: RunPlan, source: Source, options: BatchOptions) -> None:
+def _edit_photos(plan: RunPlan, source: Source, options: DatasetRunOptions) -> None:
     from segment2inpaint.dataset import runner
 
     counts, failed = plan.counts(), 0
@@ -130,13 +143,15 @@ def _outcome_to_json(outcome: PhotoOutcome) -> dict[str, Any]:
 # --- from options -----------------------------------------------------------------------------
 
 
-def _open_source(options: BatchOptions, settings: RunSettings) -> Source:
+def _open_source(
+    options: DatasetRunOptions, request: dict[str, Any], settings: RunSettings
+) -> Source:
     from segment2inpaint.dataset import AnnotationFilter
     from segment2inpaint.dataset.formats import registry
 
     return registry.open_source(
         options.source,
-        _with_absolute_paths(edit_request_json(options)),
+        _with_absolute_paths(request),
         format=options.format,
         annotation_filter=AnnotationFilter(
             options.categories, options.ids, options.min_area, options.max_area, options.use
@@ -151,9 +166,10 @@ def _run_settings(options: BatchOptions) -> RunSettings:
     from segment2inpaint.dataset import RunSettings
 
     return RunSettings(
-        out=_absolute(options.outdir),
+        out=absolute_path(options.outdir),
         masks="" if options.no_masks else options.masks.rstrip("/"),
         quality=options.quality,
+        pairs=options.pairs or "",
         if_nothing=options.if_nothing,
         strict=options.strict,
         resize_mask=options.resize_mask,
@@ -165,7 +181,7 @@ def _run_settings(options: BatchOptions) -> RunSettings:
     )
 
 
-def _execution_options(options: BatchOptions) -> ExecutionOptions:
+def _execution_options(options: DatasetRunOptions) -> ExecutionOptions:
     from segment2inpaint.dataset import ExecutionOptions
 
     return ExecutionOptions(
@@ -176,6 +192,8 @@ def _execution_options(options: BatchOptions) -> ExecutionOptions:
         address=options.address,
         gpus=options.gpus,
         block=options.block,
+        shard=options.shard,
+        join=options.join,
     )
 
 
@@ -183,15 +201,19 @@ def _with_absolute_paths(request: dict[str, Any]) -> dict[str, Any]:
     """Return the request with absolute paths: workers may run in another folder."""
     fill = dict(request.get("fill", {}))
     if fill.get("picture"):
-        fill["picture"] = _absolute(fill["picture"])
-    prompts = [
-        {key: _absolute(value) if key in ("mask", "plate") else value for key, value in p.items()}
-        for p in request.get("prompts", ())
-    ]
-    return {**request, "fill": fill, "prompts": prompts}
+        fill["picture"] = absolute_path(fill["picture"])
+    prompts = [_with_absolute_files(prompt) for prompt in request.get("prompts", ())]
+    refine = dict(request.get("refine", {}))
+    if refine.get("protect"):
+        refine["protect"] = [_with_absolute_files(area) for area in refine["protect"]]
+    return {**request, "refine": refine, "fill": fill, "prompts": prompts}
 
 
-def _absolute(name: Any) -> Any:
+def _with_absolute_files(prompt: dict[str, Any]) -> dict[str, Any]:
+    return {k: absolute_path(v) if k in ("mask", "plate") else v for k, v in prompt.items()}
+
+
+def absolute_path(name: Any) -> Any:
     """Return a path as an absolute one; URLs and masks that are not files stay as they are."""
     from segment2inpaint.dataset import storage
 

@@ -11,10 +11,11 @@ from cloup import option_group
 
 from segment2inpaint.cli.machine_options import MachineOptions
 from segment2inpaint.cli.options import QUALITY_OPTION, EditRequestOptions
-from segment2inpaint.cli.param_types import FILE, FiniteFloat, parse_area
+from segment2inpaint.cli.param_types import FILE, FiniteFloat, parse_area, parse_shard
 
 if TYPE_CHECKING:
     from segment2inpaint.dataset.formats.annotations import AreaThreshold, Use
+    from segment2inpaint.dataset.options import Shard
 
 FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "cvat", "label-studio",
            "via", "hf", "webdataset")  # fmt: skip
@@ -60,26 +61,39 @@ source_section = option_group(
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderOutputOptions:
-    """What to write below ``outdir``, which may be a URL."""
+class OutdirOptions:
+    """What every run writes below ``outdir``, which may be a URL, and what it prints."""
 
     outdir: str
-    masks: str
-    no_masks: bool
-    quality: int | None
     if_nothing: str
     as_json: bool
 
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOutputOptions(OutdirOptions):
+    """What ``batch`` writes below ``outdir``."""
+
+    masks: str
+    no_masks: bool
+    quality: int | None
+    pairs: str | None
+
+
+IF_NOTHING_OPTION = click.option(
+    "--if-nothing", type=click.Choice(["fail", "copy", "skip"]), default="fail",
+    show_default=True, help="What to do with a photo in which no object was found.",
+)  # fmt: skip
 
 folder_output_section = option_group(
     "Output",
     click.option("--masks", default="masks", show_default=True, metavar="NAME",
                  help="Folder in OUTDIR for the masks of the changed pixels."),
     click.option("--no-masks", is_flag=True, help="Write no masks."),
+    click.option("--pairs", type=click.Choice(["hf", "webdataset"]),
+                 help="Also write photos, masks and results as a dataset for training, into "
+                      "OUTDIR/pairs: for Hugging Face datasets, or as WebDataset shards."),
     QUALITY_OPTION,
-    click.option("--if-nothing", type=click.Choice(["fail", "copy", "skip"]), default="fail",
-                 show_default=True,
-                 help="What to do with a photo in which no object was found."),
+    IF_NOTHING_OPTION,
     click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each photo."),
 )  # fmt: skip
 
@@ -99,6 +113,8 @@ class RunOptions:
     address: str | None
     gpus: float
     block: int
+    shard: Shard | None
+    join: bool
 
 
 run_section = option_group(
@@ -118,6 +134,12 @@ run_section = option_group(
                       "core, or one for a GPU]"),
     click.option("--timeout", type=FiniteFloat(0), default=0.0, metavar="SECONDS",
                  help="Maximum time for one photo.  [default: no limit]"),
+    click.option("--shard", type=parse_shard, metavar="I/N",
+                 help="Process part I of N. All parts may run at once, on this machine or others, "
+                      "with the same OUTDIR."),
+    click.option("--join", is_flag=True,
+                 help="Process nothing; write manifest, report and annotations of what the parts "
+                      "have finished. Give it in place of --shard."),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local",
                  show_default=True, help="Run on this machine or on a Ray cluster."),
     click.option("--address", metavar="HOST:PORT|auto", help="Address of the Ray cluster."),
@@ -129,7 +151,10 @@ run_section = option_group(
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions(
-    SourceOptions, EditRequestOptions, FolderOutputOptions, RunOptions, MachineOptions
-):
+class DatasetRunOptions(SourceOptions, OutdirOptions, RunOptions, MachineOptions):
+    """The options of every run over a source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(DatasetRunOptions, EditRequestOptions, FolderOutputOptions):
     """The options of ``batch``."""

@@ -14,7 +14,9 @@ from segment2inpaint.cli import console
 
 if TYPE_CHECKING:
     from segment2inpaint.dataset.formats.registry import Source
-    from segment2inpaint.dataset.plan import PlanCounts, RunPlan
+    from segment2inpaint.dataset.options import Shard
+    from segment2inpaint.dataset.plan import RunPlan
+    from segment2inpaint.dataset.plan_database import PlanCounts
     from segment2inpaint.dataset.run_types import PhotoJob
 
 MAX_LISTED = 20  # problems, failures or planned photos that are printed one by one
@@ -61,20 +63,23 @@ def print_plan(plan: RunPlan, source: Source) -> None:
         if number == MAX_LISTED:
             click.echo(f"... and {counts.photos - counts.processed - MAX_LISTED} more")
             break
-        click.echo(console.escape_line(_job_line(job)))
+        click.echo(console.escape_line(_job_line(job, plan.settings.only_masks is not None)))
     if isinstance(source, FolderSource) and source.pairing:
         click.echo(console.escape_line(source.pairing))
+    kept = "without an object" if plan.settings.only_masks else "to copy unchanged"
     click.echo(
-        f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} to "
-        f"copy unchanged; {counts.processed} finished, {counts.failed} of them failed"
+        f"{source.kind}: {counts.photos} photos with {counts.objects} objects, {counts.copies} "
+        f"{kept}; {counts.processed} finished, {counts.failed} of them failed"
         f"{_left_out(counts)}"
     )
 
 
-def _job_line(job: PhotoJob) -> str:
+def _job_line(job: PhotoJob, only_masks: bool) -> str:
     objects = [item for item in job.items if item.request is not None]
     labels = ", ".join(item.label for item in objects if item.label)
     count = f"{len(objects)} object{'s' * (len(objects) != 1)}" if objects else "copied unchanged"
+    if only_masks:
+        count = f"{len(objects)} to find" if objects else "without an object"
     return f"{job.photo} -> {job.output}: {count}{f' ({labels})' if labels else ''}"
 
 
@@ -124,18 +129,25 @@ def _progress_lines(total: int, processed_before: int) -> OnPhoto:
     return on_photo
 
 
-def summary(outdir: str, counts: PlanCounts) -> str:
-    """Return the result of a run in one line."""
+def summary(
+    outdir: str, counts: PlanCounts, kept: str = "copied unchanged", shard: Shard | None = None
+) -> str:
+    """Return the result of a run in one line; ``kept`` says what was done without an edit."""
     written, left = counts.done + counts.copied, counts.photos - counts.processed
     skipped = counts.processed - counts.failed - written
-    copied = f" ({counts.copied} of them copied unchanged)" if counts.copied else ""
+    copied = f" ({counts.copied} of them {kept})" if counts.copied else ""
     without_object = f", {skipped} skipped without an object" if skipped else ""
     not_tried = f", {left} not tried" if left else ""
     return (
         f"{outdir}: {written} of {counts.photos} photos done{copied}{without_object}, "
-        f"{counts.failed} failed{not_tried}{_left_out(counts)}; "
-        f"see {outdir.rstrip('/')}/report.html"
+        f"{counts.failed} failed{not_tried}{_left_out(counts)}; {_next_step(outdir, shard)}"
     )
+
+
+def _next_step(outdir: str, shard: Shard | None) -> str:
+    if shard:
+        return f"part {shard.number} of {shard.count}; after all parts, run this with --join"
+    return f"see {outdir.rstrip('/')}/report.html"
 
 
 def _left_out(counts: PlanCounts) -> str:
@@ -165,7 +177,7 @@ def exit_status(counts: PlanCounts, if_nothing: str, *, dry_run: bool) -> int:
 def _has_no_result(counts: PlanCounts, if_nothing: str) -> bool:
     """Return whether no object was found in any photo, unless such photos were to be copied."""
     finished = counts.processed == counts.photos and not counts.failed
-    return finished and not counts.done and if_nothing != "copy"
+    return finished and counts.photos > 0 and not counts.done and if_nothing != "copy"
 
 
 def _format_time(seconds: float) -> str:

@@ -35,11 +35,11 @@ def load_photo(options: PhotoOptions) -> Photo:
     from segment2inpaint import images
 
     limit = options.max_pixels or images.MAX_PIXELS
-    source = _read_stdin() if options.photo == "-" else Path(options.photo)
+    source = read_stdin() if options.photo == "-" else Path(options.photo)
     return images.read(source, max_pixels=limit)
 
 
-def _read_stdin() -> bytes:
+def read_stdin() -> bytes:
     """Return all of standard input; nothing if it is closed."""
     return sys.stdin.buffer.read() if sys.stdin else b""
 
@@ -54,7 +54,7 @@ def load_edit_request(options: EditRequestOptions, photo: Photo) -> Request:
 
     data = edit_request_json(options)
     try:
-        return _load_request(data, photo, resize_mask=options.resize_mask)
+        return load_request(data, photo, resize_mask=options.resize_mask)
     except BadOption as error:
         if options.request is None:
             raise
@@ -63,10 +63,11 @@ def load_edit_request(options: EditRequestOptions, photo: Photo) -> Request:
 
 def load_mask_request(options: PhotoOptions, photo: Photo) -> Request:
     """Return the request of ``mask``. Raises as ``load_edit_request``."""
-    return _load_request(_request_json(options, options), photo, resize_mask=options.resize_mask)
+    return load_request(mask_request_json(options, options), photo, resize_mask=options.resize_mask)
 
 
-def _load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> Request:
+def load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> Request:
+    """Return the request that JSON data describe, with its files read. Raises ``BadOption``."""
     from segment2inpaint import images, request
     from segment2inpaint.api import as_picture
 
@@ -93,22 +94,30 @@ def edit_request_json(options: EditRequestOptions) -> dict[str, Any]:
     if options.request:
         _refuse_request_options()
         return _read_request_file(options.request)
+    _check_background(options)
     return {
-        **_request_json(options, options),
+        **mask_request_json(options, options),
         "fill": _fill_json(options),
-        "inpainter": options.inpainter,
+        "inpainter": _inpainter_name(options),
         "verify": options.verify,
         "attempts": options.attempts,
     }
 
 
-def _request_json(point: PointOptions, refine: RefineOptions) -> dict[str, Any]:
+def mask_request_json(point: PointOptions, refine: RefineOptions) -> dict[str, Any]:
+    """Return a request that paints nothing as JSON data."""
     return {
         "prompts": list(_prompts_json(point)),
         "refine": _refine_json(refine),
         "fill": {},
         "detector": point.detector,
     }
+
+
+def object_request_json(point: PointOptions, refine: dict[str, Any]) -> dict[str, Any]:
+    """Return a request to find objects as JSON data, with some options of ``Refine``."""
+    prompts = list(_prompts_json(point))
+    return {"prompts": prompts, "refine": refine, "fill": {}, "detector": point.detector}
 
 
 def _refine_json(options: RefineOptions) -> dict[str, Any]:
@@ -119,6 +128,7 @@ def _refine_json(options: RefineOptions) -> dict[str, Any]:
         "invert": options.invert,
         "shadow": options.shadow,
         "edge_refine": options.edge_refine,
+        **({"protect": list(options.protect)} if options.protect else {}),
     }
 
 
@@ -133,7 +143,26 @@ def _fill_json(options: FillOptions) -> dict[str, Any]:
         "padding_mask_crop": options.padding_mask_crop,
         "candidates": options.candidates,
         **({"picture": str(options.picture)} if options.picture else {}),
+        **({"picture_fit": options.picture_fit} if options.picture_fit else {}),
+        **({"background": options.background} if options.background else {}),
+        **({"fill_color": options.fill_color} if options.fill_color is not None else {}),
     }
+
+
+def _check_background(options: EditRequestOptions) -> None:
+    """Raise ``click.UsageError`` for a background that is not laid behind an object."""
+    if options.picture_fit and not (options.picture and options.invert):
+        raise click.UsageError("--with-fit needs --with and --invert")
+    if options.background and not options.invert:
+        raise click.UsageError("--background needs --invert: it is laid behind the object")
+
+
+def _inpainter_name(options: FillOptions) -> str:
+    if options.obscure and options.inpainter not in ("auto", options.obscure):
+        raise click.UsageError(
+            f"--fill {options.obscure} and --inpainter {options.inpainter} contradict each other"
+        )
+    return options.obscure or options.inpainter
 
 
 def _prompts_json(options: PointOptions) -> Iterator[dict[str, Any]]:
@@ -144,12 +173,25 @@ def _prompts_json(options: PointOptions) -> Iterator[dict[str, Any]]:
         yield {"text": {"words": words, "threshold": options.threshold, "pick": pick}}
     if options.everything:
         yield {"everything": pick}
+    yield from ({"find": _find_json(kind, options)} for kind in options.kinds)
     yield from ({"box": box} for box in options.boxes)
     match = {"tolerance": options.tolerance, "everywhere": options.everywhere}
     yield from ({"color": {**color, **match}} for color in options.colors)
     if options.plate:
         yield {"plate": str(options.plate)}
     yield from ({"mask": str(path)} for path in options.user_masks)
+
+
+def _find_json(kind: str, options: PointOptions) -> dict[str, Any]:
+    """Return a ``Find`` with those of its options that are set."""
+    values = {
+        "threshold": options.threshold,
+        "pick": options.pick,
+        "within": options.within,
+        "min_size": options.min_size or None,
+        "exclude": options.exclude or None,
+    }
+    return {"kind": kind, **{k: value for k, value in values.items() if value is not None}}
 
 
 def _points_json(options: PointOptions) -> Iterator[dict[str, Any]]:
@@ -168,11 +210,15 @@ def _check_dependent_options(options: PointOptions) -> None:
     rules = (
         ("--tolerance", options.tolerance, "--color", options.colors),
         ("--global", options.everywhere, "--color", options.colors),
-        ("--threshold", options.threshold, "--text", options.texts),
+        ("--threshold", options.threshold, "--text or --find", options.texts or options.kinds),
+        ("--within", options.within, "--find", options.kinds),
+        ("--min-size", options.min_size, "--find", options.kinds),
+        ("--exclude", options.exclude, "--find", options.kinds),
         ("--granularity", options.granularity != "auto", "--point", options.points),
         ("--each", options.each, "--point", options.points),
-        ("--pick", options.pick, "--text or --everything", options.texts or options.everything),
-    )
+        ("--pick", options.pick, "--text, --find or --everything",
+         options.texts or options.kinds or options.everything),
+    )  # fmt: skip
     for option, value, needed, prompts in rules:
         if value and not prompts:
             raise click.UsageError(f"{option} needs {needed}")

@@ -16,7 +16,8 @@ from segment2inpaint import __version__
 
 if TYPE_CHECKING:
     from segment2inpaint.images import FileChanges, Photo
-    from segment2inpaint.types import Alpha, Check, Detection, Request, Result
+    from segment2inpaint.result import Result
+    from segment2inpaint.types import Alpha, Check, Detection, Request
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
 FIRST_REPORT_AFTER = 1.0  # s of work before any progress is shown; short runs stay silent

@@ -76,7 +76,7 @@ def replace(options: EditOptions) -> None:
     PHOTO is a file, or - for standard input. --prompt or --with says what to put in the object's
     place. All other pixels stay as they are. Exit status 4: no object was found.
     """
-    if not (options.prompt or options.picture or options.request):
+    if not (options.prompt or options.picture or options.background or options.request):
         raise click.UsageError(
             "nothing to put in the object's place; add --prompt TEXT or --with PICTURE.png"
         )

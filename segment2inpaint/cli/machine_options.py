@@ -28,16 +28,16 @@ class MachineOptions:
 DETECTOR_OPTION = click.option(
     "--detector", default="auto", show_default=True, metavar="NAME",
     shell_complete=complete_detector,
-    help="Detector: auto, color, plate, mask, builtin, regions, or the name of a model, a "
-         "checkpoint, a folder or a Hugging Face id.",
+    help="Detector: auto, color, plate, mask, find, builtin, regions, or the name of a "
+         "model, a checkpoint, a folder or a Hugging Face id.",
 )  # fmt: skip
 
 INPAINTER_OPTION = click.option(
     "--inpainter", default="auto", show_default=True, metavar="NAME",
     shell_complete=complete_inpainter,
-    help="Inpainter: auto, exemplar, telea, ns, lama, migan, or the name of a model, "
-         "a .safetensors file, a folder or a Hugging Face id. MODEL+LORA@WEIGHT adds a LoRA: a "
-         "name, a file or a Hugging Face id.",
+    help="Inpainter: auto, exemplar, telea, ns, blur, pixelate, solid, lama, migan, or the "
+         "name of a model, a .safetensors file, a folder or a Hugging Face id. MODEL+LORA@WEIGHT "
+         "adds a LoRA: a name, a file or a Hugging Face id.",
 )  # fmt: skip
 
 DEVICE_OPTIONS = (

@@ -1,18 +1,20 @@
-"""``mask``: find objects and write their mask."""
+"""``mask``: find objects and write their mask, for one photo or for all of a source."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import cloup
+from click.core import ParameterSource
 from cloup import option_group
 
 from segment2inpaint.cli import console
+from segment2inpaint.cli.batch_options import run_section, source_section
 from segment2inpaint.cli.build_request import (
     build_editor,
     build_refine,
@@ -20,13 +22,16 @@ from segment2inpaint.cli.build_request import (
     load_photo,
 )
 from segment2inpaint.cli.machine_options import detector_section
+from segment2inpaint.cli.mask_source import (
+    SOURCE_OUTPUT_OPTIONS,
+    MaskSourceOptions,
+    mask_source,
+)
 from segment2inpaint.cli.options import (
     OUTPUT_OPTIONS,
     PhotoOptions,
     examples,
     mask_section,
-    pass_options,
-    photo_argument,
     point_section,
 )
 from segment2inpaint.cli.output import (
@@ -36,12 +41,13 @@ from segment2inpaint.cli.output import (
     write_picture,
     write_stdout,
 )
-from segment2inpaint.cli.param_types import FILE
+from segment2inpaint.cli.param_types import FILE, NAME_OF_FILE
 
 if TYPE_CHECKING:
     from segment2inpaint.images import Photo
     from segment2inpaint.types import Alpha, Detection, Refine, Request
 
+Options = TypeVar("Options")
 LOSSY_FORMATS = ("JPEG", "AVIF")  # they would change the numbers of --everything
 
 
@@ -57,30 +63,81 @@ class MaskOptions(PhotoOptions):
         return self.everything and not self.pick
 
 
+def _names(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+PHOTO_ONLY = ("output", "overwrite", "overlay")
+RUN_ONLY = _names(MaskSourceOptions) - _names(MaskOptions) - {"source", "outdir"}
+
+
 @cloup.command(
     epilog=examples(
         "mask street.jpg -p 412,300 -o mask.png",
         "mask street.jpg --everything -o numbers.png --overlay numbers.jpg",
+        "mask photos annotated --text dog --annotations coco --annotations yolo",
+        "mask coco/annotations.json annotated --use box",
     )
 )
-@photo_argument
+@click.argument("source", type=NAME_OF_FILE, metavar="PHOTO|SOURCE")
+@click.argument("outdir", type=NAME_OF_FILE, metavar="[OUTDIR]", required=False)
 @point_section
 @mask_section
 @option_group(
     "Output",
-    *OUTPUT_OPTIONS,
+    click.option("-o", "--output", type=NAME_OF_FILE, metavar="OUT",
+                 help="Output file for one photo; - is standard output."),
+    *OUTPUT_OPTIONS[1:],
     click.option("--overlay", type=FILE, metavar="FILE",
                  help="Also write the photo with each object in a colour, numbered."),
+    *SOURCE_OUTPUT_OPTIONS,
 )  # fmt: skip
+@source_section
+@run_section
 @detector_section
-@pass_options(MaskOptions)
-def mask(options: MaskOptions) -> None:
+def mask(**values: Any) -> None:
     """Write the mask of an object as a picture: white is the object.
 
     PHOTO is a file, or - for standard input. Without --dilate and --feather the mask is exact, so
     that --mask can read it. With --everything and without --pick, the value of a pixel is the
     number of its object, 0 for none. Exit status 4: no object was found.
+
+    With OUTDIR, SOURCE is all that `batch` takes: a folder of photos that share a prompt, a table,
+    or annotations, whose boxes become masks with --use box. OUTDIR receives masks, annotations,
+    manifest.parquet and report.html; run the command again to resume. Exit status as of `batch`.
     """
+    _check_mixture(values["outdir"], values["output"])
+    if values["outdir"] is None:
+        mask_photo(_select(MaskOptions, {**values, "photo": values["source"]}))
+    else:
+        mask_source(_select(MaskSourceOptions, values))
+
+
+def _check_mixture(outdir: str | None, output: str | None) -> None:
+    """Raise ``click.UsageError`` for options of one photo with OUTDIR, and of a run without it."""
+    context = click.get_current_context()
+    for param in context.command.params:
+        name = str(param.name)
+        if context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
+            continue
+        if outdir is not None and name in PHOTO_ONLY:
+            raise click.UsageError(
+                f"{param.opts[-1]} is for one photo; leave it out, or leave out {outdir}"
+            )
+        if outdir is None and name in RUN_ONLY:
+            raise click.UsageError(f"{param.opts[-1]} is for a run over a source; add OUTDIR")
+    if outdir is None and output is None:
+        (param,) = (p for p in context.command.params if p.name == "output")
+        raise click.MissingParameter(ctx=context, param=param)
+
+
+def _select(kind: Callable[..., Options], values: Mapping[str, Any]) -> Options:
+    """Return an options dataclass made of those of the values that it has."""
+    return kind(**{name: values[name] for name in _names(kind) & values.keys()})
+
+
+def mask_photo(options: MaskOptions) -> None:
+    """Write the mask of one photo."""
     photo = load_photo(options)
     request = load_mask_request(options, photo)
     _check_outputs(options, photo, request)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from cloup import option_group
@@ -20,15 +20,19 @@ from segment2inpaint.cli.param_types import (
     FILE,
     NAME_OF_FILE,
     FiniteFloat,
+    parse_background,
     parse_box,
     parse_color,
     parse_length,
+    parse_number_or_box,
     parse_numbers,
     parse_point,
+    parse_protected,
+    parse_rgb,
 )
 
 if TYPE_CHECKING:
-    from segment2inpaint.types import Granularity, Length
+    from segment2inpaint.types import FindKind, Granularity, Length
 
 Options = TypeVar("Options")
 
@@ -71,6 +75,10 @@ class PointOptions:
     texts: tuple[str, ...]
     threshold: float | None
     everything: bool
+    kinds: tuple[FindKind, ...]
+    within: tuple[int, int, int, int] | None
+    min_size: int
+    exclude: tuple[int | tuple[int, ...], ...]
     pick: tuple[int, ...] | None
     plate: Path | None
     user_masks: tuple[Path, ...]
@@ -106,10 +114,22 @@ POINT_OPTIONS = (
     click.option("--text", "texts", multiple=True, metavar="WORDS",
                  help="Name of the objects to find (needs a model). Repeat it for several names."),
     click.option("--threshold", type=FiniteFloat(0, 1), metavar="SCORE",
-                 help="Minimum score of an object found by --text.  [default: the model's]"),
+                 help="Minimum score of an object found by --text or --find.  "
+                      "[default: the model's]"),
     click.option("--everything", is_flag=True, help="Find all objects and number them."),
+    click.option("--find", "kinds", type=click.Choice(["text", "face"]), multiple=True,
+                 help="Find all lines of text (captions, date stamps, signs), or all faces. Repeat "
+                      "it for both."),
+    click.option("--within", type=parse_box, metavar="X0,Y0,X1,Y1",
+                 help="Part of the photo in which --find searches."),
+    click.option("--min-size", type=click.IntRange(0), default=0, metavar="PX",
+                 help="Smallest shorter side of what --find finds."),
+    click.option("--exclude", type=parse_number_or_box, multiple=True, metavar="N|X0,Y0,X1,Y1",
+                 help="Number of an object that --find finds and that stays, or a box whose "
+                      "objects stay. Repeat it for several."),
     click.option("--pick", type=parse_numbers, metavar="N,N",
-                 help="Numbers of the objects to use, of those found by --text or --everything."),
+                 help="Numbers of the objects to use, of those found by --text, --find or "
+                      "--everything."),
     click.option("--plate", type=FILE, metavar="CLEAN.jpg",
                  help="Clean plate: a photo of the same scene without the object."),
     click.option("--mask", "user_masks", type=FILE, multiple=True, metavar="MASK.png",
@@ -139,15 +159,18 @@ class RefineOptions:
     invert: bool
     edge_refine: bool
     shadow: bool | None = None
+    protect: tuple[dict[str, Any], ...] = ()
 
+
+FILL_HOLES_OPTION = click.option("--fill-holes/--keep-holes", default=True, show_default=True,
+                                 help="Fill small holes in a mask that was found.")  # fmt: skip
 
 REFINE_OPTIONS = (
     click.option("--dilate", type=parse_length, metavar="auto|12px|3%",
                  help="Radius by which to grow the mask."),
     click.option("--feather", type=parse_length, metavar="auto|12px|3%",
                  help="Width of the mask's soft edge, inside --dilate."),
-    click.option("--fill-holes/--keep-holes", default=True, show_default=True,
-                 help="Fill small holes in a mask that was found."),
+    FILL_HOLES_OPTION,
     click.option("--invert", is_flag=True, help="Select everything except the object."),
     click.option("--edge-refine/--no-edge-refine", default=True, show_default=True,
                  help="Move the edge of a coarse mask to the object's edge in the photo."),
@@ -157,8 +180,13 @@ SHADOW_OPTION = click.option("--shadow/--no-shadow", default=None,
                              help="Also remove the object's shadow and reflection.  "
                                   "[default: if one is left behind]")  # fmt: skip
 
+PROTECT_OPTION = click.option("--protect", type=parse_protected, multiple=True,
+                              metavar="MASK|X0,Y0,X1,Y1",
+                              help="Area in which no pixel may change, whatever is found there: a "
+                                   "mask file or a box. Repeat it for several areas.")  # fmt: skip
+
 mask_section = option_group("Mask", *REFINE_OPTIONS)
-mask_and_shadow_section = option_group("Mask", *REFINE_OPTIONS, SHADOW_OPTION)
+mask_and_shadow_section = option_group("Mask", *REFINE_OPTIONS, SHADOW_OPTION, PROTECT_OPTION)
 
 
 # --- fill -------------------------------------------------------------------------------------
@@ -176,11 +204,20 @@ class FillOptions:
     guidance_scale: float | None
     strength: float | None
     inpainter: str
+    obscure: str | None
+    fill_color: tuple[int, int, int] | None
     prompt: str | None = None
     picture: Path | None = None
+    picture_fit: str | None = None
+    background: str | None = None
 
 
 FILL_OPTIONS = (
+    click.option("--fill", "obscure", type=click.Choice(["blur", "pixelate", "solid"]),
+                 help="Hide the object instead of inventing what is behind it; short for "
+                      "--inpainter blur and so on. The result is not verified."),
+    click.option("--fill-color", type=parse_rgb, metavar="#RRGGBB",
+                 help="Colour of --fill solid.  [default: the object's mean colour]"),
     click.option("--candidates", type=click.IntRange(1, 64), default=1, show_default=True,
                  metavar="N", help="Number of candidates to generate and rank."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
@@ -193,11 +230,19 @@ FILL_OPTIONS = (
 REPLACEMENT_OPTIONS = (
     click.option("--prompt", metavar="TEXT", help="What to paint, in words (needs a model)."),
     click.option("--with", "picture", type=FILE, metavar="PICTURE.png",
-                 help="Picture to put there, cut out along its transparency."),
+                 help="Picture to put there, cut out along its transparency; with --invert, to "
+                      "lay behind the object."),
+    click.option("--with-fit", "picture_fit", type=click.Choice(["cover", "contain", "stretch"]),
+                 help="How --with is scaled to the photo behind the object.  [default: cover]"),
 )  # fmt: skip
 
-fill_section = option_group("Fill", *FILL_OPTIONS)
-replacement_section = option_group("Fill", *REPLACEMENT_OPTIONS, *FILL_OPTIONS)
+BACKGROUND_OPTION = click.option("--background", type=parse_background,
+                                 metavar="white|blur|transparent|#RRGGBB",
+                                 help="With --invert: what to lay behind the object; nothing is "
+                                      "painted.")  # fmt: skip
+
+fill_section = option_group("Fill", BACKGROUND_OPTION, *FILL_OPTIONS)
+replacement_section = option_group("Fill", *REPLACEMENT_OPTIONS, BACKGROUND_OPTION, *FILL_OPTIONS)
 
 
 # --- check the result -------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from segment2inpaint.cli.options import EditOptions, OutputOptions
 
 if TYPE_CHECKING:
     from segment2inpaint.images import FileChanges, Photo
-    from segment2inpaint.types import Image, Request, Result
+    from segment2inpaint.result import Result
+    from segment2inpaint.types import Image, Request
 
 
 def check_edit_outputs(options: EditOptions, photo: Photo, request: Request) -> None:
@@ -33,7 +34,7 @@ def check_edit_outputs(options: EditOptions, photo: Photo, request: Request) -> 
     targets = [path for path in (options.save_mask, options.preview) if path]
     if options.output != "-":
         results = [Path(_candidate_path(options.output, rank, ranks)) for rank in ranks]
-        images.check_format(results[0], photo)
+        images.check_format(results[0], _with_transparency(photo, request))
         targets += results
     if options.candidates > 1 and options.output != "-":
         targets.append(_contact_sheet_path(options.output))
@@ -64,7 +65,8 @@ def input_files(photo: Photo, request: Request) -> Iterator[Path | None]:
     from segment2inpaint.types import CleanPlate, UserMask
 
     yield photo.path
-    prompts = [p.source for p in request.prompts if isinstance(p, UserMask | CleanPlate)]
+    masks = [*request.prompts, *request.refine.protect]
+    prompts = [p.source for p in masks if isinstance(p, UserMask | CleanPlate)]
     pictures = [request.fill.picture.source] if request.fill.picture else []
     yield from (Path(name) for name in (*prompts, *pictures) if name)
 
@@ -136,6 +138,17 @@ def _kept_ranks(options: EditOptions) -> list[int]:
     return ranks
 
 
+def _with_transparency(photo: Photo, request: Request) -> Photo:
+    """Return the photo, transparent if the result will be."""
+    import numpy as np
+
+    from segment2inpaint import images
+    from segment2inpaint.backgrounds import TRANSPARENT
+
+    transparent = request.fill.background == TRANSPARENT and not request.fill.picture
+    return images.with_opacity(photo, np.zeros(photo.size, np.float32) if transparent else None)
+
+
 def _candidate_path(output: str, rank: int, ranks: Sequence[int]) -> str:
     """Return OUT if only one candidate is written, else OUT with the rank, such as OUT-2."""
     if len(ranks) == 1:
@@ -151,7 +164,8 @@ def _write_candidate(
     from segment2inpaint import images, pipeline
 
     candidate = result.candidates[rank - 1]
-    image, alpha = candidate.image, candidate.alpha
+    image, alpha, source = candidate.image, candidate.alpha, photo
+    photo = images.with_opacity(photo, result.opacity)
     kind = images.format_of(file) if file != "-" else None
     data = images.encode(photo, image, alpha, format=kind, quality=options.quality)
     if file == "-":
@@ -159,7 +173,7 @@ def _write_candidate(
     else:
         images.write_bytes(file, data, source=photo.path, overwrite=options.overwrite)
     changed = pipeline.changed_outside(photo.image, image, alpha)
-    return images.file_changes(photo, changed, alpha, data)
+    return images.file_changes(source, changed, alpha, data)
 
 
 def _not_kept(photo: Photo, output: str) -> tuple[str, ...]:

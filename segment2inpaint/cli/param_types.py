@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from segment2inpaint.dataset.formats.annotations import AreaThreshold
+    from segment2inpaint.dataset.options import Shard
     from segment2inpaint.types import Length
 
 FILE = click.Path(path_type=Path)
@@ -52,6 +54,25 @@ def _parse_pixels(text: str, form: str) -> tuple[int, ...]:
     return values
 
 
+def parse_protected(text: str) -> dict[str, Any]:
+    """Return ``{"box": (x0, y0, x1, y1)}`` or ``{"mask": file}``. Raises ``click.BadParameter``."""
+    if re.fullmatch(r"[-+0-9.,\s]*\d", text):
+        return {"box": parse_box(text)}
+    return {"mask": text}
+
+
+def parse_background(text: str) -> str:
+    """Return the background of an inverted edit. Raises ``click.BadParameter``."""
+    from segment2inpaint.backgrounds import background_color
+    from segment2inpaint.errors import BadOption
+
+    try:
+        background_color(text)
+    except BadOption as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
 def parse_color(text: str) -> dict[str, tuple[int, ...]]:
     """Return ``{"at": (x, y)}`` for ``X,Y`` and ``{"rgb": (r, g, b)}`` for ``#RRGGBB``.
 
@@ -64,6 +85,25 @@ def parse_color(text: str) -> dict[str, tuple[int, ...]]:
     except (ValueError, click.BadParameter):
         raise click.BadParameter(f"expected X,Y or '#RRGGBB', got {text!r}") from None
     return {"rgb": (red, green, blue)}
+
+
+def parse_rgb(text: str) -> tuple[int, int, int]:
+    """Return red, green and blue of ``#RRGGBB``. Raises ``click.BadParameter``."""
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    except ValueError:
+        raise click.BadParameter(f"expected '#RRGGBB', got {text!r}") from None
+    return red, green, blue
+
+
+def parse_number_or_box(text: str) -> int | tuple[int, int, int, int]:
+    """Return the number in ``3``, or the box in ``X0,Y0,X1,Y1``. Raises ``click.BadParameter``."""
+    try:
+        return int(text) if "," not in text else parse_box(text)
+    except (ValueError, click.BadParameter):
+        raise click.BadParameter(
+            f"expected a number such as 3, or X0,Y0,X1,Y1 in photo pixels, got {text!r}"
+        ) from None
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
@@ -92,6 +132,17 @@ def parse_area(text: str) -> AreaThreshold:
 
     try:
         return AreaThreshold.parse(text)
+    except BadOption as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def parse_shard(text: str) -> Shard:
+    """Return the shard in ``I/N``. Raises ``click.BadParameter``."""
+    from segment2inpaint.dataset.options import Shard
+    from segment2inpaint.errors import BadOption
+
+    try:
+        return Shard.parse(text)
     except BadOption as error:
         raise click.BadParameter(str(error)) from error
 

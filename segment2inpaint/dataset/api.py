@@ -58,10 +58,12 @@ def run(
         globs: patterns that select photos of a folder, such as ``*.jpg``; empty selects all.
         retry_failed: process photos again that failed in an earlier run.
         skip_invalid: skip invalid rows instead of refusing the whole source.
-        execution: the number of workers, the time limit and the engine.
+        execution: the number of workers, the time limit, the engine, and the shard of the photos.
         on_problem: called with each row that is invalid, and each record that matches nothing,
             such as an annotation without a photo; None warns of them.
-        settings: fields of ``RunSettings``, such as ``quality=90`` or ``if_nothing="copy"``.
+        settings: fields of ``RunSettings``, such as ``quality=90`` or ``if_nothing="copy"``. With
+            ``only_masks=MaskOutputs(...)`` the run edits nothing and writes masks and annotations;
+            a dilation and a feather of ``auto`` are then 0.
 
     Raises:
         BadDataset: the source has invalid rows or nothing to edit (raised before any photo is
@@ -69,18 +71,19 @@ def run(
         BadOption: the request or a setting is invalid.
         ModelMissing: a model that the request needs is not on this machine.
     """
+    execution = execution or ExecutionOptions()
     run_settings = RunSettings(_absolute(out), **settings)
     reader = open_source(
-        str(source), base_request(request), format=format,
+        str(source), _base_request(request, run_settings), format=format,
         annotation_filter=annotation_filter or AnnotationFilter(),
         root=str(root) if root else None, globs=globs, out=run_settings.out,
     )  # fmt: skip
     planning = open_plan(
         reader, run_settings, retry_failed=retry_failed, skip_invalid=skip_invalid,
-        on_problem=on_problem or _warn_first_problems(),
+        shard=execution.shard, on_problem=on_problem or _warn_first_problems(),
     )  # fmt: skip
     with planning as plan:
-        yield from execute(plan, reader, execution or ExecutionOptions())
+        yield from execute(plan, reader, execution)
 
 
 def _warn_first_problems() -> Callable[[InvalidRow], None]:
@@ -111,6 +114,16 @@ def base_request(request: Request | Mapping[str, Any] | None) -> Json:
     if not isinstance(prompts, list) or not all(isinstance(p, dict) for p in prompts):
         raise BadOption(f"request must have a list of prompts, got {prompts!r:.60}")
     return dict(request)
+
+
+def _base_request(request: Request | Mapping[str, Any] | None, settings: RunSettings) -> Json:
+    """Return the JSON form of a request, for exact masks if the run only finds objects."""
+    base = base_request(request)
+    if settings.only_masks is None:
+        return base
+    refine = dict(base.get("refine", {}))
+    exact = {k: "0px" for k in ("dilate", "feather") if refine.get(k, "auto") == "auto"}
+    return {**base, "refine": {**refine, **exact}}
 
 
 def _absolute(out: str | Path) -> str:

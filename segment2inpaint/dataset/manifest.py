@@ -7,6 +7,7 @@ them as they are; in ``manifest.parquet``, which has UTF-8 only, their other byt
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.names import printable
 from segment2inpaint.dataset.run_types import Json, package_version
 
+PART_NAME = re.compile(r"^manifest-\d{5}-of-\d{5}\.(jsonl|parquet)$")
 ROWS_PER_BATCH = 1000  # rows in memory at a time
 COLUMNS: dict[str, str] = {
     "photo": "string", "output": "string", "mask": "string", "where": "string", "id": "string",
@@ -24,7 +26,7 @@ COLUMNS: dict[str, str] = {
     "changed_outside": "int64", "detector": "string", "inpainter": "string", "request": "json",
     "key": "string", "photo_sha256": "string", "output_sha256": "string",
     "mask_sha256": "string", "version": "string", "versions": "json", "seconds": "float64",
-    "timings": "json", "note": "string",
+    "timings": "json", "note": "string", "score": "float64",
 }  # fmt: skip
 
 
@@ -35,10 +37,14 @@ def rows(records: Iterable[Json]) -> Iterator[Json]:
             yield {**dict.fromkeys(COLUMNS), **row, "version": package_version()}
 
 
-def write(out: str, records: Iterable[Json]) -> int:
-    """Write both manifests into the output folder, and return the number of rows."""
+def write(out: str, records: Iterable[Json], part: str = "") -> int:
+    """Write both manifests into the output folder, and return the number of rows.
+
+    ``part`` is the label of a shard, for the names of its files.
+    """
     count = 0
-    jsonl, parquet = (storage.join(out, f"manifest.{suffix}") for suffix in ("jsonl", "parquet"))
+    name = f"manifest-{part}" if part else "manifest"
+    jsonl, parquet = (storage.join(out, f"{name}.{suffix}") for suffix in ("jsonl", "parquet"))
     with storage.open_atomic(jsonl) as lines, storage.open_atomic(parquet) as table:
         writer = _parquet_writer(table)
         all_rows = rows(records)
@@ -48,6 +54,14 @@ def write(out: str, records: Iterable[Json]) -> int:
             writer.write_table(_table(batch))
         writer.close()
     return count
+
+
+def delete_parts(out: str) -> None:
+    """Delete the manifests of shards in a local output folder, once they are joined."""
+    if not storage.is_remote(out):
+        for path in Path(out).glob("manifest-*-of-*.*"):
+            if PART_NAME.match(path.name):
+                path.unlink(missing_ok=True)
 
 
 def _table(batch: list[Json]) -> Any:

@@ -12,13 +12,13 @@ import numpy as np
 from segment2inpaint.dataset.inputs import FileVersion
 from segment2inpaint.dataset.names import mask_name
 from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
+from segment2inpaint.result import Result
 from segment2inpaint.types import (
     Box,
     Detection,
     Points,
     Prompt,
     Request,
-    Result,
     UserMask,
     bounding_box,
 )
@@ -82,7 +82,7 @@ def object_rows(
     mask = mask_name(output, settings) if settings.masks else ""
     rows = []
     for (request, items), result in zip(steps, results, strict=True):
-        for item, prompts in zip(items, _prompt_slices(items), strict=True):
+        for item, prompts in zip(items, prompt_slices(items), strict=True):
             detection = _object_detection(request.prompts, prompts, result.detections)
             status = "done" if detection and digests else "failed"
             if not detection and settings.if_nothing != "fail":
@@ -99,7 +99,7 @@ def object_rows(
                 "changed_outside": changed_outside,
                 "detector": result.settings["detector"],
                 "inpainter": result.settings["inpainter"],
-                "versions": _library_versions(),
+                "versions": library_versions(),
                 "output_sha256": digests.get(output, ""),
                 "mask_sha256": digests.get(mask, ""),
                 "timings": dict(result.seconds),
@@ -133,7 +133,7 @@ def _object_detection(
     return Detection(np.logical_or.reduce([detection.mask for detection in matches]))
 
 
-def _prompt_slices(items: Sequence[EditItem]) -> Iterator[slice]:
+def prompt_slices(items: Sequence[EditItem]) -> Iterator[slice]:
     """Yield the slice of a step's prompts that belongs to each item."""
     end = 0
     for item in items:
@@ -155,7 +155,7 @@ def _touches(detection: Detection, prompt: Prompt) -> bool:
     return True
 
 
-def _library_versions() -> Json:
+def library_versions() -> Json:
     """Return the versions of the imported libraries that influence results."""
     return {
         name: _version(package)

@@ -42,6 +42,11 @@ def thumbnail_path(output: str, settings: RunSettings) -> str:
     return storage.join(settings.out, f"{STATE_FOLDER}/thumbs/{_with_suffix(output, '.jpg')}")
 
 
+def object_mask_name(output: str) -> str:
+    """Return the name of the mask of a photo's objects, which is kept for training pairs."""
+    return f"{STATE_FOLDER}/objects/{_with_suffix(output, '.png')}"
+
+
 def _with_suffix(name: str, suffix: str) -> str:
     """Return the name with a suffix; a file name that is then too long is shortened.
 

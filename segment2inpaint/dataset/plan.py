@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import Any
 
 from segment2inpaint import images
 from segment2inpaint.dataset import request_json, spelling, storage
 from segment2inpaint.dataset.formats.registry import Source
 from segment2inpaint.dataset.inputs import is_unchanged
 from segment2inpaint.dataset.names import check_file_name, mask_name
-from segment2inpaint.dataset.plan_database import SurrogateConnection
+from segment2inpaint.dataset.options import Shard
+from segment2inpaint.dataset.plan_database import PlanCounts, SurrogateConnection
 from segment2inpaint.dataset.reading import describe, read_records
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
@@ -44,40 +46,13 @@ pragma journal_mode = off; pragma synchronous = off;
 create table jobs (output text primary key, photo text, location text, first integer)
     without rowid;
 create table items (output text, number integer primary key, location text, id text, label text,
-                    request text, photo_size text);
+                    request text, photo_size text, is_crowd integer);
 create index items_by_output on items (output);
 create table targets (path text primary key, location text) without rowid;
 create table inputs (path text primary key) without rowid;
 create table problems (location text, message text, unmatched integer);
 create table done (output text primary key, status text, record text) without rowid;
 """
-
-
-@dataclass(frozen=True)
-class PlanCounts:
-    """Sizes of a run.
-
-    Attributes:
-        photos: all photos.
-        objects: the objects to edit.
-        copies: the photos without an object.
-        processed: the photos with a record.
-        failed: those of them that failed.
-        done: those of them in which no object failed.
-        copied: those of them that are as they were.
-        invalid: the records that cannot be used.
-        unmatched: the records that match nothing, such as an annotation without a photo.
-    """
-
-    photos: int
-    objects: int
-    copies: int
-    processed: int
-    failed: int
-    done: int
-    copied: int
-    invalid: int
-    unmatched: int
 
 
 class RunPlan:
@@ -92,6 +67,7 @@ class RunPlan:
     ) -> None:
         file.unlink(missing_ok=True)
         self.settings = settings
+        self.shard: Shard | None = None
         self._resolve_auto = resolve_auto
         self._missing_model: ModelMissing | None = None
         self._database = sqlite3.connect(
@@ -136,6 +112,16 @@ class RunPlan:
         """Yield the rows that are invalid or unmatched in the order in which they were found."""
         for where, message, unmatched in self._database.execute("select * from problems"):
             yield (UnmatchedRow if unmatched else InvalidRow)(where, message)
+
+    def keep_shard(self, shard: Shard) -> None:
+        """Drop the photos of the other shards: each has every N-th photo, sorted by output."""
+        self.shard = shard
+        self._database.execute("begin")
+        rows = self._database.execute("select output from jobs order by output").fetchall()
+        others = [row for i, row in enumerate(rows) if i % shard.count != shard.number - 1]
+        for table in ("jobs", "items"):
+            self._database.executemany(f"delete from {table} where output = ?", others)
+        self._database.execute("commit")
 
     def _check_batch(self, batch: Sequence[SourceRecord]) -> Iterator[SourceRecord]:
         """Yield each item checked, or the reason why it is invalid."""
@@ -201,7 +187,7 @@ class RunPlan:
                 (item.output, item.photo, item.where, number),
             )
         self._database.execute(
-            "insert into items values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into items values (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 item.output,
                 number,
@@ -210,6 +196,7 @@ class RunPlan:
                 item.label,
                 request,
                 json.dumps(item.photo_size),
+                item.is_crowd,
             ),
         )
         files = (storage.containing_file(name) for name in _input_names(item))
@@ -345,15 +332,15 @@ class RunPlan:
 
     def _jobs(self, where: str = "") -> Iterator[PhotoJob]:
         cursor = self._database.cursor().execute(
-            "select jobs.output, jobs.photo, items.location, items.id, items.label, items.request,"
-            " items.photo_size, jobs.first from jobs join items on items.output = jobs.output"
+            "select jobs.output, photo, items.location, id, label, request, photo_size, is_crowd,"
+            " first from jobs join items on items.output = jobs.output"
             f" {where} order by jobs.first, items.number"
         )
         thumbnail_step = max(1, self.counts().photos // REPORT_PHOTOS)
         for output, group in groupby(cursor, key=lambda row: row[0]):
             rows = list(group)
-            photo, first = rows[0][1], rows[0][7]
-            items = tuple(_stored_item(photo, output, *row[2:7]) for row in rows)
+            photo, first = rows[0][1], rows[0][8]
+            items = tuple(_stored_item(photo, output, row[2:8]) for row in rows)
             key = request_json.job_key(items, self.settings)
             yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0)
 
@@ -376,14 +363,12 @@ def _spelled_as_on_disk(item: EditItem, missing: set[str]) -> tuple[EditItem, se
     return item, absent.intersection(_input_names(item))
 
 
-def _stored_item(
-    photo: str, output: str, where: str, id: str, label: str, request: str | None, size: str
-) -> EditItem:
+def _stored_item(photo: str, output: str, row: Sequence[Any]) -> EditItem:
     """Return the item that a row of the table ``items`` describes."""
+    where, id, label, request, size, is_crowd = row
     photo_size = tuple(json.loads(size) or ()) or None
-    return EditItem(
-        photo, output, json.loads(request) if request else None, where, id, label, photo_size
-    )
+    data = json.loads(request) if request else None
+    return EditItem(photo, output, data, where, id, label, photo_size, bool(is_crowd))
 
 
 def _input_names(item: EditItem) -> list[str]:

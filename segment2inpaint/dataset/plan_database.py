@@ -1,12 +1,14 @@
-"""An SQLite connection for texts that are not valid UTF-8, such as file names from other systems.
+"""An SQLite connection for texts that are not valid UTF-8, and the counts of a plan.
 
-SQLite refuses them. They are stored as their bytes instead, and read as they were.
+SQLite refuses such texts, for example file names from other systems. They are stored as their
+bytes instead, and read as they were.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from segment2inpaint.dataset.text_files import is_utf8
@@ -38,3 +40,30 @@ def _storable(value: Any) -> Any:
 
 def _read_row(_: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(v.decode("utf-8", "surrogatepass") if isinstance(v, bytes) else v for v in row)
+
+
+@dataclass(frozen=True)
+class PlanCounts:
+    """Sizes of a run.
+
+    Attributes:
+        photos: all photos.
+        objects: the objects to edit.
+        copies: the photos without an object.
+        processed: the photos with a record.
+        failed: those of them that failed.
+        done: those of them in which no object failed.
+        copied: those of them that are as they were.
+        invalid: the records that cannot be used.
+        unmatched: the records that match nothing, such as an annotation without a photo.
+    """
+
+    photos: int
+    objects: int
+    copies: int
+    processed: int
+    failed: int
+    done: int
+    copied: int
+    invalid: int
+    unmatched: int

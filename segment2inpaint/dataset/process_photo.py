@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 
-from segment2inpaint import images, pipeline
+from segment2inpaint import images, masks, pipeline
 from segment2inpaint.dataset import request_json, storage
 from segment2inpaint.dataset.declared_size import PhotoFrame
 from segment2inpaint.dataset.inputs import FileVersion, digest, file_version, read_input
@@ -27,8 +27,9 @@ from segment2inpaint.dataset.manifest_rows import (
     object_rows,
     photo_record,
 )
-from segment2inpaint.dataset.names import mask_name, thumbnail_path
+from segment2inpaint.dataset.names import mask_name, object_mask_name, thumbnail_path
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
+from segment2inpaint.dataset.thumbnails import edit_thumbnail
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import (
     BadDataset,
@@ -38,11 +39,10 @@ from segment2inpaint.errors import (
     Segment2InpaintError,
 )
 from segment2inpaint.images import Photo
-from segment2inpaint.types import Alpha, Image, Request, Result, bounding_box
+from segment2inpaint.result import Result
+from segment2inpaint.types import Alpha, Image, Request
 
 DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-THUMBNAIL_SIDE = 160  # px, the longer side of each of the three pictures in a thumbnail
-THUMBNAIL_MARGIN = 0.75  # context on each side, as a fraction of the longer side of the object
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +121,17 @@ def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhot
         inputs.extend(file_version(name) for name in request_json.referenced_files(job.items))
         fingerprint, data = storage.fingerprint(job.photo), read_input(job.photo)
         inputs.insert(0, (fingerprint, digest(data)))
-        if all(item.request is None for item in job.items):
+        has_edits = any(item.request is not None for item in job.items)
+        if not has_edits and settings.only_masks is None:
             return LoadedPhoto(job, data, None, (), inputs, perf_counter() - start)
         limit = {"max_pixels": settings.max_pixels} if settings.max_pixels else {}
         photo = images.read(data, name=job.photo, **limit)
         frame = PhotoFrame(photo.size, photo.orientation)
+        if not has_edits:  # its size is needed
+            return LoadedPhoto(job, data, photo, (), inputs, perf_counter() - start)
         steps, rejected = request_json.load_steps(job.items, frame, settings, notes.append)
     except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
-        return _failed_photo(job, error, inputs)
+        return failed_photo(job, error, inputs)
     seconds = perf_counter() - start
     return LoadedPhoto(
         job, data, photo, tuple(steps), inputs, seconds, tuple(notes), tuple(rejected)
@@ -145,7 +148,7 @@ def quarantine_record(job: PhotoJob, error: str) -> Json:
     return photo_record(job, inputs, "quarantined", error)
 
 
-def _failed_photo(
+def failed_photo(
     job: PhotoJob, error: Exception, inputs: InputVersions, data: bytes = b""
 ) -> FailedPhoto:
     """Return the failure of a photo, with the traceback if the error is unexpected."""
@@ -225,7 +228,7 @@ def _run_remaining_steps(
     except (ModelMissing, BadModel) as error:
         raise AbortRun(error) from error
     except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
-        return _failed_photo(loaded.job, error, loaded.inputs, loaded.data)
+        return failed_photo(loaded.job, error, loaded.inputs, loaded.data)
     alpha: Alpha = np.maximum.reduce([result.alpha for result in results])
     seconds = sum(sum(result.seconds.values()) for result in results)
     return EditedPhoto(loaded, results[-1].image, alpha, tuple(results), seconds)
@@ -242,7 +245,7 @@ def _edit_alone(loaded: LoadedPhoto | FailedPhoto, editor: Editor) -> EditedPhot
     except Exception as error:
         if isinstance(error, ModelMissing | BadModel):
             raise AbortRun(error) from error
-        return _failed_photo(loaded.job, error, loaded.inputs, loaded.data)
+        return failed_photo(loaded.job, error, loaded.inputs, loaded.data)
     return _run_remaining_steps(loaded, result, editor)
 
 
@@ -254,16 +257,23 @@ def write_results(photo: EditedPhoto | FailedPhoto, settings: RunSettings) -> Js
 
     Raises ``AbortRun`` if the disk is full.
     """
+    if isinstance(photo, FailedPhoto):
+        return recorded(photo, lambda: _write_failed(photo, settings))
+    return recorded(photo.loaded, lambda: _write_edited(photo, settings))
+
+
+def recorded(photo: LoadedPhoto | FailedPhoto, write: Callable[[], Json]) -> Json:
+    """Return the record that ``write`` returns; if it raises, the record of the failure.
+
+    Raises ``AbortRun`` if the disk is full.
+    """
     try:
-        if isinstance(photo, FailedPhoto):
-            return _write_failed(photo, settings)
-        return _write_edited(photo, settings)
+        return write()
     except Exception as error:
         if _is_disk_full(error):
             message = str(error).removesuffix("; choose another place")
             raise AbortRun(BadDataset(f"{message}; make room and start again")) from error
-        source = photo if isinstance(photo, FailedPhoto) else photo.loaded
-        return _failure_record(_failed_photo(source.job, error, source.inputs))
+        return failure_record(failed_photo(photo.job, error, photo.inputs))
 
 
 def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
@@ -272,7 +282,10 @@ def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
         return _write_copy(loaded.job, loaded.data, loaded.inputs, settings)
     verdict = _worst_verdict([result.verdict for result in edited.results])
     if loaded.job.save_thumbnail or verdict not in (None, "clean"):
-        _write_thumbnail(edited, settings)
+        thumbnail = edit_thumbnail(
+            loaded.photo.image, edited.results[-1], edited.image, edited.alpha
+        )
+        storage.write(thumbnail_path(loaded.job.output, settings), thumbnail)
     if settings.strict and verdict == "failed":
         return _rejected_record(edited, settings)
     files = _encode_outputs(edited, settings)
@@ -330,13 +343,19 @@ def _encode_outputs(edited: EditedPhoto, settings: RunSettings) -> dict[str, byt
     """Return the files of a result by name: the photo, and its mask if masks are written."""
     photo, job = edited.loaded.photo, edited.loaded.job
     assert photo
+    opacity = edited.results[-1].opacity if edited.results else None
     data = images.encode(
-        photo, edited.image, edited.alpha,
+        images.with_opacity(photo, opacity), edited.image, edited.alpha,
         format=_output_format(job), quality=settings.quality,
     )  # fmt: skip
     if not settings.masks:
         return {job.output: data}
-    return {job.output: data, mask_name(job.output, settings): images.encode_mask(edited.alpha)}
+    files = {job.output: data, mask_name(job.output, settings): images.encode_mask(edited.alpha)}
+    if settings.pairs:
+        files[object_mask_name(job.output)] = images.encode_mask(
+            masks.union([d for result in edited.results for d in result.detections])
+        )
+    return files
 
 
 def _output_format(job: PhotoJob) -> str | None:
@@ -353,10 +372,10 @@ def _write_failed(failed: FailedPhoto, settings: RunSettings) -> Json:
         return _write_copy(failed.job, failed.copy_data, failed.inputs, settings, failed.error)
     if failed.copy_data and settings.if_nothing == "skip":
         return photo_record(failed.job, failed.inputs, "nothing", failed.error)
-    return _failure_record(failed)
+    return failure_record(failed)
 
 
-def _failure_record(failed: FailedPhoto) -> Json:
+def failure_record(failed: FailedPhoto) -> Json:
     return photo_record(
         failed.job, failed.inputs, "failed", failed.error, traceback=failed.traceback
     )
@@ -367,21 +386,6 @@ def _write_copy(
 ) -> Json:
     storage.write(storage.join(settings.out, job.output), data)
     return photo_record(job, inputs, "copied", error, written={job.output: len(data)})
-
-
-def _write_thumbnail(edited: EditedPhoto, settings: RunSettings) -> None:
-    """Write the picture for the report: before, mask and after, cropped around the change."""
-    assert edited.loaded.photo
-    before, box = edited.loaded.photo.image, bounding_box(edited.alpha > 0)
-    box = box.expand(int(THUMBNAIL_MARGIN * max(box.width, box.height)), before.shape[:2])
-    step = max(1, max(box.width, box.height) // THUMBNAIL_SIDE)  # subsample before resizing
-    rows, columns = (slice(s.start, s.stop, step) for s in box.slices)
-    image, alpha = edited.image[rows, columns], edited.alpha[rows, columns]
-    crop = replace(edited.results[-1], image=image, alpha=alpha)
-    strip = images.photo_from_array(pipeline.preview(before[rows, columns], crop, THUMBNAIL_SIDE))
-    unchanged = np.zeros(strip.size, np.float32)
-    data = images.encode(strip, strip.image, unchanged, format="JPEG", quality=80)
-    storage.write(thumbnail_path(edited.loaded.job.output, settings), data)
 
 
 def _is_disk_full(error: BaseException) -> bool:

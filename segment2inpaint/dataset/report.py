@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
+from datetime import datetime
 from importlib.resources import files
 from itertools import islice
 from math import log10
 
-from segment2inpaint.dataset import storage
+from segment2inpaint.dataset import report_cards, storage
 from segment2inpaint.dataset.names import printable, thumbnail_path
 from segment2inpaint.dataset.plan import REPORT_PHOTOS, RunPlan
 from segment2inpaint.dataset.run_types import FAILED_STATUSES, Json
@@ -26,21 +27,31 @@ WORST_FIRST = ("quarantined", ERROR_VERDICT, "partial", "failed", "doubtful", "c
 
 def write(plan: RunPlan) -> None:
     """Write the report of the processed photos: counts and histograms of all, cards of some."""
-    summary = _ReportSummary()
+    summary = _ReportSummary(plan.settings.out)
     for record in plan.records():
         summary.add(record)
     cards = [_card(card, plan) for card in summary.worst_cards()]
     counts = plan.counts()
     data = {
-        **summary.to_dict(), "planned": counts.photos, "cards": cards,
+        **heading("Results", plan.settings.command), **summary.to_dict(),
+        "planned": counts.photos, "cards": cards, "columns": report_cards.COLUMNS,
         "left_out": {"count": counts.invalid + counts.unmatched, "rows": _left_out_rows(plan)},
     }  # fmt: skip
+    write_page(storage.join(plan.settings.out, "report.html"), data)
+
+
+def heading(title: str, command: str) -> Json:
+    """Return the title, the command and the date of a report."""
+    date = datetime.now().astimezone().isoformat(" ", "seconds")
+    return {"title": title, "command": printable(command), "date": date}
+
+
+def write_page(name: str, data: Json) -> None:
+    """Write a report: a page that shows ``data``."""
     page = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     # A name that contains </script> would end the script block that holds the data.
     text = json.dumps(data).replace("<", "\\u003c")
-    storage.write(
-        storage.join(plan.settings.out, "report.html"), page.replace("/*DATA*/", text).encode()
-    )
+    storage.write(name, page.replace("/*DATA*/", text).encode())
 
 
 def _left_out_rows(plan: RunPlan) -> list[str]:
@@ -51,7 +62,8 @@ def _left_out_rows(plan: RunPlan) -> list[str]:
 class _ReportSummary:
     """Counts over all photos, and cards of the worst ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: str) -> None:
+        self.out = out
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.scores: dict[str, list[int]] = {}
@@ -63,7 +75,7 @@ class _ReportSummary:
         self.statuses[record["status"]] += 1
         if record["status"] == "copied" and not record["error"]:
             return
-        verdict = _verdict(record)
+        verdict = photo_verdict(record)
         self.verdicts[verdict] += 1
         if record["seconds"]:
             self.times[_time_bin(record["seconds"])] += 1
@@ -71,7 +83,7 @@ class _ReportSummary:
             for name, score in (row.get("checks") or {}).items():
                 bins = self.scores.setdefault(name, [0] * SCORE_BINS)
                 bins[min(SCORE_BINS - 1, int(score * SCORE_BINS))] += 1
-        self.cards.append(_card_summary(record, verdict))
+        self.cards.append(_card_summary(record, verdict, self.out))
         if len(self.cards) > 4 * REPORT_PHOTOS:  # bounds the memory, and sorts rarely
             self.cards = self.worst_cards()
 
@@ -94,7 +106,7 @@ def _card_rank(card: Json) -> tuple[int, str]:
     return rank, card["output"]
 
 
-def _verdict(record: Json) -> str:
+def photo_verdict(record: Json) -> str:
     """Return the verdict of a photo, or its status if there is no verdict."""
     status: str = record["status"]
     if status in FAILED_STATUSES:
@@ -102,25 +114,23 @@ def _verdict(record: Json) -> str:
     return record["verdict"] or status
 
 
-def _card_summary(record: Json, verdict: str) -> Json:
-    rows = record["rows"]
-    row = rows[0] if rows else {}
+def _card_summary(record: Json, verdict: str, out: str) -> Json:
+    names = [row["label"] or row["id"] for row in record["rows"]]
     return {
         "output": record["output"], "photo": record["photo"], "verdict": verdict,
-        "error": record["error"], "note": row.get("note") or "", "seconds": record["seconds"],
-        "objects": [row["label"] or row["id"] for row in rows][:OBJECTS_PER_CARD],
-        "checks": row.get("checks") or {},
-        "models": f"{row.get('detector') or ''} {row.get('inpainter') or ''}".strip(),
+        "caption": report_cards.caption(record), "links": report_cards.links(record, out),
+        "objects": names[:OBJECTS_PER_CARD], "cells": report_cards.cells(record, verdict),
     }  # fmt: skip
 
 
 def _card(summary: Json, plan: RunPlan) -> Json:
-    picture = _thumbnail_url(thumbnail_path(summary["output"], plan.settings))
+    picture = thumbnail_url(thumbnail_path(summary["output"], plan.settings))
     names = {key: printable(summary[key]) for key in ("output", "photo")}
-    return {**summary, **names, "picture": picture}
+    pictures = [("", picture)] if picture else []
+    return {**summary, **names, "pictures": pictures}
 
 
-def _thumbnail_url(name: str) -> str:
+def thumbnail_url(name: str) -> str:
     """Return a thumbnail as a data URL, or an empty string if there is none."""
     if storage.size(name) < 0:
         return ""

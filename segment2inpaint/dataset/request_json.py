@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from segment2inpaint import detect, images
+from segment2inpaint import detect, images, masks
 from segment2inpaint import request as requests
 from segment2inpaint.api import as_picture
 from segment2inpaint.dataset.declared_size import PhotoFrame, fit_item
@@ -31,6 +31,7 @@ from segment2inpaint.types import (
     BinaryMask,
     Box,
     Prompt,
+    Refine,
     ReplacementImage,
     Request,
     UserMask,
@@ -59,7 +60,7 @@ def check_request(data: Json) -> Request:
     except INVALID_VALUE_ERRORS as error:
         raise BadOption(f"not a request: {error}") from error
     if not request.prompts:
-        raise BadOption("no prompt: a row needs points, boxes, text, colors, plate or mask")
+        raise BadOption("no prompt: a row needs points, boxes, text, find, colors, plate or mask")
     return request
 
 
@@ -80,7 +81,7 @@ def load_steps(
     for item in items:
         try:
             fitted = fit_item(item, frame, on_message)
-            _check_places(fitted.request or {}, frame)
+            check_places(fitted.request or {}, frame)
         except (BadDataset, BadPrompt) as error:
             rejected.append((item, error))
         else:
@@ -91,7 +92,18 @@ def load_steps(
     ]
     if not steps:
         raise rejected[0][1]
-    return steps, rejected
+    return _protect_in_all(steps), rejected
+
+
+def _protect_in_all(steps: list[EditStep]) -> list[EditStep]:
+    """Return the steps of a photo, each with the protected areas of all of them."""
+    areas = tuple(area for request, _ in steps for area in request.refine.protect)
+    if not areas:
+        return steps
+    return [
+        (replace(request, refine=replace(request.refine, protect=areas)), items)
+        for request, items in steps
+    ]
 
 
 def load_request(
@@ -142,9 +154,14 @@ def job_key(items: Sequence[EditItem], settings: RunSettings) -> str:
         "settings": [settings.masks, settings.quality, settings.if_nothing, settings.strict,
                      settings.resize_mask, settings.dtype, settings.runtime.quantize],
     }  # fmt: skip
+    if settings.pairs:  # more files are written
+        data["pairs"] = True
     sizes = [item.photo_size and list(item.photo_size) for item in items]
     if any(sizes):  # absent in the keys of earlier versions
         data["photo_sizes"] = sizes
+    if settings.only_masks:
+        crowds = [item.is_crowd for item in items]
+        data["only_masks"] = [sorted(settings.only_masks.files), crowds]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -156,7 +173,7 @@ def referenced_files(items: Sequence[EditItem]) -> list[str]:
 def _file_names(data: Json) -> Iterator[str]:
     """Yield the names of files in a request, which need not be valid."""
     prompts, fill = data.get("prompts"), data.get("fill")
-    for prompt in prompts if isinstance(prompts, list) else ():
+    for prompt in [*_as_list(prompts), *_as_list(_protected(data))]:
         for kind, value in prompt.items() if isinstance(prompt, dict) else ():
             if kind in ("mask", "plate") and isinstance(value, str):
                 yield value
@@ -164,6 +181,15 @@ def _file_names(data: Json) -> Iterator[str]:
                 yield value["file"]
     if isinstance(fill, dict) and isinstance(fill.get("picture"), str) and fill["picture"]:
         yield fill["picture"]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _protected(data: Json) -> Any:
+    refine = data.get("refine")
+    return refine.get("protect") if isinstance(refine, dict) else None
 
 
 def _key_text(data: Json | None) -> Any:
@@ -213,15 +239,24 @@ def _dummy_prompt(prompt: Json) -> Prompt:
     return Box(0, 0, 1, 1) if "box" in prompt.get("relative", {}) else UserMask(_DUMMY_MASK)
 
 
-def _check_places(data: Json, frame: PhotoFrame) -> None:
-    """Raise ``BadPrompt`` or ``BadDataset`` for a prompt that does not fit the photo."""
+def check_places(data: Json, frame: PhotoFrame) -> None:
+    """Raise ``BadPrompt`` or ``BadDataset`` for a prompt that does not fit the photo.
+
+    Masks and clean plates in files are not read.
+    """
     for prompt in data.get("prompts", ()):
         ((kind, value),) = prompt.items()
-        if kind in ("box", "points"):
-            parsed = requests.from_json({"prompts": [prompt]}, _read_picture, lambda _: _DUMMY_MASK)
-            check_prompts(parsed.prompts, frame.size)
+        if kind in ("box", "points", "color"):
+            check_prompts(_parse_alone(prompt).prompts, frame.size)
         elif kind == "rle":
             frame.placement(coco_masks.check_run_lengths(value))
+    for area in _as_list(_protected(data)):
+        if "box" in area:
+            masks.protected_area(Refine(protect=_parse_alone(area).prompts), frame.size)
+
+
+def _parse_alone(prompt: Json) -> Any:
+    return requests.from_json({"prompts": [prompt]}, _read_picture, lambda _: _DUMMY_MASK)
 
 
 def _load_annotation_prompt(prompt: Json, frame: PhotoFrame) -> Prompt:

@@ -13,8 +13,12 @@ from segment2inpaint.errors import BadOption
 from segment2inpaint.protocols import RuntimeOptions
 
 Json = dict[str, Any]
+PAIR_FORMATS = ("hf", "webdataset")
 IF_NOTHING_CHOICES = ("fail", "copy", "skip")
 FAILED_STATUSES = ("failed", "quarantined", "partial")
+ANNOTATION_FORMATS = ("coco", "coco-rle", "yolo", "yolo-boxes", "labelme", "voc")
+MASK_FILES = ("union", "objects", "numbers")
+PHOTO_PLACEMENTS = ("link", "copy", "none")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class EditItem:
         label: the class name of the object.
         photo_size: (height, width) that the annotation declares for the photo, or None. Where the
             photo has another size, the prompts are fitted to it, see ``declared_size``.
+        is_crowd: the annotation is of a group of objects (``iscrowd`` in COCO).
     """
 
     photo: str
@@ -42,6 +47,7 @@ class EditItem:
     id: str = ""
     label: str = ""
     photo_size: tuple[int, int] | None = None
+    is_crowd: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,40 @@ class PhotoJob:
 
 
 @dataclass(frozen=True)
+class MaskOutputs:
+    """What a run writes that only finds objects.
+
+    Attributes:
+        annotations: formats of ``ANNOTATION_FORMATS``; each gets a folder of that name below the
+            output folder, which is a dataset.
+        files: the PNGs of each photo: ``union`` of all objects, ``objects`` one by one, ``numbers``
+            of the objects as the values of pixels.
+        label: the category of objects for which neither the source nor a text prompt has one.
+        photos: whether the datasets have the photos as a hard ``link``, as a ``copy``, or not
+            (``none``). Where no link is possible, such as on another disk, it is a copy.
+    """
+
+    annotations: tuple[str, ...] = ("coco",)
+    files: tuple[str, ...] = ("union", "objects")
+    label: str = "object"
+    photos: str = "link"
+
+    def __post_init__(self) -> None:
+        for name, values, known in (
+            ("annotations", self.annotations, ANNOTATION_FORMATS),
+            ("files", self.files, MASK_FILES),
+            ("photos", (self.photos,), PHOTO_PLACEMENTS),
+        ):
+            for value in values:
+                if value not in known:
+                    raise BadOption(f"{name} must be of {', '.join(known)}, got {value!r}")
+        if not self.label.strip():
+            raise BadOption("label must be the name of a category, got an empty one")
+        if not (self.annotations or self.files):
+            raise BadOption("neither masks nor annotations would be written; choose one of them")
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """Settings that apply to all photos of a run. Raises ``BadOption`` for an invalid value.
 
@@ -96,6 +136,10 @@ class RunSettings:
         cache: keep image embeddings on disk.
         runtime: options that reduce memory use or run time.
         threads: CPU threads of each worker; 0 is no limit.
+        pairs: also write what can train others, as ``hf`` or ``webdataset``; see ``pairs``.
+        command: the command line of the run, for the report.
+        only_masks: find the objects and write masks and annotations, and edit nothing; None edits
+            the photos.
     """
 
     out: str
@@ -110,6 +154,9 @@ class RunSettings:
     cache: bool = True
     runtime: RuntimeOptions = RuntimeOptions()
     threads: int = 0
+    pairs: str = ""
+    command: str = ""
+    only_masks: MaskOutputs | None = None
 
     def __post_init__(self) -> None:
         if self.masks.startswith("/") or ".." in PurePosixPath(self.masks).parts:
@@ -117,6 +164,11 @@ class RunSettings:
         if self.if_nothing not in IF_NOTHING_CHOICES:
             choices = ", ".join(IF_NOTHING_CHOICES)
             raise BadOption(f"if_nothing must be one of {choices}, got {self.if_nothing!r}")
+        if self.pairs not in ("", *PAIR_FORMATS):
+            choices = ", ".join(PAIR_FORMATS)
+            raise BadOption(f"pairs must be one of {choices}, got {self.pairs!r}")
+        if self.pairs and not self.masks:
+            raise BadOption("pairs need the masks; do not leave the masks out")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise BadOption(f"quality must be 1 to 100, got {self.quality!r}")
 

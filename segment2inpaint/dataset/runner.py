@@ -15,12 +15,22 @@ from pathlib import Path
 from time import perf_counter
 
 from segment2inpaint import detect, inpaint
-from segment2inpaint.dataset import manifest, process_photo, report, results_log, storage
+from segment2inpaint.dataset import (
+    manifest,
+    pairs,
+    process_photo,
+    report,
+    results_log,
+    stages,
+    storage,
+)
+from segment2inpaint.dataset.annotations_out import registry as annotation_writers
 from segment2inpaint.dataset.formats.registry import ANNOTATED_FORMATS, Source
-from segment2inpaint.dataset.options import ExecutionOptions
+from segment2inpaint.dataset.locking import plan_file, state_folder
+from segment2inpaint.dataset.options import ExecutionOptions, Shard
 from segment2inpaint.dataset.plan import RunPlan
 from segment2inpaint.dataset.reading import describe
-from segment2inpaint.dataset.results_log import STATE_FOLDER, ResultsLog
+from segment2inpaint.dataset.results_log import ResultsLog
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
     InvalidRow,
@@ -50,29 +60,41 @@ def open_plan(
     retry_failed: bool = False,
     skip_invalid: bool = False,
     dry_run: bool = False,
+    shard: Shard | None = None,
     on_message: Callable[[str], None] = ignore_message,
     on_problem: Callable[[InvalidRow], None] = lambda _: None,
 ) -> Iterator[RunPlan]:
     """Lock the output folder, check the source, and return the plan of the run.
 
-    ``dry_run`` neither locks nor writes anything. ``on_message`` receives hints about models.
+    ``dry_run`` neither locks nor writes anything; it compares the places of the objects with the
+    sizes of the photos. ``shard`` keeps a part of the photos, and locks only this part.
+    ``on_message`` receives hints about models.
     ``on_problem`` receives each invalid row and each record that matches nothing
     (``UnmatchedRow``). Raises ``BadDataset`` if there are invalid rows, unless ``skip_invalid``,
     if there is nothing to edit, or if another run uses the output folder; and ``ModelMissing``.
     """
     editor = Editor(settings.device, settings.dtype, settings.cache, on_message)
+    resolver = _AutoResolver(editor, paint=settings.only_masks is None)
     with (
-        _state_folder(settings.out, dry_run) as folder,
+        state_folder(settings.out, shard, dry_run=dry_run) as folder,
         _database_errors_as_bad_dataset(folder),
-        RunPlan(Path(folder, "plan.sqlite"), settings, _AutoResolver(editor)) as plan,
+        RunPlan(Path(folder, plan_file(shard)), settings, resolver) as plan,
     ):
         _check_output_folder(source, settings.out)
-        plan.read_source(source)
+        plan.read_source(_with_header_checks(source, settings) if dry_run else source)
         _report_problems(plan, on_problem, skip_invalid)
         _check_something_to_do(plan, source)
+        if shard:
+            plan.keep_shard(shard)
         plan.add_records(results_log.read_records(settings.out))
         plan.drop_stale_records(retry_failed=retry_failed)
         yield plan
+
+
+def _with_header_checks(source: Source, settings: RunSettings) -> Source:
+    from segment2inpaint.dataset.header_checks import HeaderCheckedSource
+
+    return HeaderCheckedSource(source, settings.resize_mask)
 
 
 def _check_output_folder(source: Source, out: str) -> None:
@@ -113,19 +135,25 @@ def _check_something_to_do(plan: RunPlan, source: Source) -> None:
 
 @dataclass
 class _AutoResolver:
-    """Returns the models that ``auto`` stands for in a request; cached by kind of request."""
+    """Returns the models that ``auto`` stands for in a request; cached by kind of request.
+
+    Without ``paint`` the inpainter stays as it is.
+    """
 
     editor: Editor
+    paint: bool = True
     cache: dict[tuple[object, ...], Json] = field(default_factory=dict)
 
     def __call__(self, request: Request) -> Json:
         generates = request.fill.generates
         prompt_types = tuple(type(prompt) for prompt in request.prompts)
-        key = (request.detector, request.inpainter, generates, prompt_types)
+        laid = request.refine.invert, request.keeps_object
+        key = (request.detector, request.inpainter, generates, prompt_types, laid)
         if key not in self.cache:
-            resolved = self.editor.resolve(request)
+            resolved = self.editor.resolve(request, paint=self.paint)
             detect.check_name(resolved.detector)
-            inpaint.check_name(resolved.inpainter)
+            if self.paint and not request.keeps_object:
+                inpaint.check_name(resolved.inpainter)
             # Without a prompt, auto is two inpainters: the second retries what the first fails.
             inpainter = resolved.inpainter if generates else request.inpainter
             self.cache[key] = {"detector": resolved.detector, "inpainter": inpainter}
@@ -142,48 +170,20 @@ def _database_errors_as_bad_dataset(folder: str) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _state_folder(out: str, dry_run: bool) -> Iterator[str]:
-    """Return the folder for the plan: that of the locked output folder, or a temporary one.
-
-    Partial files of killed runs are deleted. Remote stores are not locked.
-    """
-    if dry_run or storage.is_remote(out):
-        with tempfile.TemporaryDirectory() as folder:
-            yield folder
-        return
-    import filelock
-
-    state = Path(out, STATE_FOLDER)
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadDataset(
-            f"{out}: cannot be created: {error.strerror}; choose another OUTDIR"
-        ) from error
-    lock = filelock.FileLock(state / "lock", timeout=0)
-    try:
-        with lock:
-            storage.delete_partial_files(out)
-            try:
-                yield str(state)
-            finally:
-                storage.delete_partial_files(out)
-    except filelock.Timeout:
-        raise BadDataset(
-            f"{out}: another run is using it; wait for it, or choose another OUTDIR"
-        ) from None
-
-
 # --- executing --------------------------------------------------------------------------------
 
 
 def execute(plan: RunPlan, source: Source, execution: ExecutionOptions) -> Iterator[PhotoOutcome]:
     """Process the pending photos of a plan, then write manifest, annotations and report.
 
+    A shard writes only its part of the manifest; ``execution.join`` processes nothing.
+
     Yields the outcome of each photo when it is finished. Raises ``BadDataset`` if the disk is
     full.
     """
+    if execution.join:
+        write_summary_files(plan, source)
+        return
     failures = 0
     run = results_log.next_run_number(plan.settings.out)
     for record in _run_engine(plan, execution, run):
@@ -193,17 +193,28 @@ def execute(plan: RunPlan, source: Source, execution: ExecutionOptions) -> Itera
         failures += not outcome.ok
         if execution.max_failures is not None and failures > execution.max_failures:
             break
-    write_summary_files(plan, source)
+    if plan.shard:
+        manifest.write(plan.settings.out, plan.records(), plan.shard.label)
+    else:
+        write_summary_files(plan, source)
 
 
 def write_summary_files(plan: RunPlan, source: Source) -> None:
     """Write the manifest, the report, and the annotations without the removed objects.
 
+    A run that only finds objects writes annotations of what it found.
+
     Raises ``BadDataset`` if the annotations cannot be written.
     """
     out = plan.settings.out
     manifest.write(out, plan.records())
+    manifest.delete_parts(out)
     report.write(plan)
+    if plan.settings.pairs:
+        pairs.write(plan.records, plan.settings)
+    if plan.settings.only_masks:
+        annotation_writers.write(out, plan.records, plan.settings.only_masks)
+        return
     removed_ids = {
         row["id"] for record in plan.records() for row in record["rows"] if row["status"] == "done"
     }
@@ -291,7 +302,7 @@ def _run_in_process(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator
 def _process_one(job: PhotoJob, settings: RunSettings, editor: Editor) -> Json:
     try:
         loaded = process_photo.load_photo(job, settings)
-        (edited,) = process_photo.edit_photos([loaded], editor)
-        return process_photo.write_results(edited, settings)
+        (finished,) = stages.process([loaded], editor, settings)
+        return stages.write_results(finished, settings)
     except process_photo.AbortRun as abort:
         raise abort.error from abort

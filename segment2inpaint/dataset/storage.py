@@ -114,6 +114,16 @@ def write(name: str, data: bytes) -> None:
         raise BadImage(f"{name}: cannot be written: {_reason(error)}") from error
 
 
+def delete(name: str) -> None:
+    """Delete a file; one that does not exist is no error."""
+    if not is_remote(name):
+        Path(name).unlink(missing_ok=True)
+        return
+    system, path = _file_system(name)
+    if system.exists(path):
+        system.rm_file(path)
+
+
 @contextmanager
 def open_atomic(name: str) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name when the block ends.

@@ -246,7 +246,7 @@ def _process_group(
     settings: RunSettings,
 ) -> None:
     """Edit a group of photos; each is written and reported while the next ones are edited."""
-    from segment2inpaint.dataset import process_photo
+    from segment2inpaint.dataset import stages
 
     def loaded_photos() -> Iterator[Any]:
         for future in group:
@@ -255,8 +255,8 @@ def _process_group(
             yield loaded
 
     writing: deque[Future[Json]] = deque()
-    for edited in process_photo.edit_photos(loaded_photos(), editor):
-        writing.append(writer.submit(process_photo.write_results, edited, settings))
+    for edited in stages.process(loaded_photos(), editor, settings):
+        writing.append(writer.submit(stages.write_results, edited, settings))
         while writing and (len(writing) > QUEUE_DEPTH or writing[0].done()):
             pipe.send(writing.popleft().result())
     for future in writing:

@@ -19,13 +19,21 @@ from __future__ import annotations
 
 from segment2inpaint.images.atomic_write import check_target, write_bytes
 from segment2inpaint.images.decoder import formats
-from segment2inpaint.images.mask_files import encode_mask, read_mask, read_soft_mask, write_mask
-from segment2inpaint.images.photo import Photo, photo_from_array
+from segment2inpaint.images.header import PictureHeader, read_header
+from segment2inpaint.images.mask_files import (
+    encode_mask,
+    mask_of_picture,
+    read_mask,
+    read_soft_mask,
+    write_mask,
+)
+from segment2inpaint.images.photo import Photo, photo_from_array, with_opacity
 from segment2inpaint.images.plugins import plugin_format
 from segment2inpaint.images.read_back import FileChanges, file_changes
 from segment2inpaint.images.reading import MAX_PIXELS, read
 from segment2inpaint.images.writing import (
     check_format,
+    edited_pixels,
     encode,
     format_of,
     has_photo_suffix,
@@ -38,21 +46,26 @@ __all__ = [
     "MAX_PIXELS",
     "FileChanges",
     "Photo",
+    "PictureHeader",
     "check_format",
     "check_target",
+    "edited_pixels",
     "encode",
     "encode_mask",
     "file_changes",
     "format_of",
     "formats",
     "has_photo_suffix",
+    "mask_of_picture",
     "not_kept",
     "photo_from_array",
     "plugin_format",
     "read",
+    "read_header",
     "read_mask",
     "read_soft_mask",
     "touched_blocks",
+    "with_opacity",
     "write",
     "write_bytes",
     "write_mask",

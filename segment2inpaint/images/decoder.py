@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ _READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 # Pillow mode of the file -> mode to convert to, without and with a transparent colour.
 _MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _MODES_WITH_ALPHA = {"1": "LA", "L": "LA", "P": "RGBA", "RGB": "RGBA"}
+_START = 4096  # bytes that tell the format of a file
 _OPEN_LOCK = threading.Lock()  # while Pillow's global pixel limit is changed
 
 
@@ -87,7 +88,7 @@ def decode(data: bytes, name: str, max_pixels: int) -> DecodedFile:
     orientation = exif.orientation(data)
     data = exif.with_orientation(data, 1) if orientation > 1 else data
     slim = sixteen_bit.without_chunks(data, metadata.TEXT_CHUNKS)
-    with _open_header(slim, name) as picture:
+    with open_header(BytesIO(slim), name) as picture:
         try:
             _check_supported(picture, data, name, max_pixels)
             return _decode_picture(picture, data, orientation)
@@ -104,14 +105,19 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _open_header(data: bytes, name: str) -> Iterator[Pillow.Image]:
-    """Open the picture and read its header. ``_check_supported`` replaces Pillow's own limit."""
+def open_header(file: BinaryIO, name: str) -> Iterator[Pillow.Image]:
+    """Open the picture and read its header. ``_check_supported`` replaces Pillow's own limit.
+
+    Raises ``BadImage`` if it is damaged or of an unknown format.
+    """
+    data = file.read(_START)
+    file.seek(0)
     kind = _plugin_format(data, name)
     try:
         with _OPEN_LOCK:
             limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
             try:
-                picture = Pillow.open(BytesIO(data), formats=[kind] if kind else _pillow_formats())
+                picture = Pillow.open(file, formats=[kind] if kind else _pillow_formats())
             finally:
                 Pillow.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError:
@@ -234,7 +240,7 @@ def _decode_picture(picture: Pillow.Image, data: bytes, tiff_orientation: int) -
         orientation = tiff_orientation
     else:
         exif_bytes = exif.without_pictures(picture.info.get("exif") or b"")
-        orientation = 1 if _is_upright(picture) else exif.orientation(exif_bytes)
+        orientation = 1 if is_upright(picture) else exif.orientation(exif_bytes)
         exif_bytes = exif.with_orientation(exif_bytes, orientation)
     return DecodedFile(
         pixels=pixels,
@@ -251,7 +257,7 @@ def _decode_picture(picture: Pillow.Image, data: bytes, tiff_orientation: int) -
     )
 
 
-def _is_upright(picture: Pillow.Image) -> bool:
+def is_upright(picture: Pillow.Image) -> bool:
     """Return whether the decoder has turned the pixels, whatever EXIF says."""
     return picture.format == "HEIF" or (
         picture.format == "JXL" and not getattr(picture, "jpeg", False)

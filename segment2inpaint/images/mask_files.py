@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from segment2inpaint.errors import BadImage
 from segment2inpaint.images.atomic_write import write_bytes
 from segment2inpaint.images.encoder import FileMetadata, encoders
-from segment2inpaint.images.mask_values import AmbiguousMask, MaskPicture, interpret
+from segment2inpaint.images.mask_values import AmbiguousMask, MaskPicture, MaskValues, interpret
 from segment2inpaint.images.photo import Photo
 from segment2inpaint.images.pixels import to_upright
 from segment2inpaint.images.reading import read
@@ -81,13 +81,7 @@ def _read_values(
 ) -> tuple[NDArray[np.uint8], bool]:
     """Return the values of a mask file, and whether it is soft. See ``read_mask``."""
     photo = read(source, name=name)
-    try:
-        found = interpret(_mask_picture(photo))
-    except AmbiguousMask as problem:
-        raise BadImage(
-            f"{photo.name}: the mask does not tell what the object is: it has {problem}; "
-            f"expected 255 on the object and 0 elsewhere"
-        ) from None
+    found = _interpret(photo)
     on_message = on_message or (lambda line: None)
     if found.note:
         on_message(f"{photo.name}: the mask is not black and white; the object is {found.note}")
@@ -101,6 +95,25 @@ def _read_values(
             f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
     return _resize(values, size), found.soft
+
+
+def mask_of_picture(picture: Photo) -> BinaryMask | Alpha:
+    """Return the mask that a picture shows, as ``read_soft_mask`` reads it from a file.
+
+    Raises ``BadImage`` if its values do not tell what the object is.
+    """
+    found = _interpret(picture)
+    return np.divide(found.values, 255, dtype=np.float32) if found.soft else found.values > 127
+
+
+def _interpret(picture: Photo) -> MaskValues:
+    try:
+        return interpret(_mask_picture(picture))
+    except AmbiguousMask as problem:
+        raise BadImage(
+            f"{picture.name}: the mask does not tell what the object is: it has {problem}; "
+            f"expected 255 on the object and 0 elsewhere"
+        ) from None
 
 
 def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

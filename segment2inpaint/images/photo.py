@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segment2inpaint.errors import BadImage
 from segment2inpaint.images.pixels import Pixels, read_only
-from segment2inpaint.types import Image
+from segment2inpaint.types import Alpha, Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,19 @@ class Photo:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.image.shape[0], self.image.shape[1]
+
+
+def with_opacity(photo: Photo, opacity: Alpha | None) -> Photo:
+    """Return the photo with its alpha channel multiplied by ``opacity``, (H, W) in [0, 1].
+
+    Without ``opacity`` return the photo as it is.
+    """
+    if opacity is None:
+        return photo
+    top = 255 if photo.pixels_16bit is None else 65_535
+    own = photo.alpha if photo.alpha is not None else np.full(photo.size, top)
+    alpha = np.rint(own * opacity).astype(np.uint8 if top == 255 else np.uint16)
+    return replace(photo, alpha=alpha)
 
 
 def photo_from_array(image: Image, *, name: str = "array") -> Photo:

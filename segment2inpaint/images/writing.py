@@ -210,6 +210,14 @@ def _encode_changes(
     return encoders()[kind](to_stored(merged, orientation), metadata, quality)
 
 
+def edited_pixels(photo: Photo, image: Image, alpha: Alpha) -> Pixels:
+    """Return what an upright 8-bit file holds, ``(H, W, 1 to 4)`` uint8: grey or RGB, then alpha.
+
+    The arguments and the errors are those of ``encode``.
+    """
+    return _merge(photo, image, _changed_mask(photo, image, alpha), keep_16bit=False)
+
+
 def _merge(photo: Photo, image: Image, changed: BinaryMask, *, keep_16bit: bool) -> Pixels:
     """Return the photo's channels, (H, W, 1 to 4), with ``image`` where ``changed`` is True.
 

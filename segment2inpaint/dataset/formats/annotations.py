@@ -109,6 +109,7 @@ class Annotation:
         area_fraction: the area as a fraction of the photo, or None if unknown.
         photo_size: (height, width) that the annotation file declares for the photo, or None. Set
             it for fractions too: the photo may be turned.
+        is_crowd: it is a group of objects.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Annotation:
     area: float | None = None
     area_fraction: float | None = None
     photo_size: tuple[int, int] | None = None
+    is_crowd: bool = False
 
     def prompt(self, use: Use) -> Json | None:
         """Return the prompt for the object, or None if it lacks the box or mask asked for."""
@@ -161,7 +163,7 @@ def edit_items(
         else:
             yield EditItem(
                 photo, output, request, annotation.where, annotation.id, annotation.label,
-                annotation.photo_size,
+                annotation.photo_size, annotation.is_crowd,
             )  # fmt: skip
         copies = False
     if copies:

@@ -226,6 +226,7 @@ def _instance(record: Json, id: str, label: str, where: str, image: CocoImage) -
         area=area,
         area_fraction=area / (size[0] * size[1]) if size and area is not None else None,
         photo_size=size,
+        is_crowd=bool(record.get("iscrowd")),
     )
 
 

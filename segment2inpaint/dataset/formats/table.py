@@ -1,11 +1,14 @@
 """JSONL and CSV tables with a row for each object; rows of one photo are edited together.
 
+Several rows with the same photo and ``id`` are one object.
+
 Keys of a row (columns of a CSV), all optional except ``photo``:
 
 * ``photo``: a path or URL, relative to the root; ``output``: the name of the result below the
   output folder; ``id`` and ``label``: copied to the manifest.
 * ``points``, ``not_points``: ``[[x, y], ...]``, in CSV ``x,y;x,y``; ``boxes``: ``[[x0, y0, x1,
-  y1], ...]``; ``colors``: ``#rrggbb`` or ``x,y``; ``text``: words; ``mask``, ``plate``: files.
+  y1], ...]``; ``colors``: ``#rrggbb`` or ``x,y``; ``text``: words; ``find``: ``text`` or
+  ``face``; ``mask``, ``plate``: files.
 * any field of ``Refine`` and ``Fill`` (``dilate``, ``prompt``, ``seed``, ...), ``detector``,
   ``inpainter``, ``verify``, ``attempts``; or ``request``: a whole request, as ``--json`` prints it.
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,6 +28,7 @@ from typing import Any
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats.records import RECORD_ERRORS, one_line
 from segment2inpaint.dataset.formats.row_files import read_rows
+from segment2inpaint.dataset.formats.row_groups import RowGroups
 from segment2inpaint.dataset.names import check_file_name, output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, Segment2InpaintError
@@ -35,8 +40,10 @@ FILL_KEYS = {f.name for f in fields(Fill)}
 REQUEST_KEYS = {"detector", "inpainter", "verify", "attempts"}
 FILE_PROMPTS = ("mask", "plate")
 LENGTH_KEYS = ("dilate", "feather")
-TEXT_KEYS = {"dilate", "feather", "prompt", "negative_prompt", "detector", "inpainter", "picture"}
+TEXT_KEYS = {"dilate", "feather", "prompt", "negative_prompt", "detector", "inpainter", "picture",
+             "picture_fit", "background", "protect"}  # fmt: skip
 MAX_PIXEL = 2**31  # a larger coordinate lies in no photo
+_NUMBERS = re.compile(r"[-+0-9.,\s]*\d")
 ROW_ERRORS = (*RECORD_ERRORS, Segment2InpaintError)
 
 
@@ -54,25 +61,48 @@ class TableSource:
     kind = "rows"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
-        """Yield an item for each row, or the reason why it is invalid.
+        """Yield an item for each object, or the reason why a row is invalid.
 
-        Raises ``BadDataset`` if the table has no rows or no column for photos.
+        Rows with the same photo and id are one object, whose prompts add up. Raises
+        ``BadDataset`` if the table has no rows or no column for photos.
         """
+        groups = RowGroups(read_rows(self.path), PROMPT_PARSERS, _as_list)
         number = 0
         for number, row in read_rows(self.path):
-            where = f"{self.path}:{number}"
             try:
                 if isinstance(row, Exception):
                     raise row
-                yield self._parse_row(row, where)
+                item = self._parse_row(row, self._where(number))
+                groups.add(number, _without_nulls(row))
             except ROW_ERRORS as error:
-                yield InvalidRow(where, one_line(error))
+                yield InvalidRow(self._where(number), one_line(error))
+                item = None
+            if item or isinstance(row, Mapping):
+                yield from self._finished(groups.take(number, row), number, item)
         if not number:
             raise BadDataset(f"{self.path}: no rows in it, expected one for each object")
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield nothing: rows are requests, not annotations."""
         return iter(())
+
+    def _finished(
+        self, found: tuple[int, Any] | None, number: int, item: EditItem | None
+    ) -> Iterator[EditItem | InvalidRow]:
+        """Yield the object that is complete after a row: ``item``, or one of several rows."""
+        if found is None:
+            return
+        first, row = found
+        if first == number:
+            yield from [item] if item else []
+            return
+        try:
+            yield self._parse_row(row, self._where(first))
+        except ROW_ERRORS as error:
+            yield InvalidRow(self._where(number), one_line(error))
+
+    def _where(self, number: int) -> str:
+        return f"{self.path}:{number}"
 
     def _parse_row(self, row: Any, where: str) -> EditItem:
         if not isinstance(row, Mapping):
@@ -81,7 +111,7 @@ class TableSource:
             if key not in KNOWN_KEYS:
                 known = ", ".join(sorted(KNOWN_KEYS))
                 raise ValueError(f"unknown key {key!r:.40}; known: {known}")
-        row = {key: value for key, value in row.items() if value is not None}
+        row = _without_nulls(row)
         if "photo" not in row:
             raise ValueError("no photo; every row needs the key photo")
         photo = self._absolute_path(row["photo"], "photo")
@@ -114,6 +144,9 @@ class TableSource:
         fill = request["fill"]
         if fill.get("picture"):
             request["fill"] = {**fill, "picture": self._absolute_path(fill["picture"], "picture")}
+        if areas := request["refine"].get("protect"):
+            areas = [self._with_absolute_paths(area) for area in areas]
+            request["refine"] = {**request["refine"], "protect": areas}
         request["prompts"] = [self._with_absolute_paths(prompt) for prompt in request["prompts"]]
         return request
 
@@ -128,6 +161,10 @@ class TableSource:
         if storage.is_remote(name) or os.path.isabs(name):
             return str(name)
         return storage.join(self.root, name)
+
+
+def _without_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None}
 
 
 def row_request(row: Mapping[str, Any], base: Json) -> Json:
@@ -145,7 +182,9 @@ def row_request(row: Mapping[str, Any], base: Json) -> Json:
     prompts = [
         prompt for key in PROMPT_PARSERS if key in row for prompt in PROMPT_PARSERS[key](row[key])
     ]
-    refine = {key: _parse_length(key, row[key]) for key in REFINE_KEYS if key in row}
+    refine = {key: _parse_refine(key, row[key]) for key in REFINE_KEYS if key in row}
+    if areas := base.get("refine", {}).get("protect"):
+        refine["protect"] = [*areas, *refine.get("protect", ())]
     return {
         **base,
         **{key: row[key] for key in REQUEST_KEYS if key in row},
@@ -168,9 +207,29 @@ def _parse_value(key: str, value: Any) -> Any:
         return value
 
 
-def _parse_length(key: str, value: Any) -> Any:
-    """Return a length as text; a number is in pixels."""
+def _parse_refine(key: str, value: Any) -> Any:
+    """Return a length as text, a number being pixels, and protected areas as prompts."""
+    if key == "protect":
+        return list(_parse_protected(value))
     return str(value) if key in LENGTH_KEYS and isinstance(value, int | float) else value
+
+
+def _parse_protected(value: Any) -> Iterator[Json]:
+    """Yield a prompt for each area: a box, or the name of a mask file.
+
+    ``value`` is one of them, a list of them, or text with ``;`` between them.
+    """
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(";") if part.strip()]
+    if not isinstance(value, list):
+        raise ValueError(f"protect must be boxes or names of mask files, got {value!r:.60}")
+    for area in [value] if value and isinstance(value[0], int | float) else value:
+        if isinstance(area, dict):  # as the JSON of a request has it
+            yield area
+        elif isinstance(area, str) and not _NUMBERS.fullmatch(area):
+            yield {"mask": area}
+        else:
+            yield {"box": _parse_numbers(area, 4, "X0,Y0,X1,Y1")[0]}
 
 
 def _parse_numbers(value: Any, count: int, form: str) -> list[list[int]]:
@@ -209,6 +268,16 @@ def _parse_color(value: str) -> Json:
     return {"color": {"at": _parse_numbers(value, 2, "X,Y or #RRGGBB")[0]}}
 
 
+def _parse_kinds(value: Any) -> list[Any]:
+    """Return what to find: "text", "face", or objects with ``kind`` and the options of ``Find``."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        value = json.loads(value)
+    kinds = value if isinstance(value, list) else [value]
+    if not all(isinstance(kind, str | Mapping) for kind in kinds):
+        raise ValueError(f'find must be "text", "face" or an object with "kind", got {value!r:.60}')
+    return kinds
+
+
 def _as_strings(value: Any) -> list[str]:
     strings = [value] if isinstance(value, str) else value
     if not isinstance(strings, list) or not all(isinstance(text, str) for text in strings):
@@ -216,10 +285,19 @@ def _as_strings(value: Any) -> list[str]:
     return strings
 
 
+def _as_list(key: str, value: Any) -> list[Any]:
+    """Return the value of a key of ``PROMPT_PARSERS`` as a list of places, colours or names."""
+    if key in _PLACES:
+        return _parse_numbers(value, *_PLACES[key])
+    return _parse_kinds(value) if key == "find" else _as_strings(value)
+
+
+_PLACES = {"points": (2, "X,Y"), "not_points": (2, "X,Y"), "boxes": (4, "X0,Y0,X1,Y1")}
 PROMPT_PARSERS: dict[str, Callable[[Any], list[Json]]] = {
     "points": lambda v: [{"points": {"include": _parse_numbers(v, 2, "X,Y")}}],
     "not_points": lambda v: [{"points": {"exclude": _parse_numbers(v, 2, "X,Y")}}],
     "text": lambda v: [{"text": words} for words in _as_strings(v)],
+    "find": lambda v: [{"find": kind} for kind in _parse_kinds(v)],
     "boxes": lambda v: [{"box": box} for box in _parse_numbers(v, 4, "X0,Y0,X1,Y1")],
     "colors": lambda v: [_parse_color(color) for color in _as_strings(v)],
     "plate": lambda v: [{"plate": file} for file in _as_strings(v)],

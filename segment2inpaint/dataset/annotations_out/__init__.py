@@ -1,0 +1,1 @@
+"""Writers of annotations: a file for each format, and what they share."""
