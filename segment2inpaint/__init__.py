@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segment2inpaint.api import mask, remove, replace
+    from segment2inpaint.api import cutout, mask, read, remove, replace, write
+    from segment2inpaint.cutouts import Cutout
     from segment2inpaint.editor import Editor
     from segment2inpaint.errors import (
         BadDataset,
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
         NothingFound,
         Segment2InpaintError,
     )
-    from segment2inpaint.images import Photo, read, write
+    from segment2inpaint.images import Photo
     from segment2inpaint.pipeline import Pipeline
+    from segment2inpaint.predictor import Predictor
     from segment2inpaint.protocols import RuntimeOptions
+    from segment2inpaint.result import Result
     from segment2inpaint.types import (
         Box,
         Candidate,
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
         Detection,
         Everything,
         Fill,
+        Find,
         Length,
         Points,
         Refine,
         ReplacementImage,
         Request,
-        Result,
         Text,
         UserMask,
     )
@@ -51,16 +54,19 @@ __all__ = [
     "Candidate",
     "CleanPlate",
     "Color",
+    "Cutout",
     "Detection",
     "Editor",
     "Everything",
     "Fill",
+    "Find",
     "Length",
     "ModelMissing",
     "NothingFound",
     "Photo",
     "Pipeline",
     "Points",
+    "Predictor",
     "Refine",
     "ReplacementImage",
     "Request",
@@ -69,6 +75,7 @@ __all__ = [
     "Segment2InpaintError",
     "Text",
     "UserMask",
+    "cutout",
     "mask",
     "read",
     "remove",
@@ -77,12 +84,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(["mask", "remove", "replace"], "api"),
+    **dict.fromkeys(["cutout", "mask", "read", "remove", "replace", "write"], "api"),
     **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
     **dict.fromkeys(["ModelMissing", "NothingFound", "Segment2InpaintError"], "errors"),
-    **dict.fromkeys(["Photo", "read", "write"], "images"),
+    "Cutout": "cutouts",
     "Editor": "editor",
+    "Photo": "images",
     "Pipeline": "pipeline",
+    "Predictor": "predictor",
+    "Result": "result",
     "RuntimeOptions": "protocols",
 }
 
@@ -92,3 +102,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_MODULES.get(name, 'types')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    # the public names too, though most are not imported yet
+    return sorted({*globals(), *__all__})

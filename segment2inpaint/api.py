@@ -2,45 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace as with_fields
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, overload
 
 import numpy as np
 
 from segment2inpaint import images, regions
+from segment2inpaint.conversions import (
+    PhotoLike,
+    PictureLike,
+    PromptLike,
+    as_photo,
+    as_picture,
+    as_prompt,
+)
+from segment2inpaint.cutouts import Cutout, cut_out
 from segment2inpaint.editor import Editor
-from segment2inpaint.errors import BadOption, BadPrompt
-from segment2inpaint.images import Photo
+from segment2inpaint.errors import BadImage, BadOption
+from segment2inpaint.images import MAX_PIXELS, Photo
+from segment2inpaint.keywords import (
+    MaskKeywords,
+    RemoveKeywords,
+    ReplaceKeywords,
+    Unpack,
+    build_request,
+    check_keywords,
+)
+from segment2inpaint.result import Result
 from segment2inpaint.types import (
+    Alpha,
     BinaryMask,
-    Box,
     Fill,
     Image,
     Length,
-    Points,
-    Prompt,
     Refine,
     ReplacementImage,
     Request,
-    Result,
-    Text,
-    UserMask,
 )
 
-PhotoLike = Photo | Image | str | Path | bytes
-"""A photo, its ``(H, W, 3)`` uint8 RGB pixels, a path, or the bytes of a file."""
-
-PromptLike = Prompt | Sequence[int] | str | BinaryMask
-"""A prompt, or a short form: (x, y), (x0, y0, x1, y1), words, or an ``(H, W)`` bool array."""
+__all__ = [
+    "PhotoLike",
+    "PromptLike",
+    "as_photo",
+    "as_picture",
+    "as_prompt",
+    "cutout",
+    "default_editor",
+    "mask",
+    "read",
+    "remove",
+    "replace",
+    "write",
+]
 
 
 @cache
 def default_editor() -> Editor:
     """Return the editor that the functions below share; it keeps the models that it has loaded."""
     return Editor()
+
+
+@overload
+def remove(
+    photo: bytes,
+    *prompts: PromptLike,
+    refine: Refine = ...,
+    fill: Fill = ...,
+    detector: str = ...,
+    inpainter: str = ...,
+    editor: Editor | None = ...,
+    **keywords: Unpack[RemoveKeywords],
+) -> bytes: ...
+
+
+@overload
+def remove(
+    photo: PictureLike,
+    *prompts: PromptLike,
+    refine: Refine = ...,
+    fill: Fill = ...,
+    detector: str = ...,
+    inpainter: str = ...,
+    editor: Editor | None = ...,
+    **keywords: Unpack[RemoveKeywords],
+) -> Result: ...
 
 
 def remove(
@@ -51,23 +98,65 @@ def remove(
     detector: str = "auto",
     inpainter: str = "auto",
     editor: Editor | None = None,
-) -> Result:
+    **keywords: Unpack[RemoveKeywords],
+) -> Result | bytes:
     """Remove the objects at the prompts; each prompt selects one object.
 
-    ``photo`` is a ``Photo``, a path, the bytes of a file, or upright ``(H, W, 3)`` uint8 RGB
-    pixels. A prompt is a point (x, y) or a half-open box (x0, y0, x1, y1) in photo pixels, words,
-    an ``(H, W)`` bool array, or one of the prompt classes. The result's ``image`` is ``(H, W, 3)``
-    uint8 RGB; its ``alpha`` is ``(H, W)`` float32 in [0, 1], 0 where nothing changed.
+    ``photo`` is a ``Photo``, a path, an open file, a PIL image, or an upright uint8 array: RGB,
+    RGBA or grey. The bytes of a file give the bytes of a file in the same format; give
+    ``read(data)`` for a ``Result``.
+
+    A prompt is a point (x, y), several points of one object ``[(x, y), ...]``, a half-open box
+    (x0, y0, x1, y1), all in photo pixels; words; a mask as an array, a PIL image, a ``Path`` or
+    bytes; or one of the prompt classes. Arrays in the manner of segment-anything are given as
+    ``point_coords``, ``point_labels`` and ``box``.
+
+    Other keywords are the fields of ``Refine``, ``Fill`` and ``Request``: ``dilate``, ``feather``,
+    ``fill_holes``, ``invert``, ``shadow``, ``edge_refine``, ``protect``; ``prompt``,
+    ``negative_prompt``, ``num_inference_steps``, ``guidance_scale``, ``strength``, ``seed``,
+    ``padding_mask_crop``, ``background``, ``picture_fit``, ``fill_color``, ``candidates``;
+    ``verify`` and ``attempts``. They take precedence over ``refine`` and ``fill``. ``dilate`` and
+    ``feather`` are a number of px or a text such as ``"3%"``.
 
     Raises ``NothingFound``, ``BadImage``, ``BadPrompt``, ``BadOption``, ``ModelMissing`` and
     ``BadModel``.
 
-    >>> photo = read("street.jpg")
-    >>> result = remove(photo, (412, 300))
-    >>> write("clean.jpg", photo, result.image, result.alpha)
+    >>> result = remove("street.jpg", (412, 300), seed=3)
+    >>> result.save("clean.jpg")
     """
-    request = Request(tuple(as_prompt(p) for p in prompts), refine, fill, detector, inpainter)
-    return (editor or default_editor()).run(as_photo(photo), request)
+    check_keywords("remove", keywords, RemoveKeywords)
+    base = Request((), refine, fill, detector, inpainter)
+    return _edit(photo, prompts, base, keywords, editor)
+
+
+@overload
+def replace(
+    photo: bytes,
+    *prompts: PromptLike,
+    prompt: str | None = ...,
+    picture: PhotoLike | ReplacementImage | None = ...,
+    refine: Refine = ...,
+    fill: Fill = ...,
+    detector: str = ...,
+    inpainter: str = ...,
+    editor: Editor | None = ...,
+    **keywords: Unpack[ReplaceKeywords],
+) -> bytes: ...
+
+
+@overload
+def replace(
+    photo: PictureLike,
+    *prompts: PromptLike,
+    prompt: str | None = ...,
+    picture: PhotoLike | ReplacementImage | None = ...,
+    refine: Refine = ...,
+    fill: Fill = ...,
+    detector: str = ...,
+    inpainter: str = ...,
+    editor: Editor | None = ...,
+    **keywords: Unpack[ReplaceKeywords],
+) -> Result: ...
 
 
 def replace(
@@ -80,23 +169,36 @@ def replace(
     detector: str = "auto",
     inpainter: str = "auto",
     editor: Editor | None = None,
-) -> Result:
+    **keywords: Unpack[ReplaceKeywords],
+) -> Result | bytes:
     """Replace the objects at the prompts with what ``prompt`` describes, or with a ``picture``.
 
-    The alpha channel of ``picture`` is its outline. Raises the same errors as ``remove``, and
-    ``BadOption`` if neither ``prompt`` nor ``picture`` is given.
+    The alpha channel of ``picture`` is its outline. The other arguments and the errors are those
+    of ``remove``; ``BadOption`` too if neither ``prompt`` nor ``picture`` is given.
 
-    >>> replace("table.jpg", (412, 300), prompt="a red rose")
+    >>> replace("table.jpg", (412, 300), prompt="a red rose").save("rose.jpg")
     """
+    check_keywords("replace", keywords, ReplaceKeywords)
     if picture is not None and not isinstance(picture, ReplacementImage):
         picture = as_picture(as_photo(picture))
     fill = with_fields(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
     if not (fill.prompt or fill.picture):
         raise BadOption("replace: expected prompt=... or picture=..., got neither")
-    return remove(
-        photo, *prompts, refine=refine, fill=fill, detector=detector, inpainter=inpainter,
-        editor=editor,
-    )  # fmt: skip
+    base = Request((), refine, fill, detector, inpainter)
+    return _edit(photo, prompts, base, keywords, editor)
+
+
+def _edit(
+    photo: PhotoLike,
+    prompts: tuple[PromptLike, ...],
+    base: Request,
+    keywords: Any,
+    editor: Editor | None,
+) -> Result | bytes:
+    source = as_photo(photo)
+    request = build_request(source, prompts, base, keywords)
+    result = (editor or default_editor()).run(source, request)
+    return result.encode() if isinstance(photo, bytes) else result
 
 
 def mask(
@@ -105,53 +207,98 @@ def mask(
     refine: Refine = Refine(),
     detector: str = "auto",
     editor: Editor | None = None,
+    **keywords: Unpack[MaskKeywords],
 ) -> BinaryMask:
     """Return the mask of the objects at the prompts, ``(H, W)`` bool.
 
-    It is neither dilated nor feathered. Raises the same errors as ``remove``.
+    It is not feathered, and dilated only by the keyword ``dilate``. The other keywords are
+    ``point_coords``, ``point_labels``, ``box``, ``fill_holes``, ``invert`` and ``edge_refine``. The
+    other arguments and the errors are those of ``remove``.
     """
-    request = Request(tuple(as_prompt(p) for p in prompts), refine, detector=detector)
-    detections = (editor or default_editor()).find_objects(as_photo(photo), request)
+    check_keywords("mask", keywords, MaskKeywords)
     exact = with_fields(refine, dilate=Length(0, "px"), feather=Length(0, "px"))
-    alpha, _, _ = regions.refined_alpha(detections, request.prompts, exact)
+    source = as_photo(photo)
+    base = Request((), exact, detector=detector)
+    request = build_request(source, prompts, base, keywords)
+    detections = (editor or default_editor()).find_objects(source, request)
+    alpha, _, _ = regions.refined_alpha(detections, request.prompts, request.refine)
     return alpha > 0.5
 
 
-def as_photo(photo: PhotoLike) -> Photo:
-    """Return the photo, read from its file or made of its pixels. Raises ``BadImage``."""
-    if isinstance(photo, Photo):
-        return photo
-    return images.photo_from_array(photo) if isinstance(photo, np.ndarray) else images.read(photo)
+def cutout(
+    photo: PhotoLike,
+    *prompts: PromptLike,
+    crop: bool = True,
+    refine: Refine = Refine(),
+    detector: str = "auto",
+    editor: Editor | None = None,
+) -> Cutout:
+    """Return the objects at the prompts alone: their own colours, and an alpha with soft edges.
+
+    It is cropped to the objects, or with ``crop=False`` of the photo's size. Of ``refine``,
+    ``fill_holes`` and ``edge_refine`` (soft edges) apply. Raises the same errors as ``remove``.
+
+    >>> cutout("dog.jpg", (412, 300)).save("dog.png")
+    """
+    source = as_photo(photo)
+    request = Request(tuple(as_prompt(p, source) for p in prompts), refine, detector=detector)
+    detections = (editor or default_editor()).find_objects(source, request)
+    cropped = cut_out(source, detections, refine, request.prompts)
+    return cropped if crop else cropped.in_place()
 
 
-def as_picture(photo: Photo) -> ReplacementImage:
-    """Return the photo as a replacement picture; without an alpha channel it is opaque."""
-    if photo.alpha is None:
-        return ReplacementImage(photo.image, np.ones(photo.size, np.float32), photo.name)
-    top = np.iinfo(photo.alpha.dtype).max
-    return ReplacementImage(photo.image, (photo.alpha / top).astype(np.float32), photo.name)
+def read(source: PhotoLike, *, name: str = "", max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a photo from a path, bytes, an open file, a PIL image or an array of pixels.
+
+    ``name`` is what error messages call it; the default is the path. Raises ``BadImage`` if the
+    file is missing, larger than ``max_pixels``, damaged, animated, CMYK, has several pages, or is
+    not a plain photo in another way, and for arrays that are not uint8 RGB, RGBA or grey.
+    """
+    return as_photo(source, name=name, max_pixels=max_pixels)
 
 
-def as_prompt(value: PromptLike) -> Prompt:
-    """Return the prompt that a short form stands for. Raises ``BadPrompt``."""
-    if isinstance(value, str):
-        return Text(value)
-    if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype == np.bool_):
-        is_soft = np.issubdtype(value.dtype, np.floating)
-        if value.ndim != 2 or not (is_soft or value.dtype == np.bool_):
-            raise BadPrompt(
-                "a mask must be (H, W) bool, or float in [0, 1] if it is soft, "
-                f"got {value.shape} {value.dtype}; use mask > 127"
-            )
-        return UserMask.from_values(value)
-    if not isinstance(value, tuple | list | np.ndarray) or isinstance(value, Box):
-        return cast(Prompt, value)  # the request is validated before it runs
-    try:
-        numbers = [int(number) for number in value]
-    except (TypeError, ValueError, OverflowError):
-        numbers = []
-    if len(numbers) == 2:
-        return Points(((numbers[0], numbers[1]),))
-    if len(numbers) == 4:
-        return Box(*numbers)
-    raise BadPrompt(f"expected (x, y) or (x0, y0, x1, y1), got {value!r:.60}")
+def write(
+    target: str | Path,
+    photo: Photo | Result,
+    image: Image | None = None,
+    alpha: Alpha | None = None,
+    *,
+    quality: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write ``image`` where ``alpha`` is above 0, and the photo elsewhere, to ``target``.
+
+    ``write(target, result)`` is short for ``result.save(target)``. ``image`` is ``(H, W, 3)``
+    uint8 RGB and ``alpha`` is ``(H, W)`` in [0, 1], both of the photo's size. The suffix of
+    ``target`` selects the format. ``quality``, 1 to 100, makes the formats lossy that can be; None
+    keeps the tables of a JPEG. Missing folders are created. The file is written completely or not
+    at all. Raises ``BadImage`` if it cannot be written, for wrong arguments, and if ``target`` is
+    the photo's own file and ``overwrite`` is False.
+    """
+    _check_write_arguments(target, photo, image, alpha)
+    if isinstance(photo, Result):
+        photo.save(target, quality=quality, overwrite=overwrite)
+    elif image is not None and alpha is not None:
+        images.write(target, photo, image, alpha, quality=quality, overwrite=overwrite)
+
+
+def _check_write_arguments(target: object, photo: object, image: object, alpha: object) -> None:
+    """Raise ``BadImage`` for arguments of ``write`` of a wrong type."""
+    arrays = {"image": image, "alpha": alpha}
+    problem = ""
+    if not isinstance(target, str | Path):
+        problem = f"target must be a path, got {type(target).__name__}"
+    elif isinstance(photo, Result):
+        given = [name for name, array in arrays.items() if array is not None]
+        problem = f"a Result has its own {' and '.join(given)}; leave them out" if given else ""
+    elif not isinstance(photo, Photo):
+        problem = f"photo must be a Photo or a Result, got {type(photo).__name__}; use read()"
+    else:
+        wrong = [(n, array) for n, array in arrays.items() if not isinstance(array, np.ndarray)]
+        for name, array in wrong[:1]:
+            problem = f"{name} must be an array, got {type(array).__name__}"
+    if problem:
+        raise BadImage(
+            f"write: {problem}; expected write(target, photo, image, alpha) or "
+            "write(target, result)"
+        )

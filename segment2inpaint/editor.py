@@ -10,8 +10,8 @@ from typing import Any
 
 from segment2inpaint import detect, images, inpaint, pipeline
 from segment2inpaint.batching import EditRun, run_batched, single_outcome
+from segment2inpaint.conversions import PhotoLike, as_photo
 from segment2inpaint.errors import BadOption, BadPrompt, NothingFound, Segment2InpaintError
-from segment2inpaint.images import Photo
 from segment2inpaint.models import catalogue
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import (
@@ -23,13 +23,21 @@ from segment2inpaint.protocols import (
     no_progress,
 )
 from segment2inpaint.request import validate
-from segment2inpaint.types import Detection, Request, Result
+from segment2inpaint.result import Result
+from segment2inpaint.types import Detection, Request
 
 # ``auto`` tries the first other one of these that is available after a failed removal.
 FALLBACK_INPAINTERS = ("lama", "exemplar", "telea")
 # Further candidates for an inpainter that ignores seeds.
 WEIGHTLESS_INPAINTERS = ("exemplar", "telea", "ns")
-PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, *inpaint.REMOVERS)
+PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, *inpaint.OBSCURERS, *inpaint.REMOVERS)
+
+
+NO_BACKGROUND = (
+    "no model on this machine can paint a whole background; lay one behind the object: "
+    "--background white, blur, transparent or #rrggbb, or replace --invert --with PICTURE; "
+    "or name an --inpainter"
+)
 
 
 def ignore_message(line: str) -> None:
@@ -74,11 +82,16 @@ class Editor:
             request = replace(request, detector=detector.name)
             if detector.reason:
                 self.on_message(f"detector: {detector.name} ({detector.reason})")
+        paint = paint and not request.keeps_object
         if paint and request.inpainter == "auto":
             choice = inpaint.choose(generate=generates, device=self.device)
+            if request.refine.invert and choice.name in PROMPTLESS_INPAINTERS:
+                raise BadOption(NO_BACKGROUND)
             request = replace(request, inpainter=choice.name)
             if choice.reason:
                 self.on_message(f"inpainter: {choice.name} ({choice.reason})")
+        if paint and request.inpainter in inpaint.OBSCURERS and request.verify:
+            self.on_message(f"{request.inpainter} hides the object: there is nothing to verify")
         if paint and generates and request.inpainter in PROMPTLESS_INPAINTERS:
             raise BadOption(
                 f"{request.inpainter} cannot read a prompt; choose a diffusion model, or give a "
@@ -111,6 +124,8 @@ class Editor:
         """
         resolved = self.resolve(request)
         detector = self.detector(resolved.detector, progress)
+        if request.keeps_object:  # nothing is painted; this one needs no weights
+            return Pipeline(detector, self.inpainter(WEIGHTLESS_INPAINTERS[1]), progress)
         inpainter = self.inpainter(resolved.inpainter, progress)
         others = self._other_inpainters(request, resolved.inpainter)
         return Pipeline(
@@ -123,16 +138,18 @@ class Editor:
         )
 
     def run(
-        self, photo: Photo, request: Request, progress: ProgressCallback = no_progress
+        self, photo: PhotoLike, request: Request, progress: ProgressCallback = no_progress
     ) -> Result:
         """Find the objects of the request and paint over them.
 
-        Raises ``NothingFound``, ``BadPrompt``, ``BadOption``, ``ModelMissing`` and ``BadModel``.
+        ``photo`` is a ``Photo``, a path, bytes, a PIL image or an array.
+        Raises ``BadImage``, ``NothingFound``, ``BadPrompt``, ``BadOption``, ``ModelMissing`` and
+        ``BadModel``.
         """
         return single_outcome(self.many([(photo, request)], progress))
 
     def many(
-        self, jobs: Iterable[tuple[Photo, Request]], progress: ProgressCallback = no_progress
+        self, jobs: Iterable[tuple[PhotoLike, Request]], progress: ProgressCallback = no_progress
     ) -> Iterator[Result | Segment2InpaintError]:
         """Yield the result of each job, in order; for a failed job, yield its error.
 
@@ -142,8 +159,9 @@ class Editor:
         return run_batched((self._edit_run(*job, progress) for job in jobs), progress)
 
     def _edit_run(
-        self, photo: Photo, request: Request, progress: ProgressCallback
+        self, source: PhotoLike, request: Request, progress: ProgressCallback
     ) -> EditRun[Result]:
+        photo = as_photo(source)
         with naming_photo(photo):
             return (yield from self.pipeline(request, progress).edit_run(photo, request))
 
@@ -155,19 +173,22 @@ class Editor:
         if self.inpainter(inpainter).input_spec.uses_seed:
             return fallback
         wanted = request.fill.candidates - 1
-        further = [name for name in WEIGHTLESS_INPAINTERS if name != inpainter][:wanted]
+        # another inpainter would invent instead of hide
+        weightless = () if inpainter in inpaint.OBSCURERS else WEIGHTLESS_INPAINTERS
+        further = [name for name in weightless if name != inpainter][:wanted]
         if len(further) < wanted:
             self.on_message(
                 f"{len(further) + 1} candidates: {inpainter} gives one result, whatever the seed"
             )
         return list(dict.fromkeys([*further, *fallback]))
 
-    def find_objects(self, photo: Photo, request: Request) -> list[Detection]:
+    def find_objects(self, photo: PhotoLike, request: Request) -> list[Detection]:
         """Return the objects at the prompts of the request. Raises as ``run``."""
+        source = as_photo(photo)
         detector = self.detector(self.resolve(request, paint=False).detector)
         sharp = request.refine.edge_refine
-        with naming_photo(photo):
-            return pipeline.find_objects(detector, photo.image, request.prompts, edge_refine=sharp)
+        with naming_photo(source):
+            return pipeline.find_objects(detector, source.image, request.prompts, edge_refine=sharp)
 
     def _load_once(
         self, key: tuple[str, str], load: Callable[[], Any], progress: ProgressCallback

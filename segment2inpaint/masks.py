@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint.errors import BadPrompt
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
@@ -42,6 +43,40 @@ def union(detections: Sequence[Detection]) -> BinaryMask:
     for detection in detections[1:]:
         whole |= detection.mask
     return whole
+
+
+def protected_area(refine: Refine, size: tuple[int, int]) -> BinaryMask:
+    """Return the pixels of a photo of ``size`` (h, w) that must not change, ``(H, W)`` bool.
+
+    Every pixel that a soft mask shows at all is protected. Raises ``BadPrompt`` for an area that
+    does not fit the photo.
+    """
+    area = np.zeros(size, np.bool_)
+    for part in refine.protect:
+        if isinstance(part, Box):
+            area[_protected_box(part, size).slices] = True
+        elif part.mask.shape != size:
+            (height, width), name = part.mask.shape, part.source or "mask"
+            raise BadPrompt(
+                f"protect {name}: expected the photo's size {size[1]}x{size[0]}, "
+                f"got {width}x{height}"
+            )
+        else:
+            area |= part.mask if part.alpha is None else part.alpha > 0
+    return area
+
+
+def _protected_box(box: Box, size: tuple[int, int]) -> Box:
+    x0, x1 = sorted((box.x0, box.x1))
+    y0, y1 = sorted((box.y0, box.y1))
+    clipped = Box(x0, y0, x1, y1).expand(0, size)
+    if clipped.width <= 0 or clipped.height <= 0:
+        corners = ",".join(map(str, box))
+        raise BadPrompt(
+            f"protect {corners}: no pixel of the photo of {size[1]}x{size[0]} is in it; "
+            "expected X0,Y0,X1,Y1 in photo pixels"
+        )
+    return clipped
 
 
 def labels(detections: Sequence[Detection]) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from segment2inpaint.attempts import (
     next_attempts,
     rank_attempts,
 )
+from segment2inpaint.backdrop import change_background
 from segment2inpaint.batching import (
     EditRun,
     InpaintCall,
@@ -36,9 +37,11 @@ from segment2inpaint.protocols import (
     no_progress,
 )
 from segment2inpaint.regions import EditJob, RepaintRegion, inpaint_call, plan_regions, stitch_crops
+from segment2inpaint.result import Result
 from segment2inpaint.types import (
     Alpha,
     Box,
+    Candidate,
     Check,
     Detection,
     Fill,
@@ -46,7 +49,6 @@ from segment2inpaint.types import (
     Prompt,
     Refine,
     Request,
-    Result,
     changed_pixels,
 )
 from segment2inpaint.verify import checks as verification
@@ -106,6 +108,8 @@ class Pipeline:
             detections = find_objects(
                 self.detector, photo.image, request.prompts, edge_refine=edges
             )
+        if request.keeps_object:
+            return self._change_background(photo, detections, request, timer)
         job = EditJob(photo.image, detections, request)
         specs = initial_attempts(request, self.inpainter, self.other_inpainters)
         rounds: list[list[Attempt]] = []
@@ -114,7 +118,24 @@ class Pipeline:
             rounds.append((yield from self._run_attempts(job, specs, timer)))
             finished = [attempt for attempts in rounds for attempt in attempts]
             specs = next_attempts(finished, rounds[-1], self.other_inpainters)
-        return _result(job, rounds, timer)
+        return _result(job, photo, rounds, timer)
+
+    def _change_background(
+        self, photo: Photo, detections: list[Detection], request: Request, timer: _StageTimer
+    ) -> Result:
+        """Return the result of laying another background behind the objects; nothing is painted."""
+        with timer("matting"):
+            changed = change_background(photo.image, detections, request)
+        settings = {
+            "detector": self.detector.name, "inpainter": "background", "dilate": 0.0,
+            "feather": 0.0, "shadow": False, "seed": request.fill.seed, "fill": {}, "windows": [],
+        }  # fmt: skip
+        image, alpha = changed.image, changed.alpha
+        return Result(
+            image, alpha, tuple(detections), changed_outside(photo.image, image, alpha),
+            timer.seconds, settings, photo=photo, opacity=changed.opacity,
+            candidates=(Candidate(image, alpha, (), None, settings),),
+        )  # fmt: skip
 
     def _run_attempts(
         self, job: EditJob, specs: Sequence[AttemptSpec], timer: _StageTimer
@@ -142,7 +163,8 @@ class Pipeline:
         """Stitch the painted crops of one attempt and verify the result."""
         image, alpha = stitch_crops(job, spec, region, crops)
         checks: tuple[Check, ...] = ()
-        if job.request.verify and not spec.refine.invert:
+        obscures = spec.inpainter.input_spec.obscures
+        if job.request.verify and not spec.refine.invert and not obscures:
             with timer("verify"):
                 boxes = [w.box for w in region.windows]
                 checks = self._checks(job, image, alpha, spec.fill, boxes)
@@ -153,7 +175,7 @@ class Pipeline:
         self, job: EditJob, image: Image, alpha: Alpha, fill: Fill, boxes: Sequence[Box]
     ) -> tuple[Check, ...]:
         """Return the checks of a result; ``boxes`` are those of its windows."""
-        mask = masks.union(job.detections)
+        mask = masks.union(job.detections) & ~job.protected
         if fill.prompt or fill.picture:
             return verification.check_replacement(job.photo, image, alpha, mask, boxes)
         prompts = job.request.prompts
@@ -184,7 +206,9 @@ class _StageTimer:
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 3)
 
 
-def _result(job: EditJob, rounds: Sequence[Sequence[Attempt]], timer: _StageTimer) -> Result:
+def _result(
+    job: EditJob, photo: Photo, rounds: Sequence[Sequence[Attempt]], timer: _StageTimer
+) -> Result:
     """Return the result of the best attempt."""
     ranked = rank_attempts([attempt for attempts in rounds for attempt in attempts])
     best = ranked[0]
@@ -198,7 +222,7 @@ def _result(job: EditJob, rounds: Sequence[Sequence[Attempt]], timer: _StageTime
     candidates = (attempt.candidate for attempt in ranked[: len(rounds[0])])
     return Result(
         best.image, best.alpha, tuple(job.detections), changed, timer.seconds, best.settings,
-        best.checks, best.verdict, tuple(history), tuple(candidates),
+        best.checks, best.verdict, tuple(history), tuple(candidates), photo,
     )  # fmt: skip
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from segment2inpaint.types import BinaryMask, Detection, Fill, Image, Prompt
+import numpy as np
+from numpy.typing import NDArray
+
+from segment2inpaint.types import BinaryMask, Detection, Fill, FloatArray, Image, Prompt
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class InputSpec:
     if the photo is. ``batch_size`` is the largest number of equally sized crops that one call
     paints faster than several calls. ``uses_seed``: another seed gives another result.
     ``edits_by_instruction``: the model can repaint a whole crop, so that an object goes with its
-    shadow and mirror image.
+    shadow and mirror image. ``obscures``: the object is hidden but still there, so that the checks
+    of a removal do not apply.
     """
 
     area: int | None = None
@@ -31,6 +35,7 @@ class InputSpec:
     batch_size: int = 1
     uses_seed: bool = True
     edits_by_instruction: bool = False
+    obscures: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +109,48 @@ class Detector(Protocol):
         Raises ``BadPrompt`` for a prompt that the detector does not accept.
         """
         ...
+
+
+@runtime_checkable
+class SupportsPrepare(Protocol):
+    """A detector that can compute the embedding of a photo before the first click."""
+
+    def prepare(self, images: Sequence[Image]) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """The prompt for one object in the manner of segment-anything, in photo pixels.
+
+    ``points`` are (N, 2), x and y, with ``labels`` (N,), 1 on the object and 0 off it; ``box`` is
+    (4,), x0, y0, x1, y1; ``mask_input`` (1, s, s) are logits of an earlier prediction.
+    """
+
+    points: NDArray[np.float64] | None = None
+    labels: NDArray[np.int64] | None = None
+    box: NDArray[np.float64] | None = None
+    mask_input: FloatArray | None = None
+
+
+class PredictedMasks(NamedTuple):
+    """C masks for one prompt.
+
+    ``masks`` (C, H, W) bool, of the photo's size; ``scores`` (C,) float32; ``logits`` (C, s, s)
+    float32 in low resolution, None if the detector has none.
+    """
+
+    masks: BinaryMask
+    scores: FloatArray
+    logits: FloatArray | None
+
+
+@runtime_checkable
+class PredictsMasks(Protocol):
+    """A detector that predicts several masks for a prompt, each with a score."""
+
+    def predict_masks(
+        self, image: Image, prompt: MaskPrompt, multimask_output: bool
+    ) -> PredictedMasks: ...
 
 
 class Inpainter(Protocol):

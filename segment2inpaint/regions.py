@@ -12,7 +12,7 @@ from segment2inpaint import masks, window
 from segment2inpaint.attempts import AttemptSpec
 from segment2inpaint.batching import InpaintCall
 from segment2inpaint.effects import edit_difference, shadow
-from segment2inpaint.errors import NothingFound
+from segment2inpaint.errors import BadPrompt, NothingFound
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.types import (
     Alpha,
@@ -41,6 +41,11 @@ class EditJob:
     photo: Image
     detections: Sequence[Detection]
     request: Request
+
+    @cached_property
+    def protected(self) -> BinaryMask:
+        """Return the pixels that must not change."""
+        return masks.protected_area(self.request.refine, self.photo.shape[:2])
 
     @cached_property
     def cast_shadow(self) -> shadow.Shadow:
@@ -79,10 +84,26 @@ def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
     )
     if refine.shadow and not refine.invert:
         alpha = _add_shadows(job, alpha, dilate + feather)
+        alpha = _spare_protected(refine, job.detections, alpha)
     windows = _windows(alpha > 0, input_spec, fill)
     if dilate > 0 or not _is_hard(alpha):
         windows = [replace(w, like_diffusers=False) for w in windows]
     return RepaintRegion(alpha, dilate, feather, windows)
+
+
+def _spare_protected(refine: Refine, detections: Sequence[Detection], alpha: Alpha) -> Alpha:
+    """Return the alpha without the protected areas. Raises ``BadPrompt`` if nothing is left."""
+    if not refine.protect:
+        return alpha
+    protected = masks.protected_area(refine, (alpha.shape[0], alpha.shape[1]))
+    if not refine.invert and not (masks.union(detections) & ~protected).any():
+        raise BadPrompt("the whole object is protected; make --protect smaller, or leave it out")
+    spared: Alpha = np.where(protected, np.float32(0), alpha)
+    if not spared.any():
+        raise BadPrompt(
+            "everything to repaint is protected; make --protect smaller, or leave it out"
+        )
+    return spared
 
 
 def _is_hard(alpha: Alpha) -> bool:
@@ -100,8 +121,9 @@ def refined_alpha(
 ) -> tuple[Alpha, float, float]:
     """Return the alpha of the objects, and the dilate and feather radii used, in photo px.
 
-    The mask is dilated by at least one cell of the inpainter. Raises ``NothingFound`` if an
-    inverted mask leaves nothing to repaint.
+    The mask is dilated by at least one cell of the inpainter; protected areas are left out.
+    Raises ``NothingFound`` if an inverted mask leaves nothing to repaint, and ``BadPrompt`` if
+    all of the object is protected.
     """
     min_dilate = 0.0
     if input_spec.mask_cell > 1:
@@ -116,7 +138,7 @@ def refined_alpha(
     )
     if not alpha.any():
         raise NothingFound("the object fills the photo: inverted, nothing is left to repaint")
-    return alpha, dilate, feather
+    return _spare_protected(refine, detections, alpha), dilate, feather
 
 
 def _excluded_points(prompts: Sequence[Prompt]) -> list[Point]:
@@ -169,7 +191,10 @@ def _repaints_whole_crop(spec: AttemptSpec) -> bool:
 def stitch_crops(
     job: EditJob, spec: AttemptSpec, region: RepaintRegion, crops: Sequence[Image]
 ) -> tuple[Image, Alpha]:
-    """Return a copy of the photo with every painted window in it, and its alpha."""
+    """Return a copy of the photo with every painted window in it, and its alpha.
+
+    Whatever was painted or placed, the protected areas are those of the photo.
+    """
     image, alpha = job.photo.copy(), region.alpha
     for w, crop in zip(region.windows, crops, strict=True):
         if _repaints_whole_crop(spec):
@@ -178,6 +203,9 @@ def stitch_crops(
     if spec.fill.picture:
         box = bounding_box(masks.union(job.detections))
         alpha = _place_picture(image, alpha, spec.fill.picture, box)
+    if spec.refine.protect:
+        image[job.protected] = job.photo[job.protected]
+        alpha = np.where(job.protected, np.float32(0), alpha)
     return image, alpha
 
 

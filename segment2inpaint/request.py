@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from segment2inpaint.backgrounds import check_background
 from segment2inpaint.errors import BadOption, BadPrompt
 from segment2inpaint.types import (
     Alpha,
@@ -19,8 +20,11 @@ from segment2inpaint.types import (
     Color,
     Everything,
     Fill,
+    Find,
+    FindKind,
     Granularity,
     Length,
+    PictureFit,
     Point,
     Points,
     Prompt,
@@ -31,7 +35,8 @@ from segment2inpaint.types import (
     UserMask,
 )
 
-PROMPT_KEYS = "points, box, color, plate, text, everything, mask"
+PROMPT_TYPES = get_args(Prompt)
+PROMPT_KEYS = "points, box, color, plate, text, everything, find, mask"
 
 # Kind, minimum and maximum of each number. JavaScript represents seeds up to 2**53 - 1 exactly.
 RANGES: dict[str, tuple[type, float, float]] = {
@@ -44,7 +49,7 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "attempts": (Integral, 1, inf),
 }
 BOOLEANS = "fill_holes", "invert", "edge_refine", "shadow", "verify"
-STRINGS = "prompt", "negative_prompt", "detector", "inpainter"
+STRINGS = "prompt", "negative_prompt", "detector", "inpainter", "background"
 LENGTHS = "dilate", "feather"
 OPTIONAL = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # may be None
 
@@ -62,8 +67,8 @@ def to_json(request: Request) -> dict[str, Any]:
         "verify": request.verify,
         "attempts": request.attempts,
         "prompts": [_prompt_to_json(prompt) for prompt in request.prompts],
-        "refine": {name: _value_to_json(value) for name, value in _fields(request.refine)},
-        "fill": {name: _value_to_json(value) for name, value in _fields(request.fill)},
+        "refine": _refine_to_json(request.refine),
+        "fill": _fill_to_json(request.fill),
     }
 
 
@@ -89,10 +94,19 @@ def validate(request: Request) -> None:
     """Raise ``BadPrompt`` or ``BadOption`` for a value of a wrong type or out of its range."""
     for prompt in request.prompts:
         _validate_prompt(prompt)
+    for area in request.refine.protect:
+        if not isinstance(area, Box | UserMask):
+            raise BadOption(f"a protected area must be a Box or a UserMask, got {_describe(area)}")
+        _validate_prompt(area)
     for options in (request.refine, request.fill, request):
         for name, value in _fields(options):
             if value is not None or name not in OPTIONAL:
                 _validate_value(name, value)
+    if request.fill.fill_color is not None and request.inpainter != "solid":
+        raise BadOption(
+            f"fill_color needs the inpainter solid, got {request.inpainter}; add --fill solid"
+        )
+    check_background(request)
 
 
 def run_lengths(mask: BinaryMask) -> dict[str, list[int]]:
@@ -114,6 +128,20 @@ def _value_to_json(value: Any) -> Any:
     if isinstance(value, Length):
         return str(value)
     return _file_of(value) if isinstance(value, ReplacementImage) else value
+
+
+def _refine_to_json(refine: Refine) -> dict[str, Any]:
+    """Return the options as JSON; ``protect`` only if there is a protected area."""
+    data = {name: _value_to_json(value) for name, value in _fields(refine)}
+    areas = [_prompt_to_json(area) for area in data.pop("protect")]
+    return {**data, "protect": areas} if areas else data
+
+
+def _fill_to_json(fill: Fill) -> dict[str, Any]:
+    """Return the options as JSON; those of a background only if there is one."""
+    data = {name: _value_to_json(value) for name, value in _fields(fill)}
+    unset = {name for name in ("picture_fit", "background") if data[name] is None}
+    return {name: value for name, value in data.items() if name not in unset}
 
 
 def _file_of(picture: CleanPlate | ReplacementImage) -> str:
@@ -138,6 +166,9 @@ def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
             return {"text": prompt.words}
         case Everything():
             return {"everything": list(prompt.pick)}
+        case Find():
+            options = {k: v for k, v in asdict(prompt).items() if v not in (None, (), 0)}
+            return {"find": prompt.kind if len(options) == 1 else options}
         case Points():
             return {"points": asdict(prompt)}
         case Color():
@@ -161,8 +192,12 @@ def _parse(
     _check_keys(refine, Refine)
     _check_keys(fill, Fill)
     refine.update({name: _length(name, refine[name]) for name in LENGTHS if name in refine})
+    if areas := refine.pop("protect", ()):
+        refine["protect"] = tuple(_parse_prompt(a, read_picture, read_mask) for a in areas)
     if fill.get("picture"):
         fill["picture"] = read_picture(fill["picture"])
+    if fill.get("fill_color") is not None:
+        fill["fill_color"] = tuple(fill["fill_color"])
     rest = {k: data[k] for k in ("detector", "inpainter", "verify", "attempts") if k in data}
     prompts = tuple(_parse_prompt(p, read_picture, read_mask) for p in data["prompts"])
     return Request(prompts, Refine(**refine), Fill(**fill), **rest)
@@ -190,10 +225,8 @@ def _parse_prompt(
         raise BadOption(f"a prompt has one key of {PROMPT_KEYS} and its value, got {data!r:.60}")
     ((key, value),) = data.items()
     match key:
-        case "box" if len(value) != 4:
-            raise BadOption(f"a box is x0, y0, x1, y1, got {value!r:.60}")
         case "box":
-            return Box(*map(int, value))
+            return _parse_box(value)
         case "plate":
             return CleanPlate(read_picture(value).image, value)
         case "mask" if isinstance(value, str):
@@ -206,6 +239,8 @@ def _parse_prompt(
             return Text(**{**value, "pick": tuple(value.get("pick", ()))})
         case "everything":
             return Everything(tuple(value))
+        case "find":
+            return _parse_find({"kind": value} if isinstance(value, str) else value)
         case "points":
             clicks = {
                 name: _points(value[name]) for name in ("include", "exclude") if name in value
@@ -215,6 +250,21 @@ def _parse_prompt(
             tuples = {name: tuple(value[name]) for name in ("at", "rgb") if value.get(name)}
             return Color(**{**value, **tuples})
     raise BadOption(f"unknown prompt {key!r}; known: {PROMPT_KEYS}")
+
+
+def _parse_find(data: Mapping[str, Any]) -> Find:
+    options: dict[str, Any] = {**data, "pick": tuple(data.get("pick", ()))}
+    if data.get("within") is not None:
+        options["within"] = _parse_box(data["within"])
+    excluded = data.get("exclude", ())
+    options["exclude"] = tuple(e if isinstance(e, int) else _parse_box(e) for e in excluded)
+    return Find(**options)
+
+
+def _parse_box(value: Any) -> Box:
+    if len(value) != 4:
+        raise BadOption(f"a box is x0, y0, x1, y1, got {value!r:.60}")
+    return Box(*map(int, value))
 
 
 def _points(points: Any) -> tuple[Point, ...]:
@@ -233,12 +283,16 @@ def _mask_from_run_lengths(runs: Mapping[str, list[int]]) -> BinaryMask:
 
 def _validate_value(name: str, value: Any) -> None:
     expected = ""
+    if name == "picture_fit" and value not in get_args(PictureFit):
+        expected = f"one of {', '.join(get_args(PictureFit))}"
     if name in LENGTHS and not isinstance(value, Length):
         expected = 'a Length, such as Length.parse("12px")'
     elif name in BOOLEANS and not isinstance(value, bool):
         expected = "true or false"
     elif name in STRINGS and not isinstance(value, str):
         expected = "text"
+    elif name == "fill_color" and not _is_rgb(value):
+        expected = "red, green, blue from 0 to 255"
     elif name in RANGES and not _is_number(value, *RANGES[name]):
         kind, low, high = RANGES[name]
         number = "a whole number" if kind is Integral else "a number"
@@ -272,15 +326,31 @@ def _validate_prompt(prompt: Any) -> None:
             expected = "the words of a text prompt must not be empty"
         case Text() if prompt.threshold is not None and not _is_share(prompt.threshold):
             expected = "threshold must be a number from 0 to 1"
-        case Text() | Everything() if not _are_whole_numbers(prompt.pick):
+        case Text() | Everything() | Find() if not _are_whole_numbers(prompt.pick):
             expected = "pick must be whole numbers"
-        case Points() | Box() | Color() | CleanPlate() | UserMask() | Text() | Everything():
+        case Find() if fault := _fault_of_find(prompt):
+            expected = fault
+        case _ if isinstance(prompt, PROMPT_TYPES):
             return
         case _:
-            expected = (
-                "a prompt must be Points, Box, Color, CleanPlate, Text, Everything or UserMask"
-            )
+            names = [kind.__name__ for kind in PROMPT_TYPES]
+            expected = f"a prompt must be {', '.join(names[:-1])} or {names[-1]}"
     raise BadPrompt(f"{expected}, got {_describe(prompt)}")
+
+
+def _fault_of_find(prompt: Find) -> str:
+    """Return what is expected where a value is invalid, "" if all are valid."""
+    places = [place for place in (prompt.within, *prompt.exclude) if place is not None]
+    boxes = [place for place in places if not _is_number(place, Integral)]
+    if prompt.kind not in get_args(FindKind):
+        return f"what to find must be one of {', '.join(get_args(FindKind))}"
+    if prompt.threshold is not None and not _is_share(prompt.threshold):
+        return "threshold must be a number from 0 to 1"
+    if not _is_number(prompt.min_size, Integral):
+        return "min_size must be a whole number of 0 or more"
+    if not all(isinstance(box, Box) and _are_whole_numbers(box) for box in boxes):
+        return "within must be a Box, and exclude boxes or whole numbers"
+    return ""
 
 
 def _describe(prompt: Any) -> str:

@@ -1,4 +1,4 @@
-"""The nouns of the package: pixels, prompts, options, requests and results.
+"""The nouns of the package: pixels, prompts, options and requests.
 
 One pixel convention holds between ``images.read`` and ``images.write``:
 
@@ -26,6 +26,8 @@ Alpha = NDArray[np.float32]
 FloatArray = NDArray[np.float32]
 Point = tuple[int, int]
 Granularity = Literal["auto", "part", "object", "whole"]
+FindKind = Literal["text", "face"]
+PictureFit = Literal["cover", "contain", "stretch"]
 
 
 # --- prompts ---------------------------------------------------------------------------
@@ -164,7 +166,25 @@ class UserMask:
         return cls(alpha > 0.5, source, alpha)
 
 
-Prompt = Points | Box | Color | CleanPlate | Text | Everything | UserMask
+@dataclass(frozen=True)
+class Find:
+    """All objects of a kind: lines of ``text`` (captions, date stamps, signs) or ``face``.
+
+    ``threshold`` is the minimum score in [0, 1]; None uses the default. ``within`` is the only part
+    of the photo to search. Objects whose shorter side is below ``min_size`` px are left out. The
+    others are numbered from 1, from top to bottom and from left to right. ``pick`` selects some of
+    them by number; ``exclude`` leaves out numbers, and objects that lie mostly in a box.
+    """
+
+    kind: FindKind
+    threshold: float | None = None
+    pick: tuple[int, ...] = ()
+    within: Box | None = None
+    min_size: int = 0
+    exclude: tuple[Box | int, ...] = ()
+
+
+Prompt = Points | Box | Color | CleanPlate | Text | Everything | Find | UserMask
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +248,8 @@ class Refine:
     radius (see ``Length``). ``fill_holes`` adds small holes to a detected mask. ``invert`` repaints
     everything but the objects. ``shadow`` repaints the object's shadow and mirror image too; None
     does so only if a check finds one left behind. ``edge_refine`` moves a coarse mask's edge to
-    the edge in the photo.
+    the edge in the photo. ``protect`` are areas, a ``Box`` or a ``UserMask`` each, in which no
+    pixel changes, whatever is found there.
     """
 
     dilate: Length = Length()
@@ -237,6 +258,7 @@ class Refine:
     invert: bool = False
     shadow: bool | None = None
     edge_refine: bool = True
+    protect: tuple[Box | UserMask, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,8 +282,12 @@ class Fill:
     (0 < strength <= 1) mean what they mean in diffusers. An inpainter without a text encoder
     refuses ``prompt`` and ignores the others. ``seed`` is 0 or more. ``padding_mask_crop`` is the
     context around the mask in photo px; None chooses it. ``picture`` is placed over the filled
-    hole: as large as the old object's box allows, on the box's lower edge. ``candidates``, 1 to
-    64, is the number of results to generate; they are ranked by their checks.
+    hole: as large as the old object's box allows, on the box's lower edge. With ``Refine.invert``
+    it is laid behind the object and nothing is painted: ``picture_fit`` scales it to ``cover`` the
+    photo (also if None), to be contained in it, or to be stretched to its size. ``background``
+    does the same without a picture: ``white``, ``blur``, ``transparent`` or ``#rrggbb``.
+    ``candidates``, 1 to 64, is the number of results to generate; they are ranked by their checks.
+    ``fill_color``, 0 to 255 each, is what ``solid`` paints; None is the object's mean colour.
     """
 
     prompt: str | None = None
@@ -273,6 +299,9 @@ class Fill:
     padding_mask_crop: int | None = None
     picture: ReplacementImage | None = None
     candidates: int = 1
+    picture_fit: PictureFit | None = None
+    background: str | None = None
+    fill_color: tuple[int, int, int] | None = None
 
     @property
     def generates(self) -> bool:
@@ -280,7 +309,7 @@ class Fill:
         return bool(self.prompt) and not self.picture
 
 
-# --- the request and the result ---------------------------------------------------------------
+# --- the request and the candidates -----------------------------------------------------------
 
 
 Verdict = Literal["clean", "doubtful", "failed"]
@@ -333,41 +362,21 @@ class Request:
     verify: bool = True
     attempts: int = 2
 
+    @property
+    def keeps_object(self) -> bool:
+        """Return whether another background is laid behind the object, and nothing is painted."""
+        return self.refine.invert and bool(self.fill.picture or self.fill.background)
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One of several results of a request; its fields are those of ``Result``."""
+    """One of several results of a request; its fields are those of ``result.Result``."""
 
     image: Image = field(repr=False)
     alpha: Alpha = field(repr=False)
     checks: tuple[Check, ...]
     verdict: Verdict | None
     settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """The result of a request.
-
-    ``image`` is ``(H, W, 3)`` uint8 RGB, of the photo's size. ``alpha``, ``(H, W)`` float32 in
-    [0, 1], is the share of the new pixel. ``detections`` are the objects found. ``changed_outside``
-    counts the pixels that changed although alpha is 0 there: any other count than 0 is a bug.
-    ``seconds`` holds the wall time of each stage and ``settings`` the values chosen by ``auto``.
-    ``checks`` is empty and ``verdict`` None if the result was not verified. ``attempts`` describes
-    each attempt in order: its number, settings, scores, verdict and whether it was kept.
-    ``candidates`` holds at most ``Fill.candidates`` results, the best first; the first is this one.
-    """
-
-    image: Image = field(repr=False)
-    alpha: Alpha = field(repr=False)
-    detections: tuple[Detection, ...]
-    changed_outside: int
-    seconds: Mapping[str, float]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    checks: tuple[Check, ...] = ()
-    verdict: Verdict | None = None
-    attempts: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
-    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
 
 
 def changed_pixels(before: Image, after: Image) -> BinaryMask:

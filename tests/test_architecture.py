@@ -17,16 +17,16 @@ PACKAGE = "segment2inpaint"
 LAYERS = (
     ("errors",),
     ("types",),
-    ("protocols",),
+    ("protocols", "backgrounds"),
     ("images", "masks", "window", "request", "models"),
-    ("networks", "edge_refine"),
-    ("detect", "effects", "inpaint"),
+    ("networks", "edge_refine", "conversions"),
+    ("detect", "effects", "inpaint", "matting"),
     ("verify",),
-    ("attempts", "batching"),
-    ("regions",),
-    ("pipeline",),
-    ("editor",),
-    ("api",),
+    ("attempts", "batching", "result", "keywords"),
+    ("regions", "backdrop"),
+    ("pipeline", "cutouts"),
+    ("editor", "composition"),
+    ("api", "predictor"),
     ("dataset",),
     ("web",),
     ("cli",),
@@ -34,12 +34,12 @@ LAYERS = (
 )
 LAYER = {stage: number for number, stages in enumerate(LAYERS) for stage in stages}
 BACKENDS = {
-    "detect": ("builtin", "sam", "text", "color", "clean_plate", "user_mask"),
-    "inpaint": ("exemplar", "diffusion", "lama", "migan", "opencv"),
+    "detect": ("builtin", "sam", "text", "color", "clean_plate", "find", "user_mask"),
+    "inpaint": ("exemplar", "diffusion", "lama", "migan", "obscure", "opencv"),
 }
 HEAVY = {
     "torch", "torchvision", "diffusers", "transformers", "segment_anything", "accelerate",
-    "fastapi", "ray", "numba",
+    "fastapi", "ray", "numba", "pymatting", "scipy",
 }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from command_line import assert_error, run
 from segment2inpaint import images
 from segment2inpaint.cli import ErrorGroup, main
 
-COMMANDS = ("remove", "replace", "mask", "batch", "web", "models", "doctor", "completion")
+COMMANDS = ("remove", "replace", "mask", "cutout", "batch", "compare", "web", "models", "doctor",
+            "completion")  # fmt: skip
 HEAVY_LIBRARIES = {"cv2", "torch", "PIL", "numba", "numpy", "pyarrow", "tqdm"}
 EVERYDAY_SECTIONS = ["Point at it", "Mask", "Fill", "Check the result", "Output"]
 LAST_SECTIONS = ["Models and machine", "Advanced diffusion", "Other options"]
@@ -64,7 +65,8 @@ def test_the_options_of_an_edit_stand_in_sections_everyday_ones_first(command: s
 
 
 def test_the_options_of_mask_stand_in_sections() -> None:
-    expected = ["Point at it", "Mask", "Output", "Models and machine", "Other options", "Examples"]
+    expected = ["Point at it", "Mask", "Output", "Source and annotations", "Run",
+                "Models and machine", "Other options", "Examples"]  # fmt: skip
     assert sections(help_of("mask")) == expected
 
 

@@ -54,7 +54,7 @@ def test_pick_and_everything_need_each_other(photo: Path, tmp_path: Path) -> Non
     words = ["-o", tmp_path / "x.png"]
     assert "--everything needs --pick N" in run("remove", photo, "--everything", *words).stderr
     assert (
-        "--pick needs --text or --everything"
+        "--pick needs --text, --find or --everything"
         in run("mask", photo, "-p", "80,60", "--pick", "1", *words).stderr
     )
     assert "such as 1,3" in run("mask", photo, "--everything", "--pick", "a", *words).stderr

@@ -38,7 +38,7 @@ from segment2inpaint import errors, inpaint
 from segment2inpaint.cli import main
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.models import catalogue
-from segment2inpaint.types import Result
+from segment2inpaint.result import Result
 from segment2inpaint.verify import checks
 
 if sys.version_info >= (3, 11):

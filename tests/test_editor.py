@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from segment2inpaint.editor import Editor
-from segment2inpaint.errors import BadOption, BadPrompt
+from segment2inpaint.errors import BadImage, BadOption, BadPrompt
 from segment2inpaint.images import Photo, photo_from_array
+from segment2inpaint.result import Result
 from segment2inpaint.types import (
     Fill,
     Points,
     Request,
-    Result,
     UserMask,
 )
 
@@ -43,6 +46,23 @@ def test_results_do_not_depend_on_the_other_jobs(photo: Photo) -> None:
     for outcome, job in zip(outcomes, jobs, strict=True):
         assert isinstance(outcome, Result)
         assert (outcome.image == editor.run(*job).image).all()
+
+
+def test_an_editor_takes_photos_in_every_form_and_yields_the_error_of_a_bad_one(
+    photo: Photo, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    Pillow.fromarray(photo.image).save(path)
+    forms = [photo, path, path.read_bytes(), Pillow.open(path), photo.image, tmp_path / "none.png"]
+    *good, missing = Editor().many((form, request()) for form in forms)
+    assert isinstance(missing, BadImage)
+    first = good[0]
+    assert isinstance(first, Result)
+    for result in good:
+        assert isinstance(result, Result)
+        assert (result.image == first.image).all()
+    found = Editor().find_objects(path, request())
+    assert (found[0].mask == BLOCK).all()
 
 
 def test_a_failed_job_yields_its_error_and_the_others_continue(photo: Photo) -> None:

@@ -15,7 +15,8 @@ from segment2inpaint.images import photo_from_array
 from segment2inpaint.inpaint.diffusion.inpainter import DiffusionInpainter
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import InputSpec
-from segment2inpaint.types import BinaryMask, Box, Fill, Length, Refine, Result
+from segment2inpaint.result import Result
+from segment2inpaint.types import BinaryMask, Box, Fill, Length, Refine
 
 CELL = 8
 FILL = Fill(prompt="a red rose", num_inference_steps=1, strength=1.0, padding_mask_crop=24)

@@ -13,7 +13,7 @@ from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.types import BinaryMask
 
 
-@pytest.mark.parametrize("name", ["exemplar", "telea", "ns"])
+@pytest.mark.parametrize("name", ["exemplar", "telea", "ns", "blur", "pixelate", "solid"])
 @settings(max_examples=15)
 @given(data=st.data(), mask=masks(side=40))
 def test_nothing_changes_outside(name: str, data: st.DataObject, mask: BinaryMask) -> None:

@@ -147,14 +147,15 @@ def test_a_request_names_the_file_of_a_soft_mask() -> None:
 
 
 def test_arrays_of_floats_are_soft_masks() -> None:
-    prompt = as_prompt(soft_alpha().astype(np.float64))
+    photo = images.photo_from_array(np.zeros((*SIZE, 3), np.uint8))
+    prompt = as_prompt(soft_alpha().astype(np.float64), photo)
     assert isinstance(prompt, UserMask)
     assert prompt.alpha is not None
     validate(Request((prompt,)))
     with pytest.raises(BadPrompt, match=r"in \[0, 1\]"):
         validate(Request((UserMask.from_values(2 * soft_alpha()),)))
     with pytest.raises(BadPrompt, match="use mask > 127"):
-        as_prompt(np.zeros(SIZE, np.uint8))
+        as_prompt(np.full(SIZE, 255, np.int64), photo)
 
 
 def test_the_page_stores_a_soft_mask() -> None:

@@ -23,6 +23,7 @@ from segment2inpaint.types import (
     Color,
     Everything,
     Fill,
+    Find,
     Length,
     Points,
     Prompt,
@@ -50,6 +51,17 @@ prompts = st.one_of(
     single(st.builds(Color, st.none(), st.tuples(*[st.integers(0, 255)] * 3))),
     single(st.builds(Text, st.sampled_from(["dog", "a 'red' rose", "-x"]))),
     single(st.builds(Everything, numbers)),
+    single(
+        st.builds(
+            Find,
+            st.sampled_from(["text", "face"]),
+            st.none() | st.floats(0.1, 1),
+            numbers,
+            st.none() | st.builds(Box, *[st.integers(0, 99)] * 4),
+            st.integers(0, 30),
+            st.just(()) | st.just((2, Box(1, 2, 3, 4))),
+        )
+    ),
 )
 lengths = st.sampled_from([Length(), Length(12, "px"), Length(2.5, "%")])
 refines = st.builds(

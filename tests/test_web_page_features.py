@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tiny
+from PIL import Image as Pillow
 
 pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
@@ -19,6 +21,7 @@ from web_page import (
     PHONE,
     Page,
     click_photo,
+    drag_on_photo,
     max_difference,
     move_divider,
     open_page,
@@ -64,6 +67,30 @@ def test_candidates_can_be_compared_downloaded_and_edited_further(
         assert max_difference(screen_color(page, *DISC_CENTER), np.array([200, 60, 60])) > 60
         page.click("#history button >> nth=0")
         page.wait_for_selector("#result-section:not([hidden])")
+
+
+def test_text_is_found_by_kind_and_hidden(server: str, browser: Any) -> None:
+    photo = np.full((480, 640, 3), 150, np.uint8)
+    for line, y in ("Summer at the lake", 80), ("21 08 2004", 430):
+        cv2.putText(
+            photo, line, (60, y), cv2.FONT_HERSHEY_DUPLEX, 1.2, (250, 240, 90), 2, cv2.LINE_AA
+        )
+    with open_page(browser, server) as page:
+        open_photo(page, encode(photo))
+        page.keyboard.press("f")
+        page.click("#find-text")
+        wait_for_objects(page)
+        expect(page.locator("#objects")).to_contain_text("lines of text, 2")
+        page.click("#more summary")
+        page.select_option("#inpainter", "blur")
+        run_job(page)
+        expect(page.locator("#verdict")).to_have_text("not checked")
+        expect(page.locator("#all-passed")).to_be_empty()
+        with page.expect_download() as download:
+            page.click("#download")
+        hidden = np.asarray(Pillow.open(download.value.path()).convert("RGB")).astype(int)
+        assert abs(hidden[40:440] - 150).max() < 90
+        assert (hidden[200:300] == 150).all()
 
 
 def test_a_running_diffusion_job_shows_a_sketch_and_can_be_cancelled(
@@ -274,3 +301,27 @@ def test_a_photo_can_be_dropped_into_the_page(server: str, browser: Any) -> None
         page.wait_for_selector("#formats:has-text('JPEG')")
         page.evaluate(DROP_FILE, list(encode(draw_scene())))
         page.wait_for_selector("#about-photo:has-text('dropped.png')")
+
+
+def test_a_selection_can_be_protected(server: str, browser: Any, tmp_path: Path) -> None:
+    """A box in the list becomes an area in which nothing changes."""
+    with open_page(browser, server) as page:
+        open_photo(page)
+        select_disc_by_color(page)
+        page.click("[data-tool=box]")
+        x, y = DISC_CENTER
+        drag_on_photo(page, (x - 25, y - 25), (x, y + 25))
+        page.mouse.up()
+        wait_for_objects(page, 2)
+        page.locator("#objects li").nth(1).get_by_role("button", name="Protect").click()
+        wait_for_objects(page, 2)
+        pressed = page.locator("#objects .protect").nth(1)
+        expect(pressed).to_have_attribute("aria-pressed", "true")
+        run_job(page)
+        with page.expect_download() as download:
+            page.click("#download")
+        download.value.save_as(tmp_path / "result.png")
+        result = np.asarray(Pillow.open(tmp_path / "result.png").convert("RGB"))
+        scene = draw_scene()
+        assert (result[:, x - 24 : x - 1] == scene[:, x - 24 : x - 1]).all()
+        assert (result[y - 5 : y + 5, x + 3 : x + 8] != scene[y - 5 : y + 5, x + 3 : x + 8]).any()

@@ -63,14 +63,21 @@ def test_the_wheel_has_the_page(site: Path) -> None:
 
 
 def test_the_wheel_has_the_weights(site: Path) -> None:
-    for name in ("shadow.safetensors", "click.onnx", "saliency.onnx"):
+    for name in (
+        "shadow.safetensors",
+        "click.onnx",
+        "saliency.onnx",
+        "text_lines.onnx",
+        "faces.onnx",
+    ):
         packed = site / "segment2inpaint" / "models" / "weights" / name
         assert packed.read_bytes() == (ROOT / "models" / "weights" / name).read_bytes()
 
 
 def test_the_wheel_has_the_notices_of_other_projects(site: Path) -> None:
     (notice,) = site.glob("segment2inpaint-*.dist-info/licenses/NOTICE")
-    assert "U²-Net" in notice.read_text(encoding="utf-8")
+    text = notice.read_text(encoding="utf-8")
+    assert all(name in text for name in ("U²-Net", "PP-OCRv6", "CenterFace"))
 
 
 def test_the_wheel_removes_an_object(site: Path, tmp_path: Path) -> None:

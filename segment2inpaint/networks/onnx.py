@@ -23,7 +23,7 @@ Network = Callable[[FloatArray], FloatArray]  # planes (C, H, W) -> logits (C', 
 class OnnxNetwork:
     """A network in an ONNX file: planes (C, H, W) to logits (C', H', W'), both float32.
 
-    The sizes are those that the network was exported for. Threads may share one network.
+    The sizes are those that the network was exported for, or any. Threads may share one network.
     """
 
     def __init__(self, path: Path) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
 from fastapi import Response
@@ -15,7 +14,7 @@ from segment2inpaint import images
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.images import Photo
-from segment2inpaint.protocols import ProgressCallback
+from segment2inpaint.protocols import ProgressCallback, SupportsPrepare
 from segment2inpaint.types import Image, Points, Request
 from segment2inpaint.web import tiles
 from segment2inpaint.web.jobs import EditJob, JobQueue, LatestOnlyExecutor
@@ -28,13 +27,6 @@ FILE_SUFFIXES = {
     "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "AVIF": "avif",
     "HEIF": "heic", "JXL": "jxl",
 }  # fmt: skip
-
-
-@runtime_checkable
-class SupportsPrepare(Protocol):
-    """A detector that can compute the embedding of a photo before the first click."""
-
-    def prepare(self, images: Sequence[Image]) -> None: ...
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ from segment2inpaint.types import (
     Color,
     Everything,
     Fill,
+    Find,
     Length,
     Point,
     Points,
@@ -29,11 +30,11 @@ def format_command(request: Request, photo: str, output: str, rank: int = 1) -> 
 
     ``output`` is the file to write, and ``rank`` selects the candidate; 1 is the best. Masks,
     clean plates and pictures are named by their ``source``. Return None for a request that
-    command-line options cannot express, for example two objects of several clicks each or two
-    texts with different thresholds.
+    command-line options cannot express, for example two objects of several clicks each, two
+    texts with different thresholds or a painted protected area.
     """
     prompts = _prompt_args(request.prompts)
-    if prompts is None:
+    if prompts is None or any(isinstance(area, UserMask) for area in request.refine.protect):
         return None
     args = [*_subcommand(request, photo), *prompts, *_refine_args(request.refine)]
     args += [*_fill_args(request.fill), *_model_args(request), *_rank_args(request, rank)]
@@ -63,7 +64,7 @@ def _prompt_args(prompts: tuple[Prompt, ...]) -> Args | None:
     colors = _color_args([p for p in prompts if isinstance(p, Color)])
     texts = [p for p in prompts if isinstance(p, Text)]
     everything = [p for p in prompts if isinstance(p, Everything)]
-    named = _text_args(texts, everything)
+    named = _text_args(texts, everything, [p for p in prompts if isinstance(p, Find)])
     if points is None or colors is None or named is None:
         return None
     args = [*points, *named]
@@ -115,18 +116,29 @@ def _color_args(prompts: list[Color]) -> Args | None:
     return args + ["--global"] * bool(prompts and prompts[0].everywhere)
 
 
-def _text_args(texts: list[Text], everything: list[Everything]) -> Args | None:
-    if len({(t.threshold, t.pick) for t in texts}) > 1 or len(everything) > 1:
-        return None
-    picks = {t.pick for t in texts} | {e.pick for e in everything}
-    if len(picks) > 1:
+def _text_args(texts: list[Text], everything: list[Everything], finds: list[Find]) -> Args | None:
+    thresholds = {t.threshold for t in texts} | {f.threshold for f in finds}
+    picks = {t.pick for t in texts} | {e.pick for e in everything} | {f.pick for f in finds}
+    places = {(f.within, f.min_size, f.exclude) for f in finds}
+    if max(len(thresholds), len(picks), len(everything), len(places)) > 1:
         return None
     args = [arg for t in texts for arg in ("--text", t.words)]
-    if texts and texts[0].threshold is not None:
-        args += ["--threshold", _format_value(texts[0].threshold)]
+    args += [arg for f in finds for arg in ("--find", f.kind)]
+    for threshold in thresholds - {None}:
+        args += ["--threshold", _format_value(threshold)]
     args += ["--everything"] * bool(everything)
+    args += _find_args(finds[0]) if finds else []
     for pick in picks - {()}:
         args += ["--pick", ",".join(map(str, pick))]
+    return args
+
+
+def _find_args(find: Find) -> Args:
+    args = ["--within", ",".join(map(str, find.within))] if find.within else []
+    args += ["--min-size", str(find.min_size)] if find.min_size else []
+    for place in find.exclude:
+        text = ",".join(map(str, place)) if isinstance(place, Box) else str(place)
+        args += ["--exclude", text]
     return args
 
 
@@ -139,6 +151,9 @@ def _refine_args(refine: Refine) -> Args:
     args += ["--no-edge-refine"] * (not refine.edge_refine)
     if refine.shadow is not None:
         args.append("--shadow" if refine.shadow else "--no-shadow")
+    for area in refine.protect:
+        if isinstance(area, Box):
+            args += ["--protect", ",".join(map(str, area))]
     return args
 
 
@@ -146,6 +161,9 @@ def _fill_args(fill: Fill) -> Args:
     options: dict[str, Any] = {  # None: the option is not needed
         "--prompt": fill.prompt or None,
         "--with": fill.picture and _file_arg(fill.picture.source),
+        "--with-fit": fill.picture_fit,
+        "--fill-color": fill.fill_color and "#{:02x}{:02x}{:02x}".format(*fill.fill_color),
+        "--background": fill.background,
         "--negative-prompt": fill.negative_prompt,
         "--steps": fill.num_inference_steps,
         "--guidance-scale": fill.guidance_scale,

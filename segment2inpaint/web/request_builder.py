@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -56,7 +56,7 @@ def build_request(session: PhotoSession, data: Mapping[str, Any]) -> Request:
     detector = canonical_name(data.get("detector", "auto"))
     _check_known(detector, available_detectors(), "detector")
     _check_known(data.get("inpainter", "auto"), available_inpainters(), "inpainter")
-    for prompt in data["prompts"]:
+    for prompt in [*data["prompts"], *data.get("refine", {}).get("protect", ())]:
         _check_run_lengths(prompt.get("mask"), session.photo)
 
     def read_picture(file_id: str) -> ReplacementImage:
@@ -68,7 +68,7 @@ def build_request(session: PhotoSession, data: Mapping[str, Any]) -> Request:
         return mask.unpack() if alpha is None else alpha
 
     request = from_json(data, read_picture, read_mask)
-    return replace(request, prompts=tuple(_with_source(p, session) for p in request.prompts))
+    return _map_masks(request, lambda prompt: _with_source(prompt, session))
 
 
 def self_contained(request: Request) -> Request:
@@ -76,11 +76,16 @@ def self_contained(request: Request) -> Request:
 
     A soft mask stays the name of its file.
     """
-    prompts = (
-        UserMask(p.mask) if isinstance(p, UserMask) and p.alpha is None else p
-        for p in request.prompts
+    return _map_masks(
+        request,
+        lambda p: UserMask(p.mask) if isinstance(p, UserMask) and p.alpha is None else p,
     )
-    return replace(request, prompts=tuple(prompts))
+
+
+def _map_masks(request: Request, change: Callable[[Any], Any]) -> Request:
+    """Return the request with its prompts and protected areas changed."""
+    refine = replace(request.refine, protect=tuple(map(change, request.refine.protect)))
+    return replace(request, prompts=tuple(map(change, request.prompts)), refine=refine)
 
 
 def _with_source(prompt: Prompt, session: PhotoSession) -> Prompt:

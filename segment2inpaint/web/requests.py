@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from segment2inpaint.request import RANGES
-from segment2inpaint.types import Granularity
+from segment2inpaint.types import FindKind, Granularity, PictureFit
 
 MAX_COORDINATE = 1_000_000  # px: longer than any photo
 
@@ -68,6 +68,17 @@ class TextIn(StrictModel):
     pick: Annotated[list[ObjectNumber], Field(max_length=255)] = []
 
 
+class KindIn(StrictModel):
+    """Objects of a kind; ``pick`` and ``exclude`` are numbers of objects, or boxes to leave out."""
+
+    kind: FindKind
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    pick: Annotated[list[ObjectNumber], Field(max_length=255)] = []
+    within: BoxCoordinates | None = None
+    min_size: Coordinate = 0
+    exclude: Annotated[list[ObjectNumber | BoxCoordinates], Field(max_length=255)] = []
+
+
 class RunLengths(StrictModel):
     """A mask as uncompressed COCO run lengths: column by column, zeros first."""
 
@@ -93,6 +104,10 @@ class TextPrompt(StrictModel):
     text: SearchText | TextIn
 
 
+class FindPrompt(StrictModel):
+    find: FindKind | KindIn
+
+
 class EverythingPrompt(StrictModel):
     everything: Annotated[list[ObjectNumber], Field(max_length=255)]
 
@@ -111,6 +126,7 @@ Prompt = (
     | ColorPrompt
     | TextPrompt
     | EverythingPrompt
+    | FindPrompt
     | PlatePrompt
     | MaskPrompt
 )
@@ -126,6 +142,10 @@ class RefineIn(StrictModel):
     invert: bool = False
     shadow: bool | None = None
     edge_refine: bool = True
+    protect: Annotated[
+        list[BoxPrompt | MaskPrompt],
+        Field(max_length=200, description="areas in which no pixel may change"),
+    ] = []
 
 
 class FillIn(StrictModel):
@@ -149,6 +169,25 @@ class FillIn(StrictModel):
     picture: Annotated[Id, Field(description="id of an uploaded picture")] | None = None
     # each candidate takes the time of a job, and its result is held in memory
     candidates: Annotated[int, bounds("candidates", 8)] = 1
+    fill_color: (
+        Annotated[
+            list[Byte],
+            Field(min_length=3, max_length=3, description="red, green, blue of the fill solid"),
+        ]
+        | None
+    ) = None
+    picture_fit: PictureFit | None = None
+    # the page shows and downloads opaque results
+    background: (
+        Annotated[
+            str,
+            Field(
+                pattern="^(white|blur|#[0-9a-fA-F]{6})$",
+                description="white, blur or #rrggbb: laid behind the object with invert",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class RequestIn(StrictModel):

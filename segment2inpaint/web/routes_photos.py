@@ -248,7 +248,7 @@ def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contour
 
 
 def _refine(options: requests.RefineIn) -> Refine:
-    values = options.model_dump()
+    values = options.model_dump(exclude={"protect"})  # outlines show the objects' masks
     lengths = {name: Length.parse(values[name]) for name in ("dilate", "feather")}
     return Refine(**{**values, **lengths})
 

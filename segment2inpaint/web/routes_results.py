@@ -11,7 +11,8 @@ from segment2inpaint import images
 from segment2inpaint.errors import BadOption
 from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.request import to_json
-from segment2inpaint.types import Candidate, Check, Request, Result
+from segment2inpaint.result import Result
+from segment2inpaint.types import Candidate, Check, Request
 from segment2inpaint.web import requests, tiles
 from segment2inpaint.web.app_state import (
     FILE_SUFFIXES,

@@ -1,7 +1,7 @@
 // @ts-check
 /** The state that the parts of the page share: the document and its history, the tool, messages. */
 import { Failure, get, upload } from "./api.js";
-import { EMPTY, History } from "./document_state.js";
+import { EMPTY, History, objectsOf } from "./document_state.js";
 import { Finder } from "./objects.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -153,13 +153,14 @@ export class App {
     setTimeout(() => line.remove(), TOAST_TIME);
   }
 
-  /** Whether any selection is being searched, the first that failed, and whether any has objects. */
+  /** Whether any selection is being searched, the first that failed, and whether any to paint over has objects. */
   get searchState() {
     const answers = this.doc.selections.map((selection) => this.finder.answerFor(this.doc, selection));
+    const objects = objectsOf(this.doc).map((selection) => this.finder.answerFor(this.doc, selection));
     return {
       pending: answers.some((answer) => answer.state === "pending"),
       failed: answers.find((answer) => answer.state === "failed"),
-      ready: answers.some((answer) => answer.objects.length),
+      ready: objects.some((answer) => answer.objects.length),
     };
   }
 

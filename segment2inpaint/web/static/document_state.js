@@ -5,7 +5,7 @@
  *
  * @typedef {[number, number]} Point x, y in photo px
  * @typedef {{points: Point[], radius: number, erase: boolean}} Stroke
- * @typedef {"click"|"box"|"color"|"text"|"everything"|"plate"|"mask"|"brush"} Kind
+ * @typedef {"click"|"box"|"color"|"text"|"everything"|"find"|"plate"|"mask"|"brush"} Kind
  * @typedef {Object} Selection an entry in the list of objects: how the user points at it
  * @property {number} id
  * @property {Kind} kind
@@ -15,10 +15,12 @@
  * @property {number[]=} box
  * @property {{at: Point, tolerance: number|null, everywhere: boolean}=} color
  * @property {string=} text
+ * @property {"text"|"face"=} find kind of object
  * @property {number[]=} pick numbers of suggested objects
  * @property {string=} file id of a clean plate or a mask
  * @property {string=} name of that file
  * @property {Stroke[]} strokes
+ * @property {boolean=} protect no pixel in it may change
  * @typedef {{id: string, name: string, width: number, height: number, format: string,
  *   bits: number, levels: number}} Photo
  * @typedef {Object} Doc
@@ -83,8 +85,11 @@ export function removeSelection(doc, id) {
 /** @param {Doc} doc */
 export const activeSelection = (doc) => doc.selections.find((selection) => selection.id === doc.active);
 
+/** The selections that are to be painted over. @param {Doc} doc */
+export const objectsOf = (doc) => doc.selections.filter((selection) => !selection.protect);
+
 /** Whether excluded points are part of the prompts of a selection. @param {Selection} selection */
-export const canExclude = (selection) => !["brush", "text", "everything"].includes(selection.kind);
+export const canExclude = (selection) => !["brush", "text", "everything", "find"].includes(selection.kind);
 
 /**
  * The prompts that find the objects of a selection, in the order of the command line.
@@ -102,6 +107,8 @@ export function promptsOf(selection) {
       return [...points, { color: selection.color }];
     case "text":
       return [{ text: selection.pick?.length ? { words: selection.text, pick: selection.pick } : selection.text }];
+    case "find":
+      return [{ find: selection.find }];
     case "everything":
       return [{ everything: selection.pick ?? [] }];
     case "plate":
@@ -148,7 +155,7 @@ function boxContains(box, [x, y]) {
   return x0 <= x && x < x1 && y0 <= y && y < y1;
 }
 
-const PROMPT_ORDER = ["points", "text", "everything", "box", "color", "plate", "mask"];
+const PROMPT_ORDER = ["points", "text", "everything", "find", "box", "color", "plate", "mask"];
 
 /**
  * The request for all selections, by their prompts, or by their masks if the prompts together would
@@ -156,21 +163,32 @@ const PROMPT_ORDER = ["points", "text", "everything", "box", "color", "plate", "
  * @param {Doc} doc @param {(selection: Selection) => string[]} masksOf
  */
 export function buildRequest(doc, masksOf) {
-  const byPrompts = areIndependent(doc.selections);
+  const selections = objectsOf(doc);
+  const byPrompts = areIndependent(selections);
   const prompts = byPrompts
-    ? doc.selections.flatMap(promptsOf)
-    : doc.selections.flatMap((selection) => masksOf(selection).map((mask) => ({ mask })));
+    ? selections.flatMap(promptsOf)
+    : selections.flatMap((selection) => masksOf(selection).map((mask) => ({ mask })));
   prompts.sort((a, b) => PROMPT_ORDER.indexOf(Object.keys(a)[0]) - PROMPT_ORDER.indexOf(Object.keys(b)[0]));
-  const usesDetector = byPrompts && doc.selections.every(({ kind }) => kind === "click" || kind === "box");
+  const usesDetector = byPrompts && selections.every(({ kind }) => kind === "click" || kind === "box");
   const fill = fillOptions(doc);
   return {
     prompts,
-    ...changedOptions("refine", doc.refine, EMPTY.refine),
+    ...changedOptions("refine", { ...doc.refine, ...protectedAreas(doc, masksOf) }, EMPTY.refine),
     ...(Object.keys(fill).length ? { fill } : {}),
     ...(doc.detector !== "auto" && usesDetector ? { detector: doc.detector } : {}),
     ...(doc.inpainter !== "auto" ? { inpainter: doc.inpainter } : {}),
     ...(doc.verify ? {} : { verify: false }),
   };
+}
+
+/** The box of a selection of which the whole box is protected, not the object in it. @param {Selection} selection */
+export const protectedBox = ({ protect, kind, strokes, box }) => (protect && kind === "box" && !strokes.length ? box : undefined);
+
+/** @param {Doc} doc @param {(selection: Selection) => string[]} masksOf */
+function protectedAreas(doc, masksOf) {
+  const protect = doc.selections.filter((selection) => selection.protect).flatMap((selection) =>
+    protectedBox(selection) ? [{ box: selection.box }] : masksOf(selection).map((mask) => ({ mask })));
+  return protect.length ? { protect } : {};
 }
 
 /** @param {Doc} doc */

@@ -1,5 +1,6 @@
 // @ts-check
 /** The overlay of the photo: masks, outlines, clicks, the box, the brush stroke and the crosshair. */
+import { protectedBox } from "./document_state.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
@@ -60,7 +61,8 @@ function drawMasks(app, view, context) {
   const px = 1 / view.scale;
   (app.suggestions?.objects ?? []).forEach((object, index) => drawSuggestion(context, object, index, px));
   for (const selection of doc.selections) {
-    const { objects } = app.finder.latestAnswer(doc, selection);
+    const box = protectedBox(selection);
+    const objects = box ? [{ paths: [cornersOf(box)] }] : app.finder.latestAnswer(doc, selection).objects;
     const pending = app.finder.answerFor(doc, selection).state === "pending";
     const isActive = selection.id === doc.active;
     for (const { paths } of objects) {
@@ -73,6 +75,9 @@ function drawMasks(app, view, context) {
   }
   drawOutline(app, view, context);
 }
+
+/** The corners of a box as a path, x, y, x, y, ... @param {number[]} box */
+const cornersOf = ([x0, y0, x1, y1]) => [x0, y0, x1, y0, x1, y1, x0, y1];
 
 /** Draw the outline of what will change. @param {App} app @param {View} view @param {Context} context */
 function drawOutline(app, view, context) {

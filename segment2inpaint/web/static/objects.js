@@ -11,7 +11,7 @@
  * @typedef {{paths: number[][], solid: number[][], dilate: number, feather: number}} Outline
  */
 import { Failure, post } from "./api.js";
-import { promptsOf } from "./document_state.js";
+import { objectsOf, promptsOf } from "./document_state.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Selection} Selection */
@@ -70,12 +70,12 @@ export class Finder {
 
   /** The body of an outline call for the current masks, null if there are none. @param {Doc} doc */
   outlineRequest(doc) {
-    const masks = doc.selections.flatMap((selection) => this.answerFor(doc, selection).objects.map(({ mask }) => mask));
+    const masks = objectsOf(doc).flatMap((selection) => this.answerFor(doc, selection).objects.map(({ mask }) => mask));
     if (!doc.photo || !masks.length) return null;
     return {
       masks: masks.slice(0, MAX_OUTLINED_MASKS),
       refine: doc.refine,
-      exclude: doc.selections.flatMap((selection) => selection.exclude),
+      exclude: objectsOf(doc).flatMap((selection) => selection.exclude),
       replace: doc.mode === "replace" && Boolean(doc.fill.prompt),
     };
   }

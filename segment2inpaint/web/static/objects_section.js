@@ -11,7 +11,7 @@ import { setGranularity } from "./edits.js";
 /** @typedef {import("./document_state.js").Selection} Selection */
 
 const KIND_NAMES = {
-  click: "Click", box: "Box", color: "Colour", text: "Name", everything: "From all",
+  click: "Click", box: "Box", color: "Colour", text: "Name", everything: "From all", find: "All",
   plate: "Clean plate", mask: "Mask file", brush: "Brush",
 };
 
@@ -26,6 +26,7 @@ export function setUpObjectsSection(app) {
     button.addEventListener("click", () => setGranularity(app, /** @type {any} */ (button.dataset.granularity)));
   setUpColorOptions(app);
   setUpFindByName(app);
+  setUpFindByKind(app);
   byId("show-all").addEventListener("click", () => void app.reportErrors(() => toggleSuggestions(app)));
   setUpFiles(app);
   app.listeners.add(() => render(app));
@@ -54,6 +55,17 @@ function setUpFindByName(app) {
   dialog.addEventListener("close", () => {
     const text = /** @type {HTMLInputElement} */ (byId("object-name")).value.trim();
     if (dialog.returnValue === "yes" && text) app.commit(addSelection(app.doc, "text", { text }));
+    dialog.returnValue = "";
+  });
+}
+
+/** @param {App} app */
+function setUpFindByKind(app) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("kind-dialog"));
+  byId("find-by-kind").addEventListener("click", () => app.editing && dialog.showModal());
+  dialog.addEventListener("close", () => {
+    const find = /** @type {"text"|"face"} */ (dialog.returnValue);
+    if (["text", "face"].includes(find)) app.commit(addSelection(app.doc, "find", { find }));
     dialog.returnValue = "";
   });
 }
@@ -153,7 +165,12 @@ function selectionRow(app, selection, number) {
   const remove = createElement("button", { class: "icon small", "aria-label": `Remove object ${number} from the list`, title: "Remove from the list (Del)" });
   remove.append(crossIcon());
   remove.addEventListener("click", () => app.commit(removeSelection(app.doc, selection.id)));
-  return createElement("li", selection.id === app.doc.active ? { class: "active" } : {}, button, remove);
+  const protect = createElement("button", { class: "small protect", "aria-pressed": String(Boolean(selection.protect)), title: "Nothing in it may change" }, "Protect");
+  protect.addEventListener("click", () => app.commit({
+    ...changeSelection(app.doc, selection.id, (s) => ({ ...s, protect: !s.protect })),
+    active: selection.protect ? selection.id : 0,
+  }));
+  return createElement("li", selection.id === app.doc.active ? { class: "active" } : {}, button, protect, remove);
 }
 
 function crossIcon() {
@@ -168,6 +185,7 @@ function crossIcon() {
 function selectionNote(selection, answer) {
   if (answer.state === "pending") return "searching…";
   if (answer.state === "failed") return answer.canRetry ? "try again" : answer.message.includes("nothing") ? "nothing found" : "see why";
+  if (selection.kind === "find") return `${selection.find === "text" ? "lines of text" : "faces"}, ${answer.objects.length}`;
   if (selection.kind === "text") return `“${selection.text}”, ${answer.objects.length}`;
   if (selection.name) return selection.name;
   return selection.strokes.length && selection.kind !== "brush" ? "corrected" : "";

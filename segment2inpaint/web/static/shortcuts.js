@@ -16,7 +16,7 @@ export function setUpShortcuts(app, view) {
     c: () => app.selectTool("click"), x: () => app.selectTool("exclude"), b: () => app.selectTool("box"),
     p: () => app.selectTool("brush"), e: () => app.selectTool("erase"), k: () => app.selectTool("color"),
     h: () => app.selectTool("hand"), n: () => byId("new-object").click(), t: () => byId("find-by-name").click(),
-    a: () => byId("show-all").click(), r: () => byId("run").click(), "?": () => byId("show-help").click(),
+    f: () => byId("find-by-kind").click(), a: () => byId("show-all").click(), r: () => byId("run").click(), "?": () => byId("show-help").click(),
     1: () => setGranularity(app, "part"), 2: () => setGranularity(app, "object"), 3: () => setGranularity(app, "whole"),
     "+": () => view.zoomCentered(ZOOM_STEP), "=": () => view.zoomCentered(ZOOM_STEP),
     "-": () => view.zoomCentered(1 / ZOOM_STEP), 0: () => view.fit(), z: () => view.showActualPixels(),
