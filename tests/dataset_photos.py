@@ -95,9 +95,12 @@ def read_manifest(out: Path) -> list[dict[str, Any]]:
 
 
 def rows_without_times(out: Path) -> list[dict[str, Any]]:
-    """Return the rows of the manifest without the columns that differ from run to run."""
-    times = ("seconds", "timings")
-    return [{k: v for k, v in row.items() if k not in times} for row in read_manifest(out)]
+    """Return the rows of the manifest without the columns that differ from run to run.
+
+    These are the times, and the versions of what a process has imported.
+    """
+    varying = ("seconds", "timings", "versions")
+    return [{k: v for k, v in row.items() if k not in varying} for row in read_manifest(out)]
 
 
 def output_files(out: Path) -> dict[str, bytes]:
