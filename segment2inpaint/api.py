@@ -23,8 +23,11 @@ from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadImage, BadOption
 from segment2inpaint.images import MAX_PIXELS, Photo
 from segment2inpaint.keywords import (
+    MaskArguments,
     MaskKeywords,
+    RemoveArguments,
     RemoveKeywords,
+    ReplaceArguments,
     ReplaceKeywords,
     Unpack,
     build_request,
@@ -65,28 +68,12 @@ def default_editor() -> Editor:
 
 
 @overload
-def remove(
-    photo: bytes,
-    *prompts: PromptLike,
-    refine: Refine = ...,
-    fill: Fill = ...,
-    detector: str = ...,
-    inpainter: str = ...,
-    editor: Editor | None = ...,
-    **keywords: Unpack[RemoveKeywords],
-) -> bytes: ...
+def remove(photo: bytes, *prompts: PromptLike, **keywords: Unpack[RemoveArguments]) -> bytes: ...
 
 
 @overload
 def remove(
-    photo: PictureLike,
-    *prompts: PromptLike,
-    refine: Refine = ...,
-    fill: Fill = ...,
-    detector: str = ...,
-    inpainter: str = ...,
-    editor: Editor | None = ...,
-    **keywords: Unpack[RemoveKeywords],
+    photo: PictureLike, *prompts: PromptLike, **keywords: Unpack[RemoveArguments]
 ) -> Result: ...
 
 
@@ -124,38 +111,18 @@ def remove(
     >>> result = remove("street.jpg", (412, 300), seed=3)
     >>> result.save("clean.jpg")
     """
-    check_keywords("remove", keywords, RemoveKeywords)
+    check_keywords("remove", keywords, RemoveArguments)
     base = Request((), refine, fill, detector, inpainter)
     return _edit(photo, prompts, base, keywords, editor)
 
 
 @overload
-def replace(
-    photo: bytes,
-    *prompts: PromptLike,
-    prompt: str | None = ...,
-    picture: PhotoLike | ReplacementImage | None = ...,
-    refine: Refine = ...,
-    fill: Fill = ...,
-    detector: str = ...,
-    inpainter: str = ...,
-    editor: Editor | None = ...,
-    **keywords: Unpack[ReplaceKeywords],
-) -> bytes: ...
+def replace(photo: bytes, *prompts: PromptLike, **keywords: Unpack[ReplaceArguments]) -> bytes: ...
 
 
 @overload
 def replace(
-    photo: PictureLike,
-    *prompts: PromptLike,
-    prompt: str | None = ...,
-    picture: PhotoLike | ReplacementImage | None = ...,
-    refine: Refine = ...,
-    fill: Fill = ...,
-    detector: str = ...,
-    inpainter: str = ...,
-    editor: Editor | None = ...,
-    **keywords: Unpack[ReplaceKeywords],
+    photo: PictureLike, *prompts: PromptLike, **keywords: Unpack[ReplaceArguments]
 ) -> Result: ...
 
 
@@ -178,7 +145,7 @@ def replace(
 
     >>> replace("table.jpg", (412, 300), prompt="a red rose").save("rose.jpg")
     """
-    check_keywords("replace", keywords, ReplaceKeywords)
+    check_keywords("replace", keywords, ReplaceArguments)
     if picture is not None and not isinstance(picture, ReplacementImage):
         picture = as_picture(as_photo(picture))
     fill = with_fields(fill, prompt=prompt or fill.prompt, picture=picture or fill.picture)
@@ -215,7 +182,7 @@ def mask(
     ``point_coords``, ``point_labels``, ``box``, ``fill_holes``, ``invert`` and ``edge_refine``. The
     other arguments and the errors are those of ``remove``.
     """
-    check_keywords("mask", keywords, MaskKeywords)
+    check_keywords("mask", keywords, MaskArguments)
     exact = with_fields(refine, dilate=Length(0, "px"), feather=Length(0, "px"))
     source = as_photo(photo)
     base = Request((), exact, detector=detector)

@@ -39,7 +39,7 @@ EditRun = Generator[list[InpaintCall], list[InpaintedCrops], T]
 
 
 class _BatchKey(NamedTuple):
-    """What crops must have in common to share a call; ``shape`` is that of the image."""
+    """The properties that crops of one call share; ``shape`` is that of the image."""
 
     inpainter: Inpainter
     fill: Fill

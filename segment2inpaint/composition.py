@@ -28,7 +28,7 @@ DEFAULT_SHEAR = 0.6
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object goes: the left and top pixel, its scale, and where the light comes from."""
+    """The place of an object: its left and top pixel, its scale, and the direction of the light."""
 
     x: int = 0
     y: int = 0

@@ -165,7 +165,7 @@ def as_mask(value: MaskLike | Photo, photo: Photo) -> BinaryMask | Alpha:
     """
     if isinstance(value, Path | bytes):
         name = str(value) if isinstance(value, Path) else "mask"
-        return images.read_soft_mask(value, photo.size, name=name, orientation=photo.orientation)
+        return images.read_mask(value, photo.size, name=name, orientation=photo.orientation)
     if isinstance(value, np.ndarray) and value.dtype != np.uint8:
         return _mask_of_values(value)
     if isinstance(value, np.ndarray):

@@ -6,21 +6,32 @@ import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from numpy.typing import ArrayLike
 
-from segment2inpaint.conversions import PromptLike, as_prompt, box_of, points_of
+from segment2inpaint.conversions import PhotoLike, PromptLike, as_prompt, box_of, points_of
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
-from segment2inpaint.types import Box, Fill, Length, PictureFit, Prompt, Refine, Request, UserMask
+from segment2inpaint.types import (
+    Box,
+    Fill,
+    Length,
+    PictureFit,
+    Prompt,
+    Refine,
+    ReplacementImage,
+    Request,
+    UserMask,
+)
 
 if sys.version_info >= (3, 11):
-    from typing import Unpack
+    from typing import Unpack as Unpack
 else:
-    from typing_extensions import Unpack
+    from typing_extensions import Unpack as Unpack
 
-__all__ = ["MaskKeywords", "RemoveKeywords", "ReplaceKeywords", "Unpack", "build_request"]
+if TYPE_CHECKING:
+    from segment2inpaint.editor import Editor
 
 LENGTHS = "dilate", "feather"
 POINTS = "point_coords", "point_labels", "box"  # in the manner of segment-anything
@@ -67,22 +78,44 @@ class RemoveKeywords(ReplaceKeywords, total=False):
     prompt: str | None
 
 
+class DetectArguments(TypedDict, total=False):
+    """The arguments of all three functions that stand in their signatures."""
+
+    refine: Refine
+    detector: str
+    editor: Editor | None
+
+
+class EditArguments(DetectArguments, total=False):
+    """Those of ``remove`` and ``replace``."""
+
+    fill: Fill
+    inpainter: str
+
+
+class MaskArguments(MaskKeywords, DetectArguments, total=False):
+    """All that ``mask`` takes by name."""
+
+
+class RemoveArguments(RemoveKeywords, EditArguments, total=False):
+    """All that ``remove`` takes by name."""
+
+
+class ReplaceArguments(ReplaceKeywords, EditArguments, total=False):
+    """All that ``replace`` takes by name."""
+
+    prompt: str | None
+    picture: PhotoLike | ReplacementImage | None
+
+
 def check_keywords(function: str, keywords: Mapping[str, Any], known: type[Any]) -> None:
     """Raise ``BadOption`` for a keyword that is not in ``known``, one of the classes above."""
-    names = sorted({*known.__optional_keys__, *_OWN_KEYWORDS[function]})
+    names = sorted(known.__optional_keys__)
     for name in keywords:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"; did you mean {near[0]}?" if near else ";"
             raise BadOption(f"{function}: unknown keyword {name!r}{hint} known: {', '.join(names)}")
-
-
-# The keywords that stand in the functions' own signatures.
-_OWN_KEYWORDS = {
-    "mask": ("refine", "detector", "editor"),
-    "remove": ("refine", "fill", "detector", "inpainter", "editor"),
-    "replace": ("prompt", "picture", "refine", "fill", "detector", "inpainter", "editor"),
-}
 
 
 def build_request(

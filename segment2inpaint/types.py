@@ -242,7 +242,7 @@ class Length(NamedTuple):
 
 @dataclass(frozen=True)
 class Refine:
-    """How a detected mask is refined before the fill.
+    """Options that refine a detected mask before the fill.
 
     ``dilate`` grows the mask by a radius; ``feather`` softens its edge over a width inside that
     radius (see ``Length``). ``fill_holes`` adds small holes to a detected mask. ``invert`` repaints
@@ -276,7 +276,7 @@ class ReplacementImage:
 
 @dataclass(frozen=True)
 class Fill:
-    """What the inpainter paints. None leaves a value to the model's card.
+    """Options of the inpainter. None leaves a value to the model's card.
 
     ``prompt``, ``negative_prompt``, ``num_inference_steps``, ``guidance_scale`` and ``strength``
     (0 < strength <= 1) mean what they mean in diffusers. An inpainter without a text encoder

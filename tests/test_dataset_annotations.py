@@ -54,7 +54,7 @@ def test_a_photo_is_copied_if_no_object_is_selected() -> None:
 def test_an_object_that_cannot_be_used_stops_no_other(
     options: dict[str, object], message: str
 ) -> None:
-    known = Annotation("4", "dog", "set: 4", (1, 2, 3, 9), area=14.0, area_fraction=0.1)
+    known = Annotation("4", "dog", "set: 4", (1, 2, 3, 9), area=14.0, photo_size=(10, 14))
     (where, got), item = select(NOTHING, known, **options)  # type: ignore[misc]
     assert where == "set: 3"
     assert got.startswith(message)

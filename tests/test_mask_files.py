@@ -75,7 +75,7 @@ def read(data: bytes) -> tuple[BinaryMask, str]:
     notes: list[str] = []
     mask = images.read_mask(data, SIZE, name="m.png", on_message=notes.append)
     assert len(notes) <= 1
-    return mask, "".join(notes)
+    return mask > 0.5, "".join(notes)  # a soft mask has values in [0, 1]
 
 
 def with_alpha(colors: Array, alpha: Array) -> Array:

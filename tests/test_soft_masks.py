@@ -47,31 +47,31 @@ def soft_alpha(blur: float = 6) -> Alpha:
 
 def test_a_blurred_mask_keeps_its_greys() -> None:
     for blur in (4, 8, 16):
-        values = images.read_soft_mask(png(picture(blur)), SIZE)
+        values = images.read_mask(png(picture(blur)), SIZE)
         assert values.dtype == np.float32
         assert np.array_equal(values, soft_alpha(blur))
 
 
 @pytest.mark.parametrize("mask", [picture(), picture(scale=4), picture(blur=0.7)])
 def test_a_mask_with_a_smoothed_outline_stays_hard(mask: Pillow.Image) -> None:
-    values = images.read_soft_mask(png(mask), SIZE)
+    values = images.read_mask(png(mask), SIZE)
     assert values.dtype == np.bool_
-    assert np.array_equal(values, images.read_mask(png(mask), SIZE))
+    assert np.array_equal(values, np.asarray(mask) > 127)
 
 
 def test_a_soft_alpha_channel_and_16_bits_keep_their_greys() -> None:
     color = Pillow.new("RGB", SIZE[::-1], (200, 30, 30))
     color.putalpha(picture(8))
-    assert np.array_equal(images.read_soft_mask(png(color), SIZE), soft_alpha(8))
+    assert np.array_equal(images.read_mask(png(color), SIZE), soft_alpha(8))
     deep = Pillow.fromarray(np.asarray(picture(8)).astype(np.uint16) * 257)
-    assert np.array_equal(images.read_soft_mask(png(deep), SIZE), soft_alpha(8))
+    assert np.array_equal(images.read_mask(png(deep), SIZE), soft_alpha(8))
 
 
 def test_a_flat_grey_area_is_no_soft_edge() -> None:
     """Three values are a tri-map or labels."""
     values = np.asarray(picture()).copy()
     values[50:70, 60:90] = 160
-    assert images.read_soft_mask(png(Pillow.fromarray(values)), SIZE).dtype == np.bool_
+    assert images.read_mask(png(Pillow.fromarray(values)), SIZE).dtype == np.bool_
 
 
 # --- alpha ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ FORMATS = ("auto", "folder", "rows", "coco", "yolo", "voc", "labelme", "cvat", "
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """Which photos and which annotated objects to edit; ``source`` may be a URL."""
+    """Options that choose photos and annotated objects; ``source`` may be a URL."""
 
     source: str
     format: str
@@ -62,7 +62,7 @@ source_section = option_group(
 
 @dataclass(frozen=True, kw_only=True)
 class OutdirOptions:
-    """What every run writes below ``outdir``, which may be a URL, and what it prints."""
+    """The output options of every run; ``outdir`` may be a URL."""
 
     outdir: str
     if_nothing: str
@@ -71,7 +71,7 @@ class OutdirOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOutputOptions(OutdirOptions):
-    """What ``batch`` writes below ``outdir``."""
+    """The output options of ``batch``."""
 
     masks: str
     no_masks: bool
@@ -100,7 +100,7 @@ folder_output_section = option_group(
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How to run over the photos. ``workers`` and ``max_failures`` None: the default, no limit."""
+    """Options of a run. ``workers`` and ``max_failures`` None: the default, no limit."""
 
     dry_run: bool
     estimate: bool

@@ -1,4 +1,4 @@
-"""What ``batch`` prints: messages, the plan, progress and a summary."""
+"""Print the messages, the plan, the progress and the summary of ``batch``."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def load_request(data: dict[str, Any], photo: Photo, *, resize_mask: bool) -> Re
     from segment2inpaint.api import as_picture
 
     def read_mask(name: str) -> BinaryMask | Alpha:
-        return images.read_soft_mask(
+        return images.read_mask(
             name, photo.size, orientation=photo.orientation, resize=resize_mask,
             on_message=partial(click.echo, err=True),
         )  # fmt: skip

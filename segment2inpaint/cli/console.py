@@ -1,4 +1,4 @@
-"""What the command line prints: progress, one-line summaries, and results as JSON."""
+"""Print progress, one-line summaries, and results as JSON."""
 
 from __future__ import annotations
 

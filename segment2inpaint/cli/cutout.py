@@ -62,7 +62,7 @@ class Options(PointOptions, InputOptions, MachineOptions):
 
     @property
     def file_per_object(self) -> bool:
-        """Whether each object gets a file of its own."""
+        """Return whether each object gets a file of its own."""
         return self.everything
 
     @property

@@ -12,7 +12,7 @@ from segment2inpaint.cli.param_types import FiniteFloat, complete_detector, comp
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions:
-    """Where and how models run. A command without one of these options uses the default here."""
+    """Options of models and devices. A command without one of them uses the default here."""
 
     device: str
     cache: bool

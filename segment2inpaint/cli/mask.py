@@ -59,7 +59,7 @@ class MaskOptions(PhotoOptions):
 
     @property
     def writes_numbers(self) -> bool:
-        """Whether the mask holds the number of each object, and not only white."""
+        """Return whether the mask holds the number of each object, and not only white."""
         return self.everything and not self.pick
 
 

@@ -1,4 +1,4 @@
-"""What users choose a model by, as text: quality, seconds, memory and licence."""
+"""Describe a model by quality, seconds, memory and licence, as text."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def examples(*commands: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PointOptions:
-    """What to find in the photo. Points are (x, y), boxes (x0, y0, x1, y1), in photo pixels."""
+    """Options that point at objects. Points are (x, y), boxes (x0, y0, x1, y1), in photo pixels."""
 
     points: tuple[tuple[int, int], ...]
     not_points: tuple[tuple[int, int], ...]
@@ -87,7 +87,7 @@ class PointOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
-    """How to read the photo, the masks and, if there is one, the file with the request."""
+    """Options that read the photo, the masks and, if there is one, the file with the request."""
 
     resize_mask: bool
     max_pixels: int | None
@@ -151,7 +151,7 @@ point_or_request_section = option_group("Point at it", *POINT_OPTIONS, REQUEST_O
 
 @dataclass(frozen=True, kw_only=True)
 class RefineOptions:
-    """How to change the mask that was found. ``dilate`` and ``feather`` None: the default."""
+    """Options that change the mask that was found. ``dilate`` and ``feather`` None: the default."""
 
     dilate: Length | None
     feather: Length | None
@@ -194,7 +194,7 @@ mask_and_shadow_section = option_group("Mask", *REFINE_OPTIONS, SHADOW_OPTION, P
 
 @dataclass(frozen=True, kw_only=True)
 class FillOptions:
-    """What to paint. None leaves a value to the model."""
+    """Options of the painting. None leaves a value to the model."""
 
     candidates: int
     seed: int
@@ -250,7 +250,7 @@ replacement_section = option_group("Fill", *REPLACEMENT_OPTIONS, BACKGROUND_OPTI
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """Whether to check the result, and what to do if the check fails."""
+    """Options of the check of a result, and of what follows if it fails."""
 
     verify: bool
     attempts: int
@@ -274,7 +274,7 @@ check_section = option_group(
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """Where the result of one photo goes; ``output`` may be ``-`` for standard output."""
+    """The output options of one photo; ``output`` may be ``-`` for standard output."""
 
     output: str
     overwrite: bool

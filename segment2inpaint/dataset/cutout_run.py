@@ -34,7 +34,7 @@ LoadRequest = Callable[[Json, Photo], Request]
 
 @dataclass(frozen=True, kw_only=True)
 class CutoutOptions:
-    """What to write for each photo.
+    """The files to write for each photo.
 
     Objects are written as they are, or on a ``ground``, ``copies`` of each. ``each`` writes a file
     for every object, else all objects of a photo are in one. ``crop`` leaves the rest of the

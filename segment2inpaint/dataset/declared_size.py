@@ -85,7 +85,7 @@ class Placement:
 
     @property
     def description(self) -> str:
-        """What is done to the annotations, as a line of text."""
+        """Return in a line what is done to the annotations."""
         turned = "turned upright by the photo's EXIF orientation" if self.orientation != 1 else ""
         frame = self.declared[::-1] if self.orientation >= 5 else self.declared
         scaled = f"scaled to the photo's {_format(self.size)}" if frame != self.size else ""

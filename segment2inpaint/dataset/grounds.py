@@ -25,7 +25,7 @@ SHADOW_MARGIN = 0.3  # of a cropped object's height, around it: room for its sha
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ground:
-    """Where objects are put.
+    """The pictures on which objects are put.
 
     Of ``color``, ``picture`` and ``files`` one is set. ``files`` are pictures of which one is
     chosen for each object, which then stands at a random place, at a random scale. On the others

@@ -38,7 +38,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class ExecutionOptions:
-    """Who does the work, and when to give up.
+    """The workers of a run, and the limits at which it gives up.
 
     Attributes:
         workers: number of worker processes. None is one per CPU core, or one for a GPU. 0 runs in

@@ -1,4 +1,4 @@
-"""What the report says of one photo: a caption in sentences, links, and the cells of a table."""
+"""Describe one photo in the report: a caption in sentences, links, and the cells of a table."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def load_request(
     """
 
     def read_mask(name: str) -> BinaryMask | Alpha:
-        return images.read_soft_mask(
+        return images.read_mask(
             read_input(name), frame.size, name=name, orientation=frame.orientation,
             resize=settings.resize_mask, on_message=on_message,
         )  # fmt: skip

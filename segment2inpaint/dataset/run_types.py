@@ -86,7 +86,7 @@ class PhotoJob:
 
 @dataclass(frozen=True)
 class MaskOutputs:
-    """What a run writes that only finds objects.
+    """The files of a run that only finds objects.
 
     Attributes:
         annotations: formats of ``ANNOTATION_FORMATS``; each gets a folder of that name below the
@@ -199,7 +199,7 @@ class PhotoOutcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the photo was processed without a failure."""
+        """Return whether the photo was processed without a failure."""
         return self.status not in FAILED_STATUSES
 
 

@@ -24,7 +24,6 @@ from segment2inpaint.images.mask_files import (
     encode_mask,
     mask_of_picture,
     read_mask,
-    read_soft_mask,
     write_mask,
 )
 from segment2inpaint.images.photo import Photo, photo_from_array, with_opacity
@@ -63,7 +62,6 @@ __all__ = [
     "read",
     "read_header",
     "read_mask",
-    "read_soft_mask",
     "touched_blocks",
     "with_opacity",
     "write",

@@ -31,10 +31,11 @@ def read_mask(
     orientation: int = 1,
     resize: bool = False,
     on_message: Callable[[str], None] | None = None,
-) -> BinaryMask:
-    """Read a mask for a photo of ``size`` (h, w), (H, W) bool: True on the object.
+) -> BinaryMask | Alpha:
+    """Read a mask for a photo of ``size`` (h, w): (H, W) bool, or float32 in [0, 1] if it is soft.
 
-    In a black and white or grey picture the object is above half. Label maps, palettes, coloured
+    A mask is soft if its edges are ramps of grey; the smoothed outline of a hard mask is not. In
+    another black and white or grey picture the object is above half. Label maps, palettes, coloured
     objects and alpha channels are understood too, see ``images.mask_values``; then ``on_message``
     gets a line with what was taken for the object. The file's EXIF orientation is applied.
     ``name`` is what messages call the file; the default is the path. ``orientation`` is the EXIF
@@ -45,41 +46,6 @@ def read_mask(
     Raises ``BadImage`` if the file cannot be read, if its values do not tell what the object is,
     and if the size differs and ``resize`` is False.
     """
-    values, _ = _read_values(
-        source, size, name=name, orientation=orientation, resize=resize, on_message=on_message
-    )
-    return values > 127
-
-
-def read_soft_mask(
-    source: str | Path | bytes | BinaryIO,
-    size: tuple[int, int],
-    *,
-    name: str = "",
-    orientation: int = 1,
-    resize: bool = False,
-    on_message: Callable[[str], None] | None = None,
-) -> BinaryMask | Alpha:
-    """Read a mask as ``read_mask`` does; a soft one as float32 in [0, 1] instead of bool.
-
-    A mask is soft if its edges are ramps of grey; the smoothed outline of a hard mask is not.
-    """
-    values, soft = _read_values(
-        source, size, name=name, orientation=orientation, resize=resize, on_message=on_message
-    )
-    return np.divide(values, 255, dtype=np.float32) if soft else values > 127
-
-
-def _read_values(
-    source: str | Path | bytes | BinaryIO,
-    size: tuple[int, int],
-    *,
-    name: str,
-    orientation: int,
-    resize: bool,
-    on_message: Callable[[str], None] | None,
-) -> tuple[NDArray[np.uint8], bool]:
-    """Return the values of a mask file, and whether it is soft. See ``read_mask``."""
     photo = read(source, name=name)
     found = _interpret(photo)
     on_message = on_message or (lambda line: None)
@@ -94,11 +60,12 @@ def _read_values(
             f"{photo.name}: the mask must have the photo's size {size[1]}x{size[0]}, "
             f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
-    return _resize(values, size), found.soft
+    values = _resize(values, size)
+    return np.divide(values, 255, dtype=np.float32) if found.soft else values > 127
 
 
 def mask_of_picture(picture: Photo) -> BinaryMask | Alpha:
-    """Return the mask that a picture shows, as ``read_soft_mask`` reads it from a file.
+    """Return the mask that a picture shows, as ``read_mask`` reads it from a file.
 
     Raises ``BadImage`` if its values do not tell what the object is.
     """

@@ -46,7 +46,7 @@ class AmbiguousMask(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class MaskValues:
-    """What a mask file says.
+    """The values of a mask file, as 8 bits, with their meaning.
 
     ``values`` are (H, W) uint8; the object is above 127. ``note`` says in words what was taken for
     the object; it is empty for black and white, and for grey with the object above half. ``soft``

@@ -1,4 +1,4 @@
-"""What is kept of XMP: how a panorama is projected, and how a drone's camera was turned.
+"""Keep what XMP says of a panorama's projection and of the angles of a drone's camera.
 
 The rest may describe or show what was removed (thumbnails, depth maps, names of faces, history)
 and is dropped. The properties are read with regular expressions: packets in the wild are often

@@ -7,7 +7,8 @@ leaves one colour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from math import ceil, hypot
 
 import cv2
@@ -19,64 +20,57 @@ from segment2inpaint.types import BinaryMask, Fill, Image
 
 CELLS = 8  # along the diagonal of the part's box
 
-Paint = Callable[[Image, BinaryMask], Image]
-"""Returns the pixels for the box of a part: of its image (h, w, 3) and its mask (h, w)."""
+
+class ObscuringInpainter(ABC):
+    """Hides each connected part of the mask by itself; subclasses say how."""
+
+    name: str
+    input_spec = InputSpec(uses_seed=False, obscures=True)
+
+    def inpaint(
+        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
+    ) -> list[Image]:
+        """Return each crop with its masked parts hidden."""
+        results = []
+        for index, crop in enumerate(crops):
+            progress("inpainting", index / len(crops))
+            result = crop.image.copy()
+            for box, part in connected_components(crop.mask):
+                result[box.slices][part] = self.paint(crop.image[box.slices], part, fill)[part]
+            results.append(result)
+        progress("inpainting", 1.0)
+        return results
+
+    @abstractmethod
+    def paint(self, image: Image, mask: BinaryMask, fill: Fill) -> Image:
+        """Return the pixels (h, w, 3) for the box of a part with the mask (h, w)."""
 
 
-class BlurInpainter:
+class BlurInpainter(ObscuringInpainter):
     """Blurs each part of the mask, more the larger it is."""
 
     name = "blur"
-    input_spec = InputSpec(uses_seed=False, obscures=True)
 
-    def inpaint(
-        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
-    ) -> list[Image]:
-        """Return each crop with its masked parts blurred; nothing in ``fill`` is used."""
-        return _obscure(crops, lambda image, _: _mosaic(image, cv2.INTER_LINEAR), progress)
+    def paint(self, image: Image, mask: BinaryMask, fill: Fill) -> Image:
+        return _mosaic(image, cv2.INTER_LINEAR)
 
 
-class PixelateInpainter:
+class PixelateInpainter(ObscuringInpainter):
     """Replaces each part of the mask with squares of one colour each, larger the larger it is."""
 
     name = "pixelate"
-    input_spec = InputSpec(uses_seed=False, obscures=True)
 
-    def inpaint(
-        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
-    ) -> list[Image]:
-        """Return each crop with its masked parts pixelated; nothing in ``fill`` is used."""
-        return _obscure(crops, lambda image, _: _mosaic(image, cv2.INTER_NEAREST), progress)
+    def paint(self, image: Image, mask: BinaryMask, fill: Fill) -> Image:
+        return _mosaic(image, cv2.INTER_NEAREST)
 
 
-class SolidInpainter:
+class SolidInpainter(ObscuringInpainter):
     """Paints each part of the mask in ``Fill.fill_color``, or in its mean colour."""
 
     name = "solid"
-    input_spec = InputSpec(uses_seed=False, obscures=True)
 
-    def inpaint(
-        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
-    ) -> list[Image]:
-        """Return each crop with its masked parts in one colour."""
-
-        def paint(image: Image, mask: BinaryMask) -> Image:
-            color = fill.fill_color or np.rint(image[mask].mean(axis=0))
-            return np.full_like(image, color)
-
-        return _obscure(crops, paint, progress)
-
-
-def _obscure(crops: Sequence[Crop], paint: Paint, progress: ProgressCallback) -> list[Image]:
-    results = []
-    for index, crop in enumerate(crops):
-        progress("inpainting", index / len(crops))
-        result = crop.image.copy()
-        for box, part in connected_components(crop.mask):
-            result[box.slices][part] = paint(crop.image[box.slices], part)[part]
-        results.append(result)
-    progress("inpainting", 1.0)
-    return results
+    def paint(self, image: Image, mask: BinaryMask, fill: Fill) -> Image:
+        return np.full_like(image, fill.fill_color or np.rint(image[mask].mean(axis=0)))
 
 
 def _mosaic(image: Image, interpolation: int) -> Image:

@@ -1,4 +1,4 @@
-"""What this machine offers to models, and what a model takes of it."""
+"""The memory, disk and packages of this machine, and the memory that a model needs."""
 
 from __future__ import annotations
 

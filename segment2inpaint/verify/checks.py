@@ -50,7 +50,7 @@ MAX_CHECKED_HOLES = 8  # the largest holes, to bound the time
 
 @dataclass(frozen=True)
 class _CheckSpec:
-    """How the numbers of one measurement become a score and a sentence.
+    """The conversion of a measurement's numbers to a score and a sentence.
 
     The score is the sigmoid of the weighted numbers plus ``bias``. ``sentences`` are for a sound,
     a doubtful and a failed result.

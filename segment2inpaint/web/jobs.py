@@ -173,7 +173,7 @@ class JobQueue:
 
     @property
     def is_cancelling(self) -> bool:
-        """Whether the work of a cancelled job has not stopped yet."""
+        """Return whether the work of a cancelled job has not stopped yet."""
         current = self.current
         return current is not None and current.state == "cancelled"
 

@@ -134,7 +134,7 @@ Prompts = Annotated[list[Prompt], Field(min_length=1, max_length=200)]
 
 
 class RefineIn(StrictModel):
-    """How to refine the mask. Radii are ``auto``, ``12px`` or ``3%`` of the mask's diagonal."""
+    """Options of the mask. Radii are ``auto``, ``12px`` or ``3%`` of the mask's diagonal."""
 
     dilate: Radius = "auto"
     feather: Radius = "auto"

@@ -204,7 +204,7 @@ def _store_mask(
 ) -> str:
     state.read(data, name)  # raises BadImage for more pixels than the limit
     photo = session.photo
-    values = images.read_soft_mask(
+    values = images.read_mask(
         data, photo.size, name=name, orientation=photo.orientation, resize=resize,
         on_message=on_message,
     )  # fmt: skip

@@ -105,8 +105,7 @@ class Annotation:
         shape: a mask as a prompt of ``EditItem.request``, or None.
         relative: ``box`` and ``shape`` are in fractions of the photo's width and height, not in
             photo pixels.
-        area: in square pixels, or None if unknown.
-        area_fraction: the area as a fraction of the photo, or None if unknown.
+        area: in square pixels, if ``relative`` as a fraction of the photo; None if unknown.
         photo_size: (height, width) that the annotation file declares for the photo, or None. Set
             it for fractions too: the photo may be turned.
         is_crowd: it is a group of objects.
@@ -119,7 +118,6 @@ class Annotation:
     shape: Json | None = None
     relative: bool = False
     area: float | None = None
-    area_fraction: float | None = None
     photo_size: tuple[int, int] | None = None
     is_crowd: bool = False
 
@@ -182,7 +180,10 @@ def _prompt(annotation: Annotation, use: Use) -> Json:
 
 def _area(annotation: Annotation, threshold: AreaThreshold) -> float:
     """Return the area of an object in the unit of a threshold."""
-    area = annotation.area_fraction if threshold.is_fraction else annotation.area
+    area, size = annotation.area, annotation.photo_size
+    if area is not None and threshold.is_fraction != annotation.relative:
+        pixels = size[0] * size[1] if size else 0
+        area = (area * pixels if annotation.relative else area / pixels) if pixels else None
     if area is None:
         unit = "square pixels" if threshold.is_fraction else "per cent of the photo, such as 1%"
         raise BadDataset(f"its area is not known in this unit; give {unit}")

@@ -216,16 +216,14 @@ def _instance(record: Json, id: str, label: str, where: str, image: CocoImage) -
             f"no place: its bbox is {record.get('bbox')!r:.60}, its segmentation "
             f"{record.get('segmentation')!r:.60}"
         )
-    area, size = parse_area(record.get("area"), box), image.photo_size
     return Annotation(
         id=id,
         label=label,
         where=where,
         box=box,
         shape=shape,
-        area=area,
-        area_fraction=area / (size[0] * size[1]) if size and area is not None else None,
-        photo_size=size,
+        area=parse_area(record.get("area"), box),
+        photo_size=image.photo_size,
         is_crowd=bool(record.get("iscrowd")),
     )
 

@@ -88,16 +88,14 @@ def _segment(
     segment: Json, id: str, label: str, where: str, file: str, image: CocoImage
 ) -> Annotation:
     box = parse_bbox(segment.get("bbox"))
-    area, size = parse_area(segment.get("area"), box), image.photo_size
     return Annotation(
         id=id,
         label=label,
         where=where,
         box=box,
         shape={"segment": {"file": file, "id": int(segment["id"])}},
-        area=area,
-        area_fraction=area / (size[0] * size[1]) if size and area is not None else None,
-        photo_size=size,
+        area=parse_area(segment.get("area"), box),
+        photo_size=image.photo_size,
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import shapes
-from segment2inpaint.dataset.formats.annotations import AnnotationFilter
-from segment2inpaint.dataset.formats.photo_files import PhotoFinder, output_place
+from segment2inpaint.dataset.formats.annotation_files import AnnotationFiles
+from segment2inpaint.dataset.formats.photo_files import PhotoFinder
 from segment2inpaint.dataset.formats.records import (
     RECORD_ERRORS,
     AnnotationSelector,
@@ -25,8 +25,7 @@ from segment2inpaint.dataset.formats.records import (
     to_annotation,
 )
 from segment2inpaint.dataset.formats.shapes import PhotoSize, Shape, parse_number
-from segment2inpaint.dataset.names import output_name
-from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
+from segment2inpaint.dataset.run_types import EditItem, InvalidRow
 from segment2inpaint.dataset.text_files import decode_text
 from segment2inpaint.errors import BadDataset, BadImage
 
@@ -40,17 +39,11 @@ TRACK_HINT = "export the task as 'CVAT for images 1.1', which has the objects of
 
 
 @dataclass(frozen=True)
-class CvatSource:
-    """The photos of a CVAT XML file; ``path`` is the file, or a folder that holds such files.
+class CvatSource(AnnotationFiles):
+    """The photos of a CVAT XML file."""
 
-    ``root`` is the folder of the photos; None finds them from the names in the file.
-    """
-
-    path: str
-    base: Json
-    annotation_filter: AnnotationFilter
-    root: str | None = None
     kind = "cvat"
+    suffixes = (SUFFIX,)
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
         """Yield the selected objects of each photo, in the order of the file.
@@ -58,10 +51,10 @@ class CvatSource:
         Raises ``BadDataset`` if the file cannot be read.
         """
         selector = AnnotationSelector(self.annotation_filter, self.base)
-        finder = PhotoFinder(self._folder(), self.root)
-        for name in self._annotation_files():
+        finder = self.finder()
+        for name in self.file_names():
             try:
-                document = parse(storage.read(storage.join(self._folder(), name)), name)
+                document = parse(self.read(name), name)
             except BadDataset:
                 if self.path.endswith(name):
                     raise
@@ -72,20 +65,16 @@ class CvatSource:
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield each file without the removed objects, otherwise byte for byte."""
-        for name in self._annotation_files():
-            raw = storage.read(storage.join(self._folder(), name))
+        for name in self.file_names():
+            raw = self.read(name)
             try:
                 yield name, _remove_objects(raw, name, removed_ids)
             except BadDataset:
                 continue
 
-    def _folder(self) -> str:
-        return self.path.rpartition("/")[0] if self.path.lower().endswith(SUFFIX) else self.path
-
-    def _annotation_files(self) -> list[str]:
-        if self.path.lower().endswith(SUFFIX):
-            return [self.path.rpartition("/")[2]]
-        return [name for name in storage.list_files(self.path) if _is_top_xml(name)]
+    def file_names(self) -> list[str]:
+        """Return the name of the file, or of the XML files at the top of the folder."""
+        return [name for name in super().file_names() if _is_top_xml(name)]
 
     def _file_items(
         self,
@@ -105,7 +94,7 @@ class CvatSource:
             except RECORD_ERRORS as error:
                 yield InvalidRow(where, one_line(error))
                 continue
-            output = output_name(output_place(photo, self._folder())[0])
+            output = self.output_of(photo)
             yield from selector.items(photo, output, _records(image, where, size, selector), where)
 
 

@@ -67,7 +67,7 @@ class FolderSource:
 
     @property
     def pairing(self) -> str:
-        """How photos and their masks or plates were paired, in one line; empty without a folder."""
+        """Return in one line how photos and masks or plates were paired; empty without a folder."""
         return "; ".join(folder.summary(self._photos) for folder in self._sidecar_folders.values())
 
     def remaining_annotations(self, removed_ids: set[str]) -> Iterator[tuple[str, bytes]]:

@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import label_studio_brush, shapes
-from segment2inpaint.dataset.formats.annotations import AnnotationFilter
-from segment2inpaint.dataset.formats.photo_files import PhotoFinder, output_place, source_files
+from segment2inpaint.dataset.formats.annotation_files import AnnotationFiles
+from segment2inpaint.dataset.formats.photo_files import PhotoFinder
 from segment2inpaint.dataset.formats.records import (
     RECORD_ERRORS,
     AnnotationSelector,
@@ -25,11 +24,10 @@ from segment2inpaint.dataset.formats.records import (
     to_annotation,
 )
 from segment2inpaint.dataset.formats.shapes import PhotoSize, Shape, parse_number
-from segment2inpaint.dataset.names import is_photo, output_name
+from segment2inpaint.dataset.names import is_photo
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
-SUFFIX = ".json"
 READ_SHAPES = ("rectangle", "polygon", "ellipse", "brush")
 OTHER_SHAPES = ("keypoint", "vector", "bitmask", "cuboid", "videorectangle")
 PHOTO_KEYS = ("image", "img", "photo", "url", "ocr")  # of a task's data, the likeliest first
@@ -37,16 +35,9 @@ RESULT_KEYS = ("original_width", "original_height")  # of an object in JSON-MIN
 
 
 @dataclass(frozen=True)
-class LabelStudioSource:
-    """The photos of a Label Studio export; ``path`` is a file, or a folder of such files.
+class LabelStudioSource(AnnotationFiles):
+    """The photos of a Label Studio export."""
 
-    ``root`` is the folder of the photos; None finds them from the names in the file.
-    """
-
-    path: str
-    base: Json
-    annotation_filter: AnnotationFilter
-    root: str | None = None
     kind = "label-studio"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
@@ -55,12 +46,12 @@ class LabelStudioSource:
         Raises ``BadDataset`` if a single file cannot be read.
         """
         selector = AnnotationSelector(self.annotation_filter, self.base)
-        finder = PhotoFinder(self._folder(), self.root)
-        for name in self._annotation_files():
+        finder = self.finder()
+        for name in self.file_names():
             try:
-                tasks = parse(storage.read(storage.join(self._folder(), name)), name)
+                tasks = parse(self.read(name), name)
             except (BadDataset, BadImage) as error:
-                if self.path.endswith(SUFFIX):
+                if self.is_file:
                     raise
                 yield InvalidRow(name, one_line(error).removeprefix(f"{name}: "))
                 continue
@@ -73,22 +64,14 @@ class LabelStudioSource:
 
         Labels, choices and texts of a removed object are removed too.
         """
-        for name in self._annotation_files():
+        for name in self.file_names():
             try:
-                raw = storage.read(storage.join(self._folder(), name))
+                raw = self.read(name)
                 data = parse_json(raw, name)
                 changed = _remove_results(data, name, removed_ids)
             except (BadDataset, BadImage):
                 continue
             yield name, json.dumps(data, indent=2).encode() if changed else raw
-
-    def _folder(self) -> str:
-        return self.path.rpartition("/")[0] if self.path.endswith(SUFFIX) else self.path
-
-    def _annotation_files(self) -> list[str]:
-        if self.path.endswith(SUFFIX):
-            return [self.path.rpartition("/")[2]]
-        return [n for n in source_files(self.path) if n.endswith(SUFFIX)]
 
     def _task_items(
         self, task: Any, place: _Place, selector: AnnotationSelector, finder: PhotoFinder
@@ -99,7 +82,7 @@ class LabelStudioSource:
         except RECORD_ERRORS as error:
             yield InvalidRow(place.where, one_line(error))
             return
-        output = output_name(output_place(photo, self._folder())[0])
+        output = self.output_of(photo)
         yield from selector.items(photo, output, records, place.where)
 
 

@@ -16,10 +16,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segment2inpaint import images
-from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import shapes
-from segment2inpaint.dataset.formats.annotations import Annotation, AnnotationFilter
-from segment2inpaint.dataset.formats.photo_files import PhotoFinder, output_place, source_files
+from segment2inpaint.dataset.formats.annotation_files import AnnotationFiles
+from segment2inpaint.dataset.formats.annotations import Annotation
+from segment2inpaint.dataset.formats.photo_files import output_place
 from segment2inpaint.dataset.formats.records import (
     RECORD_ERRORS,
     AnnotationSelector,
@@ -29,41 +29,32 @@ from segment2inpaint.dataset.formats.records import (
     to_annotation,
 )
 from segment2inpaint.dataset.formats.shapes import PhotoSize, Shape
-from segment2inpaint.dataset.names import output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.errors import BadDataset, BadImage
 
-SUFFIX = ".json"
 MASK_THRESHOLD = 0  # a pixel of a mask is in the object above it
 READ_TYPES = "polygon, rectangle, rotation, circle, mask or point"
 
 
 @dataclass(frozen=True)
-class LabelMeSource:
-    """The photos of LabelMe files; ``path`` is a folder of them, or a single one.
+class LabelMeSource(AnnotationFiles):
+    """The photos of LabelMe files."""
 
-    ``root`` is the folder of the photos; None finds them from the names in the files.
-    """
-
-    path: str
-    base: Json
-    annotation_filter: AnnotationFilter
-    root: str | None = None
     kind = "labelme"
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
         """Yield the selected objects of each annotated photo, sorted by file name."""
         selector = AnnotationSelector(self.annotation_filter, self.base)
-        finder = PhotoFinder(self._folder(), self.root)
-        for name in self._annotation_files():
+        finder = self.finder()
+        for name in self.file_names():
             try:
-                data = self._read(name)
+                data = parse(self.read(name), name)
                 photo = finder.find(data["imagePath"], str(PurePosixPath(name).parent))
                 size = shapes.parse_photo_size(data.get("imageHeight"), data.get("imageWidth"))
             except (*RECORD_ERRORS, BadDataset, BadImage) as error:
                 yield InvalidRow(name, one_line(error).removeprefix(f"{name}: "))
                 continue
-            output = output_name(output_place(photo, self._folder())[0])
+            output = self.output_of(photo)
             yield from selector.items(photo, output, _records(data, name, size, selector), name)
         yield from selector.unmatched(self.path)
 
@@ -73,28 +64,17 @@ class LabelMeSource:
         A changed file also loses its copy of the photo (``imageData``), which would still show
         the removed object.
         """
-        finder = PhotoFinder(self._folder(), self.root)
-        for name in self._annotation_files():
+        finder = self.finder()
+        for name in self.file_names():
             try:
-                raw = storage.read(storage.join(self._folder(), name))
+                raw = self.read(name)
                 data = parse(raw, name)
                 photo = finder.find(data["imagePath"], str(PurePosixPath(name).parent))
             except (ValueError, BadDataset, BadImage):
                 continue
-            output, folder = output_place(photo, self._folder())
+            output, folder = output_place(photo, self.folder)
             file = str(PurePosixPath(folder, name))
             yield file, _remove_shapes(raw, data, name, removed_ids, _path_from(file, output))
-
-    def _folder(self) -> str:
-        return self.path.rpartition("/")[0] if self.path.endswith(SUFFIX) else self.path
-
-    def _annotation_files(self) -> list[str]:
-        if self.path.endswith(SUFFIX):
-            return [self.path.rpartition("/")[2]]
-        return [n for n in source_files(self.path) if n.lower().endswith(SUFFIX)]
-
-    def _read(self, name: str) -> Json:
-        return parse(storage.read(storage.join(self._folder(), name)), name)
 
 
 def parse(raw: bytes, name: str) -> Json:
@@ -150,8 +130,7 @@ def _points_annotation(
     if not corners:
         raise ValueError("expected a point, got none")
     clicks = {"points": {"include": [[int(x), int(y)] for x, y in corners]}}
-    fraction = 0.0 if size else None
-    return Annotation(id, label, where, None, clicks, False, 0.0, fraction, photo_size=size)
+    return Annotation(id, label, where, None, clicks, area=0.0, photo_size=size)
 
 
 def _parse_shape(

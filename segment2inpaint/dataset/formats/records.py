@@ -42,7 +42,6 @@ def to_annotation(
     shape: Shape, id: str, label: str, where: str, photo_size: PhotoSize | None
 ) -> Annotation:
     """Return an annotated object with a shape in the pixels of its photo."""
-    pixels = photo_size[0] * photo_size[1] if photo_size else 0
     return Annotation(
         id=id,
         label=label,
@@ -50,7 +49,6 @@ def to_annotation(
         box=shape.box,
         shape=shape.prompt,
         area=shape.area,
-        area_fraction=shape.area / pixels if pixels else None,
         photo_size=photo_size,
     )
 

@@ -16,8 +16,7 @@ from typing import Any
 
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats import shapes
-from segment2inpaint.dataset.formats.annotations import AnnotationFilter
-from segment2inpaint.dataset.formats.photo_files import PhotoFinder, output_place
+from segment2inpaint.dataset.formats.annotation_files import AnnotationFiles
 from segment2inpaint.dataset.formats.records import (
     RECORD_ERRORS,
     AnnotationSelector,
@@ -28,7 +27,6 @@ from segment2inpaint.dataset.formats.records import (
 )
 from segment2inpaint.dataset.formats.row_files import Row, large_cells, read_records
 from segment2inpaint.dataset.formats.shapes import Shape, parse_number
-from segment2inpaint.dataset.names import output_name
 from segment2inpaint.dataset.run_types import EditItem, InvalidRow, Json
 from segment2inpaint.dataset.text_files import check_decoded, decode_lines
 from segment2inpaint.errors import BadDataset
@@ -42,17 +40,11 @@ READ_SHAPES = ("rect", "polygon", "circle", "ellipse")
 
 
 @dataclass(frozen=True)
-class ViaSource:
-    """The photos of a VIA file, CSV or JSON, which ``path`` is.
+class ViaSource(AnnotationFiles):
+    """The photos of a VIA file, CSV or JSON."""
 
-    ``root`` is the folder of the photos; None finds them from the names in the file.
-    """
-
-    path: str
-    base: Json
-    annotation_filter: AnnotationFilter
-    root: str | None = None
     kind = "via"
+    suffixes = (".json", CSV_SUFFIX)
 
     def items(self) -> Iterator[EditItem | InvalidRow]:
         """Yield the selected objects of each photo, in the order of the file.
@@ -60,7 +52,7 @@ class ViaSource:
         Raises ``BadDataset`` if the file cannot be read.
         """
         selector = AnnotationSelector(self.annotation_filter, self.base)
-        finder = PhotoFinder(self._folder(), self.root)
+        finder = self.finder()
         for photo in _csv_photos(self.path) if self._is_csv() else _json_photos(self.path):
             if isinstance(photo, InvalidRow):
                 yield photo
@@ -70,7 +62,7 @@ class ViaSource:
             except RECORD_ERRORS as error:
                 yield InvalidRow(photo.where, one_line(error))
                 continue
-            output = output_name(output_place(path, self._folder())[0])
+            output = self.output_of(path)
             yield from selector.items(path, output, _records(photo, selector), photo.where)
         yield from selector.unmatched(self.path)
 
@@ -83,9 +75,6 @@ class ViaSource:
 
     def _is_csv(self) -> bool:
         return self.path.lower().endswith(CSV_SUFFIX)
-
-    def _folder(self) -> str:
-        return self.path.rpartition("/")[0]
 
 
 @dataclass

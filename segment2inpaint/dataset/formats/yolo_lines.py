@@ -130,7 +130,7 @@ def _box(values: list[float], label: str, where: str) -> Annotation:
     if x0 >= x1 or y0 >= y1:
         raise ValueError(f"the box has no area: width {w:g}, height {h:g}")
     area = (x1 - x0) * (y1 - y0)
-    return Annotation(where, label, where, (x0, y0, x1, y1), None, True, area_fraction=area)
+    return Annotation(where, label, where, (x0, y0, x1, y1), None, True, area)
 
 
 def _outline(values: list[float], label: str, where: str) -> Annotation:
@@ -142,7 +142,7 @@ def _outline(values: list[float], label: str, where: str) -> Annotation:
     xs, ys = values[::2], values[1::2]
     box = (min(xs), min(ys), max(xs), max(ys))
     prompt = {"polygons": [values]}
-    return Annotation(where, label, where, box, prompt, True, area_fraction=area)
+    return Annotation(where, label, where, box, prompt, True, area)
 
 
 def _checked(value: float) -> float:

@@ -17,7 +17,7 @@ from segment2inpaint.types import Box, Detection, Find, FindKind, Image, Points,
 
 
 class Finder(NamedTuple):
-    """How a kind is found, and the score from which it counts."""
+    """The finder of a kind, and the score from which a find counts."""
 
     outlines: Callable[[Image], list[Outline]]
     threshold: float

@@ -37,7 +37,7 @@ class PromptedObject(NamedTuple):
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the prompt may mean a part as well as the whole."""
+        """Return whether the prompt may mean a part as well as the whole."""
         return self.kinds == (1, False, False) or self.prompt.granularity != "auto"
 
 

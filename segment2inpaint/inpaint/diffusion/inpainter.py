@@ -236,7 +236,7 @@ class DiffusionInpainter:
 
     @property
     def _sees_object(self) -> bool:
-        """Whether the model must see the object to remove it, whatever the mask is."""
+        """Return whether the model must see the object to remove it, whatever the mask is."""
         return self.card.removal and self.card.edits
 
     def _choose_prefill(self, strength: float) -> Inpainter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +16,15 @@ from segment2inpaint.inpaint.migan.network import (
     MiganConfig,
     infer_config,
 )
-from segment2inpaint.inpaint.one_pass import inpaint_in_batches, pad_inputs, to_images
+from segment2inpaint.inpaint.one_pass import OnePassInpainter
 from segment2inpaint.inpaint.onnx_file import read_onnx
 from segment2inpaint.inpaint.weights import fill_network, read_weights, weights_file
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.device import choose_device
-from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, RuntimeOptions, no_progress
-from segment2inpaint.types import Fill, Image
-
-GPU_BATCH_SIZE = 4  # crops in a call
+from segment2inpaint.protocols import Crop, RuntimeOptions
 
 
-class MiganInpainter:
+class MiganInpainter(OnePassInpainter):
     """Fills holes by the MI-GAN network; the result does not depend on the seed.
 
     ``model`` is a file of the generator's weights (``migan_pipeline_v2.onnx``,
@@ -41,45 +37,19 @@ class MiganInpainter:
     def __init__(
         self, model: Path, device: str = "auto", runtime: RuntimeOptions = RuntimeOptions()
     ) -> None:
-        self._device = choose_device(device)
-        network, resolution = load_network(weights_file(model, catalogue.card("migan").all_files))
-        self._network = network.to(self._device)
-        batch_size = runtime.batch_size or (1 if self._device == "cpu" else GPU_BATCH_SIZE)
-        self.input_spec = InputSpec(
-            area=resolution * resolution,
-            multiple=resolution // BOTTOM,
-            batch_size=batch_size,
-            uses_seed=False,
-        )
+        network, side = load_network(weights_file(model, catalogue.card("migan").all_files))
+        multiple = side // BOTTOM
+        super().__init__(network, side * side, multiple, multiple, choose_device(device), runtime)
 
-    def inpaint(
-        self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
-    ) -> list[Image]:
-        """Return each crop with its hole filled; nothing in ``fill`` is used.
+    def network_input(self, crop: Crop) -> NDArray[np.float32]:
+        """Return (4, H, W) float32: 0.5 where known and -0.5 in the hole, and RGB in [-1, 1]."""
+        known = 1 - crop.mask.astype(np.float32)[None]
+        image = crop.image.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+        return np.concatenate([known - 0.5, image * known])
 
-        Crops of one size share a call, up to ``input_spec.batch_size`` of them. Raises
-        ``BadModel`` if the network returns NaN.
-        """
-        return inpaint_in_batches(crops, self.input_spec.batch_size, self._paint_batch, progress)
-
-    @torch.inference_mode()
-    def _paint_batch(self, crops: Sequence[Crop]) -> list[Image]:
-        """Paint crops of one size, padded to the size that the network needs."""
-        height, width = crops[0].mask.shape
-        multiple = self.input_spec.multiple
-        inputs = np.stack([_network_input(crop) for crop in crops])
-        inputs = pad_inputs(inputs, multiple, multiple)
-        outputs = self._network(torch.from_numpy(inputs).to(self._device)).cpu().numpy()
-        if not np.isfinite(outputs).all():
-            raise BadModel("migan returned NaN; its weights are damaged")
-        return to_images((outputs / 2 + 0.5).clip(0, 1), height, width)
-
-
-def _network_input(crop: Crop) -> NDArray[np.float32]:
-    """Return (4, H, W) float32: 0.5 where known and -0.5 in the hole, and RGB in [-1, 1]."""
-    known = 1 - crop.mask.astype(np.float32)[None]
-    image = crop.image.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-    return np.concatenate([known - 0.5, image * known])
+    def to_colors(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the outputs, which are in [-1, 1], as colours in [0, 1]."""
+        return (outputs / 2 + 0.5).clip(0, 1)
 
 
 def load_network(file: Path) -> tuple[Generator, int]:
