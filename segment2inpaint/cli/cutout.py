@@ -282,7 +282,9 @@ def _write_folder(options: Options) -> None:
         annotations = cutout_run.coco(pictures, made.label)
         storage.write(storage.join(options.output, "annotations.json"), annotations)
     failures = f", {failed} failed" if failed else ""
-    click.echo(f"{options.output}: {photos} photos, {len(pictures)} pictures{failures}", err=True)
+    made_count = f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"
+    photo_count = f"{photos} photo{'s' * (photos != 1)}"
+    click.echo(f"{options.output}: {photo_count}, {made_count}{failures}", err=True)
     if failed:
         status = console.SOME_FAILED if failed < photos else console.FAILED
         click.get_current_context().exit(status)
