@@ -252,15 +252,19 @@ def test_a_label_with_characters_that_xml_has_not_is_written(
 # --- photos and earlier runs ------------------------------------------------------------------
 
 
-def test_photos_are_links_copies_or_left_out(out: Path, records: list[dict[str, Any]]) -> None:
+def test_photos_are_copies_links_or_left_out(out: Path, records: list[dict[str, Any]]) -> None:
+    """By default a program that writes into a photo of the dataset leaves the input alone."""
+    source = Path(records[0]["photo"])
     photo = write(out, records, "voc") / "voc/JPEGImages/a.jpg"
-    assert photo.samefile(records[0]["photo"])
+    assert not photo.samefile(source)
+    assert photo.read_bytes() == source.read_bytes()
+    write(out, records, "voc", photos="link")
+    assert photo.samefile(source)
     write(out, records, "voc", photos="copy")
-    assert not photo.samefile(records[0]["photo"])
-    assert photo.read_bytes() == Path(records[0]["photo"]).read_bytes()
+    assert not photo.samefile(source)
     write(out, records, "voc", photos="none")
     assert not photo.exists()
-    assert Path(records[0]["photo"]).is_file()
+    assert source.is_file()
 
 
 def test_an_output_folder_in_a_store_gets_copies(records: list[dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ SOURCE_OUTPUT_OPTIONS = (
     click.option("--label", default="object", show_default=True, metavar="NAME",
                  help="With OUTDIR: category of objects for which SOURCE and the prompt have "
                       "none."),
-    click.option("--photos", type=click.Choice(["link", "copy", "none"]), default="link",
+    click.option("--photos", type=click.Choice(["copy", "link", "none"]), default="copy",
                  show_default=True,
                  help="With OUTDIR: how the photos get into the folders of the annotations."),
     IF_NOTHING_OPTION,

@@ -18,7 +18,7 @@ IF_NOTHING_CHOICES = ("fail", "copy", "skip")
 FAILED_STATUSES = ("failed", "quarantined", "partial")
 ANNOTATION_FORMATS = ("coco", "coco-rle", "yolo", "yolo-boxes", "labelme", "voc")
 MASK_FILES = ("union", "objects", "numbers")
-PHOTO_PLACEMENTS = ("link", "copy", "none")
+PHOTO_PLACEMENTS = ("copy", "link", "none")
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ class MaskOutputs:
         files: the PNGs of each photo: ``union`` of all objects, ``objects`` one by one, ``numbers``
             of the objects as the values of pixels.
         label: the category of objects for which neither the source nor a text prompt has one.
-        photos: whether the datasets have the photos as a hard ``link``, as a ``copy``, or not
+        photos: whether the datasets have the photos as a ``copy``, as a hard ``link``, or not
             (``none``). Where no link is possible, such as on another disk, it is a copy.
     """
 
     annotations: tuple[str, ...] = ("coco",)
     files: tuple[str, ...] = ("union", "objects")
     label: str = "object"
-    photos: str = "link"
+    photos: str = "copy"
 
     def __post_init__(self) -> None:
         for name, values, known in (
