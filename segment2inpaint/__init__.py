@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segment2inpaint.api import cutout, mask, read, remove, replace, write
-    from segment2inpaint.cutouts import Cutout
+    from segment2inpaint.api.predictor import Predictor
+    from segment2inpaint.compositing.cutout import Cutout
     from segment2inpaint.editor import Editor
     from segment2inpaint.errors import (
         BadDataset,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     )
     from segment2inpaint.images import Photo
     from segment2inpaint.pipeline import Pipeline
-    from segment2inpaint.predictor import Predictor
     from segment2inpaint.protocols import RuntimeOptions
     from segment2inpaint.result import Result
     from segment2inpaint.types import (
@@ -87,11 +87,11 @@ _MODULES = {
     **dict.fromkeys(["cutout", "mask", "read", "remove", "replace", "write"], "api"),
     **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
     **dict.fromkeys(["ModelMissing", "NothingFound", "Segment2InpaintError"], "errors"),
-    "Cutout": "cutouts",
+    "Cutout": "compositing.cutout",
     "Editor": "editor",
     "Photo": "images",
     "Pipeline": "pipeline",
-    "Predictor": "predictor",
+    "Predictor": "api.predictor",
     "Result": "result",
     "RuntimeOptions": "protocols",
 }

@@ -18,7 +18,6 @@ from segment2inpaint.attempts import (
     next_attempts,
     rank_attempts,
 )
-from segment2inpaint.backdrop import change_background
 from segment2inpaint.batching import (
     EditRun,
     InpaintCall,
@@ -26,6 +25,7 @@ from segment2inpaint.batching import (
     run_batched,
     single_outcome,
 )
+from segment2inpaint.compositing.backdrop import change_background
 from segment2inpaint.edge_refine import REMAINING_UNCERTAINTY, refine_edge
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo

@@ -17,9 +17,9 @@ from PIL import Image as Pillow
 
 import segment2inpaint
 from segment2inpaint import Editor, mask, read, remove, replace, write
+from segment2inpaint.api.keywords import RemoveKeywords
 from segment2inpaint.errors import BadImage, BadOption, BadPrompt, NothingFound
 from segment2inpaint.images import Photo, photo_from_array
-from segment2inpaint.keywords import RemoveKeywords
 from segment2inpaint.types import (
     Box,
     Fill,
@@ -263,7 +263,7 @@ def test_each_function_names_the_keywords_that_it_has(photo: Photo) -> None:
 
 
 def test_every_option_has_its_keyword() -> None:
-    """A new field of these classes needs a line in ``segment2inpaint.keywords``."""
+    """A new field of these classes needs a line in ``segment2inpaint.api.keywords``."""
     names = {field.name for kind in (Refine, Fill, Request) for field in fields(kind)}
     own = {"prompts", "refine", "fill", "detector", "inpainter", "picture"}
     assert RemoveKeywords.__optional_keys__ == names - own | {

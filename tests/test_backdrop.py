@@ -12,7 +12,7 @@ from command_line import assert_error, disc_mask, load, run, save_scene, scene
 from PIL import Image as Pillow
 
 import segment2inpaint as s2i
-from segment2inpaint.backdrop import lay_picture
+from segment2inpaint.compositing.backdrop import lay_picture
 from segment2inpaint.images import photo_from_array
 from segment2inpaint.types import ReplacementImage
 

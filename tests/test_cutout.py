@@ -12,7 +12,7 @@ from command_line import SIZE, assert_error, disc_mask, load, run, save_scene, s
 from PIL import Image as Pillow
 
 import segment2inpaint as s2i
-from segment2inpaint.composition import Placement, compose, random_placement
+from segment2inpaint.compositing.composition import Placement, compose, random_placement
 
 DISC = ["--color", "80,60"]
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from hairy_scene import HairyScene, hairy_scene
 
-from segment2inpaint.matting import foreground_colors, make_trimap, object_alpha, objects_alpha
+from segment2inpaint.compositing.matting import (
+    foreground_colors,
+    make_trimap,
+    object_alpha,
+    objects_alpha,
+)
 from segment2inpaint.types import Alpha, Detection, Refine
 
 
@@ -88,7 +93,7 @@ def test_a_soft_mask_keeps_its_greys_and_a_hard_edge_can_be_asked_for(scene: Hai
 def test_a_large_crop_is_matted_reduced(
     scene: HairyScene, estimate: Alpha, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segment2inpaint.matting.MAX_AREA", 10_000)
+    monkeypatch.setattr("segment2inpaint.compositing.matting.MAX_AREA", 10_000)
     reduced = object_alpha(scene.image, Detection(scene.mask))
     assert 0 < np.abs(reduced - estimate).mean() < 0.02
     assert np.abs(reduced - scene.alpha).mean() < np.abs(scene.mask - scene.alpha).mean()

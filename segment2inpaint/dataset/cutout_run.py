@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from segment2inpaint import images
-from segment2inpaint.cutouts import Cutout, cut_out
+from segment2inpaint.compositing.cutout import Cutout, cut_out
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.annotations_out.polygons import mask_polygons
 from segment2inpaint.dataset.formats.folder import FolderSource

@@ -12,9 +12,14 @@ from PIL import ImageColor
 
 from segment2inpaint import images
 from segment2inpaint.api import as_picture
-from segment2inpaint.backdrop import WHITE, lay_picture
-from segment2inpaint.composition import Composition, Placement, compose, random_placement
-from segment2inpaint.cutouts import Cutout
+from segment2inpaint.compositing.backdrop import WHITE, lay_picture
+from segment2inpaint.compositing.composition import (
+    Composition,
+    Placement,
+    compose,
+    random_placement,
+)
+from segment2inpaint.compositing.cutout import Cutout
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.names import is_photo
 from segment2inpaint.errors import BadOption

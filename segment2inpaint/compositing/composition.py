@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from segment2inpaint import window
-from segment2inpaint.cutouts import Cutout
+from segment2inpaint.compositing.cutout import Cutout
 from segment2inpaint.types import Alpha, BinaryMask, Box, Image
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from segment2inpaint import masks, matting, window
+from segment2inpaint import masks, window
 from segment2inpaint.backgrounds import TRANSPARENT, background_color
+from segment2inpaint.compositing import matting
 from segment2inpaint.errors import NothingFound
 from segment2inpaint.types import (
     Alpha,

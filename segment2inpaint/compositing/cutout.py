@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from segment2inpaint import images, matting
+from segment2inpaint import images
+from segment2inpaint.compositing import matting
 from segment2inpaint.errors import NothingFound
 from segment2inpaint.images import Photo
 from segment2inpaint.types import (

@@ -10,19 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from segment2inpaint import images, regions
-from segment2inpaint.conversions import (
-    PhotoLike,
-    PictureLike,
-    PromptLike,
-    as_photo,
-    as_picture,
-    as_prompt,
-)
-from segment2inpaint.cutouts import Cutout, cut_out
-from segment2inpaint.editor import Editor
-from segment2inpaint.errors import BadImage, BadOption
-from segment2inpaint.images import MAX_PIXELS, Photo
-from segment2inpaint.keywords import (
+from segment2inpaint.api.keywords import (
     MaskArguments,
     MaskKeywords,
     RemoveArguments,
@@ -33,6 +21,18 @@ from segment2inpaint.keywords import (
     build_request,
     check_keywords,
 )
+from segment2inpaint.compositing.cutout import Cutout, cut_out
+from segment2inpaint.conversions import (
+    PhotoLike,
+    PictureLike,
+    PromptLike,
+    as_photo,
+    as_picture,
+    as_prompt,
+)
+from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadImage, BadOption
+from segment2inpaint.images import MAX_PIXELS, Photo
 from segment2inpaint.result import Result
 from segment2inpaint.types import (
     Alpha,

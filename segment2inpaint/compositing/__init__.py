@@ -1,0 +1,1 @@
+"""Objects on other grounds: soft edges, cutouts, backgrounds, compositions."""
