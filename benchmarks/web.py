@@ -16,6 +16,8 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -32,6 +34,17 @@ LARGE_SIZE = 6144, 8192  # 50 megapixels
 
 def main() -> None:
     clients, seconds = (int(word) for word in [*sys.argv[1:], "20", "60"][:2])
+    with running_server() as (address, pid):
+        server = Server(address + "/api/v1")
+        sleep(12)  # warm-up
+        print(f"memory, idle: {resident_memory(pid):.0f} MB")
+        measure_single(server)
+        measure_load(server, clients, seconds, pid)
+
+
+@contextmanager
+def running_server() -> Iterator[tuple[str, int]]:
+    """Start a server and print the time to its first response. Yield its address and process id."""
     command = [sys.executable, "-m", "segment2inpaint", "web", "--port", "0", "--no-open"]
     start = perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -39,13 +52,9 @@ def main() -> None:
         assert process.stdout is not None
         address = re.search(r"http://\S+?(?=/ )", process.stdout.readline())
         assert address is not None
-        server = Server(address.group() + "/api/v1")
-        server.get("/about")
+        Server(address.group() + "/api/v1").get("/about")
         print(f"from start to the first response: {perf_counter() - start:.2f} s")
-        sleep(12)  # warm-up
-        print(f"memory, idle: {resident_memory(process.pid):.0f} MB")
-        measure_single(server)
-        measure_load(server, clients, seconds, process.pid)
+        yield address.group(), process.pid
     finally:
         process.terminate()
         process.wait()

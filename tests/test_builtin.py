@@ -1,4 +1,4 @@
-"""The built-in detector without its networks, by colours and edges alone."""
+"""The built-in detector with the click network that ships."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segment2inpaint.detect.builtin import cache
 from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.types import BinaryMask, Box, Image, Points, bounding_box
 
-DETECTOR = BuiltinDetector(lambda name: None)  # no network
+DETECTOR = BuiltinDetector()
 
 
 def photo(height: int = 200, width: int = 260) -> tuple[Image, BinaryMask, BinaryMask]:
@@ -81,18 +80,6 @@ def test_results_repeat_and_the_photo_is_not_changed() -> None:
     first, second = (DETECTOR.detect(image, [Points(((78, 100),))])[0].mask for _ in range(2))
     assert np.array_equal(first, second)
     assert np.array_equal(image, before)
-
-
-def test_prepare_computes_what_a_click_needs_without_changing_the_mask() -> None:
-    image = photo()[0]
-    cache.graph_of_bytes.cache_clear()
-    DETECTOR.prepare([image])
-    assert cache.graph_of_bytes.cache_info().misses == 1
-    prepared = find(Points(((78, 100),)))[0]
-    assert cache.graph_of_bytes.cache_info().misses == 1
-    cache.graph_of_bytes.cache_clear()
-    cache.candidates_of_bytes.cache_clear()
-    assert np.array_equal(find(Points(((78, 100),)))[0], prepared)
 
 
 clicks = st.lists(

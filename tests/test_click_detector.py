@@ -1,148 +1,125 @@
-"""What the built-in detector makes of the click network's predictions."""
+"""Where the built-in detector looks, and what it makes of the click network's answers."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
-from fake_networks import find_noise, find_nothing, find_red, iou, red_photo
+from fake_networks import iou, red_network, red_photo
 
-from segment2inpaint import images
-from segment2inpaint.detect.builtin import region_selection, superpixels
-from segment2inpaint.detect.builtin.detector import BuiltinDetector
-from segment2inpaint.detect.builtin.region_proposals import ClickSeed
-from segment2inpaint.masks import deepest_point
-from segment2inpaint.networks import click
-from segment2inpaint.networks.click import ObjectPrompt
-from segment2inpaint.networks.onnx import Network, shipped_network
-from segment2inpaint.types import BinaryMask, Box, Image, Point, Points, Prompt, bounding_box
-
-SAMPLES = Path(__file__).parent.parent / "samples"
+from segment2inpaint.detect.builtin.detector import PHOTO_SIDE, WINDOW_SIDE, BuiltinDetector
+from segment2inpaint.networks.click import NEGATIVE, NO_POINT, POSITIVE
+from segment2inpaint.types import Box, Everything, Points
 
 
-def detect(image: Image, prompt: Prompt, click_network: Network) -> list[BinaryMask]:
-    """Return the masks that the detector finds with this click network and no other."""
-    detector = BuiltinDetector({"click": click_network}.get)
-    return [detection.mask for detection in detector.detect(image, [prompt])]
-
-
-def test_click_and_box_select_the_object() -> None:
+def test_a_click_and_a_box_select_the_object() -> None:
     box = Box(300, 200, 420, 290)
     image, truth = red_photo(480, 640, box)
     before = image.copy()
     for prompt in (Points(((360, 240),)), box.expand(4, truth.shape)):
-        (mask,) = detect(image, prompt, find_red)
-        assert iou(mask, truth) > 0.95
+        (detection,) = BuiltinDetector(red_network()[0]).detect(image, [prompt])
+        assert iou(detection.mask, truth) > 0.95
+        assert detection.score == pytest.approx(0.9)
     assert np.array_equal(image, before)
 
 
-def test_click_selects_one_of_two_objects() -> None:
-    image, _ = red_photo(300, 500, Box(50, 50, 150, 150), Box(300, 100, 400, 200))
-    (mask,) = detect(image, Points(((340, 150),)), find_red)
-    assert iou(mask, red_photo(300, 500, Box(300, 100, 400, 200))[1]) > 0.95
+def test_a_large_object_is_looked_at_once() -> None:
+    network, encoder, decoder = red_network()
+    image = red_photo(300, 400, Box(40, 30, 360, 270))[0]
+    BuiltinDetector(network).detect(image, [Points(((200, 150),))])
+    assert encoder.frames == [(768, PHOTO_SIDE)]
+    assert len(decoder.calls) == 1
 
 
-def test_object_is_found_by_its_colours_if_the_network_does_not_know_it() -> None:
-    box = Box(100, 60, 160, 120)
-    image, truth = red_photo(200, 260, box)
-    for prompt in (Points(((130, 90),)), box.expand(4, truth.shape)):
-        (mask,) = detect(image, prompt, find_nothing)
-        assert iou(mask, truth) > 0.9
+def test_a_small_object_is_looked_at_again_in_a_window_round_it() -> None:
+    network, encoder, _ = red_network()
+    image, truth = red_photo(1500, 2000, Box(900, 700, 960, 730))
+    (detection,) = BuiltinDetector(network).detect(image, [Points(((930, 715),))])
+    assert [max(frame) for frame in encoder.frames] == [PHOTO_SIDE, WINDOW_SIDE]
+    assert iou(detection.mask, truth) > 0.95
 
 
-@pytest.mark.parametrize("at", [(0, 0), (3, 3), (0, 540), (815, 0)])
-def test_click_on_a_wall_at_the_edge_of_the_photo_selects_much_of_it(at: Point) -> None:
-    """The network knows nothing there, in any window."""
-    wall = images.read(SAMPLES / "lamp.jpg").image
-    (detection,) = BuiltinDetector().detect(wall, [Points((at,))])
-    assert detection.mask.mean() > 0.1
+def test_an_object_that_is_too_small_to_see_is_searched_in_smaller_and_smaller_windows() -> None:
+    network, encoder, _ = red_network()
+    image, truth = red_photo(6000, 8000, Box(4000, 3000, 4012, 3010))
+    (detection,) = BuiltinDetector(network).detect(image, [Points(((4005, 3004),))])
+    assert len(encoder.frames) > 3
+    assert iou(detection.mask, truth) > 0.8
 
 
-@pytest.mark.parametrize("network", [find_red, find_nothing, find_noise])
-@pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 2000), (2000, 5), (37, 41)])
-@pytest.mark.filterwarnings("error::RuntimeWarning:segment2inpaint")
-def test_photos_of_any_shape_and_clicks_on_the_border_are_supported(
-    size: tuple[int, int], network: Network
-) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    corner = size[1] - 1, size[0] - 1
-    for point in ((0, 0), corner):
-        (mask,) = detect(image, Points((point,)), network)
-        assert mask.shape == size
-        assert mask[point[1], point[0]]
-    for box in (Box(0, 0, size[1], size[0]), Box(-50, -50, 5000, 5000), Box(0, 0, 1, 1)):
-        for mask in detect(image, box, network):
-            assert mask.shape == size
+@pytest.mark.parametrize("size", [(16000, 600), (600, 16000)])
+def test_strips_are_searched_alike_upright_and_lying(size: tuple[int, int]) -> None:
+    center = size[1] // 2, size[0] // 2
+    box = Box(center[0] - 20, center[1] - 20, center[0] + 20, center[1] + 20)
+    image, truth = red_photo(*size, box)
+    (detection,) = BuiltinDetector(red_network()[0]).detect(image, [Points((center,))])
+    assert iou(detection.mask, truth) > 0.9
 
 
-def test_mask_respects_two_hundred_clicks() -> None:
-    rng = np.random.default_rng(0)
-    places = rng.permutation(60 * 80)[:200]
-    points: list[Point] = [(int(p % 80), int(p // 80)) for p in places]
-    image = rng.integers(0, 256, (60, 80, 3), np.uint8)
-    prompt = Points(tuple(points[:100]), tuple(points[100:]))
-    (mask,) = detect(image, prompt, find_noise)
-    assert all(mask[y, x] for x, y in prompt.include)
-    assert not any(mask[y, x] for x, y in prompt.exclude)
+def test_the_photo_is_encoded_once_for_all_clicks() -> None:
+    network, encoder, decoder = red_network()
+    image = red_photo(300, 400, Box(40, 30, 360, 270))[0]
+    detector = BuiltinDetector(network)
+    detector.prepare([image])
+    detector.detect(image, [Points(((200, 150),))])
+    detector.detect(image, [Points(((200, 150), (60, 60)))])
+    detector.detect(image, [Points(((200, 150), (60, 60)), ((5, 5),))])
+    assert len(encoder.frames) == 1
+    assert len(decoder.calls) == 4  # each click once, and what the one beside the object lies on
 
 
-def test_regions_include_the_predicted_object() -> None:
-    """The object has two colours that are far apart: no cut by colour contains just both."""
-    image = np.full((120, 160, 3), 90, np.uint8)
-    image[40:80, 40:80], image[40:80, 80:120] = (230, 30, 30), (20, 30, 220)
-    truth = np.zeros((120, 160), np.bool_)
-    truth[40:80, 40:120] = True
-    graph = superpixels.superpixel_graph(image, 100)
-    probability = np.bincount(graph.labels.ravel(), truth.ravel()).astype(np.float32)
-    seed = ClickSeed(int(graph.labels[60, 60]), (60, 60))
-    predicted = region_selection.candidates_from_prior(graph, seed, probability)
-    assert len(predicted.regions) == len(region_selection.PRIOR_SHARES) == len(predicted.quality)
-    assert all(iou(region[graph.labels], truth) > 0.8 for region in predicted.regions)
-    proposed = region_selection.candidates(graph, seed)
-    both = proposed.concatenate(predicted)
-    best = region_selection.best_region(graph, both, prior=probability)[graph.labels]
-    assert iou(best, truth) > 0.8
-    empty = region_selection.candidates_from_prior(graph, seed, np.zeros_like(probability))
-    assert (empty.regions[:, seed.start]).all()  # the click at least
-    assert np.isfinite(empty.quality).all()
+def test_a_further_click_comes_with_the_mask_so_far() -> None:
+    network, _, decoder = red_network()
+    image = red_photo(300, 400, Box(40, 30, 360, 270))[0]
+    BuiltinDetector(network).detect(image, [Points(((200, 150),), ((5, 5),))])
+    first, second, thing = decoder.calls
+    assert first["has_mask"] == thing["has_mask"] == [0]
+    assert second["has_mask"] == [1]
+    assert (second["mask"] > 0).mean() > 0.5
+    assert first["labels"].tolist() == [[POSITIVE, NO_POINT]]
+    assert second["labels"].tolist() == [[POSITIVE, NEGATIVE, NO_POINT]]
+    assert thing["points"][0, 0].tolist() == second["points"][0, 1].tolist()
+    assert thing["labels"].tolist() == [[POSITIVE, NEGATIVE, NO_POINT]]  # the object is not meant
 
 
-def test_shipped_network_finds_a_person_of_several_colours() -> None:
-    image = np.full((240, 320, 3), (120, 150, 90), np.uint8)
-    image = np.clip(image + np.random.default_rng(0).normal(0, 12, image.shape), 0, 255)
-    image = image.astype(np.uint8)
-    truth = np.zeros((240, 320), np.uint8)
-    for plane, colors in (
-        (image, ((40, 40, 160), (30, 30, 35), (200, 150, 120))), (truth, (1, 1, 1))
-    ):  # fmt: skip
-        cv2.rectangle(plane, (140, 90), (180, 150), colors[0], -1)
-        cv2.rectangle(plane, (142, 150), (178, 215), colors[1], -1)
-        cv2.circle(plane, (160, 72), 19, colors[2], -1)
-    network = shipped_network("click")
-    assert network is not None
-    prediction = click.predict(image, ObjectPrompt(((160, 120),)), network)
-    assert iou(prediction.log_odds(Box(0, 0, 320, 240), (240, 320)) > 0, truth > 0) > 0.7
-    (detection,) = BuiltinDetector().detect(image, [Points(((160, 120),))])
-    assert iou(detection.mask, truth > 0) > 0.7
+def test_a_click_beside_the_object_takes_away_only_the_piece_that_it_lies_in() -> None:
+    """The network wants to drop both halves after a click on the left one."""
+    left, right = Box(40, 100, 180, 200), Box(220, 100, 360, 200)
+    image, truth = red_photo(300, 400, left, Box(180, 140, 220, 160), right)
+    network, _, decoder = red_network()
+    answer = decoder.run
+
+    def run(**inputs: np.ndarray) -> list[np.ndarray]:
+        logits, scores = answer(**inputs)
+        if inputs["has_mask"].any():
+            logits = np.where(np.abs(np.arange(logits.shape[-1]) - 128) < 16, logits, -6.0)
+        return [logits.astype(np.float32), scores]
+
+    decoder.run = run  # type: ignore[method-assign]
+    prompt = Points(((200, 150),), ((60, 150),))
+    (detection,) = BuiltinDetector(network).detect(image, [prompt])
+    assert detection.mask[right.slices].mean() > 0.9
+    assert not detection.mask[130:170, 50:80].any()  # near the click
+    assert not (detection.mask & ~truth).any()
 
 
-@pytest.mark.parametrize(
-    ("thing", "ground"), [("cone", "boat"), ("oranges", "cone"), ("ball", "cone")]
-)
-def test_small_object_of_several_colours_is_found_in_a_large_photo(thing: str, ground: str) -> None:
-    """The object has 24 px. In the window of the whole photo, the network sees 3 of them."""
-    source, whole = (images.read(SAMPLES / f"{thing}{end}").image for end in (".jpg", "_mask.png"))
-    box = Box(*bounding_box(whole[..., 0] > 127))
-    scale = 24 / max(box.width, box.height)
-    size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
-    colors = cv2.resize(source[box.slices], size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(whole[box.slices], size, interpolation=cv2.INTER_AREA) / 255
-    photo = images.read(SAMPLES / f"{ground}_clean.jpg").image.copy()
-    place = np.s_[300 : 300 + size[1], 400 : 400 + size[0]]
-    photo[place] = photo[place] + (colors.astype(np.float32) - photo[place]) * alpha
-    truth = np.zeros(photo.shape[:2], np.bool_)
-    truth[place] = alpha[..., 0] > 0.5
-    (detection,) = BuiltinDetector().detect(photo, [Points((deepest_point(truth),))])
-    assert iou(detection.mask, truth) > 0.75
+def test_granularity_takes_the_part_or_the_whole() -> None:
+    upper, lower = Box(100, 50, 300, 100), Box(100, 200, 300, 280)
+    image, _ = red_photo(300, 400, upper, lower)
+    found = {}
+    for granularity in ("auto", "object", "part", "whole"):
+        prompt = Points(((200, 60),), (), granularity)
+        (detection,) = BuiltinDetector(red_network()[0]).detect(image, [prompt])
+        found[granularity] = detection.mask
+    assert np.array_equal(found["auto"], found["object"])
+    assert found["part"].sum() < 0.8 * found["object"].sum() < found["whole"].sum()
+    assert iou(found["object"], red_photo(300, 400, upper)[1]) > 0.9
+
+
+def test_everything_red_is_found_once_each() -> None:
+    boxes = Box(20, 30, 120, 130), Box(200, 40, 330, 150), Box(60, 180, 200, 280)
+    image, _ = red_photo(300, 400, *boxes)
+    found = BuiltinDetector(red_network()[0]).detect(image, [Everything()])
+    for box in boxes:
+        assert max(iou(d.mask, red_photo(300, 400, box)[1]) for d in found) > 0.9
+    picked = BuiltinDetector(red_network()[0]).detect(image, [Everything((2,))])
+    assert np.array_equal(picked[0].mask, found[1].mask)

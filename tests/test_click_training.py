@@ -1,175 +1,296 @@
-"""Training of the click network: simulated prompts, and runs that can be resumed."""
+"""Training of the click network: simulated prompts, losses, and runs that can be resumed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from box_masks import box_mask
+from published_click import randomize, write_decoder
 from torch import Tensor
-from torch.nn import functional
 
-from models.training.click import click_simulation, train
-from models.training.click.click_simulation import Samples, ScenePool
-from models.training.click.config import CONFIGS
+from models.training.click import losses, questions, train
+from models.training.click.decoder import OUTPUTS, Decoder
+from models.training.click.questions import OBJECT, PART, WHOLE, first_questions, next_questions
+from models.training.click.tiny_vit import EMBEDDING_CHANNELS
+from models.training.click.windows import FULL, UNKNOWN, Labels
+from segment2inpaint.networks.click import (
+    BOTTOM_RIGHT,
+    MASK_CELL,
+    NEGATIVE,
+    NO_POINT,
+    POSITIVE,
+    TOP_LEFT,
+)
+from segment2inpaint.types import BinaryMask, Box
 
 pytestmark = pytest.mark.training
 
-SIDE = 64
-SHORT_CONFIG = replace(
-    CONFIGS["small"], batch_size=4, new_scenes=2, pool_size=6, side=SIDE, warmup_steps=1
-)
-CPU = torch.device("cpu")
+SEEDS = range(30)
+
+torch.set_num_threads(1)  # cores are shared
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+# --- questions ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def pool() -> ScenePool:
-    """Photos of two shapes with a red square of two parts on blue."""
-    scenes = ScenePool.empty(4, SIDE, CPU)
-    photo = torch.zeros(4, 3, SIDE, SIDE)
-    thing, part = torch.zeros(2, 4, SIDE, SIDE, dtype=torch.uint8)
-    thing[:, 16:40, 20:44] = 1
-    part[:, 16:40, 20:32], part[:, 16:40, 32:44] = 1, 2
-    photo[:, 0], photo[:, 2] = 200 * thing, 200 * (1 - thing)
-    inside = torch.ones(4, SIDE, SIDE, dtype=torch.bool)
-    inside[2:, 52:] = False
-    scenes.put(photo, thing, part, inside)
-    return scenes
+def labels() -> Labels:
+    """Two objects in a frame of 192 x 256 px: one with a part and a whole, one alone."""
+    known = np.zeros((3, 48, 64), np.uint8)
+    known[OBJECT, 10:30, 8:28] = known[PART, 10:20, 8:28] = FULL
+    known[WHOLE, 10:40, 8:28] = FULL
+    alone = np.full((3, 48, 64), UNKNOWN, np.uint8)
+    alone[OBJECT] = 0
+    alone[OBJECT, 5:40, 40:60] = FULL
+    return np.stack([known, alone])
 
 
-def first_prompts(pool: ScenePool, count: int, generator: torch.Generator) -> Samples:
-    """Return samples that a perfect camera takes of the pool's scenes."""
-    return click_simulation.first_prompts(
-        pool, SIDE, count, generator, camera=lambda photo, rng: photo / 255
-    )
+def values_at(points: np.ndarray) -> list[tuple[int, int]]:
+    """Return the y, x of the mask's values that hold points x, y of the frame."""
+    return [(int((y + 0.5) // MASK_CELL), int((x + 0.5) // MASK_CELL)) for x, y in points]
 
 
-def centroids(planes: Tensor) -> Tensor:
-    """Return the centroids (n, 2) x, y of the discs in planes (n, s, s)."""
-    y, x = torch.meshgrid(*[torch.arange(planes.shape[-1], dtype=torch.float32)] * 2, indexing="ij")
-    count = planes.sum((1, 2)).clamp(min=1)
-    return torch.stack([(planes * x).sum((1, 2)) / count, (planes * y).sum((1, 2)) / count], 1)
+def test_the_first_click_lies_in_the_object(labels: Labels) -> None:
+    known_parts = set()
+    for seed in SEEDS:
+        asked = first_questions(labels, False, np.random.default_rng(seed))
+        assert asked.kinds.tolist() == [[POSITIVE, NO_POINT]] * 2
+        places = values_at(asked.points[:, 0])
+        assert all(labels[i, OBJECT, y, x] == FULL for i, (y, x) in enumerate(places))
+        in_part = bool(labels[0, PART][places[0]])
+        assert asked.known.tolist() == [[True, in_part, True], [True, False, False]]
+        assert asked.wanted.tolist() == [OBJECT, OBJECT]
+        assert asked.masks is None
+        known_parts.add(in_part)
+    assert known_parts == {False, True}
 
 
-def test_the_first_prompts_are_a_click_on_the_object_or_a_box_around_it(pool: ScenePool) -> None:
-    samples = first_prompts(pool, 64, generator())
-    assert samples.planes.shape == (64, 8, SIDE, SIDE)
-    assert samples.object_target.shape == samples.part_target.shape == (64, SIDE // 2, SIDE // 2)
-    assert (samples.valid[:, 0] == 1).all()
-    is_red = (samples.planes[:, 0] > samples.planes[:, 2]) & (samples.planes[:, 3] > 0)
-    has_click = samples.valid[:, 1] > 0  # a click selects the whole object
-    expected = functional.avg_pool2d(is_red[has_click].float(), 2)
-    assert (expected - samples.object_target[has_click]).abs().mean() < 0.02
-    points = centroids(samples.planes[has_click, 4]).round().long()
-    assert (
-        is_red[has_click][torch.arange(int(has_click.sum())), points[:, 1], points[:, 0]]
-        .float()
-        .mean()
-        > 0.95
-    )
-    assert not samples.planes[has_click, 6].any()
-    has_box = ~has_click
-    assert has_box.any()
-    target = (
-        functional.interpolate(samples.object_target[has_box][:, None], scale_factor=2)[:, 0] > 0.5
-    )
-    assert (target & (samples.planes[has_box, 6] > 0)).sum() > 0.85 * target.sum()
+def test_the_box_surrounds_the_object(labels: Labels) -> None:
+    exact = []
+    for seed in SEEDS:
+        asked = first_questions(labels, True, np.random.default_rng(seed))
+        assert asked.kinds.tolist() == [[TOP_LEFT, BOTTOM_RIGHT]] * 2
+        assert asked.known.tolist() == [[True, False, False]] * 2
+        corners = (asked.points[0] + 0.5) / MASK_CELL
+        off = np.abs(corners - [[8, 10], [28, 30]])
+        assert off.max() <= 2 * questions.BOX_JITTER * 20 + 1e-4
+        exact.append(off.max() < 1e-4)
+    assert 0 < sum(exact) < len(exact)
 
 
-def test_the_part_target_lies_in_the_object_target(pool: ScenePool) -> None:
-    samples = first_prompts(pool, 64, generator(1))
-    has_click = samples.valid[:, 1] > 0
-    assert (samples.part_target[has_click] <= samples.object_target[has_click] + 1e-6).all()
-    assert (
-        samples.part_target[has_click].sum((1, 2)) < samples.object_target[has_click].sum((1, 2))
-    ).all()
+def answers(*masks: BinaryMask) -> Tensor:
+    return torch.from_numpy(np.where(np.stack(masks), 3.0, -3.0).astype(np.float32))
 
 
-def test_the_next_click_is_on_an_error(pool: ScenePool) -> None:
-    samples = first_prompts(pool, 48, generator(2))
-    empty = torch.full((48, 2, SIDE // 2, SIDE // 2), -5.0)
-    after_empty = click_simulation.next_prompts(
-        samples, empty, generator(3), no_click_probability=-1
-    )
-    assert ((after_empty.planes[:, 4] - samples.planes[:, 4]).sum((1, 2)) >= 0).all()
-    assert not after_empty.planes[:, 5].any()
-    after_full = click_simulation.next_prompts(
-        samples, -empty, generator(3), no_click_probability=-1
-    )
-    assert (after_full.planes[:, 5].sum((1, 2)) > 0).all()
-    torch.testing.assert_close(after_full.planes[:, 4], samples.planes[:, 4])
-    points = centroids(after_full.planes[:, 5]).div(2).long().clamp(0, SIDE // 2 - 1)
-    assert (after_full.object_target[torch.arange(48), points[:, 1], points[:, 0]] < 0.5).all()
-    previous = after_full.planes[:, 7][after_full.planes[:, 3] > 0]
-    assert previous.min() > 0.98
-    assert (after_full.round == 1).all()
-    assert not after_full.valid[:, 1].any()
+def test_the_next_click_lies_in_the_middle_of_the_largest_error(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SWITCH_PROBABILITY", 0)
+    asked = first_questions(labels, False, np.random.default_rng(0))
+    missed = box_mask((48, 64), Box(8, 10, 13, 30), Box(50, 2, 54, 6))  # 15 columns are missing
+    extra = box_mask((48, 64), Box(2, 5, 62, 40))  # 38 columns too many
+    logits = answers(missed, extra)
+    after = next_questions(asked, logits, np.random.default_rng(0))
+    assert after.kinds.tolist() == [[POSITIVE, POSITIVE, NO_POINT], [POSITIVE, NEGATIVE, NO_POINT]]
+    (y0, x0), (y1, x1) = values_at(after.points[:, 1])
+    assert 18 <= x0 <= 22  # of 13 to 27
+    assert 17 <= y0 <= 23
+    assert not labels[1, OBJECT, y1, x1]
+    assert extra[y1, x1]
+    assert np.array_equal(after.points[:, 0], asked.points[:, 0])
+    assert after.masks is not None
+    assert torch.equal(after.masks[:, 0], logits)
 
 
-def test_some_rounds_have_no_new_click(pool: ScenePool) -> None:
-    samples = first_prompts(pool, 16, generator(4))
-    logits = torch.zeros(16, 2, SIDE // 2, SIDE // 2)
-    second = click_simulation.next_prompts(samples, logits, generator(5), no_click_probability=1.1)
-    torch.testing.assert_close(second.planes[:, :7], samples.planes[:, :7])
-    assert (second.planes[:, 7][second.planes[:, 3] > 0] == 0.5).all()
-    torch.testing.assert_close(second.object_target, samples.object_target)
+def test_a_right_answer_gets_no_click_and_padding_stays_last(labels: Labels) -> None:
+    asked = first_questions(labels[1:], True, np.random.default_rng(0))
+    right, empty = (answers(m) for m in (labels[1, OBJECT] > 0, np.zeros((48, 64), np.bool_)))
+    again = next_questions(asked, right, np.random.default_rng(0))
+    assert again.kinds.tolist() == [[TOP_LEFT, BOTTOM_RIGHT, NO_POINT]]
+    last = next_questions(again, empty, np.random.default_rng(0))
+    assert last.kinds.tolist() == [[TOP_LEFT, BOTTOM_RIGHT, POSITIVE, NO_POINT]]
+    ((y, x),) = values_at(last.points[:, 2])
+    assert labels[1, OBJECT, y, x] == FULL
 
 
-def test_depth_is_greatest_in_the_middle() -> None:
-    mask = torch.zeros(1, 40, 40, dtype=torch.bool)
-    mask[0, 10:17, 5:35] = True
-    depth = click_simulation.depths(mask)
-    assert (depth[~mask] == 0).all()
-    assert depth.max() == 4
-    assert (depth[0] == 4).nonzero()[:, 0].unique().tolist() == [13]
+def test_corrections_may_lead_to_a_known_part_or_whole(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SWITCH_PROBABILITY", 1)
+    wanted = set()
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        asked = first_questions(labels, False, rng)
+        right = answers(*asked.wanted_targets)
+        after = next_questions(asked, right, rng)
+        assert after.known[0, after.wanted[0]]
+        assert after.wanted[1] == OBJECT
+        assert np.array_equal(after.wanted_targets[0], labels[0, after.wanted[0]] > 0)
+        wanted.add((int(after.wanted[0]), int(after.kinds[0, 1])))
+    assert wanted == {(PART, NEGATIVE), (WHOLE, POSITIVE)}
 
 
-def test_objects_that_are_too_small_do_not_count(pool: ScenePool) -> None:
-    pool.thing[:] = 0
-    pool.thing[:, 5, 5] = 1
-    assert not first_prompts(pool, 8, generator()).valid.any()
+# --- losses -------------------------------------------------------------------------------------
 
 
-def test_training_resumes_from_a_checkpoint(tmp_path: Path) -> None:
-    trainer = train.Trainer(SHORT_CONFIG, CPU, seconds=600)
-    for _ in range(4):
-        trainer.scenes.add()
-    before = {n: w.clone() for n, w in trainer.network.state_dict().items()}
-    losses = [float(trainer.train_step()["loss"]) for _ in range(3)]
-    assert all(loss > 0 for loss in losses)
-    assert any((w != before[n]).any() for n, w in trainer.network.state_dict().items())
+TARGET = torch.from_numpy(box_mask((32, 32), Box(8, 8, 20, 20))).float()
+RIGHT = 12 * TARGET - 6
+INSIDE = torch.ones(32, 32)
+
+
+def test_the_mask_loss_is_smallest_when_the_mask_is_right() -> None:
+    right = losses.mask_loss(RIGHT, TARGET, INSIDE)
+    wrong = [losses.mask_loss(RIGHT.roll(n, 1), TARGET, INSIDE) for n in (1, 4, 12)]
+    assert 0 <= right < 0.05
+    assert right < wrong[0] < wrong[1] < wrong[2] < losses.mask_loss(-RIGHT, TARGET, INSIDE)
+
+
+def test_what_is_beyond_the_photo_does_not_count() -> None:
+    inside = INSIDE.clone()
+    inside[:, 24:] = 0
+    beyond = RIGHT.clone()
+    beyond[:, 24:] = 50
+    for measure in (losses.mask_loss, losses.iou):
+        torch.testing.assert_close(measure(beyond, TARGET, inside), measure(RIGHT, TARGET, inside))
+
+
+def test_iou_is_that_of_the_masks() -> None:
+    shifted = losses.iou(RIGHT.roll(4, 1), TARGET, INSIDE)
+    assert float(shifted) == pytest.approx(8 / 16)
+    assert float(losses.iou(RIGHT, TARGET, INSIDE)) == 1
+
+
+def test_the_score_should_be_the_iou() -> None:
+    shifted = RIGHT.roll(4, 1)[None]
+    scored = {s: losses.single_loss(shifted, torch.tensor([s]), TARGET[None], INSIDE)
+              for s in (0.2, 0.5, 0.9)}  # fmt: skip
+    assert min(scored, key=lambda score: float(scored[score])) == 0.5
+
+
+def test_of_the_other_masks_the_best_counts_for_each_known_target() -> None:
+    part = torch.from_numpy(box_mask((32, 32), Box(8, 8, 20, 12))).float()
+    targets = torch.stack([TARGET, part])[None]
+    logits, scores = torch.stack([-RIGHT, RIGHT, 12 * part - 6])[None], torch.ones(1, 3)
+    both, first = torch.ones(1, 2), torch.tensor([[1.0, 0.0]])
+    right = losses.alternatives_loss(logits, scores, targets, both, INSIDE)
+    assert right < 0.1
+    without_part = torch.stack([-RIGHT, RIGHT, -RIGHT])[None]
+    assert losses.alternatives_loss(without_part, scores, targets, both, INSIDE) > 5 * right
+    assert losses.alternatives_loss(without_part, scores, targets, first, INSIDE) < 0.1
+
+
+def test_masks_equal_to_the_teachers_cost_nothing() -> None:
+    taught = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(losses.teacher_loss(taught, taught, INSIDE)) == pytest.approx(0, abs=1e-6)
+    assert losses.teacher_loss(taught.roll(1, 2), taught, INSIDE) > 0.1
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A folder with random weights in the published layout."""
+    write_decoder(randomize(Decoder()), tmp_path / "sam.onnx")
+    return tmp_path
+
+
+@pytest.fixture
+def stored(tmp_path: Path, labels: Labels) -> Path:
+    """Windows for training and validation whose embeddings show the objects plainly."""
+    rng = np.random.default_rng(0)
+    code = rng.normal(0, 1, (2, EMBEDDING_CHANNELS, 1, 1))
+    small = [cv2.resize(label[OBJECT], (16, 12), interpolation=cv2.INTER_AREA) for label in labels]
+    embedding = sum(c * (values / FULL) for c, values in zip(code, small, strict=True))
+    for name in ("training/00000", "training/00001", "validation/00000"):
+        path = tmp_path / "windows" / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, embedding=np.float16(embedding), labels=labels, size=(190, 250))
+    return tmp_path / "windows"
+
+
+def test_the_photo_ends_where_its_window_does(stored: Path) -> None:
+    window = train.read_window(stored / "training" / "00000.npz", torch.device("cpu"))
+    assert window.embedding.shape == (1, EMBEDDING_CHANNELS, 12, 16)
+    assert window.inside.sum() == 47 * 62
+    assert window.inside[:47, :62].all()
+
+
+def test_rounds_add_clicks_to_the_questions(stored: Path, labels: Labels) -> None:
+    window = train.read_window(stored / "training" / "00000.npz", torch.device("cpu"))
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        rounds = list(train.play(Decoder(), window, first_questions(labels, False, rng), rng))
+    assert [r.questions.kinds.shape for r in rounds] == [(2, 2), (2, 3), (2, 4)]
+    assert all(r.logits.shape == (2, OUTPUTS, 48, 64) for r in rounds)
+    assert rounds[1].questions.masks is not None
+    assert torch.equal(rounds[1].questions.masks[:, 0], rounds[0].logits[:, 0])
+
+
+def test_training_resumes_from_a_checkpoint(weights: Path, stored: Path) -> None:
+    files = sorted((stored / "training").glob("*.npz"))
+    trainer = train.Trainer(weights, 1e-3, questions=2, seed=0)
+    for _ in range(2):
+        rows = trainer.train_step(files, 1.0)
+    assert len(rows) == 2
+    assert all(np.isfinite(value) for row in rows for value in row.values())
     trainer.elapsed = 40.0
-    trainer.save(tmp_path / "checkpoint.pt")
-    resumed = train.Trainer(SHORT_CONFIG, CPU, seconds=600, seed=1)
-    resumed.load(tmp_path / "checkpoint.pt")
-    assert (resumed.step, resumed.elapsed) == (3, 40.0)
+    trainer.save(stored / "checkpoint.pt")
+    resumed = train.Trainer(weights, 1e-3, questions=2, seed=1)
+    start = {name: value.clone() for name, value in resumed.network.state_dict().items()}
+    resumed.load(stored / "checkpoint.pt")
+    assert (resumed.step, resumed.elapsed, resumed.questions) == (2, 40.0, 8)
     for network, copy in ((trainer.network, resumed.network), (trainer.mean, resumed.mean)):
-        for value, expected in zip(
-            network.state_dict().values(), copy.state_dict().values(), strict=True
-        ):
-            torch.testing.assert_close(value, expected)
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, copy.state_dict()[name])
+    moved = [n for n, value in resumed.network.state_dict().items() if (value != start[n]).any()]
+    assert len(moved) > 100
+    assert (
+        resumed.optimizer.state_dict()["state"].keys()
+        == trainer.optimizer.state_dict()["state"].keys()
+    )
 
 
-def test_a_run_ends_in_time_and_saves_its_weights(tmp_path: Path) -> None:
-    trainer = train.Trainer(SHORT_CONFIG, CPU, seconds=0.1)
-    train.train(trainer, tmp_path, compiled=False)
-    state = torch.load(tmp_path / "click.pt", weights_only=True)
-    trainer.mean.load_state_dict(state)
-    assert all(torch.isfinite(w.float()).all() for w in state.values())
-    assert (tmp_path / "checkpoint.pt").exists()
+def test_steps_make_the_answers_better(
+    weights: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "WARMUP_STEPS", 1)
+    monkeypatch.setattr(train, "BOX_PROBABILITY", 0)
+    files = sorted((stored / "training").glob("*.npz"))[:1]
+    trainer = train.Trainer(weights, 1e-3, questions=2, seed=0)
+    seen = [trainer.train_step(files, 1.0)[0] for _ in range(25)]
+    values = [row["click_loss1"] for row in seen]
+    assert np.mean(values[-3:]) < 0.75 * np.mean(values[:3])
+
+
+def test_a_run_ends_in_time_with_its_tables_and_checkpoint(
+    weights: Path, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "LOG_STEPS", 1)
+    trainer = train.Trainer(weights, 1e-4, questions=1, seed=0)
+    train.train(trainer, stored, tmp_path, seconds=0.2, batch=1)
+    assert trainer.step >= 1
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["counts"]["step"] == trainer.step
     assert not list(tmp_path.glob("*.part"))
+    with (tmp_path / "log.csv").open() as file:
+        logged = list(csv.DictReader(file))
+    assert [int(float(row["step"])) for row in logged] == list(range(1, trainer.step + 1))
+    for row in logged:  # a step on one window has either clicks or a box
+        assert (row["click_iou1"] == "") != (row["box_iou1"] == "")
+    with (tmp_path / "validation.csv").open() as file:
+        validated = list(csv.DictReader(file))
+    assert len(validated) == 2
+    assert all(0 <= float(row[f"{kind}_iou3"]) <= 1 for row in validated
+               for kind in ("click", "box"))  # fmt: skip
 
 
-def test_the_learning_rate_falls_to_zero() -> None:
-    trainer = train.Trainer(SHORT_CONFIG, CPU, seconds=100)
-    trainer.step = 10
-    assert trainer.learning_rate() == pytest.approx(SHORT_CONFIG.learning_rate)
-    trainer.elapsed = 50
-    assert trainer.learning_rate() == pytest.approx(SHORT_CONFIG.learning_rate / 2)
-    trainer.elapsed = 101
-    assert trainer.learning_rate() == pytest.approx(0, abs=1e-9)
+def test_a_folder_without_windows_is_named(weights: Path, tmp_path: Path) -> None:
+    trainer = train.Trainer(weights, 1e-4, questions=1, seed=0)
+    with pytest.raises(ValueError, match="training: no windows; write them with"):
+        train.train(trainer, tmp_path, tmp_path, seconds=1, batch=1)

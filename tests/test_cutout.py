@@ -81,6 +81,8 @@ def test_standard_input_and_output(photo: Path) -> None:
 
 
 def test_everything_gives_a_file_for_each_object(photo: Path, tmp_path: Path) -> None:
+    two = np.hstack([scene(), scene()])
+    Pillow.fromarray(two).save(photo)
     done = run("cutout", photo, "--everything", "-o", tmp_path / "all", "--json")
     assert done.exit_code == 0, done.output
     outputs = [p["output"] for p in json.loads(done.stdout)["pictures"]]

@@ -59,7 +59,7 @@ def test_every_detector_card_has_a_backend_and_a_rank() -> None:
 def test_without_models_auto_chooses_detectors_without_weights() -> None:
     assert detect.choose(CLICK).name == "builtin"
     assert "models download" in detect.choose(CLICK).reason
-    assert detect.choose([Everything()]).name == "regions"
+    assert detect.choose([Everything()]).name == "builtin"
     assert detect.choose([Color(at=(1, 1)), UserMask(np.ones((2, 2), bool))]).name == "color+mask"
     with pytest.raises(ModelMissing, match="models download grounding-dino-tiny"):
         detect.choose([Text("dog")])

@@ -338,7 +338,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_the_models_page_names_every_model_detector_and_inpainter() -> None:
     names = {card.name for card in catalogue.cards()} | set(inpaint.INPAINTERS) - {"diffusion"}
-    names |= {"builtin", "color", "plate", "mask", "regions"}
+    names |= {"builtin", "color", "plate", "mask"}
     assert names - set(re.findall(r"[\w.-]+", doc_blocks.text_of("models.md"))) == set()
 
 

@@ -1,4 +1,4 @@
-"""Masks of a reduced picture, brought to the photo's size."""
+"""Masks of another resolution, brought to the photo's size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
-from segment2inpaint.types import BinaryMask, Image
+from segment2inpaint.types import BinaryMask, FloatArray, Image
 
 
 def disc(height: int, width: int) -> tuple[Image, BinaryMask]:
@@ -19,31 +19,30 @@ def disc(height: int, width: int) -> tuple[Image, BinaryMask]:
     return np.clip(image + noise, 0, 255).astype(np.uint8), truth
 
 
-def reduce(mask: BinaryMask, factor: int) -> BinaryMask:
+def coverage(mask: BinaryMask, factor: int) -> FloatArray:
+    """Return the mask at a lower resolution, with hard edges."""
     size = mask.shape[1] // factor, mask.shape[0] // factor
-    small: BinaryMask = (
-        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
-    )
-    return small
+    small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small > 0.5, np.float32)
 
 
 @pytest.mark.parametrize("factor", [3, 8])
 def test_the_edge_follows_the_photo(factor: int) -> None:
     image, truth = disc(700, 900)
-    wrong = int((upsample_mask(image, reduce(truth, factor)) != truth).sum())
-    enlarged = cv2.resize(reduce(truth, factor).astype(np.float32), (900, 700)) > 0.5
+    wrong = int((upsample_mask(image, coverage(truth, factor)) != truth).sum())
+    enlarged = cv2.resize(coverage(truth, factor), (900, 700)) > 0.5
     assert wrong < 0.5 * int((enlarged != truth).sum())
 
 
 def test_a_photo_of_one_colour_keeps_the_mask() -> None:
     image, truth = np.full((300, 400, 3), 90, np.uint8), disc(300, 400)[1]
-    assert (upsample_mask(image, reduce(truth, 4)) != truth).sum() < 0.02 * truth.sum()
+    assert (upsample_mask(image, coverage(truth, 4)) != truth).sum() < 0.02 * truth.sum()
 
 
-def test_masks_of_full_size_are_copied_and_constant_masks_stay_constant() -> None:
+def test_finer_masks_are_reduced_and_constant_masks_stay_constant() -> None:
     image, truth = disc(60, 80)
-    same = upsample_mask(image, truth)
-    assert np.array_equal(same, truth)
-    assert not np.shares_memory(same, truth)
-    for value in (True, False):
-        assert (upsample_mask(image, np.full((15, 20), value)) == value).all()
+    for scale in (1, 3):
+        fine = cv2.resize(truth.astype(np.float32), None, fx=scale, fy=scale)
+        assert (upsample_mask(image, fine) == truth).mean() > 0.99
+    for value in (1, 0):
+        assert (upsample_mask(image, np.full((15, 20), value, np.float32)) == value).all()

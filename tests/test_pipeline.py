@@ -106,7 +106,7 @@ def test_the_dilation_is_at_least_one_latent_cell() -> None:
     input_spec = InputSpec(area=512 * 512, multiple=32, mask_cell=32)
     big = np.zeros((600, 600), np.bool_)
     big[290:310, 290:310] = True
-    result = Pipeline(FakeDetector(big), FakeInpainter(input_spec))(
+    result = Pipeline(FakeDetector(big), FakeInpainter(input_spec), attempts=1)(
         photo_from_array(noise(600, 600)), []
     )
     assert result.settings["dilate"] == pytest.approx(16, abs=0.1)

@@ -1,4 +1,4 @@
-"""Flat scenes: seeds, nested labels, edges, the photo's place."""
+"""Flat scenes: seeds, edges, the photo's place."""
 
 from __future__ import annotations
 
@@ -19,24 +19,9 @@ def drawn() -> scenes.FlatScenes:
 
 def test_a_seed_determines_the_scenes(drawn: scenes.FlatScenes) -> None:
     same, other = scenes.draw_scenes(3, 6, 128), scenes.draw_scenes(4, 6, 128)
-    for name in ("images", "thing", "part", "mark"):
+    for name in ("images", "thing"):
         assert torch.equal(getattr(drawn, name), getattr(same, name))
         assert not torch.equal(getattr(drawn, name), getattr(other, name))
-
-
-def test_marks_lie_in_parts_and_parts_in_objects(drawn: scenes.FlatScenes) -> None:
-    """Each lies in exactly one, and several objects have more than one part."""
-    objects_with_parts = 0
-    for inner, outer in ((drawn.mark, drawn.part), (drawn.part, drawn.thing)):
-        for i in range(len(inner)):
-            for number in inner[i].unique().tolist()[1:]:
-                assert len(outer[i][inner[i] == number].unique()) == 1 or inner is drawn.mark
-                assert bool((outer[i][inner[i] == number] > 0).all())
-        assert bool((inner > 0).any())
-    for i in range(len(drawn.part)):
-        for number in drawn.thing[i].unique().tolist()[1:]:
-            objects_with_parts += len(drawn.part[i][drawn.thing[i] == number].unique()) > 1
-    assert objects_with_parts > 3
 
 
 def test_label_borders_are_edges_in_the_picture() -> None:

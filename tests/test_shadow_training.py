@@ -95,8 +95,7 @@ def test_targets_lie_outside_the_object_and_inside_the_photo(scenes: scene_pool.
 
 def test_rendered_scenes_are_read_once(scenes: scene_pool.ScenePool, tmp_path: Path) -> None:
     arrays = {name: getattr(scenes, name)[:3].numpy() for name in ("photo", "clean", "thing")}
-    thing = arrays["thing"]
-    np.savez(tmp_path / "0-00000.npz", **arrays, part=thing, inside=thing)
+    np.savez(tmp_path / "0-00000.npz", **arrays)
     pool, read_files = scene_pool.ScenePool(4, 1, 48, "cpu"), set[str]()
     for _ in range(2):
         pool.read_rendered(tmp_path, read_files)

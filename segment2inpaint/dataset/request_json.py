@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from segment2inpaint import detect, images, masks
+from segment2inpaint import images, masks
 from segment2inpaint import request as requests
 from segment2inpaint.api import as_picture
 from segment2inpaint.dataset.declared_size import PhotoFrame, fit_item
@@ -46,7 +46,7 @@ INVALID_VALUE_ERRORS = (TypeError, ValueError, LookupError, AttributeError, Arit
                         RecursionError)  # fmt: skip
 _DUMMY_PICTURE = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
 _DUMMY_MASK = np.ones((1, 1), np.bool_)
-_EARLIER_NAMES = {name: earlier for earlier, name in detect.ALIASES.items()}
+_EARLIER_NAMES = {"builtin": "grabcut"}  # in the keys of the first release
 _ANNOTATION_PROMPTS = ("polygons", "rle", "segment", "relative")
 
 

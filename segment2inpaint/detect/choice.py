@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from segment2inpaint.errors import BadPrompt, ModelMissing
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.device import choose_device
-from segment2inpaint.types import CleanPlate, Color, Everything, Find, Prompt, Text, UserMask
+from segment2inpaint.types import CleanPlate, Color, Find, Prompt, Text, UserMask
 
 DETECTOR_OF_PROMPT: dict[type, str] = {
     Color: "color", CleanPlate: "plate", Find: "find", UserMask: "mask",
@@ -57,9 +57,8 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
         return _text_detector(sam)
     if sam:
         return DetectorChoice(sam, f"{catalogue.card(sam).title}; it is on this machine")
-    name = "regions" if any(isinstance(p, Everything) for p in prompts) else "builtin"
     command = catalogue.download_command("sam2.1-tiny")
-    return DetectorChoice(name, f"no SAM on this machine; `{command}` gets a better detector")
+    return DetectorChoice("builtin", f"no SAM on this machine; `{command}` gets a better detector")
 
 
 def _local_sam(device: str) -> str:

@@ -27,7 +27,6 @@ DETECTORS = {
     "mask": "user_mask:UserMaskDetector",
     "find": "find.detector:FindDetector",
     "builtin": "builtin.detector:BuiltinDetector",
-    "regions": "builtin.region_merging:RegionMergingDetector",
     "sam": "sam.original:SamDetector",
     "sam-hq": "sam.transformers:TransformersSamDetector",
     "sam2": "sam.transformers:TransformersSamDetector",
@@ -37,7 +36,7 @@ DETECTORS = {
 }
 
 # Earlier names, which old requests and scripts still use.
-ALIASES = {"grabcut": "builtin"}
+ALIASES = {"grabcut": "builtin", "regions": "builtin"}
 
 # ``model_type`` in a model's config.json -> name in ``DETECTORS``.
 BACKEND_OF_MODEL_TYPE = {

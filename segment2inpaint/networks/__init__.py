@@ -1,1 +1,1 @@
-"""Run the small networks that ship with the package: the click network and the saliency network."""
+"""Run the small networks that ship with the package: the click network and those of ``find``."""

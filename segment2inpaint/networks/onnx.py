@@ -1,42 +1,58 @@
-"""Run the small networks that ship with the package, with OpenCV.
-
-``models/training/click`` trains the network that finds the object at a click or in a box.
-``models/training/saliency`` exports the published network that finds salient objects.
-"""
+"""Run the small networks that ship with the package, with ONNX Runtime."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from segment2inpaint.models.shipped import shipped_folder
 from segment2inpaint.types import FloatArray
+
+if TYPE_CHECKING:
+    pass
 
 Network = Callable[[FloatArray], FloatArray]  # planes (C, H, W) -> logits (C', H', W')
 
 
 class OnnxNetwork:
-    """A network in an ONNX file: planes (C, H, W) to logits (C', H', W'), both float32.
+    """A network in an ONNX file. Threads may share one network.
 
-    The sizes are those that the network was exported for, or any. Threads may share one network.
+    It is loaded at its first use, and runs on the CPU.
     """
 
     def __init__(self, path: Path) -> None:
-        # Given a path, OpenCV cannot open names with special characters on Windows.
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        self._net = cv2.dnn.readNetFromONNX(data)
-        self._lock = Lock()  # the network stores its input and its results
+        self._path = path
 
     def __call__(self, planes: FloatArray) -> FloatArray:
-        with self._lock:
-            self._net.setInput(planes[None])
-            logits: FloatArray = self._net.forward()[0].copy()
+        """Return the logits (C', H', W') of planes (C, H, W), for networks with one input."""
+        (name,) = (given.name for given in self._session.get_inputs())
+        (outputs,) = self.run(**{name: planes[None]})
+        logits: FloatArray = outputs[0]
         return logits
+
+    def run(self, **inputs: NDArray[np.generic]) -> list[FloatArray]:
+        """Return the outputs for inputs by name, each with the batch as its first axis."""
+        outputs: list[FloatArray] = self._session.run(None, inputs)
+        return outputs
+
+    @functools.cached_property
+    def _session(self):  # type: ignore[no-untyped-def]
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        options.intra_op_num_threads = cv2.getNumThreads()  # which a pool of workers bounds
+        # Threads that wait for work sleep instead of spinning.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return onnxruntime.InferenceSession(
+            self._path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
 
 
 @functools.cache

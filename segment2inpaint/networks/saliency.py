@@ -1,8 +1,8 @@
 """Salient object detection: which object stands out in a window of the photo.
 
 The network is U²-Net-P (Qin et al., "U²-Net: Going deeper with nested U-structure for salient
-object detection", Pattern Recognition 106, 2020). It takes no prompt: ``networks.click`` decides
-whether the salient object is the one that the user means.
+object detection", Pattern Recognition 106, 2020). It takes no prompt: the
+``builtin`` detector decides whether the salient object is the one that the user means.
 """
 
 from __future__ import annotations
@@ -21,26 +21,22 @@ PIXEL_MEAN, PIXEL_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of R, G,
 # Log-odds are clipped to this range. Evidence against is clipped more, because thin parts of an
 # object hardly stand out.
 MIN_LOG_ODDS, MAX_LOG_ODDS = -2.0, 3.0
-LOG_ODDS_WEIGHT = 1.5  # factor on the clipped log-odds when they are added to the click network's
+LOG_ODDS_WEIGHT = 1.5  # factor on the clipped log-odds, which are added to the click network's
 
 
 @dataclass(frozen=True, eq=False)
 class SaliencyMap:
-    """Logits (INPUT_SIDE, INPUT_SIDE), float32, that each place in a window is salient.
-
-    ``weight``, in [0, 1], is how much the map counts; see ``networks.click.with_saliency``.
-    """
+    """Logits (INPUT_SIDE, INPUT_SIDE), float32, that each place in a window is salient."""
 
     window: Box
     logits: FloatArray
-    weight: float = 1.0
 
     def probability(self) -> FloatArray:
         """Return the probability of each place, (INPUT_SIDE, INPUT_SIDE) in [0, 1]."""
         return sigmoid(self.logits)
 
     def log_odds(self, window: Box, size: tuple[int, int]) -> FloatArray:
-        """Return the weighted log-odds over another window, (h, w) = ``size``.
+        """Return the log-odds over another window, (h, w) = ``size``, clipped and weighted.
 
         They are 0 outside the map's own window.
         """
@@ -48,7 +44,7 @@ class SaliencyMap:
         clipped = np.clip(self.logits, MIN_LOG_ODDS, MAX_LOG_ODDS)
         log_odds = resample(clipped, self.window, scale, window, size)
         log_odds[outside_mask(self.window, window, size)] = 0
-        return self.weight * LOG_ODDS_WEIGHT * log_odds
+        return LOG_ODDS_WEIGHT * log_odds
 
 
 def predict_saliency(image: Image, window: Box, network: Network) -> SaliencyMap:

@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 
 from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, Shadow, find_shadow
+from segment2inpaint.masks import deepest_point
 from segment2inpaint.networks import click
-from segment2inpaint.networks.onnx import shipped_network
+from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.networks.letterbox import outside_mask, sigmoid
 from segment2inpaint.protocols import Detector
 from segment2inpaint.types import (
     DOUBTFUL_SCORE,
@@ -35,6 +37,7 @@ from segment2inpaint.types import (
     Refine,
     UserMask,
     Verdict,
+    bounding_box,
 )
 from segment2inpaint.verify import measures
 from segment2inpaint.verify.hole_view import HoleView, hole_view
@@ -46,6 +49,10 @@ SAME_OBJECT_IOU = 0.8
 NEW_OBJECT_SHARE = 0.99
 MAX_REDETECT_SIDE = 256  # px, long side of the crop for a second detection
 MAX_CHECKED_HOLES = 8  # the largest holes, to bound the time
+# The window in which the click network is asked what belongs to the object.
+LOOK_SIDE = 512  # px, long side of its frame
+LOOK_MARGIN = 1.0  # of the object's long side, on each side
+MIN_LOOK_MARGIN = 8  # px, added to it
 
 
 @dataclass(frozen=True)
@@ -178,15 +185,27 @@ def _ask_for_whole_object(prompts: Sequence[Prompt]) -> bool:
 def view_with_rest(
     before: Image, after: Image, alpha: Alpha, object_mask: BinaryMask, window: Box
 ) -> HoleView:
-    """Return the ``hole_view`` with the click network's probability of the whole object."""
+    """Return the ``hole_view`` with the click network's probability of the whole object.
+
+    The network is asked at the deepest point of the mask, in a window of its own.
+    """
     view = hole_view(before, after, alpha, object_mask, window)
-    mask_in_window = np.zeros_like(object_mask)
-    mask_in_window[window.slices] = object_mask[window.slices]
-    network = shipped_network("click")
-    if network is None or not mask_in_window.any():
+    mask_in_window = object_mask[window.slices]
+    if not mask_in_window.any():
         return view
-    prediction = click.rest_of_object(before, mask_in_window, network)
-    return replace(view, object_probability=prediction.probability(view.box, view.hole.shape))
+    x, y = deepest_point(mask_in_window)
+    box = bounding_box(mask_in_window)
+    margin = MIN_LOOK_MARGIN + round(LOOK_MARGIN * max(box.width, box.height))
+    moved = Box(box.x0 + window.x0, box.y0 + window.y0, box.x1 + window.x0, box.y1 + window.y0)
+    look = moved.expand(margin, (before.shape[0], before.shape[1]))
+    network = click.shipped_click_network()
+    embedding = network.embed(before, look, LOOK_SIDE)
+    answer = network.answer(embedding, ObjectPrompt(((window.x0 + x, window.y0 + y),)))
+    logits = answer.logits[click.SINGLE]
+    seen = click.resample_logits(embedding.letterbox, logits, view.box, view.hole.shape)
+    probability = sigmoid(seen)
+    probability[outside_mask(look, view.box, view.hole.shape)] = 0
+    return replace(view, object_probability=probability)
 
 
 def _run_check(name: str, views: Sequence[HoleView]) -> Check:

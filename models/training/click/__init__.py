@@ -1,1 +1,1 @@
-"""Training of the network that finds the object at clicks and boxes."""
+"""The click network: an encoder sees the photo once, a decoder answers clicks and boxes."""

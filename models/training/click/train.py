@@ -1,191 +1,157 @@
-"""Train the click network on synthetic scenes, from scratch, for a given time.
+"""Train the decoder on windows that ``embed`` has written, for a given time.
 
-On a GPU, on a CPU, and with one process per core:
+    python -m models.training.click.train --windows out/windows --weights DIST \
+        --out out/click --minutes 60
 
-    python -m models.training.click.train --out out/click --minutes 9
-    python -m models.training.click.train --out out/click --plan small --minutes 60 --scenes DIR
-    torchrun --nproc-per-node 2 -m models.training.click.train ...
-
-Scenes are rendered during training, or read from DIR, where
-``models.training.rendering.render_dataset`` writes them. With ``--pictures``, cutouts are
-composited onto them and onto photos. The learning rate falls to zero over the time. OUT gets
-log.csv, every minute a checkpoint.pt, from which an interrupted run resumes, and at the end
-click.pt: the averaged weights, for ``models.training.click.export``.
+It starts from the published weights. Each window is asked several questions, each in several
+rounds of clicks. OUT gets log.csv, validation.csv and checkpoint.pt, from which an interrupted
+run resumes; with more ``--minutes`` a finished run goes on. A GPU is used if there is one.
 """
 
 from __future__ import annotations
 
 import csv
-import math
-import os
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+import numpy as np
 import torch
-from torch import Tensor, distributed
-from torch.nn import functional
+from torch import Tensor
 
-from models.training.click import click_simulation, cutouts
-from models.training.click.click_simulation import Samples
-from models.training.click.clicknet import SIZES, ClickNetwork
-from models.training.click.config import CONFIGS, TrainingConfig
-from models.training.click.scene_source import SceneSource
-from models.training.mixed_precision import autocast
-from models.training.rendering import renderer
+from models.training.click import losses
+from models.training.click.decoder import Decoder
+from models.training.click.published import read_decoder
+from models.training.click.questions import (
+    BOX_PROBABILITY,
+    Questions,
+    first_questions,
+    next_questions,
+)
+from models.training.click.windows import Labels
+from segment2inpaint.networks.click import MASK_CELL, SINGLE
+from segment2inpaint.types import BinaryMask
 
-CUTOUT_SHARE = 0.55  # of the samples of round 0 show cutouts, if there are any
-LATER_ROUND_SHARE = 0.45  # of a batch are later rounds of earlier samples
-CONTINUE_PROBABILITY = 0.62  # that a sample gets another round
-MAX_ROUNDS = 6
+ROUNDS = 3  # of clicks for each question
+WARMUP_STEPS = 50
+WEIGHT_DECAY = 0.01
 MAX_GRADIENT_NORM = 1.0
-CHECKPOINT_SECONDS = 60.0  # between checkpoints
-EMA_DECAY = 0.9985  # per step, of the exponential moving average of the weights
-PART_WEIGHT = 0.35  # of the part's loss
+EMA_DECAY = 0.998  # per step, of the moving average of weights
+CHECKPOINT_SECONDS = 120.0
+VALIDATION_SECONDS = 1200.0
+VALIDATION_WINDOWS = 100
+VALIDATION_QUESTIONS = 4  # about each window, at most
+LOG_STEPS = 20
+
+Measures = Mapping[str, float]  # of one window, by column; columns begin with "click" or "box"
+
+
+class StoredWindow(NamedTuple):
+    """A window of ``embed``: its embedding (1, 256, h, w), labels, and where the photo is."""
+
+    embedding: Tensor
+    labels: Labels
+    inside: Tensor
+
+
+class Round(NamedTuple):
+    """Questions about a window, and the answers: logits (n, OUTPUTS, h, w), scores (n, OUTPUTS)."""
+
+    questions: Questions
+    logits: Tensor
+    scores: Tensor
 
 
 class Trainer:
-    """The network, the moving average of its weights (``mean``), the optimiser and the scenes.
+    """The decoder, the published one, the moving average of its weights, and the optimiser."""
 
-    Training ends after ``seconds``. Under ``torchrun`` all processes keep the same weights.
-    """
-
-    def __init__(
-        self, config: TrainingConfig, device: torch.device, seconds: float,
-        folder: Path | None = None, workers: int = 0, seed: int = 0,
-        store: cutouts.Store | None = None,
-    ) -> None:  # fmt: skip
-        self.config, self.device, self.seconds = config, device, seconds
-        self.rank, self.world_size = 0, 1
-        if distributed.is_initialized():
-            self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
+    def __init__(self, weights: Path, rate: float, questions: int, seed: int) -> None:
         torch.manual_seed(seed)
-        seed += 1000 * self.rank
-        self.generator = torch.Generator(device).manual_seed(seed)
-        size = SIZES[config.size]
-        self.side = size.side
-        self.network = ClickNetwork(size).to(device).to(memory_format=torch.channels_last)
-        self.mean = ClickNetwork(size).to(device).to(memory_format=torch.channels_last)
-        self.mean.load_state_dict(self.network.state_dict())
-        weights = [p for p in self.network.parameters() if p.ndim > 1]
-        other_parameters = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": weights, "weight_decay": config.weight_decay},
-            {"params": other_parameters, "weight_decay": 0},
-        ]
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.rate, self.questions_per_window = rate, questions
+        self.teacher = read_decoder(weights / "sam.onnx").to(self.device).requires_grad_(False)
+        self.network, self.mean = deepcopy(self.teacher), deepcopy(self.teacher)
+        self.network.requires_grad_(True)
         self.optimizer = torch.optim.AdamW(
-            groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True
+            self.network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY
         )
-        self.queue: Samples | None = None
-        self.step, self.elapsed = 0, 0.0
-        self.start_time = time.monotonic()
-        self.forward: Callable[[Tensor], Tensor] = self.network
-        self.scenes = SceneSource(
-            config, device, seed, folder, workers, store, self.rank, self.world_size
-        )
+        self.rng = np.random.default_rng(seed)
+        self.step, self.elapsed, self.questions = 0, 0.0, 0
 
-    def learning_rate(self) -> float:
-        """Return the learning rate: linear warm-up, then a cosine that falls to 0 with the time."""
-        progress = min(1.0, self.elapsed / self.seconds)
-        return (
-            self.config.learning_rate
-            * min(1.0, (self.step + 1) / self.config.warmup_steps)
-            * 0.5
-            * (1 + math.cos(math.pi * progress))
-        )
-
-    def train_step(self) -> dict[str, Tensor]:
-        """Take one step; return the loss, and the IoU at the first click, the second, in a box."""
-        config, later_count = self.config, round(LATER_ROUND_SHARE * self.config.batch_size)
-        batches: list[Samples] = []
-        if self.queue is not None and len(self.queue.round) >= later_count:
-            batches.append(self.queue[torch.arange(later_count, device=self.device)])
-            self.queue = self.queue[
-                torch.arange(later_count, len(self.queue.round), device=self.device)
-            ]
-        first_count = config.batch_size - sum(len(batch.round) for batch in batches)
-        cutout_count = round(CUTOUT_SHARE * first_count) if self.scenes.store else 0
-        for pool, count in (
-            (self.scenes.cutout_pool, cutout_count),
-            (self.scenes.pool, first_count - cutout_count),
-        ):
-            if count:
-                batches.append(
-                    click_simulation.first_prompts(pool, self.side, count, self.generator)
-                )
-        samples = Samples.concatenate(batches)
-        rate = self.learning_rate()
+    def train_step(self, files: Sequence[Path], rate_factor: float) -> list[Measures]:
+        """Take one step on a batch of windows; return the measures of each."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        planes = samples.planes.contiguous(memory_format=torch.channels_last)
-        with autocast(self.device.type):
-            logits = self.forward(planes)
-        logits = logits.float()
-        loss, ious = compute_loss(logits, samples)
+            group["lr"] = self.rate * min(1.0, (self.step + 1) / WARMUP_STEPS) * rate_factor
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.elapsed = time.monotonic() - self.start_time
-        if self.world_size > 1:
-            self._all_reduce()
+        rows = [self._learn_window(file, 1 / len(files)) for file in files]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self._update_mean()
-        self._enqueue(samples, logits.detach())
         self.step += 1
-        is_first = (samples.round == 0).float() * samples.valid[:, 1]
-        is_second = (samples.round == 1).float() * samples.valid[:, 0]
-        is_box = (samples.round == 0).float() * samples.valid[:, 0] * (1 - samples.valid[:, 1])
-        return {"loss": loss.detach(), **{
-            name: (ious * weight).sum() / weight.sum().clamp(min=1)
-            for name, weight in (("click", is_first), ("second", is_second), ("box", is_box))
-        }}  # fmt: skip
+        return rows
 
-    @torch.no_grad()
-    def _all_reduce(self) -> None:
-        """Average gradients and time over all processes."""
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([self.elapsed])])
-        distributed.all_reduce(flat)
-        flat /= self.world_size
-        self.elapsed = float(flat[-1])
-        for gradient, mean in zip(
-            gradients, torch.split(flat[:-1], [g.numel() for g in gradients]), strict=True
-        ):
-            gradient.copy_(mean.view_as(gradient))
+    def _learn_window(self, file: Path, weight: float) -> Measures:
+        """Add the gradients of a window; return the loss and the mean IoU of each round."""
+        window = read_window(file, self.device)
+        chosen = self.rng.integers(len(window.labels), size=self.questions_per_window)
+        with_box = self.rng.random() < BOX_PROBABILITY
+        questions = first_questions(window.labels[chosen], with_box, self.rng)
+        self.questions += len(chosen)
+        kind, row = "box" if with_box else "click", {}
+        for number, played in enumerate(play(self.network, window, questions, self.rng), 1):
+            loss = self._loss(window, played)
+            (weight / ROUNDS * loss).backward()  # type: ignore[no-untyped-call]
+            row[f"{kind}_iou{number}"] = _mean_iou(window, played)
+            row[f"{kind}_loss{number}"] = float(loss.detach())
+        return row
+
+    def _loss(self, window: StoredWindow, played: Round) -> Tensor:
+        """Return the loss of a round; before corrections, that of all masks."""
+        questions, logits, scores = played
+        inside, others = window.inside, slice(SINGLE + 1, None)
+        wanted = _to_tensor(questions.wanted_targets, inside)
+        loss = losses.single_loss(logits[:, SINGLE], scores[:, SINGLE], wanted, inside)
+        if questions.masks is not None:
+            return loss
+        with torch.no_grad():
+            taught, _ = decode(self.teacher, window.embedding, questions)
+        targets, known = (_to_tensor(v, inside) for v in (questions.targets, questions.known))
+        alternatives = losses.alternatives_loss(
+            logits[:, others], scores[:, others], targets, known, inside
+        )
+        distance = losses.teacher_loss(logits[:, others], taught[:, others], inside)
+        return loss + losses.ALTERNATIVES_WEIGHT * alternatives + losses.TEACHER_WEIGHT * distance
 
     @torch.no_grad()
     def _update_mean(self) -> None:
-        """Move the averaged weights towards the network's."""
         decay = min(EMA_DECAY, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(
-            list(self.mean.parameters()), list(self.network.parameters()), 1 - decay
-        )
+        current = self.network.state_dict()
+        for name, value in self.mean.state_dict().items():
+            value.lerp_(current[name], 1 - decay)
 
     @torch.no_grad()
-    def _enqueue(self, samples: Samples, logits: Tensor) -> None:
-        """Queue the next round of some samples for later steps."""
-        continues = (
-            torch.rand(len(samples.round), generator=self.generator, device=self.device)
-            < CONTINUE_PROBABILITY
-        ) & (samples.round < MAX_ROUNDS)
-        rows = (continues & (samples.valid[:, 0] > 0)).nonzero()[:, 0]
-        next_samples = click_simulation.next_prompts(samples[rows], logits[rows], self.generator)
-        batches = [next_samples] if self.queue is None else [self.queue, next_samples]
-        self.queue = Samples.concatenate(batches)
-        max_length = self.config.batch_size
-        if len(self.queue.round) > max_length:
-            order = torch.randperm(
-                len(self.queue.round), generator=self.generator, device=self.device
-            )
-            self.queue = self.queue[order[:max_length]]
+    def validate(self, files: Sequence[Path]) -> list[Measures]:
+        """Return the mean IoU of each round, of clicks and of boxes, for each window."""
+        rows: list[Measures] = []
+        for number, file in enumerate(files[:VALIDATION_WINDOWS]):
+            rng, window = np.random.default_rng(number), read_window(file, self.device)
+            for kind in ("click", "box"):
+                labels = window.labels[:VALIDATION_QUESTIONS]
+                rounds = play(self.mean, window, first_questions(labels, kind == "box", rng), rng)
+                rows.append(
+                    {f"{kind}_iou{n}": _mean_iou(window, r) for n, r in enumerate(rounds, 1)}
+                )
+        return rows
 
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically."""
         checkpoint = {
             "network": self.network.state_dict(), "mean": self.mean.state_dict(),
-            "optimiser": self.optimizer.state_dict(), "step": self.step, "spent": self.elapsed,
+            "optimizer": self.optimizer.state_dict(),
+            "counts": {"step": self.step, "elapsed": self.elapsed, "questions": self.questions},
         }  # fmt: skip
         temporary = path.with_suffix(".part")
         torch.save(checkpoint, temporary)
@@ -196,142 +162,135 @@ class Trainer:
         checkpoint = torch.load(path, map_location=self.device, weights_only=True)
         self.network.load_state_dict(checkpoint["network"])
         self.mean.load_state_dict(checkpoint["mean"])
-        self.optimizer.load_state_dict(checkpoint["optimiser"])
-        self.step, self.elapsed = checkpoint["step"], checkpoint["spent"]
-
-    def load_weights(self, path: Path) -> None:
-        """Start from weights that ``finish`` wrote."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state)
-        self.mean.load_state_dict(state)
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        counts = checkpoint["counts"]
+        self.step, self.questions = counts["step"], counts["questions"]
+        self.elapsed = counts["elapsed"]
+        self.rng = np.random.default_rng(self.step)
 
 
-def compute_loss(logits: Tensor, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Return the loss (cross entropy plus Dice loss) and each object's IoU (n,)."""
-    targets = torch.stack([samples.object_target, samples.part_target], 1)
-    inside = functional.avg_pool2d(samples.planes[:, 3:4], 2)
-    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    probability = logits.sigmoid() * inside
-    # Divide the cross entropy by the object's size, so that small objects count too.
-    size = (targets.mean((2, 3)) * 4).clamp(0.08, 1)
-    weighted = (cross_entropy * inside).mean((2, 3)) / (inside.mean((2, 3)).clamp(min=0.05) * size)
-    intersection, totals = (probability * targets).sum((2, 3)), (probability + targets).sum((2, 3))
-    dice_loss = 1 - (2 * intersection + 8) / (totals + 8)
-    weight = samples.valid * torch.tensor([1.0, PART_WEIGHT], device=logits.device)
-    loss = ((weighted + dice_loss) * weight).sum() / weight.sum().clamp(min=1)
-    predicted, truth = (probability[:, 0] > 0.5), targets[:, 0] > 0.5
-    iou = (predicted & truth).sum((1, 2)) / (predicted | truth).sum((1, 2)).clamp(min=1)
-    return loss, iou.detach()
+def read_window(file: Path, device: torch.device) -> StoredWindow:
+    """Return a window from a file of ``embed``."""
+    with np.load(file) as values:
+        embedding = torch.from_numpy(values["embedding"]).to(device).float()[None]
+        labels = values["labels"]
+        height, width = values["size"] // MASK_CELL
+    inside = torch.zeros(labels.shape[2:], device=device)
+    inside[:height, :width] = 1
+    return StoredWindow(embedding, labels, inside)
 
 
-def train(trainer: Trainer, out: Path, compiled: bool, weights: Path | None = None) -> None:
-    """Train from ``out/checkpoint.pt`` if it exists, else from ``weights`` or from scratch."""
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / "checkpoint.pt").exists():
-        trainer.load(out / "checkpoint.pt")
-    elif weights:
-        trainer.load_weights(weights)
-    if compiled:
-        renderer.compile_kernels()
-        trainer.forward = torch.compile(trainer.network)
-    trainer.start_time = time.monotonic() - trainer.elapsed
-    while trainer.scenes.pool.filled < min(4 * trainer.config.batch_size, trainer.config.pool_size):
-        trainer.scenes.add()
-    saved_at, rows, logged_at = time.monotonic(), list[dict[str, Tensor]](), time.monotonic()
-    while trainer.elapsed < trainer.seconds:
-        trainer.scenes.add()
-        rows.append(trainer.train_step())
-        if trainer.step in (1, 5, 20) or trainer.step % 50 == 0:
-            means = {k: float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
-            samples_per_second = (
-                len(rows)
-                * trainer.config.batch_size
-                * trainer.world_size
-                / (time.monotonic() - logged_at)
-            )
-            row = {
-                "step": trainer.step,
-                "seconds": trainer.elapsed,
-                **means,
-                "per_second": samples_per_second,
-            }
-            if trainer.rank == 0:
-                _log(out / "log.csv", row)
-            rows, logged_at = [], time.monotonic()
-        if trainer.rank == 0 and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+def play(
+    network: Decoder, window: StoredWindow, questions: Questions, rng: np.random.Generator
+) -> Iterator[Round]:
+    """Yield the rounds of questions, each after the first with another click."""
+    for _ in range(ROUNDS):
+        logits, scores = decode(network, window.embedding, questions)
+        yield Round(questions, logits, scores)
+        questions = next_questions(questions, logits[:, SINGLE].detach(), rng)
+
+
+def decode(network: Decoder, embedding: Tensor, questions: Questions) -> tuple[Tensor, Tensor]:
+    """Return the answers, logits (n, OUTPUTS, h, w) and scores (n, OUTPUTS), to questions."""
+    device = embedding.device
+    points = torch.from_numpy(questions.points).to(device)
+    kinds = torch.from_numpy(questions.kinds).to(device)
+    masks = questions.masks
+    has_mask = torch.full((len(points),), float(masks is not None), device=device)
+    if masks is None:
+        masks = torch.zeros(len(points), 1, *questions.targets.shape[2:], device=device)
+    logits, scores = network(embedding, points, kinds, masks, has_mask)
+    return logits, scores
+
+
+def _mean_iou(window: StoredWindow, played: Round) -> float:
+    """Return the mean IoU of the single answers with what is wanted."""
+    wanted = _to_tensor(played.questions.wanted_targets, window.inside)
+    return float(losses.iou(played.logits[:, SINGLE].detach(), wanted, window.inside).mean())
+
+
+def _to_tensor(values: BinaryMask, like: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(like)
+
+
+class _Timer:
+    """A clock that rings every so many seconds; ``rings_now`` also at once."""
+
+    def __init__(self, seconds: float, *, rings_now: bool) -> None:
+        self._seconds = seconds
+        self._last = -seconds if rings_now else time.monotonic()
+
+    def rings(self) -> bool:
+        now = time.monotonic()
+        is_due = now - self._last > self._seconds
+        self._last = now if is_due else self._last
+        return is_due
+
+
+def train(trainer: Trainer, windows: Path, out: Path, seconds: float, batch: int) -> None:
+    """Train until ``seconds`` have been spent in all; the rate falls in the last half."""
+    files, held_out = _files(windows / "training"), _files(windows / "validation")
+    checkpoints = _Timer(CHECKPOINT_SECONDS, rings_now=False)
+    validations = _Timer(VALIDATION_SECONDS, rings_now=True)
+    start, rows = time.monotonic() - trainer.elapsed, list[Measures]()
+    while trainer.elapsed < seconds:
+        if validations.rings():
+            _log(out / "validation.csv", trainer, trainer.validate(held_out), ("iou",))
+        chosen = [files[i] for i in trainer.rng.integers(len(files), size=batch)]
+        rows += trainer.train_step(chosen, min(1.0, 2 * (1 - trainer.elapsed / seconds)))
+        trainer.elapsed = time.monotonic() - start
+        if trainer.step % LOG_STEPS == 0:
+            _log(out / "log.csv", trainer, rows, ("iou", "loss"))
+            rows.clear()
+        if checkpoints.rings():
             trainer.save(out / "checkpoint.pt")
-            saved_at = time.monotonic()
-    if trainer.rank == 0:
-        trainer.save(out / "checkpoint.pt")
-        finish(trainer, out)
+    trainer.save(out / "checkpoint.pt")
+    _log(out / "validation.csv", trainer, trainer.validate(held_out), ("iou",))
 
 
-@torch.no_grad()
-def finish(trainer: Trainer, out: Path) -> None:
-    """Write the averaged weights, with batch norm statistics of their own."""
-    norms = [m for m in trainer.mean.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # average over all batches
-    trainer.mean.train()
-    for batch_number in range(30):
-        use_cutouts = trainer.scenes.store and batch_number % 2
-        pool = trainer.scenes.cutout_pool if use_cutouts else trainer.scenes.pool
-        count = min(128, 2 * trainer.config.batch_size)
-        samples = click_simulation.first_prompts(pool, trainer.side, count, trainer.generator)
-        with autocast(trainer.device.type):
-            logits = trainer.mean(samples.planes)
-            trainer.mean(click_simulation.next_prompts(samples, logits, trainer.generator).planes)
-    torch.save({k: v.float().cpu() for k, v in trainer.mean.state_dict().items()}, out / "click.pt")
+def _files(folder: Path) -> list[Path]:
+    """Return the files of windows in a folder. Raises ``ValueError``."""
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise ValueError(f"{folder}: no windows; write them with models.training.click.embed")
+    return files
 
 
-def _log(path: Path, row: dict[str, float]) -> None:
-    click.echo("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    new = not path.exists()
+def _log(path: Path, trainer: Trainer, rows: Sequence[Measures], names: Sequence[str]) -> None:
+    """Append the means of measures to a table; a column without a value stays empty."""
+    columns = [f"{k}_{m}{n + 1}" for k in ("click", "box") for m in names for n in range(ROUNDS)]
+    values = {c: [row[c] for row in rows if c in row] for c in columns}
+    row = {"step": trainer.step, "questions": trainer.questions, "seconds": trainer.elapsed}
+    row |= {column: float(np.mean(found)) for column, found in values.items() if found}
+    click.echo(f"{path.stem}  " + "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    is_new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if new:
+        fields = ["step", "questions", "seconds", *columns]
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
+        if is_new:
             writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
 
 
 @click.command(help=__doc__)
+@click.option("--windows", required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--weights", required=True, type=click.Path(path_type=Path, exists=True),
+              help="Folder of the published sam.onnx.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path))
-@click.option("--plan", "name", default="full", type=click.Choice(list(CONFIGS)), show_default=True)
-@click.option("--minutes", default=9.0, show_default=True)
-@click.option(
-    "--scenes", type=click.Path(path_type=Path, exists=True), help="Folder of rendered scenes."
-)
-@click.option(
-    "--pictures", type=click.Path(path_type=Path, exists=True), help="Folder of collect_cutouts."
-)
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), help="Initial weights.")
-@click.option(
-    "--rate", "learning_rate", type=float, help="Highest learning rate [default: the plan's]."
-)
-@click.option("--workers", default=7, show_default=True, help="Dataloader workers.")
-@click.option(
-    "--compile/--plain",
-    "compiled",
-    default=False,
-    help="Compile: takes a minute, then steps are faster.",
-)
+@click.option("--minutes", default=60.0, show_default=True)
+@click.option("--batch", default=4, show_default=True, help="Windows of a step.")
+@click.option("--questions", default=2, show_default=True, help="Questions about each window.")
+@click.option("--rate", default=1e-4, show_default=True, help="Highest learning rate.")
+@click.option("--seed", default=0, show_default=True)
 def main(
-    out: Path, name: str, minutes: float, scenes: Path | None, pictures: Path | None,
-    weights: Path | None, learning_rate: float | None, workers: int, compiled: bool,
+    windows: Path, weights: Path, out: Path, minutes: float, batch: int, questions: int,
+    rate: float, seed: int,
 ) -> None:  # fmt: skip
-    if "WORLD_SIZE" in os.environ:
-        distributed.init_process_group("gloo")
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = CONFIGS[name]
-    store = cutouts.read_store(pictures, config.side) if pictures else None
-    config = replace(config, learning_rate=learning_rate or config.learning_rate)
-    trainer = Trainer(config, device, 60 * minutes, scenes, workers, store=store)
-    train(trainer, out, compiled, weights)
-    if trainer.rank == 0:
-        click.echo(f"{trainer.step} steps, {out / 'click.pt'} written")
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(weights, rate, questions, seed)
+    if (out / "checkpoint.pt").exists():
+        trainer.load(out / "checkpoint.pt")
+    train(trainer, windows, out, 60 * minutes, batch)
 
 
 if __name__ == "__main__":

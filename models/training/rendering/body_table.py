@@ -11,8 +11,7 @@ from models.training.rendering.rays import BODY_COUNT, MAX_BODIES
 from models.training.rendering.textures import MATERIAL_SIZE
 from models.training.rendering.thing import Thing, rotation
 
-MAX_THINGS = 40  # of a scene; they and their parts (at most MAX_PARTS) fit 8-bit labels
-MAX_PARTS = 250
+MAX_THINGS = 40  # of a scene
 
 
 class BodyTable:
@@ -27,8 +26,7 @@ class BodyTable:
         self.material = np.zeros((BODY_COUNT, MATERIAL_SIZE), np.float32)
         self.to_texture = np.zeros((BODY_COUNT, 3, 4), np.float32)
         self.thing = np.zeros(BODY_COUNT, np.uint8)
-        self.part = np.zeros(BODY_COUNT, np.uint8)
-        self.things = self.parts = 0
+        self.things = 0
 
     def add(
         self, thing: Thing, to_world: NDArray[np.float64], rng: Generator, is_thing: bool = True
@@ -38,21 +36,19 @@ class BodyTable:
         Return 0 if there is no room, or if it is no thing but background.
         """
         counts = np.bincount(thing.kinds, minlength=3)
-        parts = sorted(set(thing.parts))
         if any(u + n > s for u, n, s in zip(self.used, counts, MAX_BODIES, strict=True)):
             return 0
-        if is_thing and (self.things >= MAX_THINGS or self.parts + len(parts) > MAX_PARTS):
+        if is_thing and self.things >= MAX_THINGS:
             return 0
         self.things += is_thing
         texture_rotation = rotation(*rng.uniform(-3, 3, 3)) if thing.shared_texture else None
         for i in range(len(thing.kinds)):
-            self._add_row(thing, i, to_world, texture_rotation, parts, is_thing)
-        self.parts += len(parts) * is_thing
+            self._add_row(thing, i, to_world, texture_rotation, is_thing)
         return self.things if is_thing else 0
 
     def _add_row(
         self, thing: Thing, index: int, to_world: NDArray[np.float64],
-        texture_rotation: NDArray[np.float64] | None, parts: list[int], is_thing: bool,
+        texture_rotation: NDArray[np.float64] | None, is_thing: bool,
     ) -> None:  # fmt: skip
         row = self.first[thing.kinds[index]] + self.used[thing.kinds[index]]
         self.used[thing.kinds[index]] += 1
@@ -72,10 +68,7 @@ class BodyTable:
             np.column_stack([scale, np.zeros(3)]), compose(to_pattern, invert(to_world))
         )
         if is_thing:
-            self.thing[row], self.part[row] = (
-                self.things,
-                self.parts + 1 + parts.index(thing.parts[index]),
-            )
+            self.thing[row] = self.things
 
     def add_slab(
         self, kind: int, center: NDArray[np.float64], half_size: NDArray[np.float64],

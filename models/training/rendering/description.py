@@ -29,8 +29,7 @@ class Description:
 
     Its bodies (K = BODY_COUNT, in the order of ``rays``): ``to_local`` (K, 3, 4) from the world to
     their unit space, ``top_radius`` (K,), ``material`` (K, MATERIAL_SIZE), ``to_texture`` (K, 3,
-    4) from the world to texture space, and the numbers of ``thing`` and ``part`` (K,), 0 for
-    background.
+    4) from the world to texture space, and the numbers of the ``thing`` (K,), 0 for background.
 
     The camera: ``eye`` (3,) is its position, ``camera_rotation`` (3, 3) maps its space to the
     world (it looks along -z), and the frame's long side is 1 / ``zoom`` of the distance. ``shape``
@@ -45,7 +44,6 @@ class Description:
     material: FloatArray
     to_texture: FloatArray
     thing: NDArray[np.uint8]
-    part: NDArray[np.uint8]
     eye: FloatArray
     camera_rotation: FloatArray
     zoom: float
@@ -96,7 +94,7 @@ def describe(rng: Generator, removable: bool = False) -> Description:
     focus = centers[0]
     eye, camera_rotation, zoom, shape, distance = _camera(rng, focus, focus_size, floor_depth)
     return Description(
-        table.to_local, table.top_radius, table.material, table.to_texture, table.thing, table.part,
+        table.to_local, table.top_radius, table.material, table.to_texture, table.thing,
         eye, camera_rotation, zoom, shape, _light(rng, camera_rotation, distance), 1,
     )  # fmt: skip
 

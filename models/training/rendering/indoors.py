@@ -23,7 +23,6 @@ def chair(rng: Generator) -> Thing:
         rng.uniform(0.012, 0.06),
     )
     t.add_body(CUBE, (0, seat, 0), (width, thickness, depth), cloth)
-    t.start_part()
     for x in (-1, 1):
         for z in (-1, 1):
             t.add_limb(
@@ -33,7 +32,6 @@ def chair(rng: Generator) -> Thing:
                 wood,
                 rounded=False,
             )
-    t.start_part()
     height = rng.uniform(0.25, 0.55)
     if rng.random() < 0.6:
         t.add_body(
@@ -68,7 +66,6 @@ def table(rng: Generator) -> Thing:
         t.add_body(CUBE, (0, height, 0), (width, thickness, depth), wood)
     else:
         t.add_body(FRUSTUM, (0, height, 0), (width, thickness, depth), wood)
-    t.start_part()
     if rng.random() < 0.25:
         t.add_limb((0, height, 0), (0, 0.02, 0), 0.05, wood)
         t.add_body(FRUSTUM, (0, 0.02, 0), (width * 0.5, 0.02, width * 0.5), wood)
@@ -92,9 +89,8 @@ def table(rng: Generator) -> Thing:
 def _add_things_on_top(
     rng: Generator, t: Thing, height: float, width: float, depth: float
 ) -> Thing:
-    """Put one or two small containers on top, as parts."""
+    """Put one or two small containers on top."""
     for _ in range(int(rng.integers(1, 3))):
-        t.start_part()
         attach(
             t,
             container(rng),
@@ -117,7 +113,6 @@ def sofa(rng: Generator) -> Thing:
     for x in (-1, 1):
         t.add_body(CUBE, (x * width, seat * 1.5, 0), (arm, seat * 1.5, depth), cloth)
     for _ in range(int(rng.integers(0, 4))):
-        t.start_part()
         t.add_body(
             SPHERE,
             (rng.uniform(-0.8, 0.8) * width, seat * 2.6, -depth * 0.4),
@@ -132,7 +127,6 @@ def lamp(rng: Generator) -> Thing:
     height, width = rng.uniform(0.4, 0.9), rng.uniform(0.1, 0.25)
     t.add_body(FRUSTUM, (0, 0.02, 0), (width * 0.8, 0.02, width * 0.8), metal)
     t.add_limb((0, 0, 0), (0, height, 0), rng.uniform(0.01, 0.06), metal, rng.uniform(0.5, 1))
-    t.start_part()
     t.add_body(
         FRUSTUM,
         (0, height, 0),
@@ -148,14 +142,12 @@ def screen(rng: Generator) -> Thing:
     width, height = rng.uniform(0.25, 0.5), rng.uniform(0.18, 0.32)
     foot_height = rng.uniform(0, 0.25)
     t.add_body(CUBE, (0, foot_height + height, 0), (width, height, rng.uniform(0.015, 0.12)), case)
-    t.start_part()
     t.add_body(
         CUBE,
         (0, foot_height + height, 0.02 + 0.1 * rng.random()),
         (width * 0.92, height * 0.9, 0.012),
         random_material(rng, gloss=0.5),
     )
-    t.start_part()
     if foot_height > 0.05:
         t.add_limb((0, foot_height + 0.02, 0), (0, 0.01, 0), 0.04, case)
         t.add_body(CUBE, (0, 0.01, 0), (width * 0.5, 0.01, 0.1), case)
@@ -192,7 +184,6 @@ def container(rng: Generator) -> Thing:
             r *= top
         y += height
         if rng.random() < 0.4:
-            t.start_part()
             clay = random_material(rng)
     if rng.random() < 0.3:
         t.add_body(SPHERE, (0, y, 0), (r, r * rng.uniform(0.4, 1), r), clay)
@@ -206,7 +197,6 @@ def container(rng: Generator) -> Thing:
                 clay,
             )
     if rng.random() < 0.2:
-        t.start_part()
         attach(t, flower(rng), (0, y * 0.9, 0), 0.8)
     return t
 
@@ -226,7 +216,6 @@ def box(rng: Generator) -> Thing:
         )
         at += 2 * half[1]
         half = half * rng.uniform(0.5, 1.0, 3) * [1, rng.uniform(0.2, 1), 1]
-        t.start_part()
     if rng.random() < 0.3:
         for x in (-1, 1):
             t.add_limb((x * 0.1, at, 0), (x * 0.06, at + 0.12, 0), 0.015, plain_material(rng))

@@ -42,7 +42,6 @@ def animal(rng: Generator) -> Thing:
         coat,
         rng.uniform(0.5, 0.9),
     )
-    t.start_part()
     head = girth * rng.uniform(0.5, 0.9)
     t.add_body(SPHERE, neck, head, coat)
     nose = neck + np.array(
@@ -68,14 +67,12 @@ def animal(rng: Generator) -> Thing:
     stocking = coat if rng.random() < 0.7 else fur_material(rng)
     stride = rng.uniform(0, 0.35)
     for x, z, s in ((-1, 1, 1), (1, 1, -1), (-1, -1, -1), (1, -1, 1)):
-        t.start_part()
         hip = np.array([x * girth * 0.6, body_y - girth * 0.2, z * length * 0.32])
         foot = np.array([hip[0], 0.03, hip[2] + s * stride * leg])
         knee = (hip + foot) / 2 + [0, 0, -0.08 * z * leg]
         thickness = girth * rng.uniform(0.22, 0.38)
         t.add_limb(hip, knee, thickness * 1.3, coat, 0.7)
         t.add_limb(knee, foot, thickness * 0.9, stocking, 0.8)
-    t.start_part()
     tail = np.array(
         [
             0.3 * rng.standard_normal() * length,
@@ -110,22 +107,18 @@ def person(rng: Generator) -> Thing:
     t.add_limb(hip, chest, width, shirt, rng.uniform(1.0, 1.25))
     t.add_body(SPHERE, hip + [0, 0.12, 0], (width * 1.15, 0.17, width * 0.8), shirt)
     t.add_body(SPHERE, chest, (width * 1.5, width * 0.7, width * 0.8), shirt)
-    t.start_part()
     head = chest + [0.02 * rng.standard_normal(), 0.2, 0.02]
     t.add_limb(chest, head - [0, 0.06, 0], 0.045, skin)
     t.add_body(SPHERE, head, (0.07, 0.095, 0.085), skin)
-    t.start_part()
     if rng.random() < 0.85:
         t.add_body(SPHERE, head + [0, 0.035, -0.02], (0.08, 0.085, 0.085), hair)
         if rng.random() < 0.35:
             t.add_body(SPHERE, head + [0, -0.06, -0.06], (0.075, 0.16, 0.05), hair)
     if rng.random() < 0.3:
-        t.start_part()
         hat = random_material(rng)
         t.add_body(FRUSTUM, head + [0, 0.09, 0], (0.085, 0.05, 0.09), hat, top=rng.uniform(0.5, 1))
         t.add_body(FRUSTUM, head + [0, 0.05, 0.03], (rng.uniform(0.09, 0.18), 0.008, 0.14), hat)
     bare_legs, has_skirt = rng.random() < 0.35, rng.random() < 0.15
-    t.start_part()
     swing = rng.uniform(-0.35, 0.35)
     for side in (-1, 1):
         top = hip + [side * width * 0.55, 0, 0]
@@ -147,7 +140,6 @@ def person(rng: Generator) -> Thing:
             top=0.6,
         )
     short_sleeves = rng.random() < 0.5
-    t.start_part()
     for side in (-1, 1):
         shoulder = chest + [side * width * 1.45, 0.02, 0]
         lift = rng.uniform(-1.5, 1.4) if rng.random() < 0.4 else rng.uniform(-1.5, -1.1)
@@ -162,7 +154,6 @@ def person(rng: Generator) -> Thing:
         t.add_limb(elbow, hand, 0.035, skin if short_sleeves else shirt, 0.8)
         t.add_body(SPHERE, hand, 0.04, skin)
     if rng.random() < 0.25:
-        t.start_part()
         bag = random_material(rng)
         at = (
             hip + [rng.choice([-1, 1]) * width * 1.6, 0.05, 0]
@@ -186,7 +177,6 @@ def bird(rng: Generator) -> Thing:
         ]
     )
     t.add_limb((0, body_y + girth, length * 0.4), head, girth * 0.7, coat, rng.uniform(0.5, 0.8))
-    t.start_part()
     beak = plain_material(rng, similar_colour(rng, np.array([0.5, 0.25, 0.05]), 0.6))
     t.add_limb(head, head + [0, -0.04, rng.uniform(0.1, 0.3)], girth * 0.25, beak, 0.2, False)
     t.add_body(
@@ -197,7 +187,6 @@ def bird(rng: Generator) -> Thing:
     )
     is_flying = rng.random() < 0.4
     for side in (-1, 1):
-        t.start_part()
         if is_flying:
             lift = rng.uniform(-0.3, 0.9)
             t.add_body(
@@ -215,7 +204,6 @@ def bird(rng: Generator) -> Thing:
                 wing,
                 tilt,
             )
-    t.start_part()
     t.add_body(
         SPHERE,
         (0, body_y + girth * 0.8, -length * 1.1),
@@ -235,14 +223,13 @@ def bird(rng: Generator) -> Thing:
 
 
 def toy(rng: Generator) -> Thing:
-    """Make a teddy, doll or snowman: round parts on one another."""
+    """Make a teddy, doll or snowman: round bodies on one another."""
     t, coat = Thing(shared_texture=rng.random() < 0.5), fur_material(rng)
     r, y = rng.uniform(0.2, 0.32), 0.0
     for _ in range(int(rng.integers(2, 4))):
         t.add_body(SPHERE, (0, y + r, 0), (r, r * rng.uniform(0.9, 1.2), r * 0.9), coat)
         y += r * 1.7
         r *= rng.uniform(0.6, 0.95)
-        t.start_part()
         coat = coat if rng.random() < 0.7 else random_material(rng)
     for x in (-1, 1):
         t.add_body(SPHERE, (x * r * 0.9, y + r * 0.3, 0), r * 0.45, coat)
@@ -266,7 +253,6 @@ def statue(rng: Generator) -> Thing:
         plain_material(rng, similar_colour(rng, np.full(3, 0.35), 0.4), grain=0.1),
     )
     t.add_body(CUBE, (0, 0.15, 0), (0.2, 0.15, 0.2), stone)
-    t.start_part()
     attach(t, (person if rng.random() < 0.6 else animal)(rng), (0, 0.3, 0), 0.8)
     t.materials[1:] = [stone] * len(t.materials[1:])
     return t
@@ -275,7 +261,6 @@ def statue(rng: Generator) -> Thing:
 def rider(rng: Generator) -> Thing:
     """Make a person on an animal."""
     t = animal(rng)
-    t.start_part()
     _, height = t.bounds()
     attach(t, person(rng), (0, 0.35 * height[1], 0), 0.7)
     return t

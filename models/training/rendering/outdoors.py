@@ -29,7 +29,6 @@ def fruit(rng: Generator) -> Thing:
     t.add_body(SPHERE, (0, shape[1], 0), shape, skin)
     if rng.random() < 0.3:
         t.add_body(SPHERE, (0, shape[1] * 1.5, 0), shape * 0.75, skin)
-    t.start_part()
     if rng.random() < 0.6:
         t.add_limb((0, shape[1] * 1.9, 0), (0.05, shape[1] * 2.3, 0), 0.02, plain_material(rng))
         if rng.random() < 0.4:
@@ -58,7 +57,6 @@ def heap(rng: Generator) -> Thing:
     t, skin, base = Thing(), random_material(rng), rng.uniform(0.08, 0.2, 3)
     same_material = rng.random() < 0.7
     for _ in range(int(rng.integers(3, 9))):
-        t.start_part()
         half = base * np.exp(0.2 * rng.standard_normal(3))
         at = rng.uniform(-0.3, 0.3), rng.uniform(0.05, 0.3), rng.uniform(-0.3, 0.3)
         t.add_body(
@@ -80,9 +78,7 @@ def flower(rng: Generator) -> Thing:
     for _ in range(int(rng.integers(1, 4))):
         height, r = rng.uniform(0.3, 0.9), rng.uniform(0.06, 0.25)
         top = np.array([0.2 * rng.standard_normal(), height, 0.2 * rng.standard_normal()])
-        t.start_part()
         t.add_limb((0, 0, 0), top, 0.012, leaf)
-        t.start_part()
         face = rotation(x=rng.uniform(0, 1.5), y=rng.uniform(-3, 3))
         count = int(rng.integers(5, 9))
         for a in np.arange(count) * 2 * np.pi / count:
@@ -122,7 +118,6 @@ def tree(rng: Generator) -> Thing:
         bark,
         0.7,
     )
-    t.start_part()
     if rng.random() < 0.25:
         for i in range(3):
             t.add_body(
@@ -146,7 +141,6 @@ def mushroom(rng: Generator) -> Thing:
     t, stem, cap = Thing(), plain_material(rng), random_material(rng)
     height, r = rng.uniform(0.2, 0.6), rng.uniform(0.15, 0.4)
     t.add_limb((0, 0, 0), (0, height, 0), rng.uniform(0.04, 0.12), stem, rng.uniform(0.6, 1.2))
-    t.start_part()
     t.add_body(SPHERE, (0, height, 0), (r, r * rng.uniform(0.3, 0.9), r), cap)
     return t
 
@@ -156,7 +150,6 @@ def sign(rng: Generator) -> Thing:
     t, post = Thing(), plain_material(rng)
     height, r = rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.25)
     t.add_limb((0, 0, 0), (0, height, 0), rng.uniform(0.012, 0.08), post)
-    t.start_part()
     face, rim = random_material(rng), plain_material(rng)
     kind = rng.random()
     if kind < 0.4:
@@ -186,7 +179,6 @@ def house(rng: Generator) -> Thing:
     )
     width, depth, height = rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.8)
     t.add_body(CUBE, (0, height / 2, 0), (width, height / 2, depth), front)
-    t.start_part()
     if rng.random() < 0.6:
         t.add_body(
             FRUSTUM,
@@ -196,7 +188,6 @@ def house(rng: Generator) -> Thing:
             top=rng.uniform(0, 0.4),
         )
     for _ in range(int(rng.integers(0, 3))):
-        t.start_part()
         t.add_body(
             CUBE,
             (rng.uniform(-0.8, 0.8) * width, rng.uniform(0.1, 0.9) * height, depth),
@@ -210,7 +201,6 @@ def umbrella(rng: Generator) -> Thing:
     t, cloth = Thing(), random_material(rng)
     height, r = rng.uniform(0.5, 0.9), rng.uniform(0.3, 0.5)
     t.add_limb((0, 0, 0), (0, height + 0.05, 0), 0.012, plain_material(rng))
-    t.start_part()
     t.add_body(FRUSTUM, (0, height, 0), (r, rng.uniform(0.06, 0.15), r), cloth, top=0.08)
     return t
 
@@ -236,8 +226,6 @@ def construct(rng: Generator) -> Thing:
             int(rng.integers(3)),
         )
         top = rng.uniform(0.1, 1)
-        if rng.random() < 0.7:
-            t.start_part()
         t.add_body(shape, center, half_size, material, tilt, top)
         places.append((center, half_size))
         if rng.random() < 0.4:

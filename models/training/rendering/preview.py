@@ -18,7 +18,7 @@ from models.training.rendering.renderer import RenderedScenes, compile_kernels, 
 
 
 def sheet(scenes: RenderedScenes, columns: int = 4) -> NDArray[np.uint8]:
-    """Draw each scene above its clean plate, things and parts in colours: (h, w, 3) uint8 BGR.
+    """Draw each scene above its clean plate, things in colours: (h, w, 3) uint8 BGR.
 
     The number of scenes must be below ``columns`` or a multiple of it.
     """
@@ -31,8 +31,7 @@ def sheet(scenes: RenderedScenes, columns: int = 4) -> NDArray[np.uint8]:
             (picture * scenes.inside[i] * 255).byte().permute(1, 2, 0).cpu().numpy()[..., ::-1]
             for picture in pictures
         ]
-        pixels += [palette[labels[i].cpu().numpy()] for labels in (scenes.thing, scenes.part)]
-        tiles.append(np.vstack(pixels))
+        tiles.append(np.vstack([*pixels, palette[scenes.thing[i].cpu().numpy()]]))
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
     return np.vstack(rows)
 

@@ -9,7 +9,6 @@ same seed it continues.
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from models.training.rendering.renderer import compile_kernels, render
 
 SCENES_PER_FILE = 8
 SIDE = 256  # px, of the frames
-ARRAY_NAMES = ("photo", "clean", "thing", "part", "inside")
+ARRAY_NAMES = ("photo", "clean", "thing")
 Arrays = dict[str, NDArray[np.uint8]]
 
 
@@ -32,8 +31,8 @@ def render_batch(
 ) -> Arrays:
     """Render ``count`` scenes in frames of ``side`` px; all arrays are uint8.
 
-    ``photo`` and ``clean`` are (count, 3, side, side), ``thing``, ``part`` and ``inside``
-    (count, side, side). Defocused things are labelled background.
+    ``photo`` and ``clean`` are (count, 3, side, side), ``thing`` (count, side, side).
+    Defocused things are labelled background.
     """
     arrays: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in ARRAY_NAMES}
     for _ in range(count):
@@ -48,20 +47,13 @@ def render_batch(
         arrays["photo"].append((scenes.photo[0] * 255).round().byte().numpy())
         arrays["clean"].append((scenes.clean[0] * 255).round().byte().numpy())  # type: ignore[index]
         arrays["thing"].append((scenes.thing * sharp)[0].numpy())
-        arrays["part"].append((scenes.part * sharp)[0].numpy())
-        arrays["inside"].append(scenes.inside[0].byte().numpy())
     return {name: np.stack(stack) for name, stack in arrays.items()}
 
 
-def read_rendered(
-    folder: Path, seen_files: set[str], rank: int = 0, world_size: int = 1
-) -> Iterator[Arrays]:
-    """Yield the arrays of files that are not in ``seen_files``, and add their names to it.
-
-    Of several training processes, each reads the files that its ``rank`` is responsible for.
-    """
+def read_rendered(folder: Path, seen_files: set[str]) -> Iterator[Arrays]:
+    """Yield the arrays of files that are not in ``seen_files``, and add their names to it."""
     for path in sorted(folder.glob("*.npz")):
-        if path.name not in seen_files and zlib.crc32(path.name.encode()) % world_size == rank:
+        if path.name not in seen_files:
             seen_files.add(path.name)
             with np.load(path) as archive:
                 yield {name: archive[name] for name in ARRAY_NAMES}

@@ -1,4 +1,4 @@
-"""Render scene descriptions by ray casting, many at once, with instance and part labels.
+"""Render scene descriptions by ray casting, many at once, with instance labels.
 
 Shading has a sun with soft shadows, occluded skylight, highlights, one reflection and fog;
 ``lens`` adds defocus and tones.
@@ -38,15 +38,13 @@ class RenderedScenes:
 
     ``photo`` (n, 3, s, s) in [0, 1], displayed values; ``clean`` is the same without the thing
     numbered ``removed`` (n,), or None. ``inside`` (n, s, s) bool is True on the photo. ``thing``
-    and ``part`` (n, s, s) uint8 are labels, 0 for background; ``defocus`` (n, s, s) is the blur in
-    px.
+    (n, s, s) uint8 are labels, 0 for background; ``defocus`` (n, s, s) is the blur in px.
     """
 
     photo: Tensor
     clean: Tensor | None
     inside: Tensor
     thing: Tensor
-    part: Tensor
     defocus: Tensor
     removed: Tensor
 
@@ -64,7 +62,7 @@ class _SceneBatch:
         self.bodies = Bodies(stack("to_local"), stack("top_radius"))
         self.material, self.to_texture = stack("material"), stack("to_texture")
         self.eye, self.camera_rotation = stack("eye"), stack("camera_rotation")
-        self.thing, self.part = stack("thing"), stack("part")
+        self.thing = stack("thing")
         self.zoom = torch.tensor([d.zoom for d in descriptions], device=device)
         self.shape = torch.tensor([d.shape for d in descriptions], device=device)
         self.removed = torch.tensor([d.removed for d in descriptions], device=device)
@@ -118,11 +116,8 @@ def render(
         clean, _, _ = _trace(scenes, scenes.without(scenes.removed), direction, ray_index)
     shape = (scenes.n, -1, side * supersampling, side * supersampling)
     is_hit = distance < NO_HIT
-    labels = [
-        torch.where(is_hit, scenes.rows_of(table, body), 0).view(shape)[:, 0]
-        for table in (scenes.thing, scenes.part)
-    ]
-    thing, part = (label[:, ::supersampling, ::supersampling].contiguous() for label in labels)
+    labels = torch.where(is_hit, scenes.rows_of(scenes.thing, body), 0).view(shape)[:, 0]
+    thing = labels[:, ::supersampling, ::supersampling].contiguous()
     depth = distance.view(shape)[:, 0, ::supersampling, ::supersampling]
     pictures = [picture.view(shape) for picture in (photo, *([] if clean is None else [clean]))]
     pictures = (
@@ -142,7 +137,7 @@ def render(
         for picture in pictures
     ]
     return RenderedScenes(
-        displayed[0], displayed[1] if clean_plate else None, inside, thing * inside, part * inside,
+        displayed[0], displayed[1] if clean_plate else None, inside, thing * inside,
         defocus, scenes.removed,
     )  # fmt: skip
 

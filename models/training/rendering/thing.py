@@ -1,4 +1,4 @@
-"""A thing: spheres, cubes and frustums grouped into parts.
+"""A thing: spheres, cubes and frustums.
 
 A thing has its own space: y points up, it stands on y = 0, and it is about 1 large.
 """
@@ -21,22 +21,15 @@ class Thing:
     """Bodies, one entry per body in each list.
 
     ``kinds`` are SPHERE, CUBE or FRUSTUM; ``transforms`` (3, 4) map a body's unit space to the
-    thing's; ``top_radii`` are those of frustums; ``parts`` are part numbers. With
-    ``shared_texture`` patterns continue from body to body, as a fur's do. ``current_part`` is the
-    number that the next body gets.
+    thing's; ``top_radii`` are those of frustums. With ``shared_texture`` patterns continue from
+    body to body, as a fur's do.
     """
 
     kinds: list[int] = field(default_factory=list)
     transforms: list[Matrix] = field(default_factory=list)
     top_radii: list[float] = field(default_factory=list)
     materials: list[Material] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)
     shared_texture: bool = False
-    current_part: int = 0
-
-    def start_part(self) -> None:
-        """Assign the bodies added from now on to a new part."""
-        self.current_part += 1
 
     def add_body(
         self,
@@ -54,7 +47,6 @@ class Thing:
         self.transforms.append(np.column_stack([linear, np.asarray(center, float)]))
         self.top_radii.append(top)
         self.materials.append(material)
-        self.parts.append(self.current_part)
 
     def add_limb(
         self,
@@ -116,10 +108,10 @@ def rotation(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Matrix:
 
 
 def attach(target: Thing, other: Thing, offset: tuple[float, float, float], scale: float) -> None:
-    """Add another thing, scaled and moved, as further parts of ``target``."""
+    """Add another thing, scaled and moved, to ``target``."""
     turn = rotation(y=2.4 * len(other.kinds))  # an arbitrary angle
-    for kind, transform, top, material, part in zip(
-        other.kinds, other.transforms, other.top_radii, other.materials, other.parts, strict=True
+    for kind, transform, top, material in zip(
+        other.kinds, other.transforms, other.top_radii, other.materials, strict=True
     ):
         target.kinds.append(kind)
         moved = scale * turn @ transform
@@ -127,5 +119,3 @@ def attach(target: Thing, other: Thing, offset: tuple[float, float, float], scal
         target.transforms.append(moved)
         target.top_radii.append(top)
         target.materials.append(material)
-        target.parts.append(target.current_part + part)
-    target.current_part += other.current_part

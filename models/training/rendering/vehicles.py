@@ -33,7 +33,6 @@ def car(rng: Generator) -> Thing:
         (width, body_height * 1.05, length * 0.3),
         paint,
     )
-    t.start_part()
     length_ratio, center_z = rng.uniform(0.4, 0.95), rng.uniform(-0.3, 0.1) * length
     cabin = random_material(rng) if rng.random() < 0.15 else paint
     t.add_body(
@@ -71,7 +70,6 @@ def car(rng: Generator) -> Thing:
         )
     for x in (-1, 1):
         for z in (-0.62, 0.62):
-            t.start_part()
             t.add_body(
                 FRUSTUM,
                 (x * width * 0.95, r, z * length),
@@ -101,7 +99,6 @@ def bicycle(rng: Generator) -> Thing:
     for lay in t.transforms:
         lay[1, 3] += 0.12
         lay[2, 3] -= 0.05
-    t.start_part()
     metal, rubber = plain_material(rng, gloss=0.5), plain_material(rng, np.full(3, 0.03))
     r, girth = rng.uniform(0.17, 0.24), rng.uniform(0.008, 0.05)
     for z in (-0.32, 0.32):
@@ -132,7 +129,6 @@ def plane(rng: Generator) -> Thing:
     t, paint, trim = Thing(), plain_material(rng, gloss=0.4), random_material(rng)
     body_y, width, length = rng.uniform(0.1, 0.2), rng.uniform(0.05, 0.12), rng.uniform(0.5, 0.7)
     t.add_body(SPHERE, (0, body_y, 0), (width, width, length), paint)
-    t.start_part()
     t.add_body(
         SPHERE,
         (0, body_y + width * 0.5, length * 0.65),
@@ -142,7 +138,6 @@ def plane(rng: Generator) -> Thing:
     span, sweep = rng.uniform(0.4, 0.8), rng.uniform(0, 0.6)
     wing_y = rng.choice([-0.4, 0.6]) * width
     for side in (-1, 1):
-        t.start_part()
         t.add_body(
             SPHERE,
             (side * span * 0.5, body_y + wing_y, -sweep * span * 0.3),
@@ -160,7 +155,6 @@ def plane(rng: Generator) -> Thing:
                 (0.035, 0.035, 0.1),
                 paint,
             )
-    t.start_part()
     t.add_body(
         SPHERE, (0, body_y + width * 1.4, -length * 0.9), (0.012, rng.uniform(0.1, 0.2), 0.09), trim
     )
@@ -176,7 +170,6 @@ def boat(rng: Generator) -> Thing:
     t.add_body(SPHERE, (0, depth * 0.6, 0), (width, depth, length), paint)
     t.add_body(CUBE, (0, depth * 1.1, 0), (width * 0.7, depth * 0.3, length * 0.7), wood)
     if rng.random() < 0.5:
-        t.start_part()
         t.add_body(
             CUBE,
             (0, depth * 1.6 + 0.08, -length * 0.2),
@@ -184,7 +177,6 @@ def boat(rng: Generator) -> Thing:
             random_material(rng, "windows"),
         )
     if rng.random() < 0.5:
-        t.start_part()
         height = rng.uniform(0.5, 1.1)
         t.add_limb((0, depth, 0.05), (0, height, 0.05), 0.012, wood)
         sail = plain_material(rng, similar_colour(rng, np.full(3, 0.8), 0.3))

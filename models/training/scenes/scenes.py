@@ -2,9 +2,9 @@
 
 Shapes of many kinds are drawn over one another as in the dead leaves model, whose statistics are
 those of photos (Lee, Mumford and Huang 2001) and from which networks can learn (Baradad et al.
-2021). Some objects have parts, and parts have marks. The background is a wall and a floor in
-perspective. Objects are shaded and cast shadows; then a simulated camera blurs, adds noise and
-compresses. No file is read.
+2021). Some objects have parts, and parts have marks; only objects are labelled. The background is a
+wall and a floor in perspective. Objects are shaded and cast shadows; then a simulated camera blurs,
+adds noise and compresses. No file is read.
 
     python -m models.training.scenes.scenes sheet.png  # draw some scenes and print the speed
 """
@@ -46,15 +46,12 @@ class FlatScenes:
     """n pictures and their labels.
 
     ``images`` (n, 3, s, s) float32 holds whole numbers in [0, 255]; the photo begins at the top
-    left, and the mean colour fills the rest. ``thing``, ``part`` and ``mark`` (n, s, s) uint8 are
-    labels of objects, their parts, and marks on these, 0 for none. A mark lies in one part, a part
-    in one object.
+    left, and the mean colour fills the rest. ``thing`` (n, s, s) uint8 are labels of objects, 0 for
+    none.
     """
 
     images: Tensor
     thing: Tensor
-    part: Tensor
-    mark: Tensor
 
 
 @dataclass(eq=False)
@@ -64,7 +61,6 @@ class _Canvas:
     pictures: Tensor
     thing: Tensor
     part: Tensor
-    mark: Tensor
     palette: Tensor
     noise: Tensor
     light_direction: Tensor
@@ -85,8 +81,7 @@ def draw_scenes(seed: int, n: int, side: int, device: str | torch.device = "cpu"
         if number == BACKGROUND_OBJECTS:  # the objects so far may be out of focus
             canvas.pictures = gaussian_blur(canvas.pictures, blur)
     images, inside = photograph(canvas.pictures, rng)
-    labels = (canvas.thing, canvas.part, canvas.mark)
-    return FlatScenes(images, *(label * inside for label in labels))
+    return FlatScenes(images, canvas.thing * inside)
 
 
 def _empty_canvas(frame: Plane, rng: BatchRandom) -> _Canvas:
@@ -97,7 +92,7 @@ def _empty_canvas(frame: Plane, rng: BatchRandom) -> _Canvas:
     angle = rng.uniform(-3.14, 3.14)
     light_direction = torch.stack([angle.cos(), angle.sin()], dim=1)
     pictures = torch.zeros(rng.count, 3, *frame.u.shape[1:], device=frame.u.device)
-    return _Canvas(pictures, blank, blank, blank, palette, noise_bank(rng), light_direction, rng)
+    return _Canvas(pictures, blank, blank, palette, noise_bank(rng), light_direction, rng)
 
 
 def _draw_background(canvas: _Canvas, frame: Plane) -> None:
@@ -156,7 +151,6 @@ def _draw_mark(canvas: _Canvas, part: Plane) -> None:
     alpha, rim = draw_outline(plane, rng)
     on_part = (canvas.part == canvas.layers) & rng.bernoulli(0.6)
     _paint_shape(canvas, plane, rim, alpha * on_part)
-    canvas.mark = torch.where(alpha * on_part > 0.5, canvas.layers, canvas.mark)
 
 
 def _add_layer(canvas: _Canvas, plane: Plane, rim: Tensor, alpha: Tensor, number: int) -> None:
@@ -166,7 +160,6 @@ def _add_layer(canvas: _Canvas, plane: Plane, rim: Tensor, alpha: Tensor, number
     covered = alpha > 0.5
     canvas.thing = torch.where(covered, number, canvas.thing)
     canvas.part = torch.where(covered, canvas.layers, canvas.part)
-    canvas.mark = torch.where(covered, 0, canvas.mark)
 
 
 def _paint_shape(canvas: _Canvas, plane: Plane, rim: Tensor, alpha: Tensor) -> None:
@@ -201,9 +194,7 @@ def sheet(scenes: FlatScenes, columns: int = 4) -> NDArray[np.uint8]:
     tiles = []
     for i, image in enumerate(scenes.images):
         pixels = image.permute(1, 2, 0).round().byte().cpu().numpy()[..., ::-1]
-        labels = [palette[m[i].cpu().numpy()] for m in (scenes.thing, scenes.part, scenes.mark)]
-        upper, lower = np.hstack([pixels, labels[0]]), np.hstack(labels[1:])
-        tiles.append(np.vstack([upper, lower]))
+        tiles.append(np.vstack([pixels, palette[scenes.thing[i].cpu().numpy()]]))
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
     return np.vstack(rows)
 

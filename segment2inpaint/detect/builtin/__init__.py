@@ -1,1 +1,1 @@
-"""The detector that needs no download: small networks, superpixels and a random walker."""
+"""The detector that needs no download: the click network that ships with the package."""

@@ -1,245 +1,369 @@
-"""Find objects at points and in boxes, without any download.
+"""Find objects at clicks and in boxes with the click network, without any download.
 
-At a point, many region candidates on superpixels are ranked by their boundary, by how the point
-lies in them and by what two small networks predict (``region_selection``). In a box, the first
-guess is the box's ellipse. A random walker then cuts the guess out pixel by pixel in a reduced
-window round it (``random_walker``), and the cut's edge is brought to full resolution
-(``mask_upsampling``).
+The network looks at the whole photo first. A small object is looked at again in a window round it,
+and an answer that is not sure in smaller and smaller windows round the click. Each further click
+adds the piece that it lies in, or takes away the thing that it lies on. The mask's edge is brought
+to full resolution (``mask_upsampling``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from segment2inpaint.detect.builtin.cache import candidates_at, click_seed, superpixels_of
+from segment2inpaint.detect.builtin.everything import find_everything
+from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
-from segment2inpaint.detect.builtin.random_walker import box_odds, random_walk_cut, shape_odds
-from segment2inpaint.detect.builtin.reduced_crop import ReducedCrop
-from segment2inpaint.detect.builtin.region_selection import (
-    apply_correction,
-    best_region,
-    candidates_from_prior,
-)
-from segment2inpaint.detect.builtin.superpixels import SuperpixelGraph
+from segment2inpaint.detect.builtin.salient_object import SalientObject, find_salient_object
 from segment2inpaint.detect.prompts import (
     ONLY_NEGATIVE_POINTS,
     check_for_detector,
     object_prompts,
+    pick_by_number,
 )
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import components_at
-from segment2inpaint.networks import click
-from segment2inpaint.networks.click import ClickPrediction, ObjectPrompt
+from segment2inpaint.networks.click import (
+    MASK_CELL,
+    SINGLE,
+    Answer,
+    ClickNetwork,
+    Embedding,
+    ObjectPrompt,
+    resample_logits,
+    shipped_click_network,
+)
+from segment2inpaint.networks.letterbox import sigmoid
 from segment2inpaint.networks.onnx import Network, shipped_network
-from segment2inpaint.types import BinaryMask, Box, Detection, FloatArray, Image, Points, Prompt
+from segment2inpaint.types import (
+    BinaryMask,
+    Box,
+    Detection,
+    Everything,
+    FloatArray,
+    Image,
+    Point,
+    Points,
+    Prompt,
+    bounding_box,
+)
 
-SEARCH_SIDE = 400  # px, long side of the picture in which the object is searched
-CUT_SIDE = 200  # px, long side of the picture in which it is cut out
-SEARCHES = 3  # at most; each is closer to the object than the last
+PHOTO_SIDE = 1024  # px, long side of the frame of a whole photo
+WINDOW_SIDE = 512  # px, long side of the frame of a window
+SMALL_OBJECT = 0.1  # of the photo's long side; a smaller object is looked at in a window
+WINDOW_MARGIN = 0.6  # of an object's long side, on each side of its window
+BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
+MIN_MARGIN = 8  # px, added to a margin
+MIN_WINDOW_SIDE = 48  # px, long side of the smallest window
+ZOOM = 0.4  # of the window before, long side of the next window round a click
+MIN_ZOOM_SCORE = 0.7  # expected IoU in a closer window
+SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and lead of one
+MIN_CLICK_LOGIT = 1.0  # at a click
+MIN_CHANGE_LOGIT = 0.5  # towards the click, where the mask changes
+MIN_THING_LOGIT = 1.0  # of a thing that a click beside the object takes away
+MAX_CACHED = 64  # of each kind of what was found
 
-# Context on each side of a window, as a share of the longer side of ...
-GUESS_MARGIN = 0.4  # ... a guess
-BOX_MARGIN = 0.25  # ... the user's box
-MIN_MARGIN = 8  # px, added to it
 
-SMALL_OBJECT = 0.2  # of the window's longer side; a smaller guess is searched again, closer
-
-# Log-odds that a pixel belongs to the object.
-MIN_SHAPE_ODDS = -4.0  # by place; a pixel at or below it is outside the object
-MAX_NETWORK_ODDS = 2.0  # of each network; clipped to +- this
-NETWORK_WEIGHT = 0.5  # of the networks, relative to the odds by place
-NETWORK_WEIGHT_IN_BOX = 1.0
-
-# Preference for large regions, see ``best_region``.
-SIZE_BIAS = {"auto": 0.0, "object": 0.0, "part": -0.3, "whole": 0.3}
+Found = TypeVar("Found")
+Scored = tuple[FloatArray, float]  # logits (h, w) of a frame, and the expected IoU
 
 
 class BuiltinDetector:
-    """Turn points and boxes into masks; several objects at once are supported.
-
-    ``load_network`` returns the network "click" or "saliency", None to go without it.
-    """
+    """Turn points, boxes and ``Everything`` into masks; several objects at once are supported."""
 
     name = "builtin"
-    prompt_types: tuple[type, ...] = (Points, Box)
+    prompt_types: tuple[type, ...] = (Points, Box, Everything)
 
-    def __init__(self, load_network: Callable[[str], Network | None] = shipped_network) -> None:
-        self._load_network = load_network
+    def __init__(
+        self, network: ClickNetwork | None = None, saliency: Network | None = None
+    ) -> None:
+        self._network = network or shipped_click_network()
+        self._saliency = saliency if network else shipped_network("saliency")
+        self._windows, self._answers = _LastOnes[Embedding](), _LastOnes[Answer]()
+        self._salient, self._corrected = _LastOnes[SalientObject](), _LastOnes[Scored]()
 
     def prepare(self, images: Sequence[Image]) -> None:
-        """Compute the superpixels that the first click on each photo needs, and cache them."""
+        """Encode each photo, so that the first click on it runs the decoder alone."""
         for image in images:
-            superpixels_of(ReducedCrop(image, _whole(image), SEARCH_SIDE).pixels)
+            self._embed(image, _whole(image))
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """Return a detection for each object. Raises ``BadPrompt``."""
         prompts = check_for_detector(self.name, self.prompt_types, prompts, image.shape[:2])
+        numbers = [p.pick for p in prompts if isinstance(p, Everything)]
+        if numbers:
+            return self._find_everything(image, prompts, sum(numbers, ()))
         objects = object_prompts(prompts)
         if not objects:
             raise BadPrompt(f"{self.name}: {ONLY_NEGATIVE_POINTS}")
-        masks = [_find(image, prompt, self._predict(image, prompt)) for prompt in objects]
-        return [Detection(mask) for mask in masks if mask.any()]
+        found = [self._find(image, prompt) for prompt in objects]
+        return [detection for detection in found if detection.mask.any()]
 
-    def _predict(self, image: Image, prompt: ObjectPrompt) -> ClickPrediction | None:
-        network, saliency = self._load_network("click"), self._load_network("saliency")
-        if network is None:
+    def _find(self, image: Image, prompt: ObjectPrompt) -> Detection:
+        embedding = self._look(image, prompt)
+        logits, score = self._correct(image, embedding, prompt)
+        mask = _at_full_resolution(image, embedding, logits)
+        return Detection(_obey_prompt(mask, prompt), float(np.clip(score, 0, 1)))
+
+    def _find_everything(
+        self, image: Image, prompts: Sequence[Prompt], numbers: tuple[int, ...]
+    ) -> list[Detection]:
+        if not all(isinstance(p, Everything) for p in prompts):
+            raise BadPrompt(f"{self.name}: everything cannot be combined with other prompts")
+        embedding = self._embed(image, _whole(image))
+        found = find_everything(self._network, embedding)
+        return [
+            Detection(_at_full_resolution(image, embedding, logits), score)
+            for logits, score in pick_by_number(found, numbers)
+        ]
+
+    # --- where to look --------------------------------------------------------------------------
+
+    def _look(self, image: Image, prompt: ObjectPrompt) -> Embedding:
+        """Return the embedding of the window in which the object is best seen."""
+        size = image.shape[0], image.shape[1]
+        if prompt.box:
+            return self._embed(image, _around(prompt.box, BOX_MARGIN, size))
+        whole = self._embed(image, _whole(image))
+        first = replace(prompt, include=prompt.include[:1], exclude=())
+        look = partial(self._look_at_click, image, whole, first)
+        found = self._windows.get((whole.key, first), look)
+        inside = all(map(found.letterbox.window.contains, prompt.include + prompt.exclude))
+        return found if inside else whole
+
+    def _look_at_click(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
+        """Return the embedding of the window in which the object at one click is best seen."""
+        size = image.shape[0], image.shape[1]
+        found = self._search(image, whole, prompt)
+        logits, _ = self._guess(found, prompt)
+        box = _object_box(found, logits, prompt.include[0])
+        if box and _is_small(box, size):
+            found = self._embed(image, _around(box, WINDOW_MARGIN, size))
+        return found
+
+    def _search(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
+        """Return the window with the best answer to one click."""
+        size, click = (image.shape[0], image.shape[1]), prompt.include[0]
+        best, best_rating = whole, self._rating(image, whole, prompt)
+        for window in _click_windows(click, size):
+            is_sure = self._answer(best, prompt).scores.max() >= SURE_SCORE
+            if is_sure and best_rating >= SURE_RATING:
+                break
+            embedding = self._embed(image, window)
+            logits, score = self._guess(embedding, prompt)
+            box = _object_box(embedding, logits, click)
+            if score < MIN_ZOOM_SCORE or box is None or _is_cut(box, window, size):
+                continue
+            rating = self._rating(image, embedding, prompt)
+            if rating > best_rating + ZOOM_LEAD:
+                best, best_rating = embedding, rating
+        return best
+
+    def _rating(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> float:
+        """Return the rating of the best answer to one click in a window.
+
+        Without a saliency network the score alone counts.
+        """
+        if self._saliency is None:
+            return SURE_RATING + self._guess(embedding, prompt)[1]
+        salient = self._find_salient(image, embedding, prompt)
+        return float(rate(self._answer(embedding, prompt), salient).max()) if salient else 0.0
+
+    def _embed(self, image: Image, window: Box) -> Embedding:
+        is_whole = window == _whole(image)
+        return self._network.embed(image, window, PHOTO_SIDE if is_whole else WINDOW_SIDE)
+
+    # --- clicks in turn -------------------------------------------------------------------------
+
+    def _correct(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        """Return the logits (h, w) after all clicks, and the expected IoU."""
+        ask = partial(self._ask, image, embedding, prompt)
+        return self._corrected.get((embedding.key, prompt), ask)
+
+    def _ask(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        earlier = _without_last_click(prompt)
+        if earlier is None:
+            return self._ask_first(image, embedding, prompt)
+        logits, _ = self._correct(image, embedding, earlier)
+        answer = self._network.answer(embedding, prompt, logits)
+        new, click = answer.logits[SINGLE], (prompt.exclude or prompt.include)[-1]
+        place = _mask_place(embedding, click)
+        if prompt.exclude:
+            thing = self._network.answer(embedding, ObjectPrompt((click,), prompt.include))
+            merged = _take_away(logits, new, thing.logits[SINGLE], place)
+        else:
+            merged = _add(logits, new, place)
+        return merged, float(answer.scores[SINGLE])
+
+    def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        """Return the answer to one click or a box, together with what stands out there."""
+        logits, score = self._guess(embedding, prompt)
+        is_sure = score >= SURE_SCORE and not prompt.box
+        salient = self._find_salient(image, embedding, prompt)
+        if salient is None or is_sure or prompt.granularity == "part":
+            return logits, score
+        if prompt.granularity == "auto" and not prompt.box:
+            answer = self._answer(embedding, prompt)
+            logits, score = _pick(answer, int(rate(answer, salient).argmax()))
+        return salient.add_to(logits, prompt), score
+
+    def _find_salient(
+        self, image: Image, embedding: Embedding, prompt: ObjectPrompt
+    ) -> SalientObject | None:
+        """Return what stands out round the object at a click or in a box, if there is one."""
+        logits, _ = self._guess(embedding, prompt)
+        box = prompt.box or _object_box(embedding, logits, prompt.include[0])
+        if box is None or self._saliency is None:
             return None
-        prediction = click.predict(image, prompt, network)
-        if saliency is None:
-            return prediction
-        return click.with_saliency(image, prediction, prompt, saliency)
+        find = partial(find_salient_object, image, embedding, box, self._saliency)
+        return self._salient.get((embedding.key, prompt), find)
+
+    def _guess(self, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        """Return the mask that one click or a box asks for, by the scores alone."""
+        answer = self._answer(embedding, prompt)
+        return _pick(answer, guess(answer, prompt))
+
+    def _answer(self, embedding: Embedding, prompt: ObjectPrompt) -> Answer:
+        """Return the click network's answer to one click or a box."""
+        ask = partial(self._network.answer, embedding, prompt)
+        return self._answers.get((embedding.key, prompt), ask)
 
 
-def _find(image: Image, prompt: ObjectPrompt, prediction: ClickPrediction | None) -> BinaryMask:
-    """Return the object's mask (H, W): guessed in a large window, then cut out in a close one."""
-    size = image.shape[0], image.shape[1]
-    if prompt.box:
-        crop = ReducedCrop(image, _window(prompt.box, BOX_MARGIN, size), CUT_SIDE)
-        cut = _cut_in_box(crop, prompt, prediction)
-    else:
-        start = _search_window(prompt, prediction, size)
-        searched, guess = _search(image, prompt, prediction, start)
-        window = _window(searched.box_in_photo(guess), GUESS_MARGIN, size)
-        crop = ReducedCrop(image, window, CUT_SIDE)
-        cut = _cut_shape(crop, crop.resample_mask(searched, guess), prompt, prediction)
-    mask = np.zeros(size, np.bool_)
-    mask[crop.window.slices] = upsample_mask(image[crop.window.slices], cut)
-    return _obey_points(mask, prompt)
+class _LastOnes(Generic[Found]):
+    """What was found last, by embedding and prompt."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[bytes, ObjectPrompt], Found] = OrderedDict()
+
+    def get(self, key: tuple[bytes, ObjectPrompt], compute: Callable[[], Found]) -> Found:
+        found = self._found.get(key) or compute()
+        self._found[key] = found
+        if len(self._found) > MAX_CACHED:
+            self._found.popitem(last=False)
+        return found
+
+
+def _pick(answer: Answer, index: int) -> Scored:
+    return answer.logits[index], float(answer.scores[index])
+
+
+def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
+    """Return the prompt before the last click, None if that left nothing to ask."""
+    if prompt.exclude:
+        return replace(prompt, exclude=prompt.exclude[:-1])
+    if len(prompt.include) > (0 if prompt.box else 1):
+        return replace(prompt, include=prompt.include[:-1])
+    return None
+
+
+def _add(old: FloatArray, new: FloatArray, place: Point) -> FloatArray:
+    """Return the logits after a click on the object: it adds the piece that it lies in."""
+    merged = _change_piece(old, new, (old <= 0) & (new > MIN_CHANGE_LOGIT), place)
+    merged[place[::-1]] = max(float(merged[place[::-1]]), MIN_CLICK_LOGIT)
+    return merged
+
+
+def _take_away(old: FloatArray, new: FloatArray, thing: FloatArray, place: Point) -> FloatArray:
+    """Return the logits after a click beside the object: it takes the thing there away.
+
+    ``thing`` are the logits of what the click lies on, asked for by itself.
+    """
+    changed = (old > 0) & (new < -MIN_CHANGE_LOGIT) & (thing > MIN_THING_LOGIT)
+    merged = _change_piece(old, new, changed, place)
+    merged[place[::-1]] = min(float(merged[place[::-1]]), -MIN_CLICK_LOGIT)
+    return merged
+
+
+def _change_piece(
+    old: FloatArray, new: FloatArray, changed: BinaryMask, place: Point
+) -> FloatArray:
+    """Return the new logits in one piece of what changed and where the mask stays as it was."""
+    changed[place[::-1]] = True
+    piece = components_at(changed, [place])
+    same = (old > 0) == (new > 0)
+    return np.where(piece | same, new, old)
+
+
+# --- windows and masks --------------------------------------------------------------------------
 
 
 def _whole(image: Image) -> Box:
     return Box(0, 0, image.shape[1], image.shape[0])
 
 
-def _window(box: Box, margin: float, size: tuple[int, ...]) -> Box:
-    """Return the box with a margin on each side, as a share of its longer side."""
-    longer = max(box.width, box.height)
-    return box.expand(MIN_MARGIN + round(margin * longer), (size[0], size[1]))
+def _around(box: Box, margin: float, size: tuple[int, int]) -> Box:
+    """Return the box with a margin on each side, as a share of its long side."""
+    long = max(box.width, box.height)
+    return box.expand(
+        max(MIN_MARGIN + round(margin * long), (MIN_WINDOW_SIDE - long + 1) // 2), size
+    )
 
 
-# --- search ---------------------------------------------------------------------------------
+def _click_windows(click: Point, size: tuple[int, int]) -> Iterator[Box]:
+    """Yield smaller and smaller windows round a click."""
+    x, y = click
+    side = ZOOM * max(size)
+    while side >= MIN_WINDOW_SIDE:
+        yield Box(x, y, x + 1, y + 1).expand(round(side / 2), size)
+        side *= ZOOM
 
 
-def _search_window(
-    prompt: ObjectPrompt, prediction: ClickPrediction | None, size: tuple[int, int]
-) -> Box:
-    """Return where to search first: round a small object of a confident prediction, or all over."""
-    box = prediction.object_box(prompt) if prediction and prediction.confident else None
-    if box and max(box.width, box.height) < SMALL_OBJECT * max(size):
-        return _window(box, 2 * GUESS_MARGIN, size)
-    return Box(0, 0, size[1], size[0])
-
-
-def _search(
-    image: Image,
-    prompt: ObjectPrompt,
-    prediction: ClickPrediction | None,
-    window: Box,
-    searches: int = SEARCHES,
-) -> tuple[ReducedCrop, BinaryMask]:
-    """Return the crop of the last search and the guess in it, (h, w).
-
-    A small guess is searched again in a closer window.
-    """
-    crop = ReducedCrop(image, window, SEARCH_SIDE)
-    guess = _guess(crop, prompt, prediction)
-    box = crop.box_in_photo(guess)
-    closer = _window(box, 2 * GUESS_MARGIN, image.shape[:2])
-    small = max(box.width, box.height) < SMALL_OBJECT * max(window.width, window.height)
-    if searches > 1 and small and all(map(closer.contains, prompt.include)):
-        return _search(image, prompt, prediction, closer, searches - 1)
-    return crop, guess
-
-
-def _guess(
-    crop: ReducedCrop, prompt: ObjectPrompt, prediction: ClickPrediction | None
-) -> BinaryMask:
-    """Return the most likely object at the first point, corrected by the other points in turn."""
-    local = crop.local_prompt(prompt)
-    graph = superpixels_of(crop.pixels)
-    found = candidates_at(crop.pixels, local.include[0])
-    prior = _predicted_area(graph, crop, prediction)
-    if prior is not None:
-        seed = click_seed(graph, local.include[0])
-        found = found.concatenate(candidates_from_prior(graph, seed, prior))
-    region = best_region(graph, found, SIZE_BIAS[prompt.granularity], prior)
-    return _apply_points(graph, region, local)
-
-
-def _predicted_area(
-    graph: SuperpixelGraph, crop: ReducedCrop, prediction: ClickPrediction | None
-) -> FloatArray | None:
-    """Return how many pixels of each superpixel the networks assign to the object, (K,)."""
-    if prediction is None:
+def _object_box(embedding: Embedding, logits: FloatArray, click: Point) -> Box | None:
+    """Return the box in the photo of the object at a click, None if there is none."""
+    letterbox = embedding.letterbox
+    x, y = _mask_place(embedding, click)
+    mask = components_at(logits > 0, [(x, y)]) if logits[y, x] > 0 else None
+    if mask is None:
         return None
-    probability = prediction.probability(crop.window, crop.shape)
-    area = np.bincount(graph.labels.ravel(), probability.ravel(), len(graph.area))
-    return area.astype(np.float32)
+    x0, y0, x1, y1 = (MASK_CELL * value for value in bounding_box(mask))
+    height, width = letterbox.size
+    return letterbox.box_to_photo(Box(x0, y0, min(x1, width), min(y1, height)))
 
 
-def _apply_points(graph: SuperpixelGraph, region: BinaryMask, local: ObjectPrompt) -> BinaryMask:
-    """Return a region of superpixels, (K,), corrected by all points, as a mask (h, w)."""
-    points = [(p, True) for p in local.include] + [(p, False) for p in local.exclude]
-    clicked = np.unique([graph.labels[y, x] for (x, y), _ in points]).astype(np.intp)
-    for point, positive in points:
-        region = apply_correction(graph, region, point, positive, clicked)
-    mask: BinaryMask = region[graph.labels]
+def _mask_place(embedding: Embedding, click: Point) -> Point:
+    """Return the place (x, y) of a click of the photo in the logits."""
+    x, y = embedding.letterbox.point_to_input(click)
+    return x // MASK_CELL, y // MASK_CELL
+
+
+def _is_small(box: Box, size: tuple[int, int]) -> bool:
+    return max(box.width, box.height) < SMALL_OBJECT * max(size)
+
+
+def _is_cut(box: Box, window: Box, size: tuple[int, int]) -> bool:
+    """Return whether a window cuts through an object, beyond whose edge the photo goes on."""
+    return (
+        (box.x0 <= window.x0 > 0) or (box.y0 <= window.y0 > 0)
+        or (window.x1 < size[1] and box.x1 >= window.x1)
+        or (window.y1 < size[0] and box.y1 >= window.y1)
+    )  # fmt: skip
+
+
+def _at_full_resolution(image: Image, embedding: Embedding, logits: FloatArray) -> BinaryMask:
+    """Return the mask (H, W) of logits (h, w) over a window."""
+    letterbox = embedding.letterbox
+    size = max(1, letterbox.size[0] // MASK_CELL), max(1, letterbox.size[1] // MASK_CELL)
+    coverage = sigmoid(resample_logits(letterbox, logits, letterbox.window, size))
+    window = letterbox.window
+    mask = np.zeros(image.shape[:2], np.bool_)
+    mask[window.slices] = upsample_mask(image[window.slices], coverage)
     return mask
 
 
-# --- cut ------------------------------------------------------------------------------------
+def _obey_prompt(mask: BinaryMask, prompt: ObjectPrompt) -> BinaryMask:
+    """Set the pixels of all points, and clear those outside the box.
 
-
-def _cut_in_box(
-    crop: ReducedCrop, prompt: ObjectPrompt, prediction: ClickPrediction | None
-) -> BinaryMask:
-    """Return the object that fills the box, (h, w), corrected by the points in it."""
-    local = crop.local_prompt(prompt)
-    box = local.box or Box(0, 0, *crop.size)
-    outside = np.ones(crop.shape, np.bool_)
-    outside[box.slices] = False
-    odds = box_odds(crop.shape, box) + NETWORK_WEIGHT_IN_BOX * _network_odds(crop, prediction)
-    cut = random_walk_cut(crop.pixels, odds, outside, local.include, local.exclude)
-    if not (local.include or local.exclude):
-        return cut
-    graph = superpixels_of(crop.pixels)
-    share = np.bincount(graph.labels.ravel(), cut.ravel(), len(graph.area)) / graph.area
-    corrected = _apply_points(graph, share > 0.5, local) & ~outside
-    return _cut_shape(crop, corrected, prompt, prediction)
-
-
-def _cut_shape(
-    crop: ReducedCrop,
-    guess: BinaryMask,
-    prompt: ObjectPrompt,
-    prediction: ClickPrediction | None,
-) -> BinaryMask:
-    """Return the object, (h, w), that lies about where a guess is."""
-    local, odds = crop.local_prompt(prompt), shape_odds(guess)
-    outside = odds <= MIN_SHAPE_ODDS
-    if local.box:
-        inside = np.zeros_like(outside)
-        inside[local.box.slices] = True
-        outside |= ~inside
-    odds = odds + NETWORK_WEIGHT * _network_odds(crop, prediction)
-    return random_walk_cut(crop.pixels, odds, outside, local.include, local.exclude)
-
-
-def _network_odds(crop: ReducedCrop, prediction: ClickPrediction | None) -> FloatArray | float:
-    """Return the clipped log-odds by the networks, (h, w); 0 where they made no prediction."""
-    if prediction is None:
-        return 0.0
-    networks = 1 + (prediction.saliency.weight if prediction.saliency else 0)
-    limit = MAX_NETWORK_ODDS * networks
-    odds = np.clip(prediction.log_odds(crop.window, crop.shape), -limit, limit)
-    odds[prediction.outside(crop.window, crop.shape)] = 0
-    return odds
-
-
-def _obey_points(mask: BinaryMask, prompt: ObjectPrompt) -> BinaryMask:
-    """Set the pixels of all points; if there are include points, keep only their components."""
+    If there are include points, only their components stay.
+    """
+    if prompt.box:
+        inside = np.zeros_like(mask)
+        inside[prompt.box.slices] = mask[prompt.box.slices]
+        mask = inside
     for x, y in prompt.include:
         mask[y, x] = True
     for x, y in prompt.exclude:

@@ -1,4 +1,4 @@
-"""Bring a mask found on a reduced picture to the photo's size."""
+"""Bring a mask found at another resolution to the photo's size."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from segment2inpaint.types import BinaryMask, Box, FloatArray, Image
 BoxMean = Callable[[FloatArray], FloatArray]
 
 TILE_SIDE = 512  # px, worked on at once to bound memory
-MAX_EDGE_SHIFT = 1.5  # coarse px
+MAX_EDGE_SHIFT = 1.0  # coarse px
 MIN_VARIANCE = 1e-4  # of colours in [0, 1], below which the guide counts as flat
 
 
-def upsample_mask(image: Image, coarse: BinaryMask) -> BinaryMask:
+def upsample_mask(image: Image, coverage: FloatArray) -> BinaryMask:
     """Return the mask at the size of its photo (H, W, 3), its edge moved to the nearest one there.
 
-    ``coarse`` (h, w) covers the same view at any smaller size. The edge moves by at most
-    ``MAX_EDGE_SHIFT`` coarse px. The method is the guided filter (He, Sun and Tang 2013) with the
-    colours as the guide, tile by tile, so that memory does not grow with the photo.
+    ``coverage`` (h, w) in [0, 1] covers the same view at any size. If that is smaller, the edge
+    moves by at most ``MAX_EDGE_SHIFT`` of its pixels. The method is the guided filter (He, Sun and
+    Tang 2013) with the colours as the guide, tile by tile, so that memory does not grow with the
+    photo.
     """
     height, width = image.shape[:2]
-    if coarse.shape == (height, width):
-        return coarse.copy()
-    coverage = coarse.astype(np.float32)
-    radius = int(np.ceil(MAX_EDGE_SHIFT * max(height / coarse.shape[0], width / coarse.shape[1])))
+    if coverage.shape[0] >= height:
+        reduced = cv2.resize(coverage, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(reduced > 0.5)
+    step = max(height / coverage.shape[0], width / coverage.shape[1])
+    radius = int(np.ceil(MAX_EDGE_SHIFT * step))
     mask = np.zeros((height, width), np.bool_)
     for tile in _tiles(height, width):
         around = tile.expand(2 * radius, (height, width))

@@ -1,4 +1,4 @@
-"""All objects of a photo without weights, and their numbers in a picture."""
+"""All objects of a photo, and their numbers in a picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segment2inpaint.cli.overlay import draw_numbered_masks
-from segment2inpaint.detect.builtin.region_merging import MAX_REGIONS, RegionMergingDetector
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
+from segment2inpaint.detect.builtin.everything import MAX_OBJECTS
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import deepest_point, labels
 from segment2inpaint.types import BinaryMask, Box, Detection, Everything, Image
@@ -34,33 +35,33 @@ def iou(a: BinaryMask, b: BinaryMask) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-def test_discs_are_among_the_best_regions() -> None:
-    regions = RegionMergingDetector().detect(scene(), [Everything()])
-    assert len(regions) <= MAX_REGIONS
-    assert [m.score for m in regions] == sorted((m.score for m in regions), reverse=True)
+def test_discs_are_found_the_surest_first() -> None:
+    found = BuiltinDetector().detect(scene(), [Everything()])
+    assert 2 <= len(found) <= MAX_OBJECTS
+    assert [d.score for d in found] == sorted((d.score for d in found), reverse=True)
     for center in DISCS:
-        assert max(iou(m.mask, disc(center)) for m in regions[:6]) > 0.9
+        assert max(iou(d.mask, disc(center)) for d in found) > 0.9
 
 
-def test_regions_are_picked_by_number() -> None:
-    regions = RegionMergingDetector().detect(scene(), [Everything()])
-    picked = RegionMergingDetector().detect(scene(), [Everything((3, 1))])
-    for region, expected in zip(picked, (regions[0], regions[2]), strict=True):
-        assert (region.mask == expected.mask).all()
+def test_objects_are_picked_by_number() -> None:
+    found = BuiltinDetector().detect(scene(), [Everything()])
+    picked = BuiltinDetector().detect(scene(), [Everything((2, 1))])
+    for detection, expected in zip(picked, found[:2], strict=True):
+        assert (detection.mask == expected.mask).all()
     with pytest.raises(BadPrompt, match="pick 99: there are"):
-        RegionMergingDetector().detect(scene(), [Everything((99,))])
+        BuiltinDetector().detect(scene(), [Everything((99,))])
 
 
 @pytest.mark.parametrize("size", [(2, 2), (1, 1), (3, 400), (700, 5)])
 def test_tiny_and_thin_photos_are_supported(size: tuple[int, int]) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    for region in RegionMergingDetector().detect(photo, [Everything()]):
-        assert region.mask.shape == size
+    for detection in BuiltinDetector().detect(photo, [Everything()]):
+        assert detection.mask.shape == size
 
 
-def test_other_prompts_are_refused() -> None:
-    with pytest.raises(BadPrompt, match="cannot use boxes, it takes everything"):
-        RegionMergingDetector().detect(scene(), [Box(1, 1, 9, 9)])
+def test_everything_comes_alone() -> None:
+    with pytest.raises(BadPrompt, match="everything cannot be combined with other prompts"):
+        BuiltinDetector().detect(scene(), [Box(1, 1, 9, 9), Everything()])
 
 
 def test_labels_are_numbers_and_small_masks_cover_large_ones() -> None:
