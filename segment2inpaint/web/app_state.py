@@ -33,15 +33,16 @@ FILE_SUFFIXES = {
 class AppState:
     """The editor, the photo sessions and the workers of one server.
 
-    ``detect_executor`` runs the quick calls that find objects, and ``file_executor`` reads and
-    writes whole photos, few at a time because they are large. ``jobs`` runs removals and
-    replacements, and ``downloads`` fetches models.
+    ``detect_executor`` runs the quick calls that find objects, ``hover_executor`` those that
+    preview them, and ``file_executor`` reads and writes whole photos, few at a time because they
+    are large. ``jobs`` runs removals and replacements, and ``downloads`` fetches models.
     """
 
     editor: Editor
     limits: Limits
     sessions: SessionStore = field(init=False)
     detect_executor: LatestOnlyExecutor = field(init=False)
+    hover_executor: LatestOnlyExecutor = field(init=False)
     file_executor: LatestOnlyExecutor = field(init=False)
     jobs: JobQueue = field(init=False)
     downloads: JobQueue = field(init=False)
@@ -49,6 +50,7 @@ class AppState:
     def __post_init__(self) -> None:
         self.sessions = SessionStore(self.limits)
         self.detect_executor = LatestOnlyExecutor(self.limits.waiting)
+        self.hover_executor = LatestOnlyExecutor(self.limits.waiting, threads=1)
         self.file_executor = LatestOnlyExecutor(self.limits.waiting)
         self.jobs = JobQueue(self.limits.queue)
         self.downloads = JobQueue(self.limits.queue)
@@ -67,9 +69,11 @@ class AppState:
         """Compute the photo's embedding before the first click, if the detector uses one."""
         click = Request((Points(((0, 0),)),))
         with suppress(Segment2InpaintError):  # the first click reports the error
-            detector = self.editor.detector(self.editor.resolve(click, paint=False).detector)
+            name = self.editor.resolve(click, paint=False).detector
+            detector = self.editor.detector(name)
             if isinstance(detector, SupportsPrepare):
                 detector.prepare([session.photo.image])
+                session.prepared.update(("auto", name))
 
     def start_edit(self, session: PhotoSession, work: Callable[[ProgressCallback], str]) -> EditJob:
         """Queue a job on a photo. The photo is not dropped while the job runs."""
@@ -85,8 +89,10 @@ class AppState:
         return self.jobs.start(session.id, run)
 
     def close(self) -> None:
-        for executor in (self.detect_executor, self.file_executor, self.jobs, self.downloads):
+        for executor in (self.detect_executor, self.hover_executor, self.file_executor):
             executor.close()
+        for queue in (self.jobs, self.downloads):
+            queue.close()
 
 
 def file_response(data: bytes, format: str, stem: str) -> Response:

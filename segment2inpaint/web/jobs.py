@@ -73,6 +73,11 @@ class LatestOnlyExecutor:
             if self._newest.get(slot) is future:
                 del self._newest[slot]
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a call is running or waiting."""
+        return self._waiting > 0
+
     def close(self) -> None:
         """Drop the waiting calls."""
         self._pool.shutdown(wait=False, cancel_futures=True)

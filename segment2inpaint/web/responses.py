@@ -23,7 +23,8 @@ class ErrorOut(BaseModel):
 class PhotoOut(BaseModel):
     """A photo on the server. ``levels`` is the level of the coarsest tiles, see the tiles.
 
-    ``width`` and ``height`` are in px; ``bits`` per channel are 8 or 16.
+    ``width`` and ``height`` are in px; ``bits`` per channel are 8 or 16. ``prepared`` are the
+    detectors that have computed the photo's embedding: a click takes them a fraction of a second.
     """
 
     id: str
@@ -33,6 +34,7 @@ class PhotoOut(BaseModel):
     format: str
     bits: int
     levels: int
+    prepared: list[str]
 
 
 class FileOut(BaseModel):
@@ -62,6 +64,17 @@ class FindOut(BaseModel):
     objects: list[ObjectOut]
     detector: str
     seconds: float
+
+
+class HoverOut(BaseModel):
+    """The contours of the objects that a click would select, as ``paths`` of ``ObjectOut``.
+
+    There are none if no object is there, or unless ``ready``: the photo's embedding is not
+    computed, or clicks are waiting.
+    """
+
+    ready: bool
+    paths: list[list[int]]
 
 
 class OutlineOut(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any, Literal
@@ -10,8 +11,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from segment2inpaint import images, masks, regions
-from segment2inpaint.errors import NothingFound
+from segment2inpaint import images, masks, regions, types
+from segment2inpaint.errors import NothingFound, Segment2InpaintError
+from segment2inpaint.protocols import SupportsPrepare
 from segment2inpaint.request import to_json
 from segment2inpaint.types import (
     BinaryMask,
@@ -37,6 +39,7 @@ from segment2inpaint.web.responses import (
     CommandOut,
     FileOut,
     FindOut,
+    HoverOut,
     ObjectOut,
     OutlineOut,
     PhotoOut,
@@ -121,6 +124,13 @@ def create_router(state: AppState) -> APIRouter:
         slot = f"{photo} {query.slot}" if query.slot else ""
         return await state.detect_executor.run(lambda: _find(state, session, query), slot)
 
+    @router.post("/photos/{photo}/hover")
+    async def preview_objects(photo: Id, query: requests.FindIn) -> HoverOut:
+        """Show the objects that ``find`` would find, if that is quick. Nothing is stored."""
+        session = sessions.get(photo)
+        slot = f"{photo} {query.slot}" if query.slot else ""
+        return await state.hover_executor.run(lambda: _hover(state, session, query), slot)
+
     @router.post("/photos/{photo}/outline")
     def outline_masks(photo: Id, query: requests.OutlineIn) -> OutlineOut:
         """Show which pixels would change for some masks and refine options."""
@@ -168,6 +178,7 @@ def describe_photo(session: PhotoSession) -> PhotoOut:
     return PhotoOut(
         id=session.id, name=photo.name, width=photo.size[1], height=photo.size[0],
         format=photo.format, bits=bits, levels=tiles.top_level(photo.size),
+        prepared=sorted(session.prepared),
     )  # fmt: skip
 
 
@@ -218,15 +229,39 @@ def _store_mask(
 
 def _find(state: AppState, session: PhotoSession, query: requests.FindIn) -> FindOut:
     start = perf_counter()
-    data = query.model_dump(exclude_unset=True, exclude={"slot", "edge_refine"})
-    request = build_request(session, data)
-    request = replace(request, refine=Refine(edge_refine=query.edge_refine))
-    request = state.editor.resolve(request, paint=False)
+    request = _find_request(state, session, query)
     detections = state.editor.find_objects(session.photo, request)
     objects = [_store_object(session, detection) for detection in detections]
+    only_clicks = all(isinstance(prompt, Points) for prompt in request.prompts)
+    if only_clicks and isinstance(state.editor.detector(request.detector), SupportsPrepare):
+        session.prepared.add(request.detector)  # it has computed the embedding
     return FindOut(
         objects=objects, detector=request.detector, seconds=round(perf_counter() - start, 3)
     )
+
+
+def _find_request(state: AppState, session: PhotoSession, query: requests.FindIn) -> types.Request:
+    data = query.model_dump(exclude_unset=True, exclude={"slot", "edge_refine"})
+    request = build_request(session, data)
+    request = replace(request, refine=Refine(edge_refine=query.edge_refine))
+    return state.editor.resolve(request, paint=False)
+
+
+def _hover(state: AppState, session: PhotoSession, query: requests.FindIn) -> HoverOut:
+    """Return what a click would select. It yields to clicks and starts no encoder for a photo."""
+    request = _find_request(state, session, query)
+    if request.detector not in session.prepared or state.detect_executor.is_busy:
+        return HoverOut(ready=False, paths=[])
+    detections: list[Detection] = []
+    with suppress(Segment2InpaintError):  # the click reports the error
+        detections = state.editor.find_objects(session.photo, request)
+    paths = [path for detection in detections for path in _contours(detection.mask)]
+    return HoverOut(ready=True, paths=paths)
+
+
+def _contours(mask: BinaryMask) -> list[list[int]]:
+    box = bounding_box(mask)
+    return contours.find_contours(mask[box.slices], (box.x0, box.y0))
 
 
 def _store_object(session: PhotoSession, detection: Detection) -> ObjectOut:

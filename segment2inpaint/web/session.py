@@ -130,7 +130,8 @@ class PhotoSession:
     """A photo with its masks, uploaded files (as photos) and results, each by id.
 
     The oldest masks, files and results are dropped if there are too many. ``mask_names`` are
-    the file names of uploaded masks. A session with ``running_jobs`` is not dropped.
+    the file names of uploaded masks. ``prepared`` are the names of the detectors that have
+    computed the photo's embedding. A session with ``running_jobs`` is not dropped.
     """
 
     id: str
@@ -140,6 +141,7 @@ class PhotoSession:
     files: OrderedDict[str, Photo] = field(default_factory=OrderedDict)
     results: OrderedDict[str, StoredResult] = field(default_factory=OrderedDict)
     mask_names: dict[str, str] = field(default_factory=dict)
+    prepared: set[str] = field(default_factory=set)
     last_used: float = field(default_factory=monotonic)
     running_jobs: int = 0
 

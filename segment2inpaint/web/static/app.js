@@ -38,6 +38,8 @@ export class App {
     this.suggestions = null; // all objects of the photo, for the user to choose from
     /** @type {{job: string, box: number[], bitmap: ImageBitmap}|null} */
     this.preview = null; // a rough fill, shown while the job runs
+    /** @type {number[][]|null} */
+    this.hover = null; // contours of what a click at the pointer would select
     this.showsBefore = false; // shows the photo instead of the result
     this.serverAway = false; // the server does not answer
     this.isOpening = false; // a photo is being uploaded

@@ -39,6 +39,7 @@ export function drawOverlay(app, view, context) {
     inPhotoCoordinates(view, context, () => drawOutline(app, view, context));
   } else if (!doc.result) {
     inPhotoCoordinates(view, context, () => drawMasks(app, view, context));
+    inPhotoCoordinates(view, context, () => drawHover(app, view, context));
     drawClicks(app, view, context);
   }
   if (app.dragBox) drawDashedBox(view, context, app.dragBox.from, app.dragBox.to);
@@ -99,6 +100,19 @@ function drawSuggestion(context, object, index, px) {
   context.strokeStyle = `hsl(${hue(index)} 90% 60%)`;
   context.lineWidth = 1.5 * px;
   context.stroke(path);
+}
+
+/** Draw what a click at the pointer would select. @param {App} app @param {View} view @param {Context} context */
+function drawHover(app, view, context) {
+  if (!app.hover) return;
+  const path = pathOf(app.hover);
+  context.fillStyle = "hsl(205 95% 60% / 0.2)";
+  context.fill(path, "evenodd");
+  for (const [color, width] of /** @type {[string, number][]} */ ([["#0009", 3.5], ["#fff", 1.5]])) {
+    context.strokeStyle = color;
+    context.lineWidth = width / view.scale;
+    context.stroke(path);
+  }
 }
 
 /** Draw a dashed line that moves, unless the user prefers reduced motion. @param {View} view @param {Context} context @param {Path2D} path @param {number} px */

@@ -4,6 +4,7 @@ import { activeSelection, addSelection, canExclude, changeSelection } from "./do
 import { pathOf } from "./draw.js";
 
 /** @typedef {import("./app.js").App} App */
+/** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Point} Point */
 
 const GRANULARITIES = /** @type {const} */ (["part", "object", "whole"]);
@@ -24,9 +25,14 @@ export function addClick(app, point, { exclude = false, newObject = false } = {}
   const isRepeated = active && [...active.include, ...active.exclude].some(([x, y]) => x === point[0] && y === point[1]);
   if (isRepeated && !newObject) return;
   if (exclude || app.tool === "exclude") return excludePoint(app, point);
-  if (active && !newObject && (active.kind === "click" || active.kind === "box"))
-    return app.commit(changeSelection(doc, active.id, (s) => ({ ...s, include: [...s.include, point], strokes: [] })));
-  app.commit(addSelection(doc, "click", { include: [point] }));
+  app.commit(newObject ? addSelection(doc, "click", { include: [point] }) : withClick(doc, point));
+}
+
+/** The document after a click on an object: a further click on the active one, or a new object. @param {Doc} doc @param {Point} point @returns {Doc} */
+export function withClick(doc, point) {
+  const active = activeSelection(doc);
+  if (active?.kind !== "click" && active?.kind !== "box") return addSelection(doc, "click", { include: [point] });
+  return changeSelection(doc, active.id, (s) => ({ ...s, include: [...s.include, point], strokes: [] }));
 }
 
 /** @param {App} app @param {Point} point */

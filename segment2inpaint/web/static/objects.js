@@ -11,14 +11,14 @@
  * @typedef {{paths: number[][], solid: number[][], dilate: number, feather: number}} Outline
  */
 import { Failure, post } from "./api.js";
-import { objectsOf, promptsOf } from "./document_state.js";
+import { activeSelection, objectsOf, promptsOf } from "./document_state.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Selection} Selection */
 
 const MAX_ANSWERS = 200; // cached
 const MAX_OUTLINED_MASKS = 200; // the server refuses more
-const TAB_ID = Math.random().toString(36).slice(2); // a click in another tab must not replace ours
+export const TAB_ID = Math.random().toString(36).slice(2); // a click in another tab must not replace ours
 const PENDING = Object.freeze({ state: /** @type {const} */ ("pending"), objects: [], message: "" });
 const NO_OUTLINE = Object.freeze({ paths: [], solid: [], dilate: 0, feather: 0 });
 
@@ -30,7 +30,7 @@ export class Finder {
     this.answers = new Map();
     /** @type {Map<string, () => void>} cancels the pending question of a selection */
     this.cancelPending = new Map();
-    /** @type {{photo: string|undefined, answers: Map<number, Answer>}} the last answers, by selection */
+    /** @type {{photo: string|undefined, answers: Map<string, Answer>}} the last answers, by `originOf` */
     this.latest = { photo: undefined, answers: new Map() };
     /** @type {{key: string, outline: Outline}|null} */
     this.lastOutline = null;
@@ -55,10 +55,25 @@ export class Finder {
   /** The answer for a selection, or the one before it while it is pending. @param {Doc} doc @param {Selection} selection */
   latestAnswer(doc, selection) {
     const answer = this.answerFor(doc, selection);
-    if (this.latest.photo !== doc.photo?.id) this.latest = { photo: doc.photo?.id, answers: new Map() };
-    if (answer.state === "pending") return this.latest.answers.get(selection.id) ?? answer;
-    this.latest.answers.set(selection.id, answer);
+    const latest = this.#latestAnswers(doc);
+    const origin = originOf(selection);
+    if (answer.state === "pending") return latest.get(origin) ?? answer;
+    latest.set(origin, answer);
+    dropOldest(latest);
     return answer;
+  }
+
+  /** Show contours for the active selection until the server answers. @param {Doc} doc @param {number[][]} paths */
+  expect(doc, paths) {
+    const active = activeSelection(doc);
+    if (!active || this.answerFor(doc, active).state !== "pending") return;
+    this.#latestAnswers(doc).set(originOf(active), { ...PENDING, objects: [{ mask: "", box: [], area: 0, score: 0, paths }] });
+  }
+
+  /** @param {Doc} doc */
+  #latestAnswers(doc) {
+    if (this.latest.photo !== doc.photo?.id) this.latest = { photo: doc.photo?.id, answers: new Map() };
+    return this.latest.answers;
   }
 
   /** Ask again where the server was away or busy. */
@@ -156,7 +171,15 @@ export class Finder {
   #store(key, answer) {
     this.answers.delete(key);
     this.answers.set(key, answer);
-    const oldest = this.answers.keys().next().value;
-    if (this.answers.size > MAX_ANSWERS && oldest !== undefined) this.answers.delete(oldest);
+    dropOldest(this.answers);
   }
+}
+
+/** What a selection began with. The id alone is used again after an undo. @param {Selection} selection */
+const originOf = ({ id, kind, include, box, color, text }) => JSON.stringify([id, kind, box ?? color?.at ?? text ?? include[0]]);
+
+/** @param {Map<string, Answer>} answers */
+function dropOldest(answers) {
+  const oldest = answers.keys().next().value;
+  if (answers.size > MAX_ANSWERS && oldest !== undefined) answers.delete(oldest);
 }

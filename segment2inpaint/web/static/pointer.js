@@ -1,6 +1,7 @@
 // @ts-check
 /** Pointers, the wheel and the keyboard crosshair on the canvas. */
 import { addBox, addClick, addStroke, changeGranularity } from "./edits.js";
+import { HoverPreview } from "./hover.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
@@ -27,6 +28,7 @@ class CanvasInput {
     this.app = app;
     this.view = view;
     this.canvas = view.canvas;
+    this.hover = new HoverPreview(app, () => view.redraw());
     /** @type {Map<number, Point>} */
     this.pointers = new Map(); // pressed pointers and their positions on the canvas
     /** @type {Drag|null} */
@@ -47,6 +49,7 @@ class CanvasInput {
     canvas.addEventListener("pointerup", (event) => this.#onUp(event));
     canvas.addEventListener("pointercancel", (event) => this.#onUp(event));
     canvas.addEventListener("pointerleave", () => {
+      if (!this.drag) this.hover.clear();
       if (!this.drag && this.app.cursor) (this.app.cursor = null), this.view.redraw();
     });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -57,6 +60,7 @@ class CanvasInput {
   #listenToWheel() {
     this.canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
+      this.hover.clear();
       if (event.altKey && this.app.editing) return changeGranularity(this.app, event.deltaY > 0 ? 1 : -1);
       const scrolled = -event.deltaY * (event.deltaMode === 1 ? LINE_HEIGHT : 1);
       const zooms = event.ctrlKey || !event.shiftKey;
@@ -90,6 +94,8 @@ class CanvasInput {
   #onDown(event) {
     const { app, view, canvas } = this;
     if (!app.doc.photo) return;
+    if (event.button === 0) this.hover.stop();
+    else this.hover.clear();
     canvas.focus({ preventScroll: true });
     canvas.classList.add("pointed");
     try {
@@ -122,10 +128,11 @@ class CanvasInput {
     const position = this.#position(event);
     if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, position);
     if (this.pointers.size === 2) return this.#movePinch();
-    if (!drag) return this.#moveBrush(event, position);
+    if (!drag) return this.#moveUnpressed(event, position);
     const isFar = Math.hypot(position[0] - drag.start[0], position[1] - drag.start[1]) > CLICK_TOLERANCE;
     if (isFar && !drag.moved) {
       drag.moved = true;
+      this.hover.clear();
       const drawsBox = app.tool === "click" && event.pointerType === "mouse" && drag.button === 0;
       if (drag.gesture === "click") drag.gesture = drawsBox ? "box" : "pan";
     }
@@ -136,33 +143,40 @@ class CanvasInput {
     view.redraw();
   }
 
-  /** Show the brush under a mouse that is not pressed. @param {PointerEvent} event @param {Point} position */
-  #moveBrush(event, position) {
+  /** Show the brush, or what a click would select. @param {PointerEvent} event @param {Point} position */
+  #moveUnpressed(event, position) {
     const { app, view } = this;
-    if (event.pointerType !== "mouse" || !app.editing || (app.tool !== "brush" && app.tool !== "erase")) return;
-    app.cursor = view.toPhoto(...position);
-    view.redraw();
+    if (event.pointerType !== "mouse" || !app.editing) return;
+    if (app.tool === "brush" || app.tool === "erase") {
+      app.cursor = view.toPhoto(...position);
+      return view.redraw();
+    }
+    const hasModifier = event.shiftKey || event.altKey || event.ctrlKey || event.metaKey || this.spacePressed;
+    if (hasModifier) this.hover.clear();
+    else this.hover.move(position, this.#pixel(position));
   }
 
   /** @param {PointerEvent} event */
   #onUp(event) {
     const { app, view, drag } = this;
     const { stroke, dragBox } = app;
+    const hovered = this.hover.take();
     const pressed = this.pointers.size;
     this.pointers.delete(event.pointerId);
     this.drag = app.stroke = app.dragBox = null;
-    if (drag && pressed <= 1 && event.type !== "pointercancel") this.#finishDrag(event, drag, stroke, dragBox);
+    if (drag && pressed <= 1 && event.type !== "pointercancel") this.#finishDrag(event, drag, { stroke, dragBox, hovered });
     view.redraw();
   }
 
-  /** @param {PointerEvent} event @param {Drag} drag @param {Point[]|null} stroke @param {{from: Point, to: Point}|null} dragBox */
-  #finishDrag(event, drag, stroke, dragBox) {
+  /** @param {PointerEvent} event @param {Drag} drag @param {{stroke: Point[]|null, dragBox: {from: Point, to: Point}|null, hovered: number[][]|null}} shown while it went on */
+  #finishDrag(event, drag, { stroke, dragBox, hovered }) {
     const { app, view } = this;
     if (drag.gesture === "stroke" && stroke) addStroke(app, rounded(stroke), app.radius / view.scale);
     else if (drag.gesture === "box" && dragBox) addBox(app, dragBox.from, dragBox.to);
     else if (drag.gesture === "click" && !drag.moved && app.editing) {
       const pixel = this.#pixel(drag.start);
       if (pixel) addClick(app, pixel, { exclude: event.button === 2 || event.altKey, newObject: event.shiftKey });
+      if (pixel && hovered) app.finder.expect(app.doc, hovered);
     } else if (!drag.moved && app.doc.result) app.setStatus("This is the result. To remove more, press Keep editing.");
   }
 

@@ -1,0 +1,427 @@
+"""The hover preview of the page: its route, and the page in a real browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_networks import RedDecoder, RedEncoder
+from numpy.typing import NDArray
+
+pytest.importorskip("fastapi", reason="the page needs the extra [web]")
+pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
+import web_server
+from fastapi.testclient import TestClient
+from playwright.sync_api import expect
+from web_page import (
+    PHONE,
+    Page,
+    click_photo,
+    drag_on_photo,
+    max_difference,
+    open_page,
+    open_photo,
+    screen_color,
+    screen_position,
+    wait_for_objects,
+)
+from web_server import API, BASE_URL, CLICK, DISC_CENTER, draw_scene, encode, make_app, run_server
+
+from segment2inpaint import detect
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
+from segment2inpaint.networks.click import ClickNetwork
+from segment2inpaint.types import FloatArray
+from segment2inpaint.web.app_state import AppState
+from segment2inpaint.web.limits import Limits
+
+MISS = {"points": {"include": [[5, 5]]}}
+WAIT = 10  # seconds, longer than any call
+
+
+class HeldDecoder(RedDecoder):
+    """Find red objects, but answer only while ``released``, and after ``delay`` seconds."""
+
+    delay = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released, self.started = threading.Event(), threading.Event()
+        self.released.set()
+
+    def run(self, **inputs: NDArray[np.generic]) -> list[FloatArray]:
+        self.started.set()
+        assert self.released.wait(WAIT)
+        time.sleep(self.delay)
+        return super().run(**inputs)
+
+
+class FakeNetwork:
+    """The parts of the detector's network."""
+
+    def __init__(self) -> None:
+        self.encoder, self.decoder = RedEncoder(), HeldDecoder()
+        self.detector = BuiltinDetector(ClickNetwork(self.encoder, self.decoder))
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    fake = FakeNetwork()
+    monkeypatch.setattr(detect, "load", lambda *_, **__: fake.detector)
+    yield fake
+    fake.decoder.released.set()
+
+
+@pytest.fixture
+def client(network: FakeNetwork) -> Iterator[TestClient]:
+    with TestClient(make_app(Limits(masks=1)), base_url=BASE_URL) as test_client:
+        yield test_client
+
+
+def post(client: TestClient, photo: str, call: str, prompt: object = CLICK) -> Any:
+    response = client.post(f"{API}/photos/{photo}/{call}", json={"prompts": [prompt]})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+# --- the route -------------------------------------------------------------------------------
+
+
+def test_a_hover_shows_the_contours_that_a_click_finds_and_stores_no_mask(
+    client: TestClient,
+) -> None:
+    photo = web_server.open_photo(client)
+    (found,) = post(client, photo, "find")["objects"]
+    for _ in range(3):
+        assert post(client, photo, "hover") == {"ready": True, "paths": found["paths"]}
+    assert client.get(f"{API}/photos/{photo}/masks/{found['mask']}").status_code == 200
+
+
+def test_a_hover_over_nothing_has_no_contours(client: TestClient) -> None:
+    photo = web_server.open_photo(client)
+    hover = client.post(
+        f"{API}/photos/{photo}/hover", json={"prompts": [{"points": {"exclude": [[5, 5]]}}]}
+    )
+    assert hover.json() == {"ready": True, "paths": []}
+
+
+def test_a_hover_does_not_start_the_encoder_before_the_embedding_is_computed(
+    client: TestClient, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AppState, "prepare", lambda *_: None)
+    photo = web_server.open_photo(client)
+    assert post(client, photo, "hover") == {"ready": False, "paths": []}
+    assert not network.encoder.frames
+    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == []
+    post(client, photo, "find")
+    assert post(client, photo, "hover")["ready"]
+    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == ["builtin"]
+
+
+def test_an_opened_photo_is_ready_for_hovers(client: TestClient) -> None:
+    photo = web_server.open_photo(client)
+    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == ["auto", "builtin"]
+
+
+def test_a_hover_yields_to_a_running_click(client: TestClient, network: FakeNetwork) -> None:
+    photo, decoder = web_server.open_photo(client), network.decoder
+    decoder.released.clear()
+    with ThreadPoolExecutor() as pool:
+        click = pool.submit(post, client, photo, "find")
+        assert decoder.started.wait(WAIT)
+        assert post(client, photo, "hover", MISS) == {"ready": False, "paths": []}
+        decoder.released.set()
+        assert click.result(WAIT)["objects"]
+
+
+def test_a_click_does_not_wait_for_a_running_hover(
+    client: TestClient, network: FakeNetwork
+) -> None:
+    photo, decoder = web_server.open_photo(client), network.decoder
+    post(client, photo, "find")  # its answer is cached
+    decoder.released.clear()
+    decoder.started.clear()
+    with ThreadPoolExecutor() as pool:
+        hover = pool.submit(post, client, photo, "hover", MISS)
+        assert decoder.started.wait(WAIT)
+        assert post(client, photo, "find")["objects"]
+        assert not hover.done()
+        decoder.released.set()
+        assert hover.result(WAIT)["ready"]
+
+
+# --- the page --------------------------------------------------------------------------------
+
+INSIDE = 86, 66  # a pixel of the disc that no marker of a click at its center covers
+OTHER_TOOLS = "exclude", "box", "brush", "erase", "color", "hand"
+
+
+@pytest.fixture
+def address(network: FakeNetwork) -> Iterator[str]:
+    with run_server(make_app()) as server:
+        yield server
+
+
+def move(page: Page, x: float, y: float) -> None:
+    page.mouse.move(*screen_position(page, x, y))
+
+
+def hover(page: Page, x: float, y: float) -> Any:
+    """Rest the pointer at a pixel of the photo. Return the answer of the server."""
+    with page.expect_response("**/hover") as call:
+        move(page, x, y)
+    answer = call.value.json()
+    page.wait_for_timeout(100)
+    return answer
+
+
+def record_hovers(page: Page) -> list[str]:
+    calls: list[str] = []
+    page.on("request", lambda r: calls.append(r.url) if r.url.endswith("/hover") else None)
+    return calls
+
+
+def shows_preview(page: Page) -> bool:
+    """Return whether the disc is tinted."""
+    page.wait_for_timeout(100)
+    return max_difference(screen_color(page, *INSIDE), draw_scene()[66, 86].astype(float)) > 15
+
+
+@pytest.mark.slow
+def test_the_object_under_the_pointer_is_shown_until_the_pointer_leaves_it(
+    address: str, browser: Any
+) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        assert not shows_preview(page)
+        assert hover(page, *DISC_CENTER)["paths"]
+        assert shows_preview(page)
+        expect(page.locator("#status")).to_be_empty()  # not announced
+        move(page, 20, 20)
+        assert not shows_preview(page)
+        hover(page, *DISC_CENTER)
+        assert shows_preview(page)
+        page.hover("#open")
+        assert not shows_preview(page)
+        expect(page.locator("#undo")).to_be_disabled()
+
+
+@pytest.mark.slow
+def test_a_click_shows_the_previewed_mask_before_the_server_answers_and_finds_the_same(
+    address: str, browser: Any
+) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        preview = hover(page, *DISC_CENTER)
+        held: list[Any] = []
+        page.route("**/find", lambda route: held.append(route))
+        click_photo(page, *DISC_CENTER)
+        expect(page.locator("#objects")).to_contain_text("searching")
+        assert shows_preview(page)
+        with page.expect_response("**/find") as call:
+            held[0].continue_()
+        assert [found["paths"] for found in call.value.json()["objects"]] == [preview["paths"]]
+        wait_for_objects(page)
+        page.click("#undo")
+        expect(page.locator("#objects li")).to_have_count(0)
+        expect(page.locator("#undo")).to_be_disabled()
+
+
+@pytest.mark.slow
+def test_a_click_after_an_undo_does_not_show_the_mask_that_was_undone(
+    address: str, browser: Any
+) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        click_photo(page, *DISC_CENTER)
+        wait_for_objects(page)
+        page.click("#undo")
+        held: list[Any] = []
+        page.route("**/find", lambda route: held.append(route))
+        click_photo(page, 20, 20)
+        expect(page.locator("#objects")).to_contain_text("searching")
+        assert not shows_preview(page)
+        held[0].continue_()
+
+
+@pytest.mark.slow
+def test_a_further_click_is_previewed_outside_the_selected_object_only(
+    address: str, browser: Any
+) -> None:
+    pixels = draw_scene()
+    pixels[95:110, 20:40] = (220, 40, 30)  # another red object
+    with open_page(browser, address) as page:
+        open_photo(page, encode(pixels))
+        click_photo(page, *DISC_CENTER)
+        wait_for_objects(page)
+        calls = record_hovers(page)
+        move(page, *INSIDE)
+        page.wait_for_timeout(200)
+        assert not calls
+        with page.expect_request("**/hover") as call:
+            move(page, 30, 100)
+        (prompt,) = call.value.post_data_json["prompts"]
+        assert prompt == {"points": {"include": [[*DISC_CENTER], [30, 100]]}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", OTHER_TOOLS)
+def test_no_other_tool_previews_a_click(address: str, browser: Any, tool: str) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        calls = record_hovers(page)
+        page.click(f"[data-tool={tool}]")
+        move(page, *DISC_CENTER)
+        page.wait_for_timeout(200)
+        assert not calls
+        page.click("[data-tool=click]")
+        hover(page, *DISC_CENTER)
+        assert shows_preview(page)
+
+
+@pytest.mark.slow
+def test_a_key_the_wheel_and_a_drag_end_the_preview(address: str, browser: Any) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        hover(page, *DISC_CENTER)
+        page.keyboard.press("Shift")
+        assert not shows_preview(page)
+        hover(page, 78, 60)
+        page.mouse.wheel(0, 1)
+        assert not shows_preview(page)
+        page.keyboard.press("0")
+        hover(page, *DISC_CENTER)
+        calls = record_hovers(page)
+        drag_on_photo(page, DISC_CENTER, (100, 80))
+        page.wait_for_timeout(200)
+        assert not shows_preview(page)
+        assert not calls
+
+
+@pytest.mark.slow
+def test_a_touch_previews_nothing(address: str, browser: Any) -> None:
+    with open_page(browser, address, **PHONE) as page:
+        open_photo(page)
+        calls = record_hovers(page)
+        page.touchscreen.tap(*screen_position(page, *DISC_CENTER))
+        wait_for_objects(page)
+        assert not calls
+
+
+@pytest.mark.slow
+def test_a_running_job_previews_nothing(address: str, browser: Any) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        click_photo(page, *DISC_CENTER)
+        wait_for_objects(page)
+        page.route("**/jobs/*", lambda route: None)  # the page waits for it
+        page.click("#run")
+        page.wait_for_selector("#busy:not([hidden])")
+        calls = record_hovers(page)
+        move(page, 20, 20)
+        page.wait_for_timeout(200)
+        assert not calls
+        page.unroute("**/jobs/*")
+
+
+@pytest.mark.slow
+def test_the_preview_can_be_switched_off_for_good(address: str, browser: Any) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        page.click("#more summary")
+        page.uncheck("#hover")
+        expect(page.locator("#undo")).to_be_disabled()  # a setting of the page, not of the document
+        page.reload()
+        page.wait_for_selector("#about-photo:has-text('photo.png')", state="attached")
+        calls = record_hovers(page)
+        move(page, *DISC_CENTER)
+        page.wait_for_timeout(200)
+        assert not calls
+        page.click("#more summary")
+        page.check("#hover")
+        hover(page, *DISC_CENTER)
+
+
+@pytest.mark.slow
+def test_no_preview_is_asked_for_before_the_embedding_is_computed(
+    address: str, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, embedding_wanted = AppState.prepare, threading.Event()
+
+    def wait_and_prepare(state: AppState, session: Any) -> None:
+        embedding_wanted.wait(WAIT)
+        prepare(state, session)
+
+    monkeypatch.setattr(AppState, "prepare", wait_and_prepare)
+    with open_page(browser, address) as page:
+        open_photo(page)
+        calls = record_hovers(page)
+        move(page, *DISC_CENTER)
+        page.wait_for_timeout(200)
+        assert not calls
+        embedding_wanted.set()
+        page.wait_for_timeout(1100)  # the page asks once a second
+        hover(page, 78, 60)
+        assert shows_preview(page)
+
+
+@pytest.mark.slow
+def test_slow_answers_switch_the_preview_off_until_another_photo_is_opened(
+    address: str, browser: Any, network: FakeNetwork
+) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        network.decoder.delay = 0.35
+        for x in (76, 80, 84):
+            hover(page, x, 60)
+        assert not shows_preview(page)
+        calls = record_hovers(page)
+        move(page, 80, 66)
+        page.wait_for_timeout(200)
+        assert not calls
+        network.decoder.delay = 0
+        open_photo(page, encode(draw_scene(seed=1)), "other.png")
+        hover(page, *DISC_CENTER)
+        assert shows_preview(page)
+
+
+@pytest.mark.slow
+def test_a_move_cancels_the_question_in_flight_and_the_server_drops_stale_ones(
+    address: str, browser: Any, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_page(browser, address) as page:
+        open_photo(page)
+        hover(page, 20, 20)  # the page knows that the embedding is computed
+        in_flight, most = 0, 0
+
+        def count(change: int) -> Any:
+            def on_request(request: Any) -> None:
+                nonlocal in_flight, most
+                in_flight += change if request.url.endswith("/hover") else 0
+                most = max(most, in_flight)
+
+            return on_request
+
+        for event, change in (("request", 1), ("requestfinished", -1), ("requestfailed", -1)):
+            page.on(event, count(change))
+        asked: list[int] = []
+        find = network.detector.detect
+
+        def detect_and_record(image: Any, prompts: Any) -> Any:
+            asked.extend(x for prompt in prompts for x, _ in prompt.include)
+            return find(image, prompts)
+
+        monkeypatch.setattr(network.detector, "detect", detect_and_record)
+        network.decoder.released.clear()
+        for x in (70, 74, 78, 82, 86):
+            with page.expect_request("**/hover"):
+                move(page, x, 60)
+        with page.expect_response("**/hover"):
+            network.decoder.released.set()
+        assert most == 1
+        assert asked == [70, 86]  # the one that had started, and the newest
+        assert shows_preview(page)
