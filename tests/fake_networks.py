@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.networks.click import CELL, MASK_CELL, POSITIVE, ClickNetwork
 from segment2inpaint.types import BinaryMask, Box, FloatArray, Image
 
@@ -84,3 +88,31 @@ def red_photo(height: int, width: int, *boxes: Box) -> tuple[Image, BinaryMask]:
 def iou(first: BinaryMask, second: BinaryMask) -> float:
     """Return the intersection over union of two masks, 0 if both are empty."""
     return float((first & second).sum() / max((first | second).sum(), 1))
+
+
+MAX_WAIT = 10  # seconds, longer than any call
+
+
+class HeldDecoder(RedDecoder):
+    """Find red objects, but answer only while ``released``, and after ``delay`` seconds."""
+
+    delay = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released, self.started = threading.Event(), threading.Event()
+        self.released.set()
+
+    def run(self, **inputs: NDArray[np.generic]) -> list[FloatArray]:
+        self.started.set()
+        assert self.released.wait(MAX_WAIT)
+        time.sleep(self.delay)
+        return super().run(**inputs)
+
+
+class HeldNetwork:
+    """A detector of red objects and the parts of its network, whose decoder can be held."""
+
+    def __init__(self) -> None:
+        self.encoder, self.decoder = RedEncoder(), HeldDecoder()
+        self.detector = BuiltinDetector(ClickNetwork(self.encoder, self.decoder))

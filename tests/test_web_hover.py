@@ -1,22 +1,16 @@
-"""The hover preview of the page: its route, and the page in a real browser."""
+"""The hover preview of the page in a real browser."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
-from fake_networks import RedDecoder, RedEncoder
-from numpy.typing import NDArray
+from fake_networks import MAX_WAIT, HeldNetwork
 
 pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
-import web_server
-from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 from web_page import (
     PHONE,
@@ -30,138 +24,25 @@ from web_page import (
     screen_position,
     wait_for_objects,
 )
-from web_server import API, BASE_URL, CLICK, DISC_CENTER, draw_scene, encode, make_app, run_server
+from web_server import DISC_CENTER, draw_scene, encode, make_app, run_server
 
 from segment2inpaint import detect
-from segment2inpaint.detect.builtin.detector import BuiltinDetector
-from segment2inpaint.networks.click import ClickNetwork
-from segment2inpaint.types import FloatArray
 from segment2inpaint.web.app_state import AppState
-from segment2inpaint.web.limits import Limits
-
-MISS = {"points": {"include": [[5, 5]]}}
-WAIT = 10  # seconds, longer than any call
-
-
-class HeldDecoder(RedDecoder):
-    """Find red objects, but answer only while ``released``, and after ``delay`` seconds."""
-
-    delay = 0.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.released, self.started = threading.Event(), threading.Event()
-        self.released.set()
-
-    def run(self, **inputs: NDArray[np.generic]) -> list[FloatArray]:
-        self.started.set()
-        assert self.released.wait(WAIT)
-        time.sleep(self.delay)
-        return super().run(**inputs)
-
-
-class FakeNetwork:
-    """The parts of the detector's network."""
-
-    def __init__(self) -> None:
-        self.encoder, self.decoder = RedEncoder(), HeldDecoder()
-        self.detector = BuiltinDetector(ClickNetwork(self.encoder, self.decoder))
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    fake = FakeNetwork()
-    monkeypatch.setattr(detect, "load", lambda *_, **__: fake.detector)
-    yield fake
-    fake.decoder.released.set()
-
-
-@pytest.fixture
-def client(network: FakeNetwork) -> Iterator[TestClient]:
-    with TestClient(make_app(Limits(masks=1)), base_url=BASE_URL) as test_client:
-        yield test_client
-
-
-def post(client: TestClient, photo: str, call: str, prompt: object = CLICK) -> Any:
-    response = client.post(f"{API}/photos/{photo}/{call}", json={"prompts": [prompt]})
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-# --- the route -------------------------------------------------------------------------------
-
-
-def test_a_hover_shows_the_contours_that_a_click_finds_and_stores_no_mask(
-    client: TestClient,
-) -> None:
-    photo = web_server.open_photo(client)
-    (found,) = post(client, photo, "find")["objects"]
-    for _ in range(3):
-        assert post(client, photo, "hover") == {"ready": True, "paths": found["paths"]}
-    assert client.get(f"{API}/photos/{photo}/masks/{found['mask']}").status_code == 200
-
-
-def test_a_hover_over_nothing_has_no_contours(client: TestClient) -> None:
-    photo = web_server.open_photo(client)
-    hover = client.post(
-        f"{API}/photos/{photo}/hover", json={"prompts": [{"points": {"exclude": [[5, 5]]}}]}
-    )
-    assert hover.json() == {"ready": True, "paths": []}
-
-
-def test_a_hover_does_not_start_the_encoder_before_the_embedding_is_computed(
-    client: TestClient, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(AppState, "prepare", lambda *_: None)
-    photo = web_server.open_photo(client)
-    assert post(client, photo, "hover") == {"ready": False, "paths": []}
-    assert not network.encoder.frames
-    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == []
-    post(client, photo, "find")
-    assert post(client, photo, "hover")["ready"]
-    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == ["builtin"]
-
-
-def test_an_opened_photo_is_ready_for_hovers(client: TestClient) -> None:
-    photo = web_server.open_photo(client)
-    assert client.get(f"{API}/photos/{photo}").json()["prepared"] == ["auto", "builtin"]
-
-
-def test_a_hover_yields_to_a_running_click(client: TestClient, network: FakeNetwork) -> None:
-    photo, decoder = web_server.open_photo(client), network.decoder
-    decoder.released.clear()
-    with ThreadPoolExecutor() as pool:
-        click = pool.submit(post, client, photo, "find")
-        assert decoder.started.wait(WAIT)
-        assert post(client, photo, "hover", MISS) == {"ready": False, "paths": []}
-        decoder.released.set()
-        assert click.result(WAIT)["objects"]
-
-
-def test_a_click_does_not_wait_for_a_running_hover(
-    client: TestClient, network: FakeNetwork
-) -> None:
-    photo, decoder = web_server.open_photo(client), network.decoder
-    post(client, photo, "find")  # its answer is cached
-    decoder.released.clear()
-    decoder.started.clear()
-    with ThreadPoolExecutor() as pool:
-        hover = pool.submit(post, client, photo, "hover", MISS)
-        assert decoder.started.wait(WAIT)
-        assert post(client, photo, "find")["objects"]
-        assert not hover.done()
-        decoder.released.set()
-        assert hover.result(WAIT)["ready"]
-
-
-# --- the page --------------------------------------------------------------------------------
 
 INSIDE = 86, 66  # a pixel of the disc that no marker of a click at its center covers
 OTHER_TOOLS = "exclude", "box", "brush", "erase", "color", "hand"
 
 
 @pytest.fixture
-def address(network: FakeNetwork) -> Iterator[str]:
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldNetwork]:
+    fake = HeldNetwork()
+    monkeypatch.setattr(detect, "load", lambda *_, **__: fake.detector)
+    yield fake
+    fake.decoder.released.set()
+
+
+@pytest.fixture
+def address(network: HeldNetwork) -> Iterator[str]:
     with run_server(make_app()) as server:
         yield server
 
@@ -353,7 +234,7 @@ def test_no_preview_is_asked_for_before_the_embedding_is_computed(
     prepare, embedding_wanted = AppState.prepare, threading.Event()
 
     def wait_and_prepare(state: AppState, session: Any) -> None:
-        embedding_wanted.wait(WAIT)
+        embedding_wanted.wait(MAX_WAIT)
         prepare(state, session)
 
     monkeypatch.setattr(AppState, "prepare", wait_and_prepare)
@@ -371,7 +252,7 @@ def test_no_preview_is_asked_for_before_the_embedding_is_computed(
 
 @pytest.mark.slow
 def test_slow_answers_switch_the_preview_off_until_another_photo_is_opened(
-    address: str, browser: Any, network: FakeNetwork
+    address: str, browser: Any, network: HeldNetwork
 ) -> None:
     with open_page(browser, address) as page:
         open_photo(page)
@@ -391,7 +272,7 @@ def test_slow_answers_switch_the_preview_off_until_another_photo_is_opened(
 
 @pytest.mark.slow
 def test_a_move_cancels_the_question_in_flight_and_the_server_drops_stale_ones(
-    address: str, browser: Any, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+    address: str, browser: Any, network: HeldNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_page(browser, address) as page:
         open_photo(page)

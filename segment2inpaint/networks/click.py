@@ -45,7 +45,7 @@ class ObjectPrompt:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """What the encoder sees: ``values`` (1, 256, h, w) float16 of a window in its frame.
+    """The encoder's ``values`` (1, 256, h, w), float16, of a window in its frame.
 
     The frame is the window scaled by ``letterbox``, with empty margins at the right and below.
     """

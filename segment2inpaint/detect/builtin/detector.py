@@ -66,7 +66,7 @@ SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and le
 MIN_CLICK_LOGIT = 1.0  # at a click
 MIN_CHANGE_LOGIT = 0.5  # towards the click, where the mask changes
 MIN_THING_LOGIT = 1.0  # of a thing that a click beside the object takes away
-MAX_CACHED = 64  # of each kind of what was found
+MAX_CACHED = 64  # results of each kind
 
 
 Found = TypeVar("Found")
@@ -235,7 +235,7 @@ class BuiltinDetector:
 
 
 class _LastOnes(Generic[Found]):
-    """What was found last, by embedding and prompt."""
+    """A cache of the last results, by embedding and prompt."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[bytes, ObjectPrompt], Found] = OrderedDict()

@@ -26,7 +26,7 @@ BOX_SHARE_RANGE = (0.7, 0.9)  # fraction of the salient probability that lies in
 
 @dataclass(frozen=True, eq=False)
 class SalientObject:
-    """What stands out around an object: the map, and its log-odds (h, w) in a frame."""
+    """The salient object round an object: its map, and its log-odds (h, w) in a frame."""
 
     saliency: SaliencyMap
     log_odds: FloatArray

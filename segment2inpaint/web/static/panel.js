@@ -9,7 +9,7 @@ import { hint, isComplete, setUpObjectsSection } from "./objects_section.js";
 /** @typedef {import("./app.js").App} App */
 
 const EDITING_SECTIONS = ["objects-section", "mask-section", "fill-section"];
-const OTHER_PROMPT_DETECTORS = ["mask", "plate", "color", "regions"]; // clicks and boxes cannot use them
+const OTHER_PROMPT_DETECTORS = ["mask", "plate", "color"]; // clicks and boxes cannot use them
 
 /** @param {App} app */
 export function setUpPanel(app) {
