@@ -43,6 +43,11 @@ def test_a_granularity_asks_for_one_mask(granularity: Granularity, index: int) -
     assert guess(answer(0.6, 0.9, 0.7, 0.8), prompt) == index
 
 
+def test_a_whole_that_is_much_less_sure_is_not_taken() -> None:
+    prompt = ObjectPrompt((CLICK,), granularity="whole")
+    assert guess(answer(0.95, 0.9, 0.9, 0.7), prompt) == SINGLE
+
+
 def test_a_whole_must_be_surer_than_the_object() -> None:
     prompt = ObjectPrompt((CLICK,))
     assert guess(answer(0.8, 0.9, 0.9, 0.81), prompt) == SINGLE

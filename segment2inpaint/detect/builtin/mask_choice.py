@@ -15,6 +15,7 @@ from segment2inpaint.types import FloatArray
 
 SURE_SCORE = 0.85  # expected IoU, from which on a mask is taken without another look
 MIN_GOOD_SCORE = 0.5  # expected IoU, of a mask that can be a part or a whole
+MAX_SCORE_GAP = 0.2  # to the best score, of a mask that can be a part or a whole
 MAX_SHARE = 0.5  # of the frame, of a mask that is taken instead of the object
 MIN_WHOLE_LEAD = 0.02  # expected IoU, of a whole that is looked at instead of the object
 # The agreement with what stands out counts this much beside the expected IoU. The object's mask
@@ -53,6 +54,7 @@ def _is_good(answer: Answer) -> NDArray[np.bool_]:
 def _part_or_whole(answer: Answer, *, is_part: bool) -> int:
     """Return the index of the smallest or the largest of the good masks."""
     area = (answer.logits > 0).sum((1, 2))
-    good = [i for i in range(len(area)) if answer.scores[i] >= MIN_GOOD_SCORE and area[i]]
+    limit = max(MIN_GOOD_SCORE, answer.scores.max() - MAX_SCORE_GAP)
+    good = [i for i in range(len(area)) if answer.scores[i] >= limit and area[i]]
     order = sorted(good or [SINGLE], key=lambda i: int(area[i]))
     return order[0 if is_part else -1]
