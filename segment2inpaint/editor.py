@@ -201,9 +201,9 @@ class Editor:
 
 
 def _is_available(inpainter: str) -> bool:
-    """Return whether the inpainter needs no model or its model is on this machine."""
+    """Return whether the inpainter needs no model or its model can be used on this machine."""
     named = [card.name for card in catalogue.cards()]
-    return inpainter not in named or catalogue.find(inpainter) is not None
+    return inpainter not in named or catalogue.is_usable(inpainter)
 
 
 @contextmanager

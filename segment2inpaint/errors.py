@@ -8,6 +8,7 @@
       BadOption       an option out of its range
       NothingFound    no object at the prompt
       ModelMissing    a model that is not on this machine
+        PackageMissing  a package that is not installed
       BadModel        a file or folder that does not hold the expected model
       BadDataset      a collection of photos that cannot be processed as asked
 """
@@ -37,6 +38,10 @@ class NothingFound(Segment2InpaintError):
 
 class ModelMissing(Segment2InpaintError):
     """The model is not on this machine."""
+
+
+class PackageMissing(ModelMissing):
+    """A package that the request needs is not installed; the message has the command."""
 
 
 class BadModel(Segment2InpaintError):

@@ -1,13 +1,25 @@
-"""The walls between modules: imports point down, no circles, heavy libraries are loaded late."""
+"""The walls between modules: imports point down, no circles, heavy libraries are loaded late.
+
+The core imports what it declares, and the packages of an extra only where that extra is at home.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from segment2inpaint.extras import EXTRAS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "segment2inpaint"
@@ -17,7 +29,7 @@ PACKAGE = "segment2inpaint"
 LAYERS = (
     ("errors",),
     ("types",),
-    ("protocols", "backgrounds"),
+    ("protocols", "backgrounds", "extras"),
     ("images", "masks", "window", "request", "models"),
     ("networks", "edge_refine", "conversions"),
     ("detect", "effects", "inpaint"),
@@ -41,6 +53,33 @@ HEAVY = {
     "torch", "torchvision", "diffusers", "transformers", "segment_anything", "accelerate",
     "fastapi", "ray", "numba", "pymatting", "scipy",
 }  # fmt: skip
+
+# Modules of a distribution whose names differ from its own, and those that it always brings.
+PROVIDES = {
+    "fastapi": ("fastapi", "starlette", "pydantic"),
+    "opencv-python-headless": ("cv2",),
+    "pillow": ("PIL",),
+    "pymatting": ("pymatting", "scipy"),
+    "pyyaml": ("yaml",),
+}
+# The package of an extra -> the files and folders that may import it. The plugins of heif and jxl
+# are imported by name, and what of models needs timm and peft are libraries.
+OPTIONAL = {
+    "models": (
+        "detect/sam/", "detect/text/", "detect/transformers_loading.py", "inpaint/diffusion/",
+        "inpaint/lama/", "inpaint/migan/", "inpaint/one_pass.py", "inpaint/torch_archive.py",
+        "inpaint/weights.py", "models/device.py", "models/download.py", "models/quiet.py",
+    ),
+    "matting": ("compositing/matting.py",),
+    "parquet": (
+        "dataset/formats/shards.py", "dataset/inputs.py", "dataset/manifest.py",
+        "dataset/pair_files.py", "dataset/ray_backend.py",
+    ),
+    "datasets": ("dataset/manifest.py",),
+    "ray": ("dataset/ray_backend.py",),
+    "quantize": ("inpaint/diffusion/",),
+}  # fmt: skip
+UNDECLARED = {"supervision": "result.py"}  # the caller's own package, for a result in its type
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -80,6 +119,41 @@ def early_imports(path: Path) -> Iterator[str]:
             queue.append(node)
 
 
+def third_party(path: Path) -> set[str]:
+    """Return the libraries that a file imports when it runs, anywhere in it, by top-level name."""
+    found = set()
+    queue: list[ast.AST] = [ast.parse(path.read_text())]
+    while queue:
+        for node in ast.iter_child_nodes(queue.pop()):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                continue
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").partition(".")[0])
+            queue.append(node)
+    return found - {PACKAGE, *sys.stdlib_module_names}
+
+
+def provided(requirements: Iterable[str]) -> set[str]:
+    """Return the top-level modules of requirements such as ``numpy>=1.26``."""
+    names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
+    return {module for n in names for module in PROVIDES.get(n, (n.replace("-", "_"),))}
+
+
+def misplaced(name: str, libraries: Iterable[str]) -> Iterator[str]:
+    """Yield the libraries that a file (relative to the package) must not import."""
+    homes = {
+        module: [home for extra, places in OPTIONAL.items() for home in places
+                 if module in provided(EXTRA_REQUIREMENTS[extra])]
+        for module in libraries
+    }  # fmt: skip
+    for module in sorted(set(libraries) - provided(PROJECT["dependencies"])):
+        if not any(name.startswith(home) for home in homes[module]):
+            if UNDECLARED.get(module) != name:
+                yield module
+
+
 def stage(name: str) -> str:
     """Return the entry of ``LAYERS`` that a module belongs to; empty for the package itself."""
     return [*name.split("."), ""][1]
@@ -113,6 +187,8 @@ def allowed(name: str, target: str) -> bool:
     return LAYER[here] > LAYER[there] if there else LAYER[here] >= LAYER["cli"]
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRA_REQUIREMENTS = PROJECT["optional-dependencies"]
 MODULES = modules(ROOT)
 GRAPH = {name: set(imported(path, MODULES)) for name, path in MODULES.items()}
 GRAPH[PACKAGE] = set()
@@ -135,6 +211,28 @@ def test_heavy_libraries_are_loaded_late(name: str) -> None:
         assert not HEAVY & set(early_imports(MODULES[name]))
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_libraries_are_declared_and_those_of_extras_stay_at_home(name: str) -> None:
+    path = MODULES[name]
+    relative = path.relative_to(ROOT / PACKAGE).as_posix()
+    assert list(misplaced(relative, third_party(path))) == []
+
+
+def test_each_extra_is_in_the_table_that_doctor_prints() -> None:
+    """Their modules are those of pyproject.toml; ``all`` has every extra that is not GPL."""
+    lists = {name: set(found) for name, found in EXTRA_REQUIREMENTS.items()}
+    assert EXTRAS.keys() == lists.keys() - {"all", "dev", "train"}
+    inherited = f"{PACKAGE}[models]"
+    for name, extra in EXTRAS.items():
+        own = provided(lists[name] - {inherited}) - {"scipy"}
+        with_models = set(EXTRAS["models"].modules) if inherited in lists[name] else set()
+        renamed = {"pillow_jxl" if module == "pillow_jxl_plugin" else module for module in own}
+        assert set(extra.modules) == renamed | with_models, name
+    (everything,) = lists["all"]
+    names = set(everything.removeprefix(f"{PACKAGE}[").removesuffix("]").split(","))
+    assert names == EXTRAS.keys() - {"jxl"}
+
+
 def test_the_rules_find_planted_faults(tmp_path: Path) -> None:
     """An upward import, a foreign backend, a circle and an early torch are all seen."""
     package = tmp_path / PACKAGE
@@ -154,3 +252,6 @@ def test_the_rules_find_planted_faults(tmp_path: Path) -> None:
     assert f"{PACKAGE}.detect.color must not import {PACKAGE}.detect.user_mask" in found
     assert any(line.startswith("circle: ") for line in found)
     assert list(early_imports(package / "masks.py")) == [PACKAGE, "torch"]
+    assert third_party(package / "masks.py") == {"torch"}
+    assert list(misplaced("masks.py", {"torch", "numpy", "unknown"})) == ["torch", "unknown"]
+    assert list(misplaced("detect/sam/model.py", {"torch", "pyarrow"})) == ["pyarrow"]

@@ -66,7 +66,7 @@ def batch(options: BatchOptions) -> None:
     file for each photo), a .jsonl or .csv table with a row for each object, or annotations: COCO,
     YOLO, Pascal VOC, LabelMe, CVAT, Label Studio, VIA, Parquet, WebDataset. OUTDIR receives the
     photos under their names, the masks, annotations without the removed objects,
-    manifest.parquet and report.html. Exit status 1: nothing was done. Exit status 3: some photos
+    manifest.jsonl and report.html. Exit status 1: nothing was done. Exit status 3: some photos
     failed, some rows were invalid, or some annotations matched no photo.
     """
     if options.everything and not options.pick:

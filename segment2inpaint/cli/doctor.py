@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from os import environ
 from typing import TYPE_CHECKING
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from segment2inpaint.models.machine import Machine
 
 LABEL_WIDTH = 16  # characters of the first column
+PACKAGES = ("numpy", "opencv-python-headless", "pillow", "torch", "diffusers")
 
 
 @cloup.command(epilog=examples("doctor"))
 def doctor() -> None:
     """Show what this machine can do.
 
-    It prints versions, devices, file formats, the models on this machine, what auto uses, which
-    diffusion models fit in the memory, and a table of all models: memory, seconds, whether
-    commercial use is allowed, and published quality. Include this text when you report a bug.
+    It prints versions, devices, file formats, the models on this machine, the extras that are
+    installed and the commands for the others, what auto uses, which diffusion models fit in the
+    memory, and a table of all models: memory, seconds, whether commercial use is allowed, and
+    published quality. Include this text when you report a bug.
     """
-    for label, value in {**_installation(), **_defaults(), **_diffusion()}.items():
+    rows = {**_installation(), **_extras(), **_defaults(), **_diffusion()}
+    for label, value in rows.items():
         click.echo(f"{label:<{LABEL_WIDTH}}{value}")
     for line in ("", *_comparison()):
         click.echo(line)
@@ -53,12 +56,31 @@ def _installation() -> dict[str, str]:
     return {
         "segment2inpaint": __version__,
         "python": sys.version.split()[0],
-        **{name: version(name) for name in ("opencv-python", "pillow", "torch", "diffusers")},
+        **{name: _version(name) for name in PACKAGES},
         "devices": ", ".join(device.devices()),
         "reads": ", ".join(images.formats()),
         "models here": ", ".join(local) or "none",
         "models folder": str(catalogue.models_folder()),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _extras() -> dict[str, str]:
+    """Return the extras, each with its command if it is not installed."""
+    from segment2inpaint.extras import EXTRAS, install_command, is_installed
+    from segment2inpaint.models.catalogue import format_size
+
+    return {
+        f"[{name}]": f"installed: {extra.purpose}" if is_installed(name)
+        else f"{install_command(name)}: {extra.purpose}; {format_size(extra.megabytes * 1e6)}"
+        for name, extra in EXTRAS.items()
+    }  # fmt: skip
 
 
 def _defaults() -> dict[str, str]:
@@ -114,6 +136,10 @@ def _models_by_memory(machine: Machine) -> dict[str, str]:
 
 def _optimizations(place: str) -> dict[str, str]:
     """Return which options that save memory or time work on this device, or what they need."""
+    from segment2inpaint import extras
+
+    if not extras.is_installed("models"):
+        return {}
     from importlib.util import find_spec
     from shutil import which
 
@@ -124,7 +150,7 @@ def _optimizations(place: str) -> dict[str, str]:
         "--quantize": _quantizers(),
         "--attention": ", ".join(working_backends(place)) or "none",
         "--compile": "yes" if compiles else "needs a C++ compiler; on a GPU, triton",
-        "MODEL+LORA": "yes" if find_spec("peft") else "needs peft: pip install peft",
+        "MODEL+LORA": "yes" if extras.is_installed("few-step") else "needs [few-step]",
     }
 
 

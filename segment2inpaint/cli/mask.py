@@ -104,7 +104,7 @@ def mask(**values: Any) -> None:
 
     With OUTDIR, SOURCE is all that `batch` takes: a folder of photos that share a prompt, a table,
     or annotations, whose boxes become masks with --use box. OUTDIR receives masks, annotations,
-    manifest.parquet and report.html; run the command again to resume. Exit status as of `batch`.
+    manifest.jsonl and report.html; run the command again to resume. Exit status as of `batch`.
     """
     _check_mixture(values["outdir"], values["output"])
     if values["outdir"] is None:

@@ -83,7 +83,7 @@ def _rows(card: ModelCard, machine: Machine) -> dict[str, object]:
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
         "checked": card.checked or "no; some facts of this card could not be confirmed",
-        "here": catalogue.find(card.name) or f"no; {catalogue.download_command(card.name)}",
+        "here": catalogue.find(card.name) or f"no; {catalogue.get_command(card.name)}",
         **_set_values(card.fill, ""),
         **_set_values(card.remove, " (remove)"),
     }
@@ -104,9 +104,11 @@ def download(name: str, cache_dir: Path | None) -> None:
     HF_ENDPOINT sets a mirror of the hub. An interrupted download resumes where it stopped. To use
     a model in another FOLDER, set HF_HUB_CACHE=FOLDER or give its path as the name.
     """
+    from segment2inpaint import extras
     from segment2inpaint.models import catalogue
     from segment2inpaint.models.download import download as fetch
 
+    extras.require("models", f"models download {name}")
     card, skip_weights_in = _model_to_download(name)
     for part in [*map(catalogue.card, filter(None, [card.needs])), card]:
         memory = f", takes about {catalogue.format_size(part.memory)}" if part.memory else ""

@@ -69,7 +69,7 @@ def _print_suggestion(label: str, suggestion: Suggestion) -> None:
 
 
 def _to_json(machine: Machine, found: list[Recommendation]) -> dict[str, object]:
-    resources = asdict(machine) | {"packages": sorted(machine.packages)}
+    resources = asdict(machine) | {"extras": sorted(machine.extras)}
     return {
         "machine": resources,
         "recommendations": [

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 
 import click
 import cloup
@@ -18,7 +17,6 @@ from segment2inpaint.cli.build_request import runtime_options
 from segment2inpaint.cli.machine_options import MachineOptions, device_section, runtime_section
 from segment2inpaint.cli.options import examples, pass_options
 
-REQUIRED_PACKAGES = ("fastapi", "uvicorn")
 MIN_TOKEN_LENGTH = 16  # characters; shorter tokens could be guessed
 TOKEN_BYTES = 24  # random bytes of a generated token
 MEGABYTE = 1_000_000
@@ -74,10 +72,6 @@ def web(options: WebOptions) -> None:
     The page serves this machine alone, unless --host and --token say otherwise. It loads nothing
     from other servers. Photos are kept in memory only, until you stop the server with Ctrl-C.
     """
-    from segment2inpaint.errors import BadOption
-
-    if not all(map(find_spec, REQUIRED_PACKAGES)):
-        raise BadOption("the page needs two more packages: pip install 'segment2inpaint[web]'")
     _serve(options, _checked_token(options.host, options.token))
 
 

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint import extras
 from segment2inpaint.edge_refine import guided_filter
 from segment2inpaint.masks import fill_holes
 from segment2inpaint.types import (
@@ -55,6 +56,7 @@ def object_alpha(image: Image, detection: Detection) -> Alpha:
     mask, part = detection.mask[box.slices], image[box.slices]
     trimap = make_trimap(mask)
     if (trimap == 1).any() and (trimap == 0).any() and (trimap == 0.5).any():
+        _require_pymatting()
         alpha[box.slices] = _solve(part, mask, trimap)
     return alpha
 
@@ -82,8 +84,13 @@ def objects_alpha(
 def foreground_colors(image: Image, alpha: Alpha) -> Image:
     """Return the colours of the object alone, ``(H, W, 3)`` uint8 RGB.
 
-    They equal the photo's where alpha is 1, and are estimated elsewhere.
+    They equal the photo's where alpha is 1, are 0 where it is 0, and are estimated in between.
+    Raises ``PackageMissing`` without pymatting, unless alpha has no value in between.
     """
+    opaque = np.where((alpha == 1)[..., None], image, 0)
+    if not ((alpha > 0) & (alpha < 1)).any():
+        return opaque
+    _require_pymatting()
     colors = np.zeros_like(image)
     box = bounding_box(alpha > 0).expand(CONTEXT, (alpha.shape[0], alpha.shape[1]))
     part, shares = image[box.slices], alpha[box.slices]
@@ -181,6 +188,11 @@ def _rounded(alpha: Alpha, trimap: NDArray[np.float64]) -> Alpha:
     stretched = np.clip((alpha - NOISE) / (1 - 2 * NOISE), 0, 1)
     exact: Alpha = np.where(trimap == 0.5, stretched, trimap).astype(np.float32)
     return exact
+
+
+def _require_pymatting() -> None:
+    """Raise ``PackageMissing`` without pymatting."""
+    extras.require("matting", "a soft edge", "cut hard: --hard-edge, --no-edge-refine")
 
 
 def _closed_form(image: Image, mask: BinaryMask, trimap: NDArray[np.float64]) -> Alpha:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from segment2inpaint import extras
 from segment2inpaint.dataset import storage
 from segment2inpaint.errors import Segment2InpaintError
 
@@ -53,7 +54,11 @@ def is_unchanged(name: str, version: Sequence[Any]) -> bool:
 
 @lru_cache(2)
 def open_parquet(file: str) -> Any:
-    """Return the ``pyarrow.parquet.ParquetFile`` of a path or URL; the last two are cached."""
+    """Return the ``pyarrow.parquet.ParquetFile`` of a path or URL; the last two are cached.
+
+    Raises ``PackageMissing`` without pyarrow.
+    """
+    extras.require("parquet", file)
     from pyarrow import parquet
 
     return parquet.ParquetFile(storage.open_stream(file) if storage.is_remote(file) else file)
@@ -61,7 +66,11 @@ def open_parquet(file: str) -> Any:
 
 @lru_cache(2)
 def read_arrow(file: str) -> Any:
-    """Return the ``pyarrow.Table`` of an Arrow stream file; the last two are cached."""
+    """Return the ``pyarrow.Table`` of an Arrow stream file; the last two are cached.
+
+    Raises ``PackageMissing`` without pyarrow.
+    """
+    extras.require("parquet", file)
     import pyarrow
 
     source = storage.open_stream(file) if storage.is_remote(file) else pyarrow.memory_map(file)

@@ -2,6 +2,7 @@
 
 Names that are not UTF-8 on disk are escaped in ``manifest.jsonl``, so that Python's ``json`` reads
 them as they are; in ``manifest.parquet``, which has UTF-8 only, their other bytes are ``\\xe9``.
+The table needs the extra ``[parquet]``.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from segment2inpaint import extras
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.names import printable
 from segment2inpaint.dataset.run_types import Json, package_version
@@ -40,20 +43,39 @@ def rows(records: Iterable[Json]) -> Iterator[Json]:
 def write(out: str, records: Iterable[Json], part: str = "") -> int:
     """Write both manifests into the output folder, and return the number of rows.
 
-    ``part`` is the label of a shard, for the names of its files.
+    ``part`` is the label of a shard, for the names of its files. Without pyarrow,
+    ``manifest.jsonl`` is written alone.
     """
     count = 0
-    name = f"manifest-{part}" if part else "manifest"
-    jsonl, parquet = (storage.join(out, f"{name}.{suffix}") for suffix in ("jsonl", "parquet"))
-    with storage.open_atomic(jsonl) as lines, storage.open_atomic(parquet) as table:
-        writer = _parquet_writer(table)
+    name = storage.join(out, f"manifest-{part}" if part else "manifest")
+    with storage.open_atomic(f"{name}.jsonl") as lines, _open_table(f"{name}.parquet") as table:
         all_rows = rows(records)
         while batch := list(islice(all_rows, ROWS_PER_BATCH)):
             count += len(batch)
             lines.write("".join(json.dumps(row) + "\n" for row in batch).encode())
-            writer.write_table(_table(batch))
-        writer.close()
+            if table:
+                table.write_table(_table(batch))
     return count
+
+
+@contextmanager
+def _open_table(name: str) -> Iterator[Any]:
+    """Yield the ``pyarrow.parquet.ParquetWriter`` of a file.
+
+    Without pyarrow, yield None, and delete the local file of an earlier run.
+    """
+    if not extras.is_installed("parquet"):
+        if not storage.is_remote(name):
+            Path(name).unlink(missing_ok=True)
+        yield None
+        return
+    from pyarrow import parquet
+
+    with (
+        storage.open_atomic(name) as file,
+        parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
+    ):
+        yield writer
 
 
 def delete_parts(out: str) -> None:
@@ -77,12 +99,6 @@ def _cell(kind: str, value: Any) -> Any:
     return printable(value) if isinstance(value, str) else value
 
 
-def _parquet_writer(file: BinaryIO) -> Any:
-    from pyarrow import parquet
-
-    return parquet.ParquetWriter(file, _schema(), compression="zstd")
-
-
 def _schema() -> Any:
     import pyarrow
 
@@ -99,8 +115,9 @@ def to_hf(out: str | Path) -> Any:
 
     It has a row for each object with the status ``done``. The columns ``image`` and, if masks were
     written, ``mask`` hold pictures; the others are those of the manifest. ``out`` is the output
-    folder. Needs ``pip install datasets``.
+    folder. Raises ``PackageMissing`` without the package ``datasets``.
     """
+    extras.require("datasets", "to_hf")
     import datasets
     from pyarrow import compute, parquet
 

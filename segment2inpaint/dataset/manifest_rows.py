@@ -29,8 +29,9 @@ EditStep = tuple[Request, tuple[EditItem, ...]]
 """A request, and the items that it edits."""
 
 CLICK_TOLERANCE = 3  # px between a click and the mask that it produced
-RECORDED_LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python", "PIL": "pillow", "torch": "torch",
-                      "diffusers": "diffusers", "transformers": "transformers"}  # fmt: skip
+RECORDED_LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "PIL": "pillow",
+                      "torch": "torch", "diffusers": "diffusers",
+                      "transformers": "transformers"}  # fmt: skip
 
 
 def photo_record(

@@ -21,12 +21,13 @@ from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from segment2inpaint import extras
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.process_photo import quarantine_record
 from segment2inpaint.dataset.results_log import ResultsLog, read_records
 from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
 from segment2inpaint.dataset.worker_pool import WorkerPool
-from segment2inpaint.errors import BadDataset, BadOption, Segment2InpaintError
+from segment2inpaint.errors import BadDataset, Segment2InpaintError
 
 if TYPE_CHECKING:
     from segment2inpaint.dataset.options import ExecutionOptions
@@ -42,8 +43,8 @@ CONNECT_TIMEOUT = 10.0  # s for the cluster to answer
 def run_records(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterator[Json]:
     """Process the pending photos of a plan, and yield the record of each as blocks are finished.
 
-    ``run`` is the number of the run in the results log. Raises ``BadOption`` if Ray is not
-    installed, and ``BadDataset`` if the cluster does not answer.
+    ``run`` is the number of the run in the results log. Raises ``PackageMissing`` if Ray is
+    not installed, and ``BadDataset`` if the cluster does not answer.
     """
     ray = _connect(execution)
     for round_number in range(MAX_ROUNDS):
@@ -71,11 +72,10 @@ def run_records(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterato
 def _connect(execution: ExecutionOptions) -> Any:
     """Return the ``ray`` module, connected to the cluster or to Ray started on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise BadOption("--engine ray needs Ray: pip install 'segment2inpaint[ray]'") from None
+    extras.require("ray", "--engine ray")
+    import ray
+    import ray.data
+
     if not ray.is_initialized():
         # With no address, Ray would look for the remains of another cluster and wait for them.
         address = execution.address or os.environ.get("RAY_ADDRESS") or "local"

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePosixPath
 from typing import Any
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadOption
 from segment2inpaint.protocols import RuntimeOptions
 
@@ -167,6 +168,8 @@ class RunSettings:
         if self.pairs not in ("", *PAIR_FORMATS):
             choices = ", ".join(PAIR_FORMATS)
             raise BadOption(f"pairs must be one of {choices}, got {self.pairs!r}")
+        if self.pairs == "hf":
+            extras.require("parquet", "pairs=hf", "write tar files: webdataset")
         if self.pairs and not self.masks:
             raise BadOption("pairs need the masks; do not leave the masks out")
         if self.quality is not None and not 1 <= self.quality <= 100:

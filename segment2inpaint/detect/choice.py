@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadPrompt, ModelMissing
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.device import choose_device
@@ -44,8 +44,8 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
     on a CPU and the best on a GPU, or else to a detector without weights. Texts go to Grounding
     DINO with one of these for the masks, or to SAM 3.
 
-    Raises ``BadPrompt`` if there are no prompts, ``ModelMissing`` if there are texts and no
-    model on this machine reads text.
+    Raises ``BadPrompt`` if there are no prompts. Raises ``ModelMissing`` if there are texts and no
+    model on this machine reads text, and ``PackageMissing`` without the packages for it.
     """
     special = [DETECTOR_OF_PROMPT[type(p)] for p in prompts if type(p) in DETECTOR_OF_PROMPT]
     if special:
@@ -57,14 +57,14 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
         return _text_detector(sam)
     if sam:
         return DetectorChoice(sam, f"{catalogue.card(sam).title}; it is on this machine")
-    command = catalogue.download_command("sam2.1-tiny")
+    command = catalogue.get_command("sam2.1-tiny")
     return DetectorChoice("builtin", f"no SAM on this machine; `{command}` gets a better detector")
 
 
 def _local_sam(device: str) -> str:
     """Return the card of the preferred SAM on this machine, "" if there is none."""
-    available = [name for name in FASTEST_FIRST if catalogue.find(name)]
-    if find_spec("timm") is None:  # EdgeTAM's backbone comes from timm
+    available = [name for name in FASTEST_FIRST if catalogue.is_usable(name)]
+    if not extras.is_installed("edgetam"):
         available = [name for name in available if name != "edgetam"]
     if not available:
         return ""
@@ -73,6 +73,7 @@ def _local_sam(device: str) -> str:
 
 
 def _text_detector(sam: str) -> DetectorChoice:
+    extras.require("models", "a text prompt")
     if catalogue.find(TEXT_DETECTOR):
         segmenter = sam or "builtin"
         reason = f"{TEXT_DETECTOR} finds the words, {segmenter} makes the masks"

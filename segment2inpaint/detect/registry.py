@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from segment2inpaint import extras
 from segment2inpaint.detect.choice import FASTEST_FIRST, TEXT_DETECTOR, choose
 from segment2inpaint.detect.composite import CompositeDetector
 from segment2inpaint.errors import BadModel, BadOption
@@ -34,6 +35,9 @@ DETECTORS = {
     "sam3": "sam.sam3:Sam3Detector",
     "grounding-dino": "text.grounding_dino:GroundingDinoDetector",
 }
+
+# They need no model and no optional package.
+WEIGHTLESS = ("color", "plate", "mask", "find", "builtin")
 
 # Earlier names, which old requests and scripts still use.
 ALIASES = {"grabcut": "builtin", "regions": "builtin"}
@@ -60,7 +64,8 @@ def load(name: str, device: str = "auto", *, cache: bool = True) -> Detector:
 
     ``name`` is described in this module's docstring. ``cache`` stores the image embeddings of
     SAM models on disk for later runs. Raises ``BadOption`` for an unknown name, ``ModelMissing``
-    for a model that is not on this machine, ``BadModel`` for a model that is not a detector.
+    for a model that is not on this machine, ``PackageMissing`` for one whose packages are not
+    installed, ``BadModel`` for a model that is not a detector.
     """
     name = canonical_name(name)
     if "+" in name and not Path(name).exists():
@@ -106,7 +111,14 @@ def _check_known(name: str) -> None:
 
 
 def _locate(name: str) -> tuple[str, Path | None]:
-    """Return the name in ``DETECTORS`` and the model's file or folder, None if it needs none."""
+    """Return the name in ``DETECTORS`` and the model's file or folder, None if it needs none.
+
+    Raises as ``load``.
+    """
+    if name in WEIGHTLESS:
+        return name, None
+    _check_known(name)
+    extras.require("edgetam" if name == "edgetam" else "models", f"the detector {name}")
     if name in DETECTORS:
         return name, _preferred_model(name)
     card = next((c for c in catalogue.cards() if name in (c.name, c.repo)), None)
@@ -114,16 +126,13 @@ def _locate(name: str) -> tuple[str, Path | None]:
         raise BadOption(f"{name}: expected a detector, got a model of kind {card.kind!r}")
     if card:
         return card.backend, catalogue.resolve(card.name, card.backend)
-    _check_known(name)
     model = catalogue.resolve(name)
     return _backend_of_file(model), model
 
 
-def _preferred_model(backend: str) -> Path | None:
-    """Return the fastest of the backend's models on this machine, None if it needs no model."""
+def _preferred_model(backend: str) -> Path:
+    """Return the fastest of the backend's models on this machine. Raises ``ModelMissing``."""
     cards = [card.name for card in catalogue.cards() if card.backend == backend]
-    if not cards:
-        return None
     cards.sort(key=(*FASTEST_FIRST, TEXT_DETECTOR).index)
     available = next((card for card in cards if catalogue.find(card)), cards[0])
     return catalogue.resolve(available, backend)

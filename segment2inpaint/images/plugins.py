@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from segment2inpaint.errors import BadImage
+from segment2inpaint.extras import install_command
 
 
 class Plugin(NamedTuple):
@@ -52,8 +53,8 @@ def missing(kind: str) -> str:
     """Return what to do without the package for this format."""
     plugin = PLUGINS[kind]
     return (
-        f"{plugin.title} needs one more package; run: pip install "
-        f"'segment2inpaint[{plugin.extra}]', or convert it to JPEG or PNG"
+        f"{plugin.title} needs one more package; run: "
+        f"{install_command(plugin.extra)}, or convert it to JPEG or PNG"
     )
 
 

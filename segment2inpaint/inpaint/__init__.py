@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models.device import choose_device, free_memory
 from segment2inpaint.protocols import Inpainter, PreviewCallback, RuntimeOptions
@@ -32,6 +32,8 @@ REMOVERS = {
     "lama": "a learned fill for large holes",
     "migan": "a light learned fill",
 }
+# They need no model and no optional package.
+WEIGHTLESS = tuple(name for name in INPAINTERS if name not in ("diffusion", *REMOVERS))
 # Fills that hide the object instead of inventing what is behind it.
 OBSCURERS = ("blur", "pixelate", "solid")
 
@@ -52,12 +54,14 @@ def choose(*, generate: bool, device: str = "auto") -> InpainterChoice:
     diffusion model, one that was trained to inpaint if there is one; without a model of the
     catalogue, it is another pipeline in the Hugging Face cache. Of several models, it is the
     largest one that fits into the GPU's free memory, or the smallest one without a GPU. Raises
-    ``ModelMissing`` if there is no model to generate with.
+    ``ModelMissing`` if there is no model to generate with, ``PackageMissing`` without the packages
+    for one.
     """
     from segment2inpaint.models.catalogue import is_regular
 
     if not generate:
         return _choose_remover(device)
+    extras.require("models", "replace with --prompt", "give a picture: --with")
     local = _local_cards(lambda card: card.backend == "diffusion" and not card.removal)
     if not local:
         return _choose_uncatalogued()
@@ -89,7 +93,7 @@ def _choose_remover(device: str) -> InpainterChoice:
     for name, reason in REMOVERS.items():
         if name in names:
             return InpainterChoice(name, f"{reason}; it is on this machine")
-    command = catalogue.download_command("lama")
+    command = catalogue.get_command("lama")
     return InpainterChoice("exemplar", f"no learned fill on this machine; `{command}` gets one")
 
 
@@ -98,18 +102,18 @@ def _local_cards(wanted: Callable[[ModelCard], bool]) -> list[ModelCard]:
     from segment2inpaint.models import catalogue
 
     known = [card for card in catalogue.cards() if card.kind == "inpainter" and wanted(card)]
-    return [card for card in known if catalogue.find(card.name)]
+    return [card for card in known if catalogue.is_usable(card.name)]
 
 
 def _local_removal_loras() -> list[ModelCard]:
     """Return ``MODEL+LORA`` for each LoRA that removes, if both are on this machine."""
     from segment2inpaint.models import catalogue
 
-    loras = [card for card in catalogue.cards() if card.base and find_spec("peft")]
+    loras = [card for card in catalogue.cards() if card.base and extras.is_installed("few-step")]
     return [
         replace(catalogue.card(lora.base), name=f"{lora.base}+{lora.name}")
         for lora in loras
-        if catalogue.find(lora.name) and catalogue.find(lora.base)
+        if catalogue.is_usable(lora.name) and catalogue.is_usable(lora.base)
     ]
 
 
@@ -135,15 +139,16 @@ def load(
     adds it with a weight. ``FILE@MODEL`` is a single file with the model that supplies what the
     file lacks. ``on_preview`` gets sketches from a diffusion model after each step. Raises
     ``BadOption`` for an unknown name, ``ModelMissing`` for a model that is not on this machine,
-    ``BadModel`` for a damaged one.
+    ``PackageMissing`` for one whose packages are not installed, ``BadModel`` for a damaged one.
     """
     from segment2inpaint.models import catalogue
 
     inpainter: Inpainter
-    if name in INPAINTERS and name not in ("diffusion", *REMOVERS):
+    if name in WEIGHTLESS:
         inpainter = _backend(name)()
         return inpainter
     check_name(name)
+    extras.require("models", f"the inpainter {name}")
     name, base, lora = split_name(name)
     model = choose(generate=True, device=device).name if name == "diffusion" else name
     path = catalogue.resolve(model)
@@ -172,13 +177,16 @@ def check_name(name: str) -> None:
 
 
 def _check_lora(model: str, lora: str) -> None:
-    """Raise an error for a LoRA that is not here or no LoRA, or a model that takes none."""
+    """Raise an error for a LoRA that is not here or no LoRA, or a model that takes none.
+
+    Without the packages for LoRAs, that is ``PackageMissing``.
+    """
     from segment2inpaint.inpaint.diffusion.lora import check_package, find_lora
 
     if model in INPAINTERS and model != "diffusion":
         raise BadOption(f"{model} takes no LoRA, only diffusion models do; omit +{lora}")
-    find_lora(lora)
     check_package(lora)
+    find_lora(lora)
 
 
 def split_name(name: str) -> tuple[str, str, str]:

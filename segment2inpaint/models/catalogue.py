@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import platformdirs
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.models.shipped import shipped_folder
 from segment2inpaint.models.weights import is_complete
@@ -188,6 +189,11 @@ def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
     return next((folder for folder in folders if _is_complete(model, folder)), None)
 
 
+def is_usable(name: str) -> bool:
+    """Return whether the model is on this machine, and the packages that load it too."""
+    return find(name) is not None and extras.is_installed("models")
+
+
 def uncatalogued_pipelines(hub_cache: Path | None = None) -> list[str]:
     """Return the hub ids of complete pipelines in the cache that no card names.
 
@@ -263,21 +269,34 @@ def models_folder() -> Path:
 
 def torch_hub_folder() -> Path:
     """Return the folder of ``torch.hub`` for single files, which IOPaint and others share."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser()
+    home = Path(os.environ.get("TORCH_HOME", _user_cache() / "torch")).expanduser()
     return home / "hub" / "checkpoints"
 
 
 def default_hub_cache() -> Path:
-    """Return the Hugging Face cache (set by ``HF_HUB_CACHE`` or ``HF_HOME``)."""
-    from huggingface_hub import constants
+    """Return the Hugging Face cache, as ``huggingface_hub`` does without importing it.
 
-    return Path(constants.HF_HUB_CACHE)
+    It is set by ``HF_HUB_CACHE``, ``HF_HOME`` or ``XDG_CACHE_HOME``.
+    """
+    home = os.environ.get("HF_HOME") or str(_user_cache() / "huggingface")
+    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    return Path(os.path.expandvars(cache or f"{home}/hub")).expanduser()
+
+
+def _user_cache() -> Path:
+    """Return the folder that torch and Hugging Face cache models in, on every system."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 
 
 def download_command(name: str) -> str:
     """Return the command that downloads the model."""
     return f"segment2inpaint models download {name}"
+
+
+def get_command(name: str) -> str:
+    """Return the command that downloads the model, after that for its packages if they lack."""
+    install = [] if extras.is_installed("models") else [extras.install_command("models")]
+    return " && ".join([*install, download_command(name)])
 
 
 def snapshots(model: ModelCard, hub_cache: Path) -> list[Path]:

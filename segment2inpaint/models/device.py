@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadOption
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def choose_device(name: str = "auto") -> str:
 
 
 def devices() -> list[str]:
-    """Return the torch devices of this machine, the fastest kind first, ``cpu`` always last."""
+    """Return the torch devices of this machine, the fastest kind first, ``cpu`` always last.
+
+    Without torch that is ``cpu`` alone.
+    """
+    if not extras.is_installed("models"):
+        return ["cpu"]
     import torch
 
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
@@ -51,8 +57,9 @@ def inference_dtype(name: str) -> torch.dtype:
 def free_memory(name: str) -> int:
     """Return the free bytes on a device; without memory of its own, those of the machine."""
     import psutil
-    import torch
 
     if name.startswith("cuda"):
+        import torch
+
         return torch.cuda.mem_get_info(name)[0]
     return int(psutil.virtual_memory().available)

@@ -13,6 +13,7 @@ from threading import Thread
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadModel, ModelMissing, Segment2InpaintError
 from segment2inpaint.models.catalogue import (
     ModelCard,
@@ -60,9 +61,11 @@ def download(
     download is abandoned if the hub does not answer for ``answer_timeout`` seconds, or sends no
     new byte for ``stall_timeout`` seconds.
 
-    Raises ``ModelMissing`` if the model cannot be downloaded. Raises ``BadModel`` if a file has
+    Raises ``ModelMissing`` if the model cannot be downloaded, and ``PackageMissing`` without the
+    packages that load it. Raises ``BadModel`` if a file has
     the wrong checksum; the file is deleted.
     """
+    extras.require("models", f"{model.name}")
     from huggingface_hub import constants
 
     cache = (hub_cache or default_hub_cache()).expanduser()

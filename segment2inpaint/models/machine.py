@@ -1,16 +1,14 @@
-"""The memory, disk and packages of this machine, and the memory that a model needs."""
+"""The memory, disk and extras of this machine, and the memory that a model needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from segment2inpaint import extras
 from segment2inpaint.models import catalogue, device
 from segment2inpaint.models.catalogue import ModelCard
 
-# Packages that some models need besides those of the installation -> the extra that has them.
-OPTIONAL_PACKAGES = {"timm": "edgetam", "peft": "few-step"}
 BYTES_OF_FLOAT32, BYTES_OF_FLOAT16 = 4, 2
 # Offloading to RAM makes room on a GPU for a model of up to about twice its memory.
 OFFLOAD_GAIN = 2
@@ -25,14 +23,14 @@ class Machine:
         memory: free bytes on the device; on ``mps`` and ``cpu``, the free RAM.
         ram: free bytes of RAM.
         disk: free bytes on the disk that downloads go to.
-        packages: the installed ones of ``OPTIONAL_PACKAGES``.
+        extras: the names in ``extras.EXTRAS`` whose packages are installed.
     """
 
     device: str
     memory: int
     ram: int
     disk: int
-    packages: frozenset[str] = frozenset()
+    extras: frozenset[str] = frozenset()
 
     def fit(self, needed: int) -> str:
         """Return how ``needed`` bytes fit: ``yes``, ``offload`` (only with that), or ``no``."""
@@ -52,7 +50,7 @@ def this_machine() -> Machine:
         memory=device.free_memory(place),
         ram=int(psutil.virtual_memory().available),
         disk=psutil.disk_usage(str(_disk_of(catalogue.default_hub_cache()))).free,
-        packages=frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name)),
+        extras=frozenset(name for name in extras.EXTRAS if extras.is_installed(name)),
     )
 
 

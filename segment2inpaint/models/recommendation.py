@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from segment2inpaint.extras import install_command
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.catalogue import ModelCard, format_size
-from segment2inpaint.models.machine import OPTIONAL_PACKAGES, Machine, memory_needed
+from segment2inpaint.models.machine import Machine, memory_needed
 
 TASKS = ("detect", "remove", "replace")
 
@@ -113,8 +114,8 @@ def _suggest(name: str, parts: list[ModelCard], machine: Machine) -> Suggestion 
     refused = any(part.commercial == "no" for part in parts)
     if refused or fit == "no" or sum(part.size for part in missing) > machine.disk:
         return None
-    package = "peft" if len(parts) > 1 else "timm" if name == "edgetam" else ""
-    install = [] if package in ("", *machine.packages) else [_install_command(package)]
+    extra = "few-step" if len(parts) > 1 else "edgetam" if name == "edgetam" else "models"
+    install = [] if extra in machine.extras else [install_command(extra)]
     return Suggestion(
         name=name,
         reason=_reason(parts, needed, fit, machine),
@@ -122,10 +123,6 @@ def _suggest(name: str, parts: list[ModelCard], machine: Machine) -> Suggestion 
         commands=(*install, *(catalogue.download_command(part.name) for part in missing)),
         memory=needed,
     )
-
-
-def _install_command(package: str) -> str:
-    return f"pip install 'segment2inpaint[{OPTIONAL_PACKAGES[package]}]'"
 
 
 def _reason(parts: list[ModelCard], needed: int, fit: str, machine: Machine) -> str:

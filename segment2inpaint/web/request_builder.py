@@ -8,10 +8,11 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from segment2inpaint.api import as_picture
-from segment2inpaint.detect import DETECTORS, canonical_name
+from segment2inpaint.detect import WEIGHTLESS as WEIGHTLESS_DETECTORS
+from segment2inpaint.detect import canonical_name
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
-from segment2inpaint.inpaint import INPAINTERS
+from segment2inpaint.inpaint import WEIGHTLESS as WEIGHTLESS_INPAINTERS
 from segment2inpaint.models import catalogue
 from segment2inpaint.request import from_json
 from segment2inpaint.types import (
@@ -34,17 +35,16 @@ def safe_file_name(text: str) -> str:
 
 def available_detectors() -> list[str]:
     """Return the names of the detectors that can run on this machine."""
-    backends = {card.backend for card in catalogue.cards()}
-    return ["auto", *(n for n in DETECTORS if n not in backends), *_downloaded("detector")]
+    return ["auto", *WEIGHTLESS_DETECTORS, *_usable("detector")]
 
 
 def available_inpainters() -> list[str]:
     """Return the names of the inpainters that can run on this machine."""
-    return ["auto", *(n for n in INPAINTERS if n != "diffusion"), *_downloaded("inpainter")]
+    return ["auto", *WEIGHTLESS_INPAINTERS, *_usable("inpainter")]
 
 
-def _downloaded(kind: str) -> list[str]:
-    return [c.name for c in catalogue.cards() if c.kind == kind and catalogue.find(c.name)]
+def _usable(kind: str) -> list[str]:
+    return [c.name for c in catalogue.cards() if c.kind == kind and catalogue.is_usable(c.name)]
 
 
 def build_request(session: PhotoSession, data: Mapping[str, Any]) -> Request:

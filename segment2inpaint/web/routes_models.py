@@ -28,11 +28,11 @@ def create_router(state: AppState, version: str) -> APIRouter:
     @router.get("/about")
     def about() -> AboutOut:
         """Describe the capabilities of this server."""
-        downloaded = [c for c in catalogue.cards() if catalogue.find(c.name)]
+        usable = [c for c in catalogue.cards() if catalogue.is_usable(c.name)]
         return AboutOut(
             version=version, detectors=available_detectors(), inpainters=available_inpainters(),
-            reads=any(c.backend in TEXT_BACKENDS for c in downloaded),
-            generates=any(c.kind == "inpainter" for c in downloaded),
+            reads=any(c.backend in TEXT_BACKENDS for c in usable),
+            generates=any(c.kind == "inpainter" for c in usable),
             formats=formats(), limits=dataclasses.asdict(state.limits),
         )  # fmt: skip
 

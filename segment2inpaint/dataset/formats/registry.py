@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from segment2inpaint import extras
 from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.formats.annotations import AnnotationFilter
 from segment2inpaint.dataset.formats.coco import CocoSource
@@ -69,7 +70,8 @@ def open_source(
     photo names are relative to; None is the default of the format. ``globs`` select photos of a
     folder. An output folder ``out`` inside of the source is not read.
 
-    Raises ``BadDataset`` if the path does not exist or the arguments do not fit its format.
+    Raises ``BadDataset`` if the path does not exist or the arguments do not fit its format,
+    and ``PackageMissing`` for tables without pyarrow.
     """
     if not storage.is_folder(path) and storage.size(path) < 0:
         raise BadDataset(f"{path}: no such file or folder, expected photos or annotations")
@@ -96,6 +98,7 @@ def open_source(
         case "via":
             return ViaSource(path, base, annotation_filter, absolute_root)
         case "hf":
+            extras.require("parquet", path)
             return ParquetSource(path, base, annotation_filter)
         case "webdataset":
             return WebDatasetSource(path, base)

@@ -7,17 +7,17 @@ SAM-HQ: Ke et al. 2023. SAM 2: Ravi et al. 2024. EdgeTAM: Zhou et al. 2025. SAM 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch.nn.functional import interpolate
 
+from segment2inpaint import extras
 from segment2inpaint.detect.sam.embeddings import Embedding, EmbeddingCache
 from segment2inpaint.detect.sam.model import PromptTensors, Size
 from segment2inpaint.detect.sam.predictor import PromptableDetector
 from segment2inpaint.detect.transformers_loading import load, model_type
-from segment2inpaint.errors import BadModel, ModelMissing
+from segment2inpaint.errors import BadModel
 from segment2inpaint.models.device import choose_device, inference_dtype
 from segment2inpaint.types import Image
 
@@ -40,8 +40,8 @@ class TransformersSamDetector(PromptableDetector):
     """Turn points, boxes, user masks and ``Everything`` into masks by a model of transformers.
 
     ``folder`` is one as transformers saves it; ``cache`` is as in ``SamDetector``. Raises
-    ``BadModel``, ``ModelMissing`` for a model that needs a package, ``BadOption`` for a device
-    that this machine does not have.
+    ``BadModel``, ``PackageMissing`` for EdgeTAM without timm, ``BadOption`` for a device that this
+    machine does not have.
     """
 
     def __init__(self, folder: Path, device: str = "auto", cache: Path | None = None) -> None:
@@ -61,10 +61,8 @@ class TransformersSamModel:
         if kind not in MODEL_CLASSES:
             known = ", ".join(MODEL_CLASSES)
             raise BadModel(f"{folder}: holds a {kind} model, expected one of {known}")
-        if kind.startswith("edgetam") and find_spec("timm") is None:
-            raise ModelMissing(
-                f"{folder}: EdgeTAM needs the package timm for its backbone; pip install timm"
-            )
+        if kind.startswith("edgetam"):
+            extras.require("edgetam", f"{folder}: EdgeTAM")
         self.name = kind.removesuffix("_video").removesuffix("_tracker").replace("_", "-")
         self.device, self.dtype = device, inference_dtype(device)
         self.variant = f"{self.name} {self.dtype}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from segment2inpaint import extras
 from segment2inpaint.errors import BadModel, BadOption, ModelMissing
 from segment2inpaint.inpaint.diffusion.lora_file import LoraSource, lora_source
 from segment2inpaint.models.catalogue import (
@@ -164,9 +164,8 @@ def _settings_card(lora: Lora, pipeline: str) -> ModelCard:
 
 
 def check_package(name: str) -> None:
-    """Raise ``BadOption`` if peft is not installed, which merges a LoRA."""
-    if find_spec("peft") is None:
-        raise BadOption(f"{name} needs the package peft: pip install peft")
+    """Raise ``PackageMissing`` if peft is not installed, which merges a LoRA."""
+    extras.require("few-step", f"the LoRA {name}")
 
 
 def fuse_weights(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from segment2inpaint.errors import BadOption
+from segment2inpaint.extras import install_command
 from segment2inpaint.inpaint.diffusion.attention import set_attention
 from segment2inpaint.models.device import free_memory
 from segment2inpaint.protocols import RuntimeOptions
@@ -25,7 +26,7 @@ QUANTIZED_COMPONENTS = (
 )
 # The packages that each quantization needs.
 QUANTIZATION_PACKAGES = {
-    "8bit": "torchao or bitsandbytes: pip install torchao",
+    "8bit": f"torchao or bitsandbytes: {install_command('quantize')}",
     "4bit": "bitsandbytes, or torchao and mslk: pip install bitsandbytes",
 }
 # Share of the free memory that weights may fill; the rest is for activations.
