@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BadPrompt,
         ModelMissing,
         NothingFound,
+        PackageMissing,
         Segment2InpaintError,
     )
     from segment2inpaint.images import Photo
@@ -63,6 +64,7 @@ __all__ = [
     "Length",
     "ModelMissing",
     "NothingFound",
+    "PackageMissing",
     "Photo",
     "Pipeline",
     "Points",
@@ -86,7 +88,8 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(["cutout", "mask", "read", "remove", "replace", "write"], "api"),
     **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
-    **dict.fromkeys(["ModelMissing", "NothingFound", "Segment2InpaintError"], "errors"),
+    **dict.fromkeys([name for name in __all__ if name.endswith(("Missing", "Found"))], "errors"),
+    "Segment2InpaintError": "errors",
     "Cutout": "compositing.cutout",
     "Editor": "editor",
     "Photo": "images",

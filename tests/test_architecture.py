@@ -149,9 +149,9 @@ def misplaced(name: str, libraries: Iterable[str]) -> Iterator[str]:
         for module in libraries
     }  # fmt: skip
     for module in sorted(set(libraries) - provided(PROJECT["dependencies"])):
-        if not any(name.startswith(home) for home in homes[module]):
-            if UNDECLARED.get(module) != name:
-                yield module
+        at_home = any(name.startswith(home) for home in homes[module])
+        if not at_home and UNDECLARED.get(module) != name:
+            yield module
 
 
 def stage(name: str) -> str:

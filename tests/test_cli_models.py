@@ -11,11 +11,13 @@ from command_line import run
 
 from segment2inpaint.cli.doctor import LABEL_WIDTH
 from segment2inpaint.cli.models import LABEL_WIDTH as SHOW_WIDTH
+from segment2inpaint.extras import EXTRAS
 from segment2inpaint.models import machine
 from segment2inpaint.models.catalogue import ModelCard, cards
 from segment2inpaint.models.machine import Machine
 
-GPU_10_GB = Machine("cuda:0", 10 * 10**9, 30 * 10**9, 500 * 10**9, frozenset({"peft", "timm"}))
+EVERY_EXTRA = frozenset(EXTRAS)
+GPU_10_GB = Machine("cuda:0", 10 * 10**9, 30 * 10**9, 500 * 10**9, EVERY_EXTRA)
 
 
 def test_models_are_listed_and_described() -> None:

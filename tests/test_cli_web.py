@@ -8,7 +8,6 @@ import sys
 import pytest
 from command_line import run
 
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from segment2inpaint.cli import web
 from segment2inpaint.web.security import is_loopback
 
@@ -41,14 +40,6 @@ def test_a_port_in_use_is_reported() -> None:
         result = run("web", "--port", listening.getsockname()[1], "--no-open")
     assert result.exit_code == 1
     assert "choose another --port" in result.stderr
-
-
-def test_a_missing_extra_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "find_spec", lambda name: None)
-    result = run("web")
-    assert result.exit_code == 1
-    assert "pip install 'segment2inpaint[web]'" in result.stderr
-    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("screen", "launches"), [("", 0), (":0", 1)])

@@ -49,7 +49,7 @@ else:
 MAX_README_LINES = 130
 DECIMAL = re.compile(r"\d+\.\d+")
 RUN_HELPERS = ("mkdir", "cp")  # other programs that a block may run
-INSTALLED_ELSEWHERE = ("ray",)  # programs whose options are not checked
+INSTALLED_ELSEWHERE = ("ray", "docker")  # programs whose options are not checked
 
 pages = pytest.mark.parametrize("page", PAGES)
 
@@ -140,7 +140,6 @@ def run_in_process(words: list[str]) -> str:
 @pytest.mark.parametrize("language", ["python", "sh"])
 def test_the_scripts_of_the_http_api_run(language: str, folder: Path) -> None:
     """They run as printed, except for the address, and the ball is gone."""
-    pytest.importorskip("fastapi", reason="the page needs the extra [web]")
     from web_server import make_app, run_server
 
     if language == "sh" and not (shutil.which("curl") and shutil.which("jq")):
@@ -203,6 +202,8 @@ def check_command(words: list[str]) -> None:
     elif program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets), words
+    elif words[:2] == ["docker", "run"]:
+        doc_blocks.parse(words[words.index("segment2inpaint") :])
     elif program == "pip":
         extras = re.findall(r"\[(\w[\w-]*)\]", " ".join(words))
         assert set(extras) <= set(project()["optional-dependencies"]), words

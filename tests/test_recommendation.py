@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from segment2inpaint.extras import EXTRAS
 from segment2inpaint.models import catalogue
 from segment2inpaint.models.catalogue import card, cards
 from segment2inpaint.models.machine import Machine, memory_needed, weight_bytes
 from segment2inpaint.models.recommendation import TASKS, Recommendation, recommend
 
 GB = 10**9
-NO_GPU = Machine("cpu", 14 * GB, 14 * GB, 500 * GB, frozenset({"peft", "timm"}))
-GPU_8_GB = Machine("cuda:0", 8 * GB, 28 * GB, 500 * GB, frozenset({"peft", "timm"}))
-GPU_24_GB = Machine("cuda:0", 24 * GB, 60 * GB, 500 * GB, frozenset({"peft", "timm"}))
-APPLE = Machine("mps", 12 * GB, 12 * GB, 500 * GB, frozenset({"peft", "timm"}))
+EVERY_EXTRA = frozenset(EXTRAS)
+NO_GPU = Machine("cpu", 14 * GB, 14 * GB, 500 * GB, EVERY_EXTRA)
+GPU_8_GB = Machine("cuda:0", 8 * GB, 28 * GB, 500 * GB, EVERY_EXTRA)
+GPU_24_GB = Machine("cuda:0", 24 * GB, 60 * GB, 500 * GB, EVERY_EXTRA)
+APPLE = Machine("mps", 12 * GB, 12 * GB, 500 * GB, EVERY_EXTRA)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +116,7 @@ def test_a_download_must_fit_on_the_disk_but_a_model_that_is_here_need_not(
 
 
 def test_the_commands_download_what_is_missing_and_install_packages() -> None:
-    bare = replace(NO_GPU, packages=frozenset())
+    bare = replace(NO_GPU, extras=frozenset())
     edgetam, lora = recommend("detect", bare).lighter, recommend("replace", bare).lighter
     assert edgetam
     assert edgetam.commands == (

@@ -264,5 +264,5 @@ def test_edgetam_names_the_package_that_it_needs(
     with pytest.raises(ModelMissing) as caught:
         detect.load(str(tmp_path), "cpu")
     assert str(caught.value) == (
-        f"{tmp_path}: EdgeTAM needs the package timm for its backbone; pip install timm"
+        f"{tmp_path}: EdgeTAM needs more packages: pip install 'segment2inpaint[edgetam]'"
     )

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
 from web_server import API, BASE_URL, make_app
 

@@ -10,8 +10,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-
-pytest.importorskip("pydantic", reason="the page needs the extra [web]")
 from web_server import draw_scene
 
 from segment2inpaint import images

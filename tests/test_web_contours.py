@@ -11,8 +11,6 @@ from conftest import masks
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-
-pytest.importorskip("pydantic", reason="the page needs the extra [web]")
 from web_server import draw_scene
 
 from segment2inpaint import inpaint

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
-from fastapi.testclient import TestClient
 from web_server import API, BASE_URL, draw_scene, encode, make_app
 
 from segment2inpaint.web.limits import Limits

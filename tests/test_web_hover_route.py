@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fake_networks import MAX_WAIT, HeldNetwork
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 import web_server
+from fake_networks import MAX_WAIT, HeldNetwork
 from fastapi.testclient import TestClient
 from web_server import API, BASE_URL, CLICK, make_app
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
 from playwright.sync_api import expect
 from web_page import (

@@ -13,7 +13,6 @@ import pytest
 import tiny
 from PIL import Image as Pillow
 
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
 from playwright.sync_api import expect
 from web_page import (

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_detectors
-from PIL import Image as Pillow
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
+from PIL import Image as Pillow
 from web_server import (
     API,
     BASE_URL,

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner, Result
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
 from web_server import (
     API,

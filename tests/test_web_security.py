@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("fastapi", reason="the page needs the extra [web]")
 from fastapi.testclient import TestClient
 from web_server import (
     API,

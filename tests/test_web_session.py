@@ -8,8 +8,6 @@ from conftest import masks
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("pydantic", reason="the page needs the extra [web]")
-
 from segment2inpaint import images
 from segment2inpaint.types import BinaryMask, Box, Detection
 from segment2inpaint.web import tiles

@@ -117,13 +117,13 @@ def _locate(name: str) -> tuple[str, Path | None]:
     """
     if name in WEIGHTLESS:
         return name, None
+    card = next((c for c in catalogue.cards() if name in (c.name, c.repo)), None)
+    if card and card.kind != "detector":
+        raise BadOption(f"{name}: expected a detector, got a model of kind {card.kind!r}")
     _check_known(name)
     extras.require("edgetam" if name == "edgetam" else "models", f"the detector {name}")
     if name in DETECTORS:
         return name, _preferred_model(name)
-    card = next((c for c in catalogue.cards() if name in (c.name, c.repo)), None)
-    if card and card.kind != "detector":
-        raise BadOption(f"{name}: expected a detector, got a model of kind {card.kind!r}")
     if card:
         return card.backend, catalogue.resolve(card.name, card.backend)
     model = catalogue.resolve(name)

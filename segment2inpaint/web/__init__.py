@@ -1,5 +1,4 @@
 """The web page for pointing at objects: a local server and the page that it serves.
 
-``app.create_app`` builds the server on one ``Editor``, and ``server.serve`` runs it. Both need
-the extra ``[web]``.
+``app.create_app`` builds the server on one ``Editor``, and ``server.serve`` runs it.
 """
