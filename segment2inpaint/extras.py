@@ -15,8 +15,8 @@ class Extra:
     Attributes:
         modules: the modules that must be importable, by their top-level names.
         purpose: the features that need them, for lists.
-        megabytes: the disk space that they take beside the core, with all they depend on;
-            measured on Linux with Python 3.11 by ``benchmarks/install_size.py``.
+        megabytes: the disk space that they add to the core, with all they depend on, on Linux;
+            ``benchmarks/install_size.py`` measures it.
     """
 
     modules: tuple[str, ...]
@@ -27,16 +27,16 @@ class Extra:
 _MODELS = ("torch", "torchvision", "segment_anything", "diffusers", "transformers", "accelerate",
            "huggingface_hub")  # fmt: skip
 EXTRAS = {
-    "models": Extra(_MODELS, "words, SAM, LaMa, MI-GAN, diffusion models, downloads", 6000),
+    "models": Extra(_MODELS, "words, SAM, LaMa, MI-GAN, diffusion models, downloads", 5980),
     "matting": Extra(("pymatting",), "soft edges of cutout and of another background", 150),
-    "parquet": Extra(("pyarrow",), "Parquet and Arrow sources, pairs, manifest.parquet", 170),
+    "parquet": Extra(("pyarrow",), "Parquet and Arrow sources, pairs, manifest.parquet", 180),
     "datasets": Extra(("datasets", "pyarrow"), "results as a Hugging Face dataset", 300),
-    "ray": Extra(("ray", "pyarrow"), "batch on a Ray cluster", 300),
+    "ray": Extra(("ray", "pyarrow"), "batch on a Ray cluster", 530),
     "edgetam": Extra((*_MODELS, "timm"), "the edgetam detector", 6000),
-    "few-step": Extra((*_MODELS, "peft"), "MODEL+LORA", 6000),
-    "quantize": Extra((*_MODELS, "torchao"), "--quantize", 6000),
-    "heif": Extra(("pillow_heif",), "photos in HEIC", 30),
-    "jxl": Extra(("pillow_jxl",), "photos in JPEG XL; the package is under the GPL", 10),
+    "few-step": Extra((*_MODELS, "peft"), "MODEL+LORA", 5990),
+    "quantize": Extra((*_MODELS, "torchao"), "--quantize", 6010),
+    "heif": Extra(("pillow_heif",), "photos in HEIC", 28),
+    "jxl": Extra(("pillow_jxl",), "photos in JPEG XL; the package is under the GPL", 7),
 }
 
 

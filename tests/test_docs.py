@@ -203,7 +203,8 @@ def check_command(words: list[str]) -> None:
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets), words
     elif words[:2] == ["docker", "run"]:
-        doc_blocks.parse(words[words.index("segment2inpaint") :])
+        command = words[words.index("segment2inpaint") :]
+        doc_blocks.parse(command if command[1:] else [*command, "web"])
     elif program == "pip":
         extras = re.findall(r"\[(\w[\w-]*)\]", " ".join(words))
         assert set(extras) <= set(project()["optional-dependencies"]), words
