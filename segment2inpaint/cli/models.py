@@ -83,7 +83,7 @@ def _rows(card: ModelCard, machine: Machine) -> dict[str, object]:
         **({"needs": card.needs} if card.needs else {}),
         "revision": card.revision,
         "checked": card.checked or "no; some facts of this card could not be confirmed",
-        "here": catalogue.find(card.name) or f"no; {catalogue.get_command(card.name)}",
+        "here": catalogue.find(card.name) or f"no; {catalogue.setup_command(card.name)}",
         **_set_values(card.fill, ""),
         **_set_values(card.remove, " (remove)"),
     }

@@ -84,12 +84,11 @@ def objects_alpha(
 def foreground_colors(image: Image, alpha: Alpha) -> Image:
     """Return the colours of the object alone, ``(H, W, 3)`` uint8 RGB.
 
-    They equal the photo's where alpha is 1, are 0 where it is 0, and are estimated in between.
-    Raises ``PackageMissing`` without pymatting, unless alpha has no value in between.
+    They equal the photo's where alpha is 1, and are estimated where it is between 0 and 1; there
+    are none where it is 0. Raises ``PackageMissing`` without pymatting if any must be estimated.
     """
-    opaque = np.where((alpha == 1)[..., None], image, 0)
     if not ((alpha > 0) & (alpha < 1)).any():
-        return opaque
+        return np.where((alpha == 1)[..., None], image, 0)
     _require_pymatting()
     colors = np.zeros_like(image)
     box = bounding_box(alpha > 0).expand(CONTEXT, (alpha.shape[0], alpha.shape[1]))

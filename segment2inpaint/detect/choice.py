@@ -57,7 +57,7 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
         return _text_detector(sam)
     if sam:
         return DetectorChoice(sam, f"{catalogue.card(sam).title}; it is on this machine")
-    command = catalogue.get_command("sam2.1-tiny")
+    command = catalogue.setup_command("sam2.1-tiny")
     return DetectorChoice("builtin", f"no SAM on this machine; `{command}` gets a better detector")
 
 

@@ -36,7 +36,7 @@ DETECTORS = {
     "grounding-dino": "text.grounding_dino:GroundingDinoDetector",
 }
 
-# They need no model and no optional package.
+# Those that need no model and no optional package.
 WEIGHTLESS = ("color", "plate", "mask", "find", "builtin")
 
 # Earlier names, which old requests and scripts still use.

@@ -32,7 +32,7 @@ REMOVERS = {
     "lama": "a learned fill for large holes",
     "migan": "a light learned fill",
 }
-# They need no model and no optional package.
+# Those that need no model and no optional package.
 WEIGHTLESS = tuple(name for name in INPAINTERS if name not in ("diffusion", *REMOVERS))
 # Fills that hide the object instead of inventing what is behind it.
 OBSCURERS = ("blur", "pixelate", "solid")
@@ -93,7 +93,7 @@ def _choose_remover(device: str) -> InpainterChoice:
     for name, reason in REMOVERS.items():
         if name in names:
             return InpainterChoice(name, f"{reason}; it is on this machine")
-    command = catalogue.get_command("lama")
+    command = catalogue.setup_command("lama")
     return InpainterChoice("exemplar", f"no learned fill on this machine; `{command}` gets one")
 
 

@@ -293,8 +293,8 @@ def download_command(name: str) -> str:
     return f"segment2inpaint models download {name}"
 
 
-def get_command(name: str) -> str:
-    """Return the command that downloads the model, after that for its packages if they lack."""
+def setup_command(name: str) -> str:
+    """Return the command that downloads the model, and first installs missing packages."""
     install = [] if extras.is_installed("models") else [extras.install_command("models")]
     return " && ".join([*install, download_command(name)])
 

@@ -62,10 +62,10 @@ def download(
     new byte for ``stall_timeout`` seconds.
 
     Raises ``ModelMissing`` if the model cannot be downloaded, and ``PackageMissing`` without the
-    packages that load it. Raises ``BadModel`` if a file has
-    the wrong checksum; the file is deleted.
+    packages that load it. Raises ``BadModel`` if a file has the wrong checksum; the file is
+    deleted.
     """
-    extras.require("models", f"{model.name}")
+    extras.require("models", model.name)
     from huggingface_hub import constants
 
     cache = (hub_cache or default_hub_cache()).expanduser()
