@@ -7,35 +7,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-BinaryMask = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
+from segment2inpaint.types import BinaryMask, FloatArray, Image
+from segment2inpaint.verify.reference import psnr, ssim
+
 OCTAVES = 3  # of the texture measure
 QUANTILES = np.linspace(0.005, 0.995, 100)
-
-
-def psnr(filled: Image, truth: Image, mask: BinaryMask) -> float:
-    """Return the peak signal to noise ratio in dB; higher is better. It favours blur."""
-    error = (filled[mask].astype(np.float64) - truth[mask]) ** 2
-    return float(10 * np.log10(255**2 / max(error.mean(), 1e-4)))
-
-
-def ssim(filled: Image, truth: Image, mask: BinaryMask) -> float:
-    """Return the structural similarity (Wang et al. 2004) of the grey pictures, at most 1.
-
-    As its authors advise, pictures are first reduced so that their short side is about 256 px.
-    """
-    factor = max(1, round(min(mask.shape) / 256))
-    a, b = downscale(to_grey(filled), factor), downscale(to_grey(truth), factor)
-    inside = downscale(mask.astype(np.float32), factor) >= 0.5
-    mean_a, mean_b = gaussian_blur(a), gaussian_blur(b)
-    var_a, var_b = gaussian_blur(a * a) - mean_a**2, gaussian_blur(b * b) - mean_b**2
-    covariance = gaussian_blur(a * b) - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    numerator = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return float((numerator / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)))[inside].mean())
 
 
 def texture(filled: Image, truth: Image, mask: BinaryMask) -> float:
@@ -81,17 +58,6 @@ HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "texture": False, "seam": False}
 
 def to_grey(image: Image) -> FloatArray:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
-
-
-def downscale(a: FloatArray, factor: int) -> FloatArray:
-    """Return the picture at 1 / factor of its size, by block means."""
-    h, w = a.shape[0] // factor, a.shape[1] // factor
-    blocks = a[: h * factor, : w * factor].reshape(h, factor, w, factor)
-    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)
-
-
-def gaussian_blur(a: FloatArray) -> FloatArray:
-    return np.asarray(cv2.GaussianBlur(a, (11, 11), 1.5), np.float32)
 
 
 def gradient_magnitude(a: FloatArray, x: int, y: int) -> FloatArray:

@@ -37,7 +37,7 @@ from faults import (
     read_mask,
     unedited_cases,
 )
-from fill_measures import psnr, ssim, texture
+from fill_measures import texture
 from numpy.typing import NDArray
 
 from segment2inpaint import Editor, images, inpaint
@@ -57,6 +57,7 @@ from segment2inpaint.types import (
     bounding_box,
 )
 from segment2inpaint.verify import checks as verify
+from segment2inpaint.verify.reference import psnr, ssim
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segment2inpaint.api import cutout, mask, read, remove, replace, write
+    from segment2inpaint.api import cutout, mask, read, remove, replace, score, write
     from segment2inpaint.api.predictor import Predictor
     from segment2inpaint.compositing.cutout import Cutout
     from segment2inpaint.editor import Editor
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Text,
         UserMask,
     )
+    from segment2inpaint.verify.scoring import Score
 
 __version__ = "0.1.0"
 
@@ -74,6 +75,7 @@ __all__ = [
     "Request",
     "Result",
     "RuntimeOptions",
+    "Score",
     "Segment2InpaintError",
     "Text",
     "UserMask",
@@ -82,11 +84,12 @@ __all__ = [
     "read",
     "remove",
     "replace",
+    "score",
     "write",
 ]
 
 _MODULES = {
-    **dict.fromkeys(["cutout", "mask", "read", "remove", "replace", "write"], "api"),
+    **dict.fromkeys(["cutout", "mask", "read", "remove", "replace", "score", "write"], "api"),
     **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
     **dict.fromkeys([name for name in __all__ if name.endswith(("Missing", "Found"))], "errors"),
     "Segment2InpaintError": "errors",
@@ -97,6 +100,7 @@ _MODULES = {
     "Predictor": "api.predictor",
     "Result": "result",
     "RuntimeOptions": "protocols",
+    "Score": "verify.scoring",
 }
 
 

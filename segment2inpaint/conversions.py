@@ -156,16 +156,19 @@ def as_picture(photo: Photo) -> ReplacementImage:
 # --- masks ------------------------------------------------------------------------------------
 
 
-def as_mask(value: MaskLike | Photo, photo: Photo) -> BinaryMask | Alpha:
+def as_mask(value: MaskLike | Photo, photo: Photo, *, greys: bool = False) -> BinaryMask | Alpha:
     """Return a mask for ``photo``: ``(H, W)`` bool, or float32 in [0, 1] if it is soft.
 
     It may be a bool array, a float array in [0, 1], a uint8 array (0 and 1, 0 and 255, greys, or
     a label map), each also with one leading or trailing axis of length 1, a PIL image, a path or
-    the bytes of a file. Raises ``BadPrompt``, and ``BadImage`` for a file that is not a mask.
+    the bytes of a file, for which ``greys`` is as for ``images.read_mask``. Raises ``BadPrompt``,
+    and ``BadImage`` for a file that is not a mask.
     """
     if isinstance(value, Path | bytes):
         name = str(value) if isinstance(value, Path) else "mask"
-        return images.read_mask(value, photo.size, name=name, orientation=photo.orientation)
+        return images.read_mask(
+            value, photo.size, name=name, orientation=photo.orientation, greys=greys
+        )
     if isinstance(value, np.ndarray) and value.dtype != np.uint8:
         return _mask_of_values(value)
     if isinstance(value, np.ndarray):

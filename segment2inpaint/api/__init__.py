@@ -1,4 +1,4 @@
-"""``remove``, ``replace`` and ``mask``: functions for a few photos, without an ``Editor``."""
+"""``remove``, ``mask``, ``score`` and others: functions for a few photos, without an ``Editor``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ from segment2inpaint.api.keywords import (
 )
 from segment2inpaint.compositing.cutout import Cutout, cut_out
 from segment2inpaint.conversions import (
+    MaskLike,
     PhotoLike,
     PictureLike,
     PromptLike,
+    as_mask,
     as_photo,
     as_picture,
     as_prompt,
 )
 from segment2inpaint.editor import Editor
-from segment2inpaint.errors import BadImage, BadOption
+from segment2inpaint.errors import BadImage, BadOption, BadPrompt
 from segment2inpaint.images import MAX_PIXELS, Photo
 from segment2inpaint.result import Result
 from segment2inpaint.types import (
@@ -44,6 +46,7 @@ from segment2inpaint.types import (
     ReplacementImage,
     Request,
 )
+from segment2inpaint.verify.scoring import Score, score_removal
 
 __all__ = [
     "PhotoLike",
@@ -57,6 +60,7 @@ __all__ = [
     "read",
     "remove",
     "replace",
+    "score",
     "write",
 ]
 
@@ -212,6 +216,30 @@ def cutout(
     detections = (editor or default_editor()).find_objects(source, request)
     cropped = cut_out(source, detections, refine, request.prompts)
     return cropped if crop else cropped.in_place()
+
+
+def score(
+    before: PhotoLike,
+    after: PhotoLike,
+    *,
+    mask: MaskLike | None = None,
+    clean: PhotoLike | None = None,
+) -> Score:
+    """Return the verdict and the measures of a removal by any tool; all photos have one size.
+
+    ``mask`` is where the tool was to paint: wherever it is not 0. Without it the hole is what
+    changed. ``clean`` is a photo of the scene without the object, for the measures that compare
+    with it. Raises ``BadImage`` for photos that cannot be compared, ``BadPrompt`` for an array that
+    is no mask, and ``NothingFound`` if nothing changed or the mask is empty.
+
+    >>> score("street.jpg", "other_tool.png", mask=Path("mask.png")).verdict
+    'doubtful'
+    """
+    old = as_photo(before)
+    hole = None if mask is None else as_mask(mask, old, greys=True)
+    if hole is not None and hole.shape != old.size:
+        raise BadPrompt(f"the mask must have the photo's size {old.size}, got {hole.shape}")
+    return score_removal(old, as_photo(after), hole, None if clean is None else as_photo(clean))
 
 
 def read(source: PhotoLike, *, name: str = "", max_pixels: int = MAX_PIXELS) -> Photo:

@@ -21,6 +21,7 @@ from segment2inpaint.cli import (
     edit,
     mask,
     models,
+    score,
     web,
 )
 from segment2inpaint.cli.options import examples
@@ -74,8 +75,7 @@ def main() -> None:
     """Remove an object from a photo, or replace it, by pointing at it."""
 
 
-main.section(
-    "Edit photos", edit.remove, edit.replace, mask.mask, cutout.cutout, batch.batch, compare.compare
-)
+main.section("Edit photos", edit.remove, edit.replace, mask.mask, cutout.cutout, batch.batch)
+main.section("Judge results", score.score, compare.compare)
 main.section("Edit in a browser", web.web)
 main.section("Models and machine", models.models, doctor.doctor, completion.completion)

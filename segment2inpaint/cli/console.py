@@ -129,13 +129,14 @@ def result_to_json(photo: Photo, output: str, request: Request, result: Result) 
         "changed": int((result.alpha > 0).sum()),
         "changed_outside": result.changed_outside,
         "verdict": result.verdict,
-        "checks": [_check_to_json(check) for check in result.checks],
+        "checks": [check_to_json(check) for check in result.checks],
         "attempts": [dict(attempt) for attempt in result.attempts],
         "seconds": dict(result.seconds),
     }
 
 
-def _check_to_json(check: Check) -> dict[str, Any]:
+def check_to_json(check: Check) -> dict[str, Any]:
+    """Return a check as JSON data, without its pictures."""
     return {
         "name": check.name,
         "score": round(check.score, 3),
@@ -216,7 +217,7 @@ def ranking(result: Result, files: Mapping[int, str]) -> Iterator[str]:
         return
     for rank, candidate in enumerate(result.candidates, 1):
         source = f"{candidate.settings['inpainter']}, seed {candidate.settings['seed']}"
-        verdict = f"{candidate.verdict or 'not verified'}{_reasons(candidate.checks)}"
+        verdict = f"{candidate.verdict or 'not verified'}{reasons(candidate.checks)}"
         yield f"{rank}  {files.get(rank, 'not kept')} ({source}): {verdict}"
 
 
@@ -230,11 +231,11 @@ def _verdict(result: Result) -> str:
         return ""
     attempts = max((int(attempt["attempt"]) for attempt in result.attempts), default=1)
     after = f" after {attempts} attempts" if attempts > 1 else ""
-    return f"; {result.verdict}{after}{_reasons(result.checks)}"
+    return f"; {result.verdict}{after}{reasons(result.checks)}"
 
 
-def _reasons(checks: Sequence[Check]) -> str:
+def reasons(checks: Sequence[Check]) -> str:
     """Return the sentences of the failed checks, or else of the doubtful ones, worst first."""
     doubtful = sorted((c for c in checks if c.doubtful), key=lambda c: -c.score)
-    reasons = [check for check in doubtful if check.failed] or doubtful
-    return ": " + "; ".join(check.sentence for check in reasons) if reasons else ""
+    named = [check for check in doubtful if check.failed] or doubtful
+    return ": " + "; ".join(check.sentence for check in named) if named else ""

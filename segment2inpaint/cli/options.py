@@ -94,6 +94,10 @@ class InputOptions:
     request: Path | None = None
 
 
+RESIZE_MASK_OPTION = click.option("--resize-mask", is_flag=True,
+                                  help="Resize a --mask whose size differs from the "
+                                       "photo's.")  # fmt: skip
+
 POINT_OPTIONS = (
     click.option("-p", "--point", "points", type=parse_point, metavar="X,Y", multiple=True,
                  help="Pixel on the object. Repeat it for several clicks on one object."),
@@ -134,8 +138,7 @@ POINT_OPTIONS = (
                  help="Clean plate: a photo of the same scene without the object."),
     click.option("--mask", "user_masks", type=FILE, multiple=True, metavar="MASK.png",
                  help="Mask file: white pixels, or opaque ones, are the object."),
-    click.option("--resize-mask", is_flag=True,
-                 help="Resize a --mask whose size differs from the photo's."),
+    RESIZE_MASK_OPTION,
 )  # fmt: skip
 
 REQUEST_OPTION = click.option("--request", type=FILE, metavar="JSON",

@@ -28,7 +28,7 @@ from segment2inpaint.images.mask_files import (
 )
 from segment2inpaint.images.photo import Photo, photo_from_array, with_opacity
 from segment2inpaint.images.plugins import plugin_format
-from segment2inpaint.images.read_back import FileChanges, file_changes
+from segment2inpaint.images.read_back import FileChanges, changes_outside, file_changes
 from segment2inpaint.images.reading import MAX_PIXELS, read
 from segment2inpaint.images.writing import (
     check_format,
@@ -46,6 +46,7 @@ __all__ = [
     "FileChanges",
     "Photo",
     "PictureHeader",
+    "changes_outside",
     "check_format",
     "check_target",
     "edited_pixels",

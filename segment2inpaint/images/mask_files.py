@@ -20,7 +20,8 @@ from segment2inpaint.images.reading import read
 from segment2inpaint.images.writing import format_of
 from segment2inpaint.types import Alpha, BinaryMask
 
-_LOSSY_FORMATS = ("JPEG", "HEIF")  # values of a mask in these are not exact
+_LOSSY_FORMATS = ("JPEG", "HEIF")  # values of a mask in these are not exact ...
+_LOSSY_NOISE = 16  # ... and up to this level they are black
 
 
 def read_mask(
@@ -30,6 +31,7 @@ def read_mask(
     name: str = "",
     orientation: int = 1,
     resize: bool = False,
+    greys: bool = False,
     on_message: Callable[[str], None] | None = None,
 ) -> BinaryMask | Alpha:
     """Read a mask for a photo of ``size`` (h, w): (H, W) bool, or float32 in [0, 1] if it is soft.
@@ -41,7 +43,8 @@ def read_mask(
     ``name`` is what messages call the file; the default is the path. ``orientation`` is the EXIF
     orientation of the photo, 1 to 8: a mask that was made for the photo as it is stored is turned
     upright, if its size shows it. With ``resize``, a mask of another size is scaled bilinearly to
-    the photo's size before the threshold.
+    the photo's size before the threshold. With ``greys``, the smoothed outline of a hard mask is
+    returned too: float32 in [0, 1], 0 wherever the file is black.
 
     Raises ``BadImage`` if the file cannot be read, if its values do not tell what the object is,
     and if the size differs and ``resize`` is False.
@@ -61,7 +64,9 @@ def read_mask(
             f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
     values = _resize(values, size)
-    return np.divide(values, 255, dtype=np.float32) if found.soft else values > 127
+    if greys and photo.format in _LOSSY_FORMATS:
+        values = np.where(values > _LOSSY_NOISE, values, np.uint8(0))
+    return np.divide(values, 255, dtype=np.float32) if greys or found.soft else values > 127
 
 
 def mask_of_picture(picture: Photo) -> BinaryMask | Alpha:

@@ -38,12 +38,29 @@ def file_changes(photo: Photo, image_changes: int, alpha: Alpha, data: bytes) ->
     if from_format in _EXACT_FORMATS and _format(data) == from_format:
         return FileChanges(image_changes, 255 if image_changes else 0)
     back = read(data, name=photo.name, max_pixels=alpha.size)
-    outside = alpha == 0
-    differences = [_difference(before, after) for before, after in _planes(photo, back)]
-    largest = np.maximum.reduce(differences)
-    largest[~outside] = 0
-    count = int(np.count_nonzero(largest))
-    return FileChanges(count, int(largest.max(initial=0)), _reason(photo, alpha, largest > 0))
+    largest = _differences_outside(photo, back, alpha)
+    count, levels = _count(largest)
+    return FileChanges(count, levels, _reason(photo, alpha, largest > 0))
+
+
+def changes_outside(before: Photo, after: Photo, alpha: Alpha) -> tuple[int, int]:
+    """Return how many pixels of two photos differ where alpha is 0, and by how much at most.
+
+    The difference is in levels of 255. Transparency counts, and 16 bits if both photos have them.
+    """
+    return _count(_differences_outside(before, after, alpha))
+
+
+def _differences_outside(before: Photo, after: Photo, alpha: Alpha) -> Pixels:
+    """Return the largest difference of each pixel where alpha is 0, in levels of 255."""
+    differences = [_difference(*planes) for planes in _planes(before, after)]
+    largest: Pixels = np.maximum.reduce(differences)
+    largest[alpha > 0] = 0
+    return largest
+
+
+def _count(differences: Pixels) -> tuple[int, int]:
+    return int(np.count_nonzero(differences)), int(differences.max(initial=0))
 
 
 def _reason(photo: Photo, alpha: Alpha, changed: BinaryMask) -> str:

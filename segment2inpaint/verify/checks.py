@@ -143,7 +143,7 @@ def check_removal(
     ``prompts`` ask for a part of an object or for a given mask or colour.
     """
     make_view = view_with_rest if _ask_for_whole_object(prompts) else hole_view
-    views = [make_view(before, after, alpha, object_mask, box) for box in _largest(windows)]
+    views = [make_view(before, after, alpha, object_mask, box) for box in largest_windows(windows)]
     checks = [_run_check(name, views) for name in CHECK_SPECS]
     shadow = known_shadow or find_shadow(before, object_mask)
     return (*checks, _check_shadow(shadow, alpha, views[0]))
@@ -156,7 +156,7 @@ def check_replacement(
 
     The arguments are those of ``check_removal``.
     """
-    views = [hole_view(before, after, alpha, object_mask, box) for box in _largest(windows)]
+    views = [hole_view(before, after, alpha, object_mask, box) for box in largest_windows(windows)]
     unexplained = _run_check("stranger", views)
     score = 1 - unexplained.score
     absent = replace(
@@ -169,7 +169,8 @@ def check_replacement(
     return absent, _run_check("seam", views)
 
 
-def _largest(windows: Sequence[Box]) -> list[Box]:
+def largest_windows(windows: Sequence[Box]) -> list[Box]:
+    """Return at most ``MAX_CHECKED_HOLES`` windows, largest first."""
     return sorted(windows, key=lambda box: -box.width * box.height)[:MAX_CHECKED_HOLES]
 
 

@@ -59,6 +59,21 @@ class HoleView:
         return gradient_magnitude(self.after)
 
 
+def view_box(hole: Alpha | BinaryMask, window: Box) -> Box:
+    """Return the box of the hole in ``window``, where ``hole`` (H, W) > 0, with its surroundings.
+
+    The surroundings may lie outside the window.
+    """
+    box = _hole_box(hole, window)
+    margin = max(MIN_CONTEXT, round(CONTEXT_SHARE * hypot(box.width, box.height)))
+    return box.expand(margin, (hole.shape[0], hole.shape[1]))
+
+
+def _hole_box(hole: Alpha | BinaryMask, window: Box) -> Box:
+    x0, y0, x1, y1 = bounding_box(hole[window.slices] > 0)
+    return Box(window.x0 + x0, window.y0 + y0, window.x0 + x1, window.y0 + y1)
+
+
 def hole_view(
     before: Image, after: Image, alpha: Alpha, object_mask: BinaryMask, window: Box
 ) -> HoleView:
@@ -66,10 +81,8 @@ def hole_view(
 
     ``before`` and ``after`` are (H, W, 3) uint8 RGB; ``alpha`` and ``object_mask`` are (H, W).
     """
-    x0, y0, x1, y1 = bounding_box(alpha[window.slices] > 0)
-    hole_box = Box(window.x0 + x0, window.y0 + y0, window.x0 + x1, window.y0 + y1)
-    margin = max(MIN_CONTEXT, round(CONTEXT_SHARE * hypot(hole_box.width, hole_box.height)))
-    box = hole_box.expand(margin, (object_mask.shape[0], object_mask.shape[1]))
+    hole_box = _hole_box(alpha, window)
+    box = view_box(alpha, window)
     scale = min(1.0, MAX_VIEW_SIDE / max(box.width, box.height))
     size = max(1, round(box.width * scale)), max(1, round(box.height * scale))
 

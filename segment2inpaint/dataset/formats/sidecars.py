@@ -1,4 +1,4 @@
-"""Masks and clean plates of photos in a folder of them, paired by name.
+"""Masks, clean plates and results of photos in a folder of them, paired by name.
 
 For the photo ``x/a.jpg``, the folder may hold ``x/a.png``, ``x/a.jpg.png``, ``x/a_mask.png``
 (``.mask``, ``-mask``, with any image suffix), ``x/mask_a.png``, or these in a folder ``masks`` or
@@ -19,7 +19,11 @@ from segment2inpaint.dataset.names import is_photo
 from segment2inpaint.dataset.spelling import spelling_key
 from segment2inpaint.errors import BadDataset
 
-WORDS = {"mask": ("mask", "masks"), "plate": ("plate", "plates")}
+WORDS = {
+    "mask": ("mask", "masks"),
+    "plate": ("plate", "plates"),
+    "result": ("result", "results"),
+}
 SEPARATORS = "_.- "
 SAME_NAME = "NAME.*"  # the form of names in a folder of its own
 MAX_LISTED = 5  # names in a message
@@ -30,7 +34,7 @@ class SidecarFolder:
     """A folder of masks or clean plates for the photos of another folder, or of the same.
 
     Attributes:
-        kind: ``mask`` or ``plate``.
+        kind: ``mask``, ``plate`` or ``result``, a key of ``WORDS``.
         folder: the folder, a path or a URL.
         root: the folder of the photos.
         pictures: the names of the pictures below ``root``, some of which may be masks.
