@@ -161,8 +161,8 @@ def as_mask(value: MaskLike | Photo, photo: Photo, *, greys: bool = False) -> Bi
 
     It may be a bool array, a float array in [0, 1], a uint8 array (0 and 1, 0 and 255, greys, or
     a label map), each also with one leading or trailing axis of length 1, a PIL image, a path or
-    the bytes of a file, for which ``greys`` is as for ``images.read_mask``. Raises ``BadPrompt``,
-    and ``BadImage`` for a file that is not a mask.
+    the bytes of a file. ``greys`` is as for ``images.read_mask``. Raises ``BadPrompt``, and
+    ``BadImage`` for a file that is not a mask.
     """
     if isinstance(value, Path | bytes):
         name = str(value) if isinstance(value, Path) else "mask"
@@ -176,7 +176,7 @@ def as_mask(value: MaskLike | Photo, photo: Photo, *, greys: bool = False) -> Bi
         if value.ndim == 2 and value.size and value.max() <= 1:
             return value.astype(np.bool_)
     picture = as_photo(cast(PictureLike, value), name="mask")
-    return images.mask_of_picture(picture)
+    return images.mask_of_picture(picture, greys=greys)
 
 
 def _mask_of_values(value: NDArray[Any]) -> BinaryMask | Alpha:

@@ -286,3 +286,17 @@ def test_the_command_line_and_the_manifest_tell_what_was_taken(tmp_path: Path) -
     assert done.exit_code == 0, done.output
     assert "255 is taken for void" in (tmp_path / "out" / "manifest.jsonl").read_text()
     assert "255 is taken for void" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_greys_of_a_smoothed_outline_are_read_if_asked_for() -> None:
+    values = cv2.GaussianBlur(labels((A, 255)), (0, 0), 1.5)
+    assert images.read_mask(png(values), SIZE).dtype == np.bool_
+    greys = images.read_mask(png(values), SIZE, greys=True)
+    assert greys == pytest.approx(values / 255)
+
+
+def test_the_noise_of_a_lossy_mask_is_black_with_greys_too() -> None:
+    data = encode_picture(labels((A, 255))[..., None], "JPEG", quality=60)
+    greys = images.read_mask(data, SIZE, greys=True)
+    assert not greys[~A & ~ring(A, 8)].any()
+    assert greys[A].all()

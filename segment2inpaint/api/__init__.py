@@ -227,7 +227,7 @@ def score(
 ) -> Score:
     """Return the verdict and the measures of a removal by any tool; all photos have one size.
 
-    ``mask`` is where the tool was to paint: wherever it is not 0. Without it the hole is what
+    ``mask`` is where the tool was to paint: wherever it is above 0. Without it the hole is what
     changed. ``clean`` is a photo of the scene without the object, for the measures that compare
     with it. Raises ``BadImage`` for photos that cannot be compared, ``BadPrompt`` for an array that
     is no mask, and ``NothingFound`` if nothing changed or the mask is empty.

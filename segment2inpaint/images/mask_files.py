@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,19 +64,25 @@ def read_mask(
             f"{photo.name}: the mask must have the photo's size {size[1]}x{size[0]}, "
             f"got {photo.size[1]}x{photo.size[0]}; scale it, or use --resize-mask"
         )
-    values = _resize(values, size)
-    if greys and photo.format in _LOSSY_FORMATS:
-        values = np.where(values > _LOSSY_NOISE, values, np.uint8(0))
-    return np.divide(values, 255, dtype=np.float32) if greys or found.soft else values > 127
+    return _mask(replace(found, values=values), photo, size, greys=greys)
 
 
-def mask_of_picture(picture: Photo) -> BinaryMask | Alpha:
+def mask_of_picture(picture: Photo, *, greys: bool = False) -> BinaryMask | Alpha:
     """Return the mask that a picture shows, as ``read_mask`` reads it from a file.
 
     Raises ``BadImage`` if its values do not tell what the object is.
     """
-    found = _interpret(picture)
-    return np.divide(found.values, 255, dtype=np.float32) if found.soft else found.values > 127
+    return _mask(_interpret(picture), picture, picture.size, greys=greys)
+
+
+def _mask(
+    found: MaskValues, picture: Photo, size: tuple[int, int], *, greys: bool
+) -> BinaryMask | Alpha:
+    """Return the mask of a picture, scaled to ``size`` (h, w)."""
+    values = _resize(found.values, size)
+    if greys and picture.format in _LOSSY_FORMATS:
+        values = np.where(values > _LOSSY_NOISE, values, np.uint8(0))
+    return np.divide(values, 255, dtype=np.float32) if greys or found.soft else values > 127
 
 
 def _interpret(picture: Photo) -> MaskValues:

@@ -81,6 +81,8 @@ def window_distance(features: HoleFeatures) -> float | None:
     RC-S (Li et al. 2026), whose kernel is nearly linear on vectors of length 1.
     """
     outside = features.values[features.outside]
+    if not len(outside):
+        return None
     distances = []
     for inner, around in _windows(features):
         reference = around if len(around) else outside

@@ -50,9 +50,9 @@ def undone(before: Image, after: Image, clean: Image, mask: BinaryMask) -> float
     than the photo with the object. Differences are summed over pictures of an eighth of the size.
     None if ``before`` and ``clean`` are alike in the mask.
     """
-    size = [max(1, round(n / UNDONE_REDUCTION)) for n in mask.shape[::-1]]
+    fy, fx = (max(1 / UNDONE_REDUCTION, 1 / side) for side in mask.shape)
     weight, *pictures = (
-        cv2.resize(a, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+        cv2.resize(a, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA).astype(np.float64)
         for a in (mask.astype(np.float32), before, after, clean)
     )
     old, new, truth = pictures

@@ -29,14 +29,15 @@ from segment2inpaint.types import (
 from segment2inpaint.verify import checks, coherence, reference
 
 # Two pictures are not of one scene if their mean difference outside the mask is above this.
-MAX_OUTSIDE_DIFFERENCE = 32.0  # levels of 255, at an eighth of the size
+MAX_OUTSIDE_DIFFERENCE = 32.0  # levels of 255
+SCENE_REDUCTION = 8  # of the pictures that are compared for it
 CLOSING_SHARE = 0.01  # of the photo's long side, over which changed areas are joined
 MIN_PART_SHARE = 0.02  # of the largest changed area; smaller ones are noise
 
 
 @dataclass(frozen=True)
 class Score:
-    """What can be said of a removal.
+    """The verdict on a removal, and its measures.
 
     ``verdict`` and ``checks`` are those of a ``Result``. ``area`` counts the pixels of the hole,
     ``changed_outside`` those outside the hole that differ, by at most ``changed_outside_levels``
@@ -176,7 +177,7 @@ def _check_size(before: Photo, other: Photo) -> None:
 
 def _check_scene(before: Photo, other: Photo, hole: BinaryMask) -> None:
     """Raise ``BadImage`` if the photos differ much outside the hole too."""
-    size = [max(1, round(n / 8)) for n in hole.shape[::-1]]
+    size = [max(1, round(n / SCENE_REDUCTION)) for n in hole.shape[::-1]]
     outside, *pictures = (
         cv2.resize(a, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         for a in ((~hole).astype(np.float32), before.image, other.image)
