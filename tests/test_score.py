@@ -166,6 +166,12 @@ def test_two_photos_cannot_share_standard_input() -> None:
     assert run("score", "-", "-").exit_code == 2
 
 
+def test_a_table_that_cannot_be_written_is_an_error_before_any_work(
+    pair: list[Path], tmp_path: Path
+) -> None:
+    assert_error(run("score", *pair[:2], "--csv", tmp_path), 1, "expected a file to write")
+
+
 # --- folders ------------------------------------------------------------------------------------
 
 

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import cloup
 from cloup import option_group
 
 from segment2inpaint.cli import console
+from segment2inpaint.cli.batch_report import print_message_once
 from segment2inpaint.cli.build_request import read_stdin
 from segment2inpaint.cli.machine_options import MAX_PIXELS_OPTION
 from segment2inpaint.cli.options import RESIZE_MASK_OPTION, examples, pass_options
@@ -111,12 +111,20 @@ def score(options: Options) -> None:
 
 
 def _check_options(options: Options) -> None:
-    """Raise ``click.UsageError`` for options that contradict each other."""
+    """Raise ``click.UsageError`` for options that contradict each other.
+
+    Raises ``BadImage`` if the table could not be written.
+    """
+    from segment2inpaint import images
+    from segment2inpaint.dataset import storage
+
     if options.as_json and options.table == "-":
         raise click.UsageError("--json and --csv - would both write to standard output")
     files = (options.before, options.after, options.mask, options.clean)
     if files.count("-") > 1:
-        raise click.UsageError("only one of the photos can be standard input (-)")
+        raise click.UsageError("only one of the files can be standard input (-)")
+    if options.table not in (None, "-") and not storage.is_remote(str(options.table)):
+        images.check_target(str(options.table))
 
 
 def _score_photo(options: Options) -> None:
@@ -128,11 +136,13 @@ def _score_photo(options: Options) -> None:
         files,
         **_read_options(options),
         read_file=lambda name: read_stdin() if name == "-" else read_input(name),
-        on_message=partial(click.echo, err=True),
     )
     outcome = ScoreOutcome(options.before, options.after, found)
-    _print(options, outcome, print_json)
-    _write_table(options, [outcome])
+    row = _to_json(outcome)
+    if options.as_json:
+        print_json(row)
+    _print_line(options, outcome)
+    _write_table(options, [row])
 
 
 def _score_folder(options: Options) -> None:
@@ -142,114 +152,104 @@ def _score_folder(options: Options) -> None:
     pairs = score_run.folder_pairs(
         options.before, options.after, options.mask or "", options.clean or ""
     )
-    outcomes = []
+    rows = []
     for outcome in score_run.run(pairs, **_read_options(options)):
-        _print(options, outcome, lambda data: click.echo(json.dumps(data)))
-        outcomes.append(outcome)
-    _write_table(options, outcomes)
-    click.echo(console.escape_line(_summary(options.after, outcomes)), err=True)
-    failed = sum(outcome.score is None for outcome in outcomes)
+        rows.append(_to_json(outcome))
+        if options.as_json:
+            click.echo(json.dumps(rows[-1]))
+        _print_line(options, outcome)
+    _write_table(options, rows)
+    click.echo(console.escape_line(f"{options.after}: {_summary(rows)}"), err=True)
+    failed = sum("error" in row for row in rows)
     if failed:
-        status = console.SOME_FAILED if failed < len(outcomes) else console.FAILED
+        status = console.SOME_FAILED if failed < len(rows) else console.FAILED
         click.get_current_context().exit(status)
 
 
 def _read_options(options: Options) -> dict[str, Any]:
     from segment2inpaint import images
 
-    limit = options.max_pixels or images.MAX_PIXELS
-    return {"max_pixels": limit, "resize_mask": options.resize_mask}
+    return {
+        "max_pixels": options.max_pixels or images.MAX_PIXELS,
+        "resize_mask": options.resize_mask,
+        "on_message": print_message_once(),
+    }
 
 
 # --- output -----------------------------------------------------------------------------------
 
 
-def _print(options: Options, outcome: ScoreOutcome, print_data: Callable[[Any], None]) -> None:
-    """Print a pair: as JSON by ``print_data``, and as a line.
-
-    The line goes to standard output if nothing else does; that of a failure to standard error.
-    """
-    if options.as_json:
-        print_data(_to_json(outcome))
-    to_stderr = options.as_json or options.table == "-" or outcome.score is None
-    click.echo(console.escape_line(_line(outcome)), err=to_stderr)
-
-
-def _line(outcome: ScoreOutcome) -> str:
-    if outcome.score is None:
-        return f"failed: {outcome.before or outcome.after}: {outcome.error}"
-    found = outcome.score
-    return (
-        f"{outcome.after}: {found.verdict}{console.reasons(found.checks)}; {found.area} pixels "
-        f"scored, {found.changed_outside} changed outside; {_means([found])}"
-    )
+def _print_line(options: Options, outcome: ScoreOutcome) -> None:
+    """Print a pair in one line: a score on standard output, unless that holds data."""
+    score, to_stderr = outcome.score, options.as_json or options.table == "-"
+    if score is None:
+        line = f"failed: {outcome.before or outcome.after}: {outcome.error}"
+    else:
+        line = (
+            f"{outcome.after}: {score.verdict}{console.reasons(score.checks)}; {score.area} pixels "
+            f"scored, {score.changed_outside} changed outside; {_means([_measures(score)])}"
+        )
+    click.echo(console.escape_line(line), err=to_stderr or score is None)
 
 
 def _to_json(outcome: ScoreOutcome) -> dict[str, Any]:
     """Return a pair as JSON data; a pair without a score has an ``error``."""
-    files = {"before": outcome.before, "after": outcome.after}
-    if outcome.score is None:
+    files, score = {"before": outcome.before, "after": outcome.after}, outcome.score
+    if score is None:
         return {**files, "error": outcome.error}
-    found = outcome.score
     return {
         **files,
-        "verdict": found.verdict,
-        **_rounded(found),
-        "checks": [console.check_to_json(check) for check in found.checks],
+        "verdict": score.verdict,
+        **{name: getattr(score, name) for name in COUNTS},
+        **_measures(score),
+        "checks": [console.check_to_json(check) for check in score.checks],
     }
 
 
-def _rounded(found: Score) -> dict[str, int | float | None]:
-    values = {name: getattr(found, name) for name in (*COUNTS, *MEASURES)}
-    return {n: round(v, 4) if isinstance(v, float) else v for n, v in values.items()}
+def _measures(score: Score) -> dict[str, float | None]:
+    values = {name: getattr(score, name) for name in MEASURES}
+    return {name: value if value is None else round(value, 4) for name, value in values.items()}
 
 
-def _write_table(options: Options, outcomes: Sequence[ScoreOutcome]) -> None:
+def _write_table(options: Options, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the scores as CSV, if the options ask for it."""
-    if options.table is None:
-        return
-    text = _table(outcomes)
+    from segment2inpaint.dataset import storage
+    from segment2inpaint.dataset.names import printable
+
     if options.table == "-":
-        click.echo(text, nl=False)
-    else:
-        from segment2inpaint.dataset import storage
-
-        storage.write(options.table, text.encode())
+        click.echo(printable(_table(rows)), nl=False)
+    elif options.table is not None:
+        storage.write(options.table, printable(_table(rows)).encode())
 
 
-def _table(outcomes: Sequence[ScoreOutcome]) -> str:
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a CSV table: files, verdict, measures, the score of each check, and the error."""
-    rows = list(map(_row, outcomes))
-    names = dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row)
+    flat = [
+        {name: value for name, value in row.items() if name != "checks"}
+        | {check["name"]: check["score"] for check in row.get("checks", ())}
+        for row in rows
+    ]
+    names = {name: None for row in flat for name in row if name not in ("before", "after", "error")}
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, [*(n for n in names if n != "error"), "error"], restval="")
+    writer = csv.DictWriter(lines, ["before", "after", *names, "error"], restval="")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(flat)
     return lines.getvalue()
 
 
-def _row(outcome: ScoreOutcome) -> dict[str, Any]:
-    row = _to_json(outcome)
-    checks = {check["name"]: check["score"] for check in row.pop("checks", ())}
-    return {**row, **checks}
-
-
-def _summary(name: str, outcomes: Sequence[ScoreOutcome]) -> str:
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the verdicts and the mean measures of a folder in one line."""
-    scores = [outcome.score for outcome in outcomes if outcome.score is not None]
-    counts = Counter(score.verdict for score in scores)
-    verdicts = ", ".join(f"{counts[v]} {v}" for v in ("clean", "doubtful", "failed"))
-    failed = len(outcomes) - len(scores)
+    scored = [row for row in rows if "error" not in row]
+    counts = Counter(row["verdict"] for row in scored)
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in ("clean", "doubtful", "failed"))
+    failed = len(rows) - len(scored)
     errors = f"; {failed} could not be scored" if failed else ""
-    means = f"; mean {_means(scores)}" if scores else ""
-    return f"{name}: {len(scores)} scored: {verdicts}{means}{errors}"
+    means = f"; mean {_means(scored)}" if scored else ""
+    return f"{len(scored)} scored: {verdicts}{means}{errors}"
 
 
-def _means(scores: Sequence[Score]) -> str:
+def _means(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the means of those measures that are known, in words."""
-    means = {}
-    for name in MEASURES:
-        known = [value for score in scores if (value := getattr(score, name)) is not None]
-        if known:
-            means[name.replace("_", " ")] = mean(known)
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in MEASURES}
+    means = {name.replace("_", " "): mean(values) for name, values in known.items() if values}
     return ", ".join(f"{name} {value:.2f}" for name, value in means.items())

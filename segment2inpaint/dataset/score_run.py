@@ -91,14 +91,17 @@ def run(
     *,
     max_pixels: int = images.MAX_PIXELS,
     resize_mask: bool = False,
+    on_message: Callable[[str], None] | None = None,
 ) -> Iterator[ScoreOutcome]:
-    """Yield the outcome of each pair, in order."""
+    """Yield the outcome of each pair, in order. The options are those of ``score_files``."""
     for pair in pairs:
         if isinstance(pair, ScoreOutcome):
             yield pair
             continue
         try:
-            score = score_files(pair, max_pixels=max_pixels, resize_mask=resize_mask)
+            score = score_files(
+                pair, max_pixels=max_pixels, resize_mask=resize_mask, on_message=on_message
+            )
             yield ScoreOutcome(pair.before, pair.after, score)
         except Segment2InpaintError as error:
             yield ScoreOutcome(pair.before, pair.after, error=str(error))
@@ -109,13 +112,13 @@ def score_files(
     *,
     max_pixels: int = images.MAX_PIXELS,
     resize_mask: bool = False,
-    read_file: ReadFile = read_input,
     on_message: Callable[[str], None] | None = None,
+    read_file: ReadFile = read_input,
 ) -> Score:
     """Return the score of a pair of files. Raises as ``score_removal``.
 
-    ``read_file`` returns the bytes of a file by its name. ``on_message`` is as for
-    ``images.read_mask``.
+    ``resize_mask`` and ``on_message`` are as for ``images.read_mask``. ``read_file`` returns the
+    bytes of a file by its name.
     """
 
     def read(name: str) -> images.Photo:
