@@ -25,6 +25,7 @@ from segment2inpaint.cli import (
     web,
 )
 from segment2inpaint.cli.options import examples
+from segment2inpaint.models.threads import bound_process_threads
 
 MISSING_LIBRARY = (
     "error: OpenCV cannot load ({}); install the library (Debian: apt install libgl1 "
@@ -73,6 +74,7 @@ class ErrorGroup(cloup.Group):
 @click.version_option(__version__, prog_name="segment2inpaint")
 def main() -> None:
     """Remove an object from a photo, or replace it, by pointing at it."""
+    bound_process_threads()
 
 
 main.section("Edit photos", edit.remove, edit.replace, mask.mask, cutout.cutout, batch.batch)

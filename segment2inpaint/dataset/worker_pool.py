@@ -24,6 +24,7 @@ from typing import Any
 
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
+from segment2inpaint.models.threads import bound_worker_threads
 
 PHOTOS_PER_GROUP = 16  # photos sent to a worker together, which may share batches
 QUEUE_DEPTH = 3  # photos that a worker reads ahead, and as many that wait to be written
@@ -198,7 +199,8 @@ def run_worker(pipe: Connection, settings: RunSettings) -> None:
     from segment2inpaint.dataset import process_photo
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
-    _limit_threads(settings.threads)
+    if settings.threads:
+        bound_worker_threads(settings.threads)
     groups: queue.Queue[list[Future[Any]]] = queue.Queue()
     slots = threading.Semaphore(QUEUE_DEPTH)
     editor = process_photo.make_editor(settings)
@@ -261,14 +263,3 @@ def _process_group(
             pipe.send(writing.popleft().result())
     for future in writing:
         pipe.send(future.result())
-
-
-def _limit_threads(count: int) -> None:
-    """Limit the threads of OpenCV, OpenMP and Numba, so that workers share the cores."""
-    if not count:
-        return
-    import cv2
-
-    cv2.setNumThreads(count)
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(count)

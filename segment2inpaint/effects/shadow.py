@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 
 from segment2inpaint.effects import cast_shadow
 from segment2inpaint.models.shipped import shipped_folder
+from segment2inpaint.models.threads import single_blas_thread
 from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image, bounding_box
 
 WEIGHTS_FILE = shipped_folder("weights") / "shadow.safetensors"
@@ -65,6 +66,7 @@ class ShadowInput:
     size: tuple[int, int]
 
 
+@single_blas_thread
 def find_shadow(image: Image, mask: BinaryMask) -> Shadow:
     """Return the likeliest shadow of an object.
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint.models.threads import single_blas_thread
 from segment2inpaint.types import BinaryMask, FloatArray, Image
 
 FlatIndices = NDArray[np.intp]
@@ -36,6 +37,7 @@ def sample_indices(mask: BinaryMask, max_count: int) -> FlatIndices:
     return indices[np.linspace(0, len(indices) - 1, max_count).astype(np.intp)]
 
 
+@single_blas_thread
 def squared_distances(queries: FloatArray, samples: FloatArray) -> FloatArray:
     """Return the squared Euclidean distances between rows, (Q, S)."""
     return np.asarray((queries**2).sum(1)[:, None] + (samples**2).sum(1) - 2 * queries @ samples.T)
