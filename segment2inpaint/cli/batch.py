@@ -111,7 +111,7 @@ def _print_plan(plan: RunPlan, source: Source, options: DatasetRunOptions) -> No
 
     batch_report.print_plan(plan, source)
     if options.estimate:
-        workers = max(1, runner.worker_count(_execution_options(options), plan.settings.device))
+        workers = max(1, runner.worker_count(plan, _execution_options(options)))
         batch_report.print_estimate(runner.estimate_seconds(plan, workers), workers)
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,13 @@ def delete_parts(out: str) -> None:
 
 
 def _table(batch: list[Json]) -> Any:
-    import pyarrow
+    """Return rows as a ``pyarrow.Table``, by way of JSON: ``pyarrow.table`` imports pandas."""
+    from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-    columns = {name: [_cell(kind, row[name]) for row in batch] for name, kind in COLUMNS.items()}
-    return pyarrow.table(columns, schema=_schema())
+    cells = ({name: _cell(kind, row[name]) for name, kind in COLUMNS.items()} for row in batch)
+    lines = "".join(json.dumps(row) + "\n" for row in cells).encode()
+    one_block = ReadOptions(use_threads=False, block_size=len(lines))
+    return read_json(BytesIO(lines), one_block, ParseOptions(explicit_schema=_schema()))
 
 
 def _cell(kind: str, value: Any) -> Any:

@@ -312,6 +312,12 @@ class RunPlan:
         for (record,) in self._database.execute("select record from done order by output"):
             yield json.loads(record)
 
+    def models(self) -> list[tuple[str, str]]:
+        """Return the detectors and inpainters of all requests, as distinct pairs of names."""
+        names = "json_extract(request, '$.detector'), json_extract(request, '$.inpainter')"
+        query = f"select distinct {names} from items where request is not null"
+        return self._database.execute(query).fetchall()
+
     def counts(self) -> PlanCounts:
         """Return the numbers of photos and objects."""
         failed = ", ".join(f"'{status}'" for status in FAILED_STATUSES)

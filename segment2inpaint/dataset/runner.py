@@ -257,13 +257,29 @@ def estimate_seconds(plan: RunPlan, workers: int) -> float | None:
     return sum(timed) / len(timed) * pending / max(1, workers) if timed else None
 
 
-def worker_count(execution: ExecutionOptions, device: str) -> int:
-    """Return the number of worker processes: by default one per core, or one for a GPU."""
+def worker_count(plan: RunPlan, execution: ExecutionOptions) -> int:
+    """Return the number of worker processes: by default one per core, or one for a GPU.
+
+    Without a model, a run uses no GPU, and torch is not imported to look for one.
+    """
     if execution.workers is not None:
         return execution.workers
     from segment2inpaint.models.device import choose_device
 
-    return (os.cpu_count() or 1) if choose_device(device) == "cpu" else 1
+    uses_cpu = _is_weightless(plan) or choose_device(plan.settings.device) == "cpu"
+    return (os.cpu_count() or 1) if uses_cpu else 1
+
+
+def _is_weightless(plan: RunPlan) -> bool:
+    """Return whether no detector and no inpainter of the run needs a model."""
+    models = plan.models()
+    if not all(detect.is_weightless(detector) for detector, _ in models):
+        return False
+    inpainters = {inpainter for _, inpainter in models if not plan.settings.only_masks}
+    if "auto" in inpainters:
+        inpainters.remove("auto")
+        inpainters.add(inpaint.choose(generate=False, device=plan.settings.device).name)
+    return inpainters <= {*inpaint.WEIGHTLESS}
 
 
 def _run_engine(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterator[Json]:
@@ -281,7 +297,7 @@ def _run_engine(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterato
 
 def _run_local(plan: RunPlan, execution: ExecutionOptions) -> Iterator[Json]:
     settings = plan.settings
-    workers = worker_count(execution, settings.device)
+    workers = worker_count(plan, execution)
     if workers == 0:
         yield from _run_in_process(plan.pending_jobs(), settings)
         return

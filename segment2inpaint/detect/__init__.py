@@ -21,6 +21,7 @@ from segment2inpaint.detect.registry import (
     WEIGHTLESS,
     canonical_name,
     check_name,
+    is_weightless,
     load,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "canonical_name",
     "check_name",
     "choose",
+    "is_weightless",
     "load",
 ]

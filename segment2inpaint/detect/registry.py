@@ -92,6 +92,11 @@ def canonical_name(name: str) -> str:
     return re.sub(r"[^+,]+", lambda part: ALIASES.get(part[0], part[0]), name)
 
 
+def is_weightless(name: str) -> bool:
+    """Return whether the detector needs no model, and so neither torch nor a GPU."""
+    return all(part in WEIGHTLESS for part in re.split("[+,]", canonical_name(name)))
+
+
 def check_name(name: str) -> None:
     """Raise ``BadOption`` for an unknown detector name; load nothing."""
     name = canonical_name(name)
