@@ -30,6 +30,7 @@ from segment2inpaint.edge_refine import REMAINING_UNCERTAINTY, refine_edge
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo
 from segment2inpaint.protocols import (
+    CompilesKernels,
     Detector,
     Inpainter,
     ProgressCallback,
@@ -103,6 +104,8 @@ class Pipeline:
         failed one is followed by another attempt, up to ``request.attempts`` in all.
         """
         timer = _StageTimer(self.progress)
+        if isinstance(self.inpainter, CompilesKernels):
+            self.inpainter.start_compiling()
         with timer("detect"):
             edges = request.refine.edge_refine
             detections = find_objects(

@@ -175,6 +175,15 @@ class Inpainter(Protocol):
 
 
 @runtime_checkable
+class CompilesKernels(Protocol):
+    """An inpainter whose first fill on a machine compiles its code."""
+
+    def start_compiling(self) -> None:
+        """Compile in a thread what is not compiled yet, and return at once."""
+        ...
+
+
+@runtime_checkable
 class ResolvesDefaults(Protocol):
     """An inpainter that has its own defaults for the values that a ``Fill`` leaves open."""
 

@@ -16,10 +16,12 @@ from segment2inpaint.pipeline import Pipeline, changed_outside, preview
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import (
     BinaryMask,
+    Detection,
     Fill,
     Image,
     Length,
     Points,
+    Prompt,
     Refine,
     ReplacementImage,
 )
@@ -92,6 +94,22 @@ def test_two_objects_are_two_detections() -> None:
     )
     assert len(result.detections) == 2
     assert (result.alpha[one | two] == 1).all()
+
+
+def test_a_fill_is_compiled_while_the_object_is_looked_for() -> None:
+    calls: list[str] = []
+
+    class CompilingInpainter(FakeInpainter):
+        def start_compiling(self) -> None:
+            calls.append("compile")
+
+    class LoggingDetector(FakeDetector):
+        def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
+            calls.append("detect")
+            return super().detect(image, prompts)
+
+    Pipeline(LoggingDetector(block()), CompilingInpainter())(photo_from_array(noise(100, 120)), [])
+    assert calls == ["compile", "detect"]
 
 
 def test_a_fill_prompt_doubles_the_dilation() -> None:

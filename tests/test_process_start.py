@@ -13,9 +13,9 @@ from command_line import disc_mask, save_scene
 from PIL import Image as Pillow
 
 LARGE_LIBRARIES = {
-    "accelerate", "datasets", "diffusers", "fastapi", "fsspec", "matplotlib", "numba", "onnxruntime",
-    "pandas", "pyarrow", "pycocotools", "pydantic", "pymatting", "ray", "scipy", "skimage",
-    "torch", "torchvision", "tqdm", "transformers", "uvicorn",
+    "accelerate", "datasets", "diffusers", "fastapi", "fsspec", "matplotlib", "numba",
+    "onnxruntime", "pandas", "pyarrow", "pycocotools", "pydantic", "pymatting", "ray", "scipy",
+    "skimage", "torch", "torchvision", "tqdm", "transformers", "uvicorn",
 }  # fmt: skip
 EXEMPLAR = {"numba", "scipy"}  # numba imports scipy if it is installed
 TELEA = ("--inpainter", "telea")
@@ -58,7 +58,9 @@ def command_libraries(folder: Path, *words: str) -> set[str]:
 def test_a_removal_imports_only_what_its_prompt_needs(
     folder: Path, prompt: tuple[str, ...], needed: set[str]
 ) -> None:
-    assert command_libraries(folder, "remove", "photo.png", *prompt, *TELEA, "-o", "o.png") == needed
+    assert (
+        command_libraries(folder, "remove", "photo.png", *prompt, *TELEA, "-o", "o.png") == needed
+    )
 
 
 def test_a_navier_stokes_fill_imports_no_large_library(folder: Path) -> None:
