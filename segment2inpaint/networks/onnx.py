@@ -50,6 +50,7 @@ class OnnxNetwork:
         options.intra_op_num_threads = cv2.getNumThreads()  # which a pool of workers bounds
         # Threads that wait for work sleep instead of spinning.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_mem_pattern = False  # shapes vary: a plan for one of them only costs memory
         return onnxruntime.InferenceSession(
             self._path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
