@@ -8,10 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command_line import save_scene
-from threadpoolctl import ThreadpoolController
 
 from segment2inpaint.models import threads
 
@@ -36,6 +34,20 @@ bound_worker_threads(1)
 RUN_LIBRARY = """
 import segment2inpaint
 segment2inpaint.remove({photo!r}, (80, 60), inpainter="telea")
+"""
+NESTED_LIMITS = """
+import numpy
+from threadpoolctl import ThreadpoolController
+from segment2inpaint.models.threads import single_blas_thread
+
+def blas_threads():
+    libraries = ThreadpoolController().select(internal_api="openblas").info()
+    return max(library["num_threads"] for library in libraries)
+
+with single_blas_thread:
+    with single_blas_thread:
+        assert blas_threads() == 1
+    assert blas_threads() == 1
 """
 several_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread")
 
@@ -96,21 +108,6 @@ def test_the_library_leaves_the_threads_of_its_caller(tmp_path: Path) -> None:
 
 
 @several_cores
-def test_a_matrix_product_of_the_library_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_products_of_the_library_have_one_thread() -> None:
     """However many threads of the process are inside, the last one restores the number."""
-    for name in threads.BLAS_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    limit = threads.single_blas_thread
-    with ThreadpoolController().limit(limits=2):
-        with limit:
-            with limit:
-                assert blas_threads() == 1
-            assert blas_threads() == 1
-        assert blas_threads() == 2
-
-
-def blas_threads() -> int:
-    """Return the number of threads of numpy's OpenBLAS."""
-    np.ones((2, 2)) @ np.ones((2, 2))
-    libraries = ThreadpoolController().select(internal_api="openblas").info()
-    return max(int(library["num_threads"]) for library in libraries)
+    assert thread_counts(NESTED_LIMITS)[0] > 1

@@ -199,8 +199,7 @@ def run_worker(pipe: Connection, settings: RunSettings) -> None:
     from segment2inpaint.dataset import process_photo
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
-    if settings.threads:
-        bound_worker_threads(settings.threads)
+    bound_worker_threads(settings.threads)
     groups: queue.Queue[list[Future[Any]]] = queue.Queue()
     slots = threading.Semaphore(QUEUE_DEPTH)
     editor = process_photo.make_editor(settings)

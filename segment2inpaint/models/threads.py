@@ -36,10 +36,15 @@ def bound_process_threads() -> None:
 
 
 def bound_worker_threads(count: int) -> None:
-    """Give a worker process ``count`` threads for OpenCV, the networks and torch."""
+    """Give a worker process ``count`` threads for OpenCV, the networks and torch; 0: any number.
+
+    Linear algebra gets one, as in ``bound_process_threads``.
+    """
+    bound_process_threads()
+    if not count:
+        return
     import cv2
 
-    bound_process_threads()
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(count))
     cv2.setNumThreads(int(os.environ.get(OPENCV_VARIABLE, count)))
