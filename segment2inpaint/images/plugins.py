@@ -44,6 +44,7 @@ def plugin_format(data: bytes) -> str:
     return "HEIF" if brands & _HEIF_BRANDS and not brands & _AVIF_BRANDS else ""
 
 
+@lru_cache
 def is_installed(kind: str) -> bool:
     """Return whether the package for this format is installed; it is not imported."""
     return find_spec(PLUGINS[kind].module) is not None

@@ -4,7 +4,7 @@
         models/weights
 
 Weights are stored at half precision. Heights, widths and the numbers of questions and points are
-free.
+free. The encoder has the operator set that knows GELU, so that ONNX Runtime computes each as one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from models.training.onnx_file import compact, save
 from segment2inpaint.networks.click import CELL, MASK_CELL
 
 EXAMPLE_CELLS, EXAMPLE_QUESTIONS, EXAMPLE_POINTS = (24, 32), 2, 3  # traced; any others work too
+ENCODER_OPSET, DECODER_OPSET = 20, 18
 FREE = torch.export.Dim.DYNAMIC
 
 Shapes = Mapping[str, Mapping[int, Any]]  # free axes of each input
@@ -47,7 +48,7 @@ def encoder_to_onnx(encoder: Encoder) -> onnx.ModelProto:
         "inside": torch.ones(1, 1, height, width),
     }
     shapes = {name: {2: FREE, 3: FREE} for name in inputs}
-    return _export(encoder.eval(), inputs, shapes, ["embedding"])
+    return _export(encoder.eval(), inputs, shapes, ["embedding"], ENCODER_OPSET)
 
 
 def decoder_to_onnx(decoder: Decoder) -> onnx.ModelProto:
@@ -65,15 +66,19 @@ def decoder_to_onnx(decoder: Decoder) -> onnx.ModelProto:
         "embedding": {2: FREE, 3: FREE}, "points": {0: FREE, 1: FREE},
         "labels": {0: FREE, 1: FREE}, "mask": {0: FREE, 2: FREE, 3: FREE}, "has_mask": {0: FREE},
     }  # fmt: skip
-    return _export(decoder.eval(), inputs, shapes, ["logits", "scores"])
+    return _export(decoder.eval(), inputs, shapes, ["logits", "scores"], DECODER_OPSET)
 
 
 def _export(
-    module: nn.Module, inputs: Mapping[str, Tensor], shapes: Shapes, outputs: Sequence[str]
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    shapes: Shapes,
+    outputs: Sequence[str],
+    opset: int,
 ) -> onnx.ModelProto:
     program = torch.onnx.export(
         module, tuple(inputs.values()), input_names=list(inputs), output_names=list(outputs),
-        opset_version=18, dynamo=True, verbose=False,
+        opset_version=opset, dynamo=True, verbose=False,
         dynamic_shapes=tuple(dict(shapes[name]) for name in inputs),
     )  # fmt: skip
     assert program is not None

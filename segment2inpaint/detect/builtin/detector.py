@@ -61,6 +61,7 @@ BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
 MIN_MARGIN = 8  # px, added to a margin
 MIN_WINDOW_SIDE = 48  # px, long side of the smallest window
 ZOOM = 0.4  # of the window before, long side of the next window round a click
+SURE_BOX_SCORE = 0.9  # expected IoU of a mask in a box, from which on it is taken as it is
 MIN_ZOOM_SCORE = 0.7  # expected IoU in a closer window
 SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and lead of one
 MIN_CLICK_LOGIT = 1.0  # at a click
@@ -203,9 +204,11 @@ class BuiltinDetector:
     def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
         """Return the answer to one click or a box, together with what stands out there."""
         logits, score = self._guess(embedding, prompt)
-        is_sure = score >= SURE_SCORE and not prompt.box
+        is_sure = score >= (SURE_BOX_SCORE if prompt.box else SURE_SCORE)
+        if is_sure or prompt.granularity == "part":
+            return logits, score
         salient = self._find_salient(image, embedding, prompt)
-        if salient is None or is_sure or prompt.granularity == "part":
+        if salient is None:
             return logits, score
         if prompt.granularity == "auto" and not prompt.box:
             answer = self._answer(embedding, prompt)
