@@ -7,6 +7,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,6 +85,7 @@ def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: Ru
         raise click.UsageError("--join is a run of its own; leave out --shard and --dry-run")
     settings = replace(settings, command=shlex.join(["segment2inpaint", *sys.argv[1:]]))
     source = _open_source(options, request, settings)
+    start = monotonic()
     with runner.open_plan(
         source,
         settings,
@@ -95,7 +97,7 @@ def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: Ru
         on_problem=batch_report.print_first_problems(),
     ) as plan:
         if options.dry_run:
-            _print_plan(plan, source, options)
+            _print_plan(plan, source, options, monotonic() - start)
             counts = plan.counts()
         else:
             _edit_photos(plan, source, options)
@@ -106,13 +108,14 @@ def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: Ru
     click.get_current_context().exit(status)
 
 
-def _print_plan(plan: RunPlan, source: Source, options: DatasetRunOptions) -> None:
+def _print_plan(plan: RunPlan, source: Source, options: DatasetRunOptions, planning: float) -> None:
     from segment2inpaint.dataset import runner
+    from segment2inpaint.dataset.estimate import estimate_run
 
     batch_report.print_plan(plan, source)
     if options.estimate:
         workers = max(1, runner.worker_count(plan, _execution_options(options)))
-        batch_report.print_estimate(runner.estimate_seconds(plan, workers), workers)
+        batch_report.print_estimate(estimate_run(plan, source, workers, planning), workers)
 
 
 def _edit_photos(plan: RunPlan, source: Source, options: DatasetRunOptions) -> None:

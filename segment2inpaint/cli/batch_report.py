@@ -13,6 +13,7 @@ import click
 from segment2inpaint.cli import console
 
 if TYPE_CHECKING:
+    from segment2inpaint.dataset.estimate import Estimate
     from segment2inpaint.dataset.formats.registry import Source
     from segment2inpaint.dataset.options import Shard
     from segment2inpaint.dataset.plan import RunPlan
@@ -83,10 +84,23 @@ def _job_line(job: PhotoJob, only_masks: bool) -> str:
     return f"{job.photo} -> {job.output}: {count}{f' ({labels})' if labels else ''}"
 
 
-def print_estimate(seconds: float | None, workers: int) -> None:
+def print_estimate(estimate: Estimate | None, workers: int) -> None:
     """Print how long the run will take; None if no photo could be edited as a trial."""
-    time = "none of the trial photos could be edited" if seconds is None else _format_time(seconds)
-    click.echo(f"estimate with {workers} worker{'s' * (workers != 1)}: {time}")
+    title = f"estimate with {_count(workers, 'worker')}"
+    if estimate is None:
+        click.echo(f"{title}: none of the trial photos could be edited")
+        return
+    low, high = (estimate.seconds + sign * 2 * estimate.error for sign in (-1, 1))
+    span = f" ({_format_time(max(0.0, low))} to {_format_time(high)})" if estimate.error else ""
+    parts = ", ".join(
+        f"{_format_time(seconds)} {name}"
+        for seconds, name in (
+            (estimate.planning, "to read the source"), (estimate.start, "to start"),
+            (estimate.photos, "for the photos"), (estimate.summary, "for manifest and report"),
+        )
+    )  # fmt: skip
+    trial = f"{_count(estimate.timed, 'photo')} timed, {estimate.retried} of them retried"
+    click.echo(f"{title}: {_format_time(estimate.seconds)}{span}; {parts}; {trial}")
 
 
 @contextmanager
@@ -181,7 +195,7 @@ def _has_no_result(counts: PlanCounts, if_nothing: str) -> bool:
 
 
 def _format_time(seconds: float) -> str:
-    if seconds < 120:
+    if seconds < 600:
         return f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"

@@ -48,7 +48,7 @@ class HeaderCheckedSource:
         if item.request is None or not _is_there(item.photo):
             return ""
         try:
-            frame = PhotoFrame(*_header(item.photo))
+            frame = PhotoFrame(*picture_header(item.photo))
             fitted = fit_item(item, frame, ignore_message)
             request_json.check_places(fitted.request or {}, frame)
             if not self.resize_mask:
@@ -67,7 +67,7 @@ def _check_files(item: EditItem, frame: PhotoFrame) -> None:
             name = prompt.get(kind)
             if not isinstance(name, str) or not _is_there(name):
                 continue
-            size = _header(name).size
+            size = picture_header(name).size
             if size != frame.size and not (kind == "mask" and size == frame.stored_size):
                 raise BadDataset(
                     f"{name}: expected the size of the photo, {frame}, got {size[1]}x{size[0]}; "
@@ -80,7 +80,7 @@ def _is_there(name: str) -> bool:
 
 
 @lru_cache(8)
-def _header(name: str) -> images.PictureHeader:
+def picture_header(name: str) -> images.PictureHeader:
     """Return the header of a photo or mask. Raises ``BadImage``."""
     if storage.containing_file(name) != name:
         return images.read_header(read_input(name), name=name)

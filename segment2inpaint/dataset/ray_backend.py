@@ -16,7 +16,7 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -161,11 +161,11 @@ class RayWorker:
             records = [{"stop": str(error)}]
         return pyarrow.table({"record": [json.dumps(record) for record in records]})
 
-    def _process(self, jobs: Iterable[PhotoJob]) -> list[Json]:
+    def _process(self, jobs: Sequence[PhotoJob]) -> list[Json]:
         """Return the records of jobs; a remote log gets them in one object, not one each."""
         remote = storage.is_remote(self.log.folder)
         records = []
-        for record in self.pool.run(jobs):
+        for record in self.pool.run(jobs, len(jobs)):
             if not remote:
                 self.log.add([record])
             records.append(record)

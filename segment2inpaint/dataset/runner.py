@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter
 
 from segment2inpaint import detect, inpaint
 from segment2inpaint.dataset import (
@@ -32,7 +30,6 @@ from segment2inpaint.dataset.plan import RunPlan
 from segment2inpaint.dataset.reading import describe
 from segment2inpaint.dataset.results_log import ResultsLog
 from segment2inpaint.dataset.run_types import (
-    FAILED_STATUSES,
     InvalidRow,
     Json,
     PhotoJob,
@@ -45,9 +42,6 @@ from segment2inpaint.dataset.worker_pool import WorkerPool
 from segment2inpaint.editor import Editor, ignore_message
 from segment2inpaint.errors import BadDataset, Segment2InpaintError
 from segment2inpaint.types import Request
-
-ESTIMATE_SAMPLE = 3  # photos that an estimate times, after one that loads the models
-
 
 # --- planning ---------------------------------------------------------------------------------
 
@@ -235,28 +229,6 @@ def _remaining_annotations(source: Source, removed_ids: set[str]) -> Iterator[tu
         ) from error
 
 
-def estimate_seconds(plan: RunPlan, workers: int) -> float | None:
-    """Return the seconds that the pending photos will take with a number of workers.
-
-    A few photos are processed into a temporary folder. Return None if all of them fail.
-    """
-    counts = plan.counts()
-    pending = counts.photos - counts.processed
-    step = max(1, pending // (ESTIMATE_SAMPLE + 1))
-    sample = [job for i, job in enumerate(plan.pending_jobs()) if i % step == 0]
-    times = []
-    with tempfile.TemporaryDirectory() as folder:
-        settings = replace(plan.settings, out=folder)
-        editor = process_photo.make_editor(settings)
-        for job in sample[: ESTIMATE_SAMPLE + 1]:
-            start = perf_counter()
-            record = _process_one(job, settings, editor)
-            if record["status"] not in FAILED_STATUSES:
-                times.append(perf_counter() - start)
-    timed = times[1:] or times  # the first photo loads the models
-    return sum(timed) / len(timed) * pending / max(1, workers) if timed else None
-
-
 def worker_count(plan: RunPlan, execution: ExecutionOptions) -> int:
     """Return the number of worker processes: by default one per core, or one for a GPU.
 
@@ -301,12 +273,19 @@ def _run_local(plan: RunPlan, execution: ExecutionOptions) -> Iterator[Json]:
     if workers == 0:
         yield from _run_in_process(plan.pending_jobs(), settings)
         return
-    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
     counts = plan.counts()
     pending = counts.photos - counts.processed
     if pending:
-        with WorkerPool(min(workers, pending), settings, execution.timeout) as pool:
-            yield from pool.run(plan.pending_jobs())
+        with open_pool(settings, workers, pending, execution.timeout) as pool:
+            yield from pool.run(plan.pending_jobs(), pending)
+
+
+def open_pool(
+    settings: RunSettings, workers: int, pending: int, timeout: float = 0.0
+) -> WorkerPool:
+    """Return a pool for a number of photos, whose workers share the cores of this machine."""
+    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
+    return WorkerPool(min(workers, pending), settings, timeout)
 
 
 def _run_in_process(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator[Json]:

@@ -26,7 +26,7 @@ from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
 from segment2inpaint.models.threads import bound_worker_threads
 
-PHOTOS_PER_GROUP = 16  # photos sent to a worker together, which may share batches
+PHOTOS_PER_GROUP = 16  # most photos sent to a worker together, which may share batches
 QUEUE_DEPTH = 3  # photos that a worker reads ahead, and as many that wait to be written
 MAX_CRASHES = 2  # crashes of an isolated photo's worker until the photo is quarantined
 MAX_FAILED_STARTS = 3  # workers that die in a row before they are ready until the run stops
@@ -62,6 +62,7 @@ class WorkerPool:
         self._suspects: deque[PhotoJob] = deque()
         self._crashes: Counter[str] = Counter()
         self._failed_starts = 0
+        self._unsent = 0
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -79,13 +80,16 @@ class WorkerPool:
             worker.pipe.close()
         self._workers.clear()
 
-    def run(self, jobs: Iterable[PhotoJob]) -> Iterator[Json]:
+    def run(self, jobs: Iterable[PhotoJob], count: int) -> Iterator[Json]:
         """Yield the record of each job when it is finished, in any order.
+
+        Towards the end of the ``count`` jobs groups become smaller, so that the workers finish
+        together (guided self-scheduling, Polychronopoulos and Kuck 1987).
 
         Raises the ``Segment2InpaintError`` that stops every photo, such as a full disk or a
         missing model, and ``BadDataset`` if workers cannot be started.
         """
-        pending = iter(jobs)
+        pending, self._unsent = iter(jobs), count
         while True:
             self._assign_jobs(pending)
             if not any(worker.jobs for worker in self._workers):
@@ -103,8 +107,13 @@ class WorkerPool:
         for worker in self._workers:
             if self._suspects and not worker.jobs:
                 self._send_jobs(worker, [self._suspects.popleft()], isolated=True)
-            elif not (worker.jobs and worker.isolated) and len(worker.jobs) <= PHOTOS_PER_GROUP:
-                self._send_jobs(worker, list(islice(pending, PHOTOS_PER_GROUP)), isolated=False)
+            elif not (worker.jobs and worker.isolated) and len(worker.jobs) <= self._group_size():
+                group = list(islice(pending, self._group_size()))
+                self._unsent -= len(group)
+                self._send_jobs(worker, group, isolated=False)
+
+    def _group_size(self) -> int:
+        return max(1, min(PHOTOS_PER_GROUP, self._unsent // self._size))
 
     def _send_jobs(self, worker: _Worker, jobs: list[PhotoJob], *, isolated: bool) -> None:
         if not jobs:
