@@ -8,7 +8,7 @@ from fake_networks import iou, red_network, red_photo
 
 from segment2inpaint.detect.builtin.detector import PHOTO_SIDE, WINDOW_SIDE, BuiltinDetector
 from segment2inpaint.networks.click import NEGATIVE, NO_POINT, POSITIVE
-from segment2inpaint.types import Box, Everything, Points
+from segment2inpaint.types import Box, Everything, FloatArray, Points
 
 
 def test_a_click_and_a_box_select_the_object() -> None:
@@ -20,6 +20,24 @@ def test_a_click_and_a_box_select_the_object() -> None:
         assert iou(detection.mask, truth) > 0.95
         assert detection.score == pytest.approx(0.9)
     assert np.array_equal(image, before)
+
+
+@pytest.mark.parametrize(("score", "calls"), [(0.95, 0), (0.8, 1)])
+def test_only_an_unsure_mask_in_a_box_is_compared_with_what_stands_out(
+    score: float, calls: int
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def saliency(planes: FloatArray) -> FloatArray:
+        shapes.append(planes.shape)
+        return np.zeros((1, *planes.shape[1:]), np.float32)
+
+    box = Box(300, 200, 420, 290)
+    image, truth = red_photo(480, 640, box)
+    detector = BuiltinDetector(red_network(score)[0], saliency)
+    (detection,) = detector.detect(image, [box.expand(4, truth.shape)])
+    assert len(shapes) == calls
+    assert iou(detection.mask, truth) > 0.95
 
 
 def test_a_large_object_is_looked_at_once() -> None:

@@ -20,8 +20,36 @@ from dataset_photos import (
     save_photo,
 )
 
+from segment2inpaint.dataset import worker_pool
 from segment2inpaint.dataset.results_log import ResultsLog
+from segment2inpaint.dataset.run_types import PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
+
+
+class RecordingPipe:
+    """Records how many jobs it is sent at a time."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+
+    def send(self, jobs: list[PhotoJob]) -> None:
+        self.groups.append(len(jobs))
+
+
+def test_the_last_photos_are_sent_in_small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipes = [RecordingPipe(), RecordingPipe()]
+    rest = iter(pipes)
+    monkeypatch.setattr(worker_pool, "_start_worker", lambda _: worker_pool._Worker(0, next(rest)))
+
+    def wait(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(worker_pool, "wait", wait)
+    jobs = [PhotoJob(f"{i}.png", f"{i}.png", (), "") for i in range(12)]
+    pool = worker_pool.WorkerPool(2, RunSettings(out="out"))
+    with pytest.raises(InterruptedError):
+        next(pool.run(jobs, len(jobs)))
+    assert [pipe.groups for pipe in pipes] == [[6], [3]]
 
 
 @pytest.mark.slow
