@@ -113,7 +113,8 @@ def _print_plan(plan: RunPlan, source: Source, options: DatasetRunOptions, plann
     from segment2inpaint.dataset.estimate import estimate_run
 
     batch_report.print_plan(plan, source)
-    if options.estimate:
+    counts = plan.counts()
+    if options.estimate and counts.processed < counts.photos:
         workers = max(1, runner.worker_count(plan, _execution_options(options)))
         batch_report.print_estimate(estimate_run(plan, source, workers, planning), workers)
 

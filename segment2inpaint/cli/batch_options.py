@@ -122,7 +122,7 @@ run_section = option_group(
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; edit "
                  "nothing."),
     click.option("--estimate", is_flag=True,
-                 help="With --dry-run: edit a few photos as a trial and estimate the total time."),
+                 help="With --dry-run: edit a sample as a trial and forecast the time of the run."),
     click.option("--retry-failed", is_flag=True, help="Try photos again that failed earlier."),
     click.option("--skip-invalid", is_flag=True,
                  help="Skip invalid rows. Without it, one invalid row stops the run before it "
