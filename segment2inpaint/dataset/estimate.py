@@ -28,7 +28,7 @@ from segment2inpaint.errors import Segment2InpaintError
 MAX_HEADERS = 2000  # photos whose headers are read; of a larger run, a sample
 MIN_TIMED = 10  # photos that are timed, after those that load the models
 MAX_SHARE = 0.1  # of the run that the trial takes, if that is enough for MIN_TIMED
-MAX_SECONDS = 30.0  # of a trial, after which fewer photos are enough
+MAX_SECONDS, FEWEST_TIMED = 30.0, 3  # of a trial, after which fewer photos are enough
 # The expected cost of a photo, of one megapixel of it, of an object and of a megapixel of object.
 PHOTO_COST, MEGAPIXEL_COST, OBJECT_COST, OBJECT_MEGAPIXEL_COST = 1.0, 4.0, 1.0, 30.0
 OBJECT_SHARE = 0.03  # of its photo, the size of an object of unknown size
@@ -135,7 +135,7 @@ class _Trial:
     def _is_enough(self, timings: Sequence[_Timing]) -> bool:
         count, elapsed = len(timings) - self.workers, timings[-1].end
         if elapsed > MAX_SECONDS:
-            return count > 0
+            return count >= FEWEST_TIMED
         return count >= MIN_TIMED and elapsed > MAX_SHARE * self.forecast(timings).seconds
 
     def forecast(self, timings: Sequence[_Timing]) -> Estimate:
