@@ -32,6 +32,7 @@ MAX_SECONDS, FEWEST_TIMED = 30.0, 3  # of a trial, after which fewer photos are 
 # The expected cost of a photo, of one megapixel of it, of an object and of a megapixel of object.
 PHOTO_COST, MEGAPIXEL_COST, OBJECT_COST, OBJECT_MEGAPIXEL_COST = 1.0, 4.0, 1.0, 30.0
 OBJECT_SHARE = 0.03  # of its photo, the size of an object of unknown size
+DRAWS_PER_PHOTO = 8  # with repetition; a photo that none of them meets comes last
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 
 
@@ -40,22 +41,22 @@ class Estimate:
     """The forecast of a run, in wall seconds.
 
     Attributes:
-        planning: reading and checking the source.
         start: starting the workers and loading the models.
         photos: editing the photos and writing the results.
-        summary: writing the manifest, the report and the annotations.
-        error: the standard error of ``photos``.
         timed: the number of photos in the trial.
         retried: those of them that took more than one attempt.
+        error: the standard error of ``photos``.
+        planning: reading and checking the source.
+        summary: writing the manifest, the report and the annotations.
     """
 
-    planning: float
     start: float
     photos: float
-    summary: float
-    error: float
     timed: int
     retried: int
+    error: float = 0.0
+    planning: float = 0.0
+    summary: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -79,19 +80,19 @@ class _Timing:
 def estimate_run(
     plan: RunPlan, source: Source, workers: int, planning: float = 0.0
 ) -> Estimate | None:
-    """Return a forecast of the pending photos with a number of workers.
+    """Return a forecast of the pending photos, of which there is at least one.
 
     A sample is edited into a temporary folder. ``planning`` is the time that the plan took.
     Return None if none of the sample could be edited.
     """
     counts = plan.counts()
     pending = counts.photos - counts.processed
-    step = max(1, -(-pending // MAX_HEADERS))
+    step = -(-pending // MAX_HEADERS)
     jobs = list(islice(plan.pending_jobs(), 0, None, step))
     costs = [_expected_cost(job) for job in jobs]
-    total_cost = sum(costs) * pending / max(1, len(jobs))
+    total_cost = sum(costs) * pending / len(jobs)
     with tempfile.TemporaryDirectory() as folder:
-        trial = _Trial(plan, folder, min(workers, max(1, pending)), total_cost, pending)
+        trial = _Trial(plan, folder, min(workers, pending), total_cost, pending)
         timings = trial.run([(jobs[i], costs[i]) for i in draw_sample(costs)])
         if all(timing.record["status"] in FAILED_STATUSES for timing in timings):
             return None
@@ -103,7 +104,7 @@ def draw_sample(costs: Sequence[float]) -> list[int]:
     """Return indices in an order whose beginnings are samples proportional to the costs."""
     order = np.argsort(costs, kind="stable")
     sums = np.cumsum(np.asarray(costs)[order])
-    places = np.arange(0.5, 8 * len(order)) * GOLDEN_RATIO % 1 * sums[-1] if len(order) else []
+    places = np.arange(0.5, DRAWS_PER_PHOTO * len(order)) * GOLDEN_RATIO % 1 * sums[-1]
     drawn = order[np.searchsorted(sums, places, side="right").clip(max=len(order) - 1)]
     return list(dict.fromkeys([*drawn.tolist(), *order.tolist()]))
 
@@ -141,24 +142,30 @@ class _Trial:
     def forecast(self, timings: Sequence[_Timing]) -> Estimate:
         """Return the forecast without planning and summary.
 
-        The first photo of each worker loads the models and counts for ``start``. A photo of the
-        others stands for those of similar cost.
+        The first photo of each worker loads the models and counts for ``start``. The mean ratio of
+        time to expected cost of the others holds for the photos that are not in the trial.
         """
-        warm, timed = timings[: self.workers], timings[self.workers :] or timings
-        last = timings[-1].end
         retried = sum(_is_retried(timing.record) for timing in timings)
+        warm, timed = timings[: self.workers], timings[self.workers :] or timings
         if len(timings) == self.pending:
             start = warm[0].end - warm[0].seconds
-            return Estimate(0, start, last - start, 0, 0, len(timings), retried)
-        # A worker reads ahead and writes in the background, and shares the machine.
-        worked = sum(timing.seconds for timing in timed)
-        overlap = self.workers * (last - warm[-1].end) / worked if len(timed) >= MIN_TIMED else 1.0
+            return Estimate(start, timings[-1].end - start, len(timings), retried)
+        overlap = self._overlap(timed, warm[-1].end)
         ratios = np.array([overlap * timing.seconds / timing.cost for timing in timed])
-        mean, rest = float(ratios.mean()), self.cost - sum(timing.cost for timing in timed)
-        start = warm[-1].end - mean * sum(timing.cost for timing in warm) / self.workers
-        error = float(ratios.std()) / len(timed) ** 0.5 * max(0.0, rest) / self.workers
-        photos = (overlap * worked + mean * max(0.0, rest)) / self.workers
-        return Estimate(0, max(0.0, start), photos, 0, error, len(timings), retried)
+        mean, rest = float(ratios.mean()), max(0.0, self.cost - _total_cost(timed))
+        start = max(0.0, warm[-1].end - mean * _total_cost(warm) / self.workers)
+        photos = overlap * sum(timing.seconds for timing in timed) + mean * rest
+        error = float(ratios.std()) / len(timed) ** 0.5 * rest
+        return Estimate(start, photos / self.workers, len(timings), retried, error / self.workers)
+
+    def _overlap(self, timed: Sequence[_Timing], start: float) -> float:
+        """Return the time of the workers since ``start`` for each second in the records.
+
+        A worker reads ahead and writes in the background. 1 if too few photos are timed.
+        """
+        if len(timed) < MIN_TIMED:
+            return 1.0
+        return self.workers * (timed[-1].end - start) / sum(timing.seconds for timing in timed)
 
     def time_summary(self, source: Source, timings: Sequence[_Timing]) -> float:
         """Return the seconds that the manifest, the report and the annotations take."""
@@ -170,6 +177,10 @@ class _Trial:
         return perf_counter() - start
 
 
+def _total_cost(timings: Sequence[_Timing]) -> float:
+    return sum(timing.cost for timing in timings)
+
+
 def _is_retried(record: Json) -> bool:
     return any((row.get("attempts") or 1) > 1 for row in record["rows"])
 
@@ -178,7 +189,7 @@ def _is_retried(record: Json) -> bool:
 
 
 def _expected_cost(job: PhotoJob) -> float:
-    """Return the expected cost of a photo, in units of no meaning."""
+    """Return the expected cost of a photo; only the ratio of two costs has a meaning."""
     try:
         height, width = picture_header(job.photo).size
     except Segment2InpaintError:
