@@ -61,7 +61,7 @@ BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
 MIN_MARGIN = 8  # px, added to a margin
 MIN_WINDOW_SIDE = 48  # px, long side of the smallest window
 ZOOM = 0.4  # of the window before, long side of the next window round a click
-SURE_STABILITY = 0.89  # of a mask in a box, from which on it is taken as it is
+SURE_BOX_SCORE = 0.9  # expected IoU of a mask in a box, from which on it is taken as it is
 MIN_ZOOM_SCORE = 0.7  # expected IoU in a closer window
 SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and lead of one
 MIN_CLICK_LOGIT = 1.0  # at a click
@@ -204,7 +204,7 @@ class BuiltinDetector:
     def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
         """Return the answer to one click or a box, together with what stands out there."""
         logits, score = self._guess(embedding, prompt)
-        is_sure = _stability(logits) >= SURE_STABILITY if prompt.box else score >= SURE_SCORE
+        is_sure = score >= (SURE_BOX_SCORE if prompt.box else SURE_SCORE)
         if is_sure or prompt.granularity == "part":
             return logits, score
         salient = self._find_salient(image, embedding, prompt)
@@ -253,11 +253,6 @@ class _LastOnes(Generic[Found]):
 
 def _pick(answer: Answer, index: int) -> Scored:
     return answer.logits[index], float(answer.scores[index])
-
-
-def _stability(logits: FloatArray) -> float:
-    """Return the IoU of the masks at two thresholds, as Segment Anything rates its masks."""
-    return float((logits > 1).sum() / max(1, (logits > -1).sum()))
 
 
 def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
