@@ -17,11 +17,15 @@ from segment2inpaint.dataset.manifest_rows import photo_record
 from segment2inpaint.dataset.run_types import Json, PhotoJob
 
 SMALL, LARGE = (60, 80), (600, 800)  # height, width
-START, SECONDS_PER_MEGAPIXEL = 3.0, 2.0  # of a simulated run
+START, SECONDS_PER_PHOTO, SECONDS_PER_MEGAPIXEL = 3.0, 0.3, 2.0  # of a simulated run
+
+
+def simulated_seconds(height: int, width: int) -> float:
+    return SECONDS_PER_PHOTO + SECONDS_PER_MEGAPIXEL * height * width / 1e6
 
 
 class SimulatedPool:
-    """Two workers that take a time in proportion to a photo's pixels, on a clock of their own."""
+    """Two workers on a clock of their own, whose photos take ``simulated_seconds``."""
 
     def __init__(self) -> None:
         self.now, self.outputs = 0.0, list[str]()
@@ -36,7 +40,7 @@ class SimulatedPool:
     def run(self, jobs: Iterable[PhotoJob], count: int) -> Iterator[Json]:
         for job in jobs:
             with Image.open(job.photo) as photo:
-                seconds = SECONDS_PER_MEGAPIXEL * photo.width * photo.height / 1e6
+                seconds = simulated_seconds(photo.height, photo.width)
             self.now += seconds / 2
             self.outputs.append(job.output)
             yield photo_record(job, [], "done", seconds=seconds)
@@ -72,8 +76,7 @@ def estimated_seconds(result: Result) -> float:
 
 def test_the_forecast_of_photos_of_two_sizes_is_right(tmp_path: Path, pool: SimulatedPool) -> None:
     source = save_photos(tmp_path / "in", small=280, large=40)
-    pixels = 280 * SMALL[0] * SMALL[1] + 40 * LARGE[0] * LARGE[1]
-    true = START + SECONDS_PER_MEGAPIXEL * pixels / 1e6 / 2
+    true = START + (280 * simulated_seconds(*SMALL) + 40 * simulated_seconds(*LARGE)) / 2
     result = run_estimate(source, tmp_path / "out", 2)
     assert estimated_seconds(result) == pytest.approx(true, rel=0.2)
     assert len(pool.outputs) < 60
@@ -81,7 +84,7 @@ def test_the_forecast_of_photos_of_two_sizes_is_right(tmp_path: Path, pool: Simu
 
 def test_a_trial_of_all_photos_gives_their_time(tmp_path: Path, pool: SimulatedPool) -> None:
     result = run_estimate(save_photos(tmp_path / "in", 0, 6), tmp_path / "out", 2)
-    true = START + 6 * SECONDS_PER_MEGAPIXEL * LARGE[0] * LARGE[1] / 1e6 / 2
+    true = START + 6 * simulated_seconds(*LARGE) / 2
     assert estimated_seconds(result) == pytest.approx(true, abs=1)
     assert "6 photos timed" in result.stdout
 

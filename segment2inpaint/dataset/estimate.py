@@ -66,11 +66,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Timing:
-    """A photo of the trial: its record, its expected cost, and when it was finished, in s."""
+    """A photo of the trial: its record, its expected cost, and when it was finished, in s.
+
+    ``warms_up``: it is the first of its worker, which loads the models.
+    """
 
     record: Json
     cost: float
     end: float
+    warms_up: bool
 
     @property
     def seconds(self) -> float:
@@ -93,7 +97,9 @@ def estimate_run(
     total_cost = sum(costs) * pending / len(jobs)
     with tempfile.TemporaryDirectory() as folder:
         trial = _Trial(plan, folder, min(workers, pending), total_cost, pending)
-        timings = trial.run([(jobs[i], costs[i]) for i in draw_sample(costs)])
+        cheapest = np.argsort(costs, kind="stable")[: trial.workers].tolist()
+        sample = dict.fromkeys([*cheapest, *draw_sample(costs)])
+        timings = trial.run([(jobs[i], costs[i]) for i in sample])
         if all(timing.record["status"] in FAILED_STATUSES for timing in timings):
             return None
         summary = trial.time_summary(source, timings)
@@ -120,15 +126,21 @@ class _Trial:
     pending: int
 
     def run(self, sample: Sequence[tuple[PhotoJob, float]]) -> list[_Timing]:
-        """Return the timings of a beginning of the sample that is long enough."""
+        """Return the timings of a beginning of the sample that is long enough.
+
+        The first photos of the sample, one for each worker, load the models.
+        """
         costs = {job.output: cost for job, cost in sample}
+        first = [job.output for job, _ in sample[: self.workers]]
         settings = replace(self.plan.settings, out=self.folder)
         timings: list[_Timing] = []
         start = perf_counter()
+        # Several workers get one photo at a time; a single one gets groups, which share batches.
+        count = self.pending if self.workers == 1 else 0
         with open_pool(settings, self.workers, len(sample)) as pool:
-            for record in pool.run((job for job, _ in sample), self.pending):
-                end = perf_counter() - start
-                timings.append(_Timing(record, costs[record["output"]], end))
+            for record in pool.run((job for job, _ in sample), count):
+                output, end = record["output"], perf_counter() - start
+                timings.append(_Timing(record, costs[output], end, output in first))
                 if self._is_enough(timings):
                     break
         return timings
@@ -142,13 +154,14 @@ class _Trial:
     def forecast(self, timings: Sequence[_Timing]) -> Estimate:
         """Return the forecast without planning and summary.
 
-        The first photo of each worker loads the models and counts for ``start``. The mean ratio of
-        time to expected cost of the others holds for the photos that are not in the trial.
+        The mean ratio of time to expected cost of the photos that found the models loaded holds
+        for all that are not in the trial.
         """
         retried = sum(_is_retried(timing.record) for timing in timings)
-        warm, timed = timings[: self.workers], timings[self.workers :] or timings
+        warm = [timing for timing in timings if timing.warms_up] or timings[:1]
+        timed = [timing for timing in timings if not timing.warms_up] or timings
         if len(timings) == self.pending:
-            start = warm[0].end - warm[0].seconds
+            start = max(0.0, warm[0].end - warm[0].seconds)
             return Estimate(start, timings[-1].end - start, len(timings), retried)
         overlap = self._overlap(timed, warm[-1].end)
         ratios = np.array([overlap * timing.seconds / timing.cost for timing in timed])
@@ -163,9 +176,10 @@ class _Trial:
 
         A worker reads ahead and writes in the background. 1 if too few photos are timed.
         """
-        if len(timed) < MIN_TIMED:
+        later = [timing for timing in timed if timing.end > start]
+        if len(later) < MIN_TIMED:
             return 1.0
-        return self.workers * (timed[-1].end - start) / sum(timing.seconds for timing in timed)
+        return self.workers * (later[-1].end - start) / sum(timing.seconds for timing in later)
 
     def time_summary(self, source: Source, timings: Sequence[_Timing]) -> float:
         """Return the seconds that the manifest, the report and the annotations take."""
