@@ -5,12 +5,14 @@
 Throughput: `segment2inpaint batch` with `telea` and given masks, on photos of 512x512, JPEG and
 PNG. The marginal cost of a photo is the difference between a run of N photos and one of N/10,
 divided by the difference in photos. With --iopaint, `iopaint run --model cv2` is measured, too.
+Boxes: the same with a box for each photo, which the click network finds the object in.
 Memory: the peaks of the parent process and of a worker for 1,000 and for --large photos of 64x64.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -115,6 +117,24 @@ def measure_throughput(folder: Path, count: int, iopaint: str | None) -> None:
             print(f"{name:<28}{cpu:>17.3f}{wall:>18.3f}   {startup:.1f}")
 
 
+def measure_boxes(folder: Path, count: int) -> None:
+    """Print the cost of a further photo by a box."""
+    costs = []
+    box = [160, 150, 160 + HOLE_SIDE, 150 + HOLE_SIDE]
+    for number in (count // 10, count):
+        source = folder / f"boxes{number}"
+        write_photos(source, number, ".jpg")
+        names = sorted(path.name for path in (source / "photos").iterdir())
+        rows = [json.dumps({"photo": f"photos/{name}", "boxes": [box]}) + "\n" for name in names]
+        (source / "rows.jsonl").write_text("".join(rows))
+        arguments = [str(source / "rows.jsonl"), str(folder / f"out-boxes{number}")]
+        options = ["--inpainter", "telea", "--no-verify", "--no-shadow", "--workers", "2"]
+        command = [sys.executable, "-m", "segment2inpaint", "batch", *arguments, *options]
+        costs.append(run_cost(command))
+    cpu, wall = marginal_cost(costs[0], costs[1], count - count // 10)
+    print(f"by boxes: {cpu:.3f} CPU s and {wall:.3f} wall s per photo")
+
+
 def write_tiny_photos(folder: Path, count: int) -> None:
     y, x = np.mgrid[:64, :64]
     for number in range(count):
@@ -209,12 +229,14 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--large", type=int, default=20_000)
-    parser.add_argument("--only", choices=["throughput", "memory", "ray"], default="")
+    parser.add_argument("--only", choices=["throughput", "boxes", "memory", "ray"], default="")
     parser.add_argument("--iopaint", metavar="PYTHON", help="Python of an environment with IOPaint")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.only in ("", "throughput"):
             measure_throughput(Path(folder), args.photos, args.iopaint)
+        if args.only in ("", "boxes"):
+            measure_boxes(Path(folder), args.photos)
         if args.only in ("", "memory"):
             measure_memory(Path(folder), args.large)
         if args.only in ("", "ray"):
