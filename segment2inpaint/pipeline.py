@@ -239,7 +239,7 @@ def _settings(spec: AttemptSpec, region: RepaintRegion) -> dict[str, Any]:
         "inpainter": inpainter.name,
         "dilate": region.dilate,
         "feather": region.feather,
-        "shadow": bool(spec.refine.shadow),
+        "shadow": region.has_shadow,
         "seed": spec.fill.seed,
         "fill": dict(fill),
         "windows": [{"box": list(w.box), "size": list(w.size)} for w in region.windows],

@@ -20,6 +20,7 @@ from segment2inpaint.types import (
     Box,
     Detection,
     Fill,
+    Find,
     Image,
     Point,
     Points,
@@ -48,19 +49,44 @@ class EditJob:
         return masks.protected_area(self.request.refine, self.photo.shape[:2])
 
     @cached_property
+    def shadows(self) -> Sequence[shadow.Shadow]:
+        """Return the shadow of each object, likely or not."""
+        return [shadow.find_shadow(self.photo, d.mask) for d in self.detections]
+
+    @cached_property
     def cast_shadow(self) -> shadow.Shadow:
         """Return the shadow of all objects together."""
+        if len(self.detections) == 1:
+            return self.shadows[0]
         return shadow.find_shadow(self.photo, masks.union(self.detections))
+
+    def shadows_to_remove(
+        self, refine: Refine, input_spec: InputSpec = InputSpec()
+    ) -> Sequence[shadow.Shadow]:
+        """Return the shadows that go with their objects.
+
+        Unless ``refine`` asks for them, they stay where the object is obscured, and where it is
+        text or a face.
+        """
+        kinds = {type(prompt) for prompt in self.request.prompts}
+        is_flat = input_spec.obscures or kinds == {Find}
+        if refine.invert or refine.shadow is False or (refine.shadow is None and is_flat):
+            return ()
+        return [cast for cast in self.shadows if cast.is_removed(refine.shadow)]
 
 
 @dataclass(frozen=True, eq=False)
 class RepaintRegion:
-    """The region that an attempt repaints, with the radii used, in photo px."""
+    """The region that an attempt repaints, with the radii used, in photo px.
+
+    ``has_shadow`` says whether it holds the shadow of an object.
+    """
 
     alpha: Alpha
     dilate: float
     feather: float
     windows: Sequence[window.Window]
+    has_shadow: bool
 
 
 # --- refine -----------------------------------------------------------------------------------
@@ -82,13 +108,14 @@ def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
     alpha, dilate, feather = refined_alpha(
         job.detections, job.request.prompts, refine, input_spec, fill, factor
     )
-    if refine.shadow and not refine.invert:
-        alpha = _add_shadows(job, alpha, dilate + feather)
+    shadows = job.shadows_to_remove(refine, input_spec)
+    if shadows:
+        alpha = shadow.add_shadows(alpha, shadows, dilate + feather)
         alpha = _spare_protected(refine, job.detections, alpha)
     windows = _windows(alpha > 0, input_spec, fill)
     if dilate > 0 or not _is_hard(alpha):
         windows = [replace(w, like_diffusers=False) for w in windows]
-    return RepaintRegion(alpha, dilate, feather, windows)
+    return RepaintRegion(alpha, dilate, feather, windows, bool(shadows))
 
 
 def _spare_protected(refine: Refine, detections: Sequence[Detection], alpha: Alpha) -> Alpha:
@@ -143,16 +170,6 @@ def refined_alpha(
 
 def _excluded_points(prompts: Sequence[Prompt]) -> list[Point]:
     return [point for p in prompts if isinstance(p, Points) for point in p.exclude]
-
-
-def _add_shadows(job: EditJob, alpha: Alpha, softness: float) -> Alpha:
-    """Return the alpha with those of the objects' shadows that are likely enough."""
-    for detection in job.detections:
-        alone = len(job.detections) == 1
-        cast = job.cast_shadow if alone else shadow.find_shadow(job.photo, detection.mask)
-        if cast.certainty >= shadow.REQUESTED_CERTAINTY:
-            alpha = np.maximum(alpha, shadow.shadow_alpha(cast, max(softness, 1.0)))
-    return alpha
 
 
 # --- windows and inpainting -------------------------------------------------------------------

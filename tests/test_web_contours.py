@@ -48,14 +48,13 @@ def test_the_feathered_mask_is_that_of_the_pipeline(
 ) -> None:
     """It is computed in a window, but radii and alpha are equal."""
     refine = Refine(Length.parse(dilate), invert=invert)
-    image = np.zeros((*mask.shape, 3), np.uint8)
     try:
         alpha, expected_dilate, expected_feather = refined_alpha([Detection(mask)], [], refine)
     except Exception as error:  # noqa: BLE001
         with pytest.raises(type(error)):
-            contours.feathered_mask(image, [Detection(mask)], [], refine, 1.0)
+            contours.feathered_mask([Detection(mask)], [], refine, 1.0)
         return
-    feathered = contours.feathered_mask(image, [Detection(mask)], [], refine, 1.0)
+    feathered = contours.feathered_mask([Detection(mask)], [], refine, 1.0)
     assert (feathered.dilate, feathered.feather) == (expected_dilate, expected_feather)
     whole = np.zeros_like(alpha)
     whole[feathered.box.slices] = feathered.alpha
@@ -66,7 +65,7 @@ def test_the_quick_preview_covers_the_mask_and_is_transparent_elsewhere() -> Non
     image = draw_scene()
     y, x = np.mgrid[:120, :160]
     disc = (x - 80) ** 2 + (y - 60) ** 2 < 17**2
-    mask = contours.feathered_mask(image, [Detection(disc)], [], Refine(Length(3, "px")), 1.0)
+    mask = contours.feathered_mask([Detection(disc)], [], Refine(Length(3, "px")), 1.0)
     data = quick_preview.render_preview(image, mask, inpaint.load("telea"))
     preview = np.asarray(Pillow.open(BytesIO(data)))
     box = quick_preview.preview_window(mask, (120, 160))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shadow_scene
 import tiny_detectors
 from fastapi.testclient import TestClient
 from PIL import Image as Pillow
@@ -204,3 +205,25 @@ def test_tiles_of_a_transparent_photo_have_an_alpha_channel(client: TestClient) 
     tile = decode(client.get(f"{API}/photos/{photo}/tiles/0/0/0").content)
     assert tile.shape == (120, 160, 4)
     assert tile[5, 5, 3] == 0
+
+
+def test_the_outline_holds_the_shadow_that_goes_with_the_object(client: TestClient) -> None:
+    photo = open_photo(client, encode(shadow_scene.scene(shaded=True)))
+    upload = client.post(
+        f"{API}/photos/{photo}/files", params={"kind": "mask", "name": "mask.png"},
+        content=encode(np.where(shadow_scene.post_mask(), 255, 0).astype(np.uint8)),
+    )  # fmt: skip
+    found = client.post(
+        f"{API}/photos/{photo}/find", json={"prompts": [{"mask": upload.json()["id"]}]}
+    )
+    mask = found.json()["objects"][0]["mask"]
+
+    def right_end(shadow: bool | None) -> int:
+        refine = {"dilate": "2px", "feather": "0px", "shadow": shadow}
+        outline = client.post(
+            f"{API}/photos/{photo}/outline", json={"masks": [mask], "refine": refine}
+        ).json()
+        return max(x for path in outline["paths"] for x in path[::2])
+
+    assert right_end(False) < 145
+    assert right_end(None) == right_end(True) > 170

@@ -93,7 +93,7 @@ def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: Ru
         skip_invalid=options.skip_invalid,
         dry_run=options.dry_run,
         shard=options.shard,
-        on_message=batch_report.print_message_once(),
+        on_message=console.print_message_once(),
         on_problem=batch_report.print_first_problems(),
     ) as plan:
         if options.dry_run:

@@ -27,18 +27,6 @@ OnPhoto = Callable[[str, int], None]
 """Called after each photo with a line to print, empty for none, and the number of failures."""
 
 
-def print_message_once() -> Callable[[str], None]:
-    """Return a function that prints a line on standard error, unless it did so before."""
-    printed: set[str] = set()
-
-    def on_message(line: str) -> None:
-        if line not in printed:
-            printed.add(line)
-            click.echo(line, err=True)
-
-    return on_message
-
-
 def print_first_problems() -> Callable[[object], None]:
     """Return a function that prints a problem on standard error, the first few only."""
     count = 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from segment2inpaint.cli import console
 from segment2inpaint.cli.machine_options import MachineOptions
 from segment2inpaint.cli.options import (
     CheckOptions,
@@ -287,7 +288,7 @@ def build_editor(options: MachineOptions) -> Editor:
         device=options.device,
         dtype=options.dtype,
         cache=options.cache,
-        on_message=partial(click.echo, err=True),
+        on_message=console.print_message_once(),
         runtime=runtime_options(options),
     )
 

@@ -6,11 +6,13 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from segment2inpaint import __version__
 
@@ -190,6 +192,18 @@ def candidates_to_json(result: Result, files: Mapping[int, str]) -> list[dict[st
     ]
 
 
+def print_message_once() -> Callable[[str], None]:
+    """Return a function that prints a line on standard error, unless it did so before."""
+    printed: set[str] = set()
+
+    def on_message(line: str) -> None:
+        if line not in printed:
+            printed.add(line)
+            click.echo(line, err=True)
+
+    return on_message
+
+
 # --- summaries --------------------------------------------------------------------------------
 
 
@@ -199,7 +213,8 @@ def summary(output: str, result: Result, changes: FileChanges) -> str:
     repainted = (result.alpha > 0).mean()
     by = f", by up to {changes.levels} of 255 levels {changes.reason}" if changes.outside else ""
     return (
-        f"{output}: {_object_count(result.detections)}, {repainted:.1%} of the photo repainted, "
+        f"{output}: {_object_count(result.detections)}{_shadow(result)}, "
+        f"{repainted:.1%} of the photo repainted, "
         f"{changes.outside} pixels changed outside{by} ({models}, "
         f"{sum(result.seconds.values()):.1f} s){_verdict(result)}"
     )
@@ -223,6 +238,13 @@ def ranking(result: Result, files: Mapping[int, str]) -> Iterator[str]:
 
 def _object_count(detections: Sequence[Detection]) -> str:
     return f"{len(detections)} object{'s' * (len(detections) != 1)}"
+
+
+def _shadow(result: Result) -> str:
+    """Return the words for a shadow that was removed too."""
+    if not result.settings.get("shadow"):
+        return ""
+    return " with its shadow" if len(result.detections) == 1 else " with shadows"
 
 
 def _verdict(result: Result) -> str:

@@ -56,6 +56,7 @@ class MaskOptions(PhotoOptions):
     """The options of ``mask``."""
 
     overlay: Path | None
+    with_effects: bool
 
     @property
     def writes_numbers(self) -> bool:
@@ -67,7 +68,7 @@ def _names(kind: Any) -> set[str]:
     return {field.name for field in fields(kind)}
 
 
-PHOTO_ONLY = ("output", "overwrite", "overlay")
+PHOTO_ONLY = ("output", "overwrite", "overlay", "with_effects")
 RUN_ONLY = _names(MaskSourceOptions) - _names(MaskOptions) - {"source", "outdir"}
 
 
@@ -90,6 +91,9 @@ RUN_ONLY = _names(MaskSourceOptions) - _names(MaskOptions) - {"source", "outdir"
     *OUTPUT_OPTIONS[1:],
     click.option("--overlay", type=FILE, metavar="FILE",
                  help="Also write the photo with each object in a colour, numbered."),
+    click.option("--with-effects", is_flag=True,
+                 help="Add what `remove` takes with the object: its likely shadow and mirror "
+                      "image. For one photo."),
     *SOURCE_OUTPUT_OPTIONS,
 )  # fmt: skip
 @source_section
@@ -145,13 +149,16 @@ def mask_photo(options: MaskOptions) -> None:
     refine = _exact_refine(options)
     request = editor.resolve(dataclasses.replace(request, refine=refine), paint=False)
     detections = editor.find_objects(photo, request)
-    alpha = _alpha(options, detections, request)
+    alpha = _alpha(options, photo, detections, request)
     _write_outputs(options, photo, request, detections, alpha)
 
 
 def _check_outputs(options: MaskOptions, photo: Photo, request: Request) -> None:
     """Raise as ``check_targets``, and for numbers in a format that would change them."""
     from segment2inpaint import images
+
+    if options.writes_numbers and options.with_effects:
+        raise click.UsageError("--with-effects is for a mask; add --pick to --everything")
 
     results = [Path(options.output)] if options.output != "-" else []
     overlays = [options.overlay] if options.overlay else []
@@ -170,16 +177,22 @@ def _exact_refine(options: MaskOptions) -> Refine:
     )
 
 
-def _alpha(options: MaskOptions, detections: Sequence[Detection], request: Request) -> Alpha:
+def _alpha(
+    options: MaskOptions, photo: Photo, detections: Sequence[Detection], request: Request
+) -> Alpha:
     """Return the mask as ``(H, W)`` float32 in [0, 1]; numbers of objects as ``number / 255``."""
     import numpy as np
 
     from segment2inpaint import masks
-    from segment2inpaint.regions import refined_alpha
+    from segment2inpaint.effects.shadow import add_shadows
+    from segment2inpaint.regions import EditJob, refined_alpha
 
     if options.writes_numbers:
         return (masks.labels(detections) / 255).astype(np.float32)
-    alpha, _, _ = refined_alpha(detections, request.prompts, request.refine)
+    alpha, dilate, feather = refined_alpha(detections, request.prompts, request.refine)
+    if options.with_effects:
+        shadows = EditJob(photo.image, detections, request).shadows_to_remove(request.refine)
+        alpha = add_shadows(alpha, shadows, dilate + feather)
     return alpha
 
 

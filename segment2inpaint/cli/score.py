@@ -16,7 +16,6 @@ import cloup
 from cloup import option_group
 
 from segment2inpaint.cli import console
-from segment2inpaint.cli.batch_report import print_message_once
 from segment2inpaint.cli.build_request import read_stdin
 from segment2inpaint.cli.machine_options import MAX_PIXELS_OPTION
 from segment2inpaint.cli.options import RESIZE_MASK_OPTION, examples, pass_options
@@ -172,7 +171,7 @@ def _read_options(options: Options) -> dict[str, Any]:
     return {
         "max_pixels": options.max_pixels or images.MAX_PIXELS,
         "resize_mask": options.resize_mask,
-        "on_message": print_message_once(),
+        "on_message": console.print_message_once(),
     }
 
 

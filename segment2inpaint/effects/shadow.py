@@ -9,6 +9,7 @@ different places, so together they are right more often than either.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log
 
@@ -46,6 +47,12 @@ class Shadow:
 
     mask: BinaryMask
     certainty: float
+
+    def is_removed(self, wanted: bool | None) -> bool:
+        """Return whether it goes with its object: if ``wanted``, or None and it is likely."""
+        if wanted is None:
+            return self.certainty >= AUTOMATIC_CERTAINTY
+        return wanted and self.certainty >= REQUESTED_CERTAINTY
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +211,13 @@ def _convolve(maps: FloatArray, weight: FloatArray, stride: int) -> FloatArray:
 
 def _sigmoid(logits: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
+
+
+def add_shadows(alpha: Alpha, shadows: Sequence[Shadow], softness: float) -> Alpha:
+    """Return an alpha (H, W) with shadows, each with a soft edge of ``softness`` px, 1 or more."""
+    for shadow in shadows:
+        alpha = np.maximum(alpha, shadow_alpha(shadow, max(softness, 1.0)))
+    return alpha
 
 
 def shadow_alpha(shadow: Shadow, softness: float) -> Alpha:

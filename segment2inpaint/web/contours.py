@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from segment2inpaint import masks
-from segment2inpaint.effects import shadow
+from segment2inpaint.effects.shadow import Shadow, add_shadows
 from segment2inpaint.errors import NothingFound
 from segment2inpaint.regions import refined_alpha
 from segment2inpaint.types import (
@@ -18,7 +18,6 @@ from segment2inpaint.types import (
     BinaryMask,
     Box,
     Detection,
-    Image,
     Points,
     Prompt,
     Refine,
@@ -74,26 +73,25 @@ class FeatheredMask(NamedTuple):
 
 
 def feathered_mask(
-    image: Image,
     detections: Sequence[Detection],
     prompts: Sequence[Prompt],
     refine: Refine,
     dilate_factor: float,
+    shadows: Sequence[Shadow] = (),
 ) -> FeatheredMask:
     """Return the alpha that the pipeline would blend with, computed in a window if possible.
 
-    ``dilate_factor`` scales the automatic dilation. Raises ``NothingFound`` if nothing would
-    change.
+    ``dilate_factor`` scales the automatic dilation; ``shadows`` go with the objects. Raises
+    ``NothingFound`` if nothing would change.
     """
-    size = image.shape[:2]
-    whole = Box(0, 0, size[1], size[0])
-    window = whole if refine.invert or refine.shadow else _window(detections, refine, size)
+    height, width = detections[0].mask.shape
+    whole = Box(0, 0, width, height)
+    window = whole if refine.invert or shadows else _window(detections, refine, (height, width))
     cropped = [replace(d, mask=d.mask[window.slices]) for d in detections]
     alpha, dilate, feather = refined_alpha(
         cropped, _exclude_points(prompts, window), refine, dilate_factor=dilate_factor
     )
-    if refine.shadow and not refine.invert:
-        alpha = _add_shadows(image, detections, alpha, max(dilate + feather, 1.0))
+    alpha = add_shadows(alpha, shadows, dilate + feather)
     tight = bounding_box(alpha > 0)
     x, y = window.x0, window.y0
     box = Box(x + tight.x0, y + tight.y0, x + tight.x1, y + tight.y1)
@@ -120,16 +118,6 @@ def _exclude_points(prompts: Sequence[Prompt], window: Box) -> list[Prompt]:
         for p in prompts
         if isinstance(p, Points)
     ]
-
-
-def _add_shadows(
-    image: Image, detections: Sequence[Detection], alpha: Alpha, softness: float
-) -> Alpha:
-    for detection in detections:
-        cast = shadow.find_shadow(image, detection.mask)
-        if cast.certainty >= shadow.REQUESTED_CERTAINTY:
-            alpha = np.maximum(alpha, shadow.shadow_alpha(cast, softness))
-    return alpha
 
 
 class Stroke(NamedTuple):

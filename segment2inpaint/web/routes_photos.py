@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
@@ -12,6 +12,7 @@ import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from segment2inpaint import images, masks, regions, types
+from segment2inpaint.effects.shadow import Shadow
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.protocols import SupportsPrepare
 from segment2inpaint.request import to_json
@@ -277,9 +278,18 @@ def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contour
     detections = [session.get_mask(mask_id).to_detection() for mask_id in query.masks]
     excluded = Points((), tuple((x, y) for x, y in query.exclude))
     dilate_factor = regions.REPLACE_DILATE_FACTOR if query.replace else 1.0
+    refine = _refine(query.refine)
     return contours.feathered_mask(
-        session.photo.image, detections, [excluded], _refine(query.refine), dilate_factor
+        detections, [excluded], refine, dilate_factor, _shadows(session, query.masks, refine)
     )
+
+
+def _shadows(session: PhotoSession, mask_ids: Sequence[str], refine: Refine) -> list[Shadow]:
+    """Return the shadows that go with the objects of some masks."""
+    if refine.invert or refine.shadow is False:
+        return []
+    shadows = [session.find_shadow(mask_id) for mask_id in mask_ids]
+    return [cast for cast in shadows if cast.is_removed(refine.shadow)]
 
 
 def _refine(options: requests.RefineIn) -> Refine:

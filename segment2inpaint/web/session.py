@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segment2inpaint.effects.shadow import Shadow, find_shadow
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.images import Photo
 from segment2inpaint.types import Alpha, BinaryMask, Box, Detection, Image, bounding_box
@@ -130,7 +131,8 @@ class PhotoSession:
     """A photo with its masks, uploaded files (as photos) and results, each by id.
 
     The oldest masks, files and results are dropped if there are too many. ``mask_names`` are
-    the file names of uploaded masks. ``prepared`` are the names of the detectors that have
+    the file names of uploaded masks. ``shadows`` are those of masks, by the id of the mask, with
+    their certainty as the score. ``prepared`` are the names of the detectors that have
     computed the photo's embedding. A session with ``running_jobs`` is not dropped.
     """
 
@@ -141,6 +143,7 @@ class PhotoSession:
     files: OrderedDict[str, Photo] = field(default_factory=OrderedDict)
     results: OrderedDict[str, StoredResult] = field(default_factory=OrderedDict)
     mask_names: dict[str, str] = field(default_factory=dict)
+    shadows: OrderedDict[str, PackedMask] = field(default_factory=OrderedDict)
     prepared: set[str] = field(default_factory=set)
     last_used: float = field(default_factory=monotonic)
     running_jobs: int = 0
@@ -166,6 +169,16 @@ class PhotoSession:
         """Raises ``NotFound``."""
         return _get(self.masks, mask_id, "mask")
 
+    def find_shadow(self, mask_id: str) -> Shadow:
+        """Return the shadow of a mask's object, found once. Raises ``NotFound``."""
+        found = self.shadows.get(mask_id)
+        if found is None:
+            cast = find_shadow(self.photo.image, self.get_mask(mask_id).unpack())
+            found = self.shadows[mask_id] = PackedMask.pack(Detection(cast.mask, cast.certainty))
+            while len(self.shadows) > self.limits.masks:
+                self.shadows.popitem(last=False)
+        return Shadow(found.unpack(), found.score)
+
     def get_file(self, file_id: str) -> Photo:
         """Raises ``NotFound``."""
         return _get(self.files, file_id, "file")
@@ -181,7 +194,7 @@ class PhotoSession:
         return (
             _memory_bytes(self.photo)
             + sum(_memory_bytes(photo) for photo in list(self.files.values()))
-            + sum(mask.nbytes for mask in list(self.masks.values()))
+            + sum(m.nbytes for m in [*self.masks.values(), *self.shadows.values()])
             + sum(p.image.nbytes + p.alpha.nbytes for p in patches)
         )
 

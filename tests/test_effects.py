@@ -1,0 +1,121 @@
+"""A shadow goes with its object: by default if it is likely, and as the user wishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from command_line import load, run
+from shadow_scene import post_mask, scene, shadow_mask
+
+from segment2inpaint import images, remove
+from segment2inpaint.effects.shadow import Shadow
+from segment2inpaint.images import photo_from_array
+from segment2inpaint.protocols import InputSpec
+from segment2inpaint.regions import EditJob
+from segment2inpaint.types import BinaryMask, Detection, Find, Prompt, Refine, Request, UserMask
+
+SOFT = {"inpainter": "telea", "dilate": 3, "feather": 0}
+
+
+def shadow_share(area: BinaryMask) -> float:
+    """Return the share of the drawn shadow that an area holds."""
+    return float(area[shadow_mask()].mean())
+
+
+def test_a_likely_shadow_goes_in_the_first_attempt() -> None:
+    result = remove(scene(shaded=True), post_mask(), attempts=1, **SOFT)
+    assert shadow_share(result.alpha > 0) > 0.8
+    assert result.settings["shadow"]
+    assert result.verdict == "clean" or "shadow" not in [c.name for c in result.checks if c.failed]
+
+
+def test_no_shadow_leaves_it() -> None:
+    result = remove(scene(shaded=True), post_mask(), shadow=False, verify=False, **SOFT)
+    assert shadow_share(result.alpha > 0) < 0.2
+    assert not result.settings["shadow"]
+
+
+def test_without_a_shadow_the_object_goes_alone() -> None:
+    result = remove(scene(shaded=False), post_mask(), verify=False, **SOFT)
+    assert not result.settings["shadow"]
+    assert (
+        result.alpha[~cv2.dilate(post_mask().astype(np.uint8), np.ones((9, 9))).astype(bool)].max()
+        == 0
+    )
+
+
+def test_a_protected_shadow_stays() -> None:
+    protected = shadow_mask()
+    result = remove(scene(shaded=True), post_mask(), protect=[protected], verify=False, **SOFT)
+    assert not (result.alpha[protected] > 0).any()
+
+
+@pytest.mark.parametrize(
+    ("certainty", "wanted", "removed"),
+    [
+        (0.9, None, True),
+        (0.4, None, False),
+        (0.4, True, True),
+        (0.05, True, False),
+        (0.9, False, False),
+    ],
+)
+def test_the_certainty_decides(certainty: float, wanted: bool | None, removed: bool) -> None:
+    assert Shadow(np.ones((2, 2), np.bool_), certainty).is_removed(wanted) is removed
+
+
+@pytest.mark.parametrize(
+    ("prompt", "input_spec"),
+    [(UserMask(post_mask()), InputSpec(obscures=True)), (Find("text"), InputSpec())],
+)
+def test_what_is_obscured_or_flat_has_no_shadow_unless_asked_for(
+    prompt: Prompt, input_spec: InputSpec
+) -> None:
+    job = EditJob(scene(shaded=True), [Detection(post_mask())], Request((prompt,)))
+    assert not job.shadows_to_remove(Refine(), input_spec)
+    assert job.shadows_to_remove(Refine(shadow=True), input_spec)
+    assert not job.shadows_to_remove(Refine(shadow=True, invert=True), input_spec)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """Return a photo of a post with its shadow, and the post's mask."""
+    photo, mask = tmp_path / "post.png", tmp_path / "mask.png"
+    image = scene(shaded=True)
+    images.write(photo, photo_from_array(image), image, np.zeros(image.shape[:2], np.float32))
+    images.write_mask(mask, post_mask().astype(np.float32))
+    return photo, mask
+
+
+def test_the_mask_with_effects_is_what_remove_repaints(files: tuple[Path, Path]) -> None:
+    photo, mask = files
+    plain, both, repainted = (mask.with_name(f"{n}.png") for n in ("plain", "both", "repainted"))
+    assert run("mask", photo, "--mask", mask, "-o", plain).exit_code == 0
+    assert (load(plain) > 0).sum() == post_mask().sum()
+    result = run("mask", photo, "--mask", mask, "--with-effects", "-o", both)
+    assert result.exit_code == 0, result.output
+    assert shadow_share(load(both) > 127) > 0.8
+    words = ["--dilate", "0", "--feather", "0", "--inpainter", "telea", "--no-verify"]
+    result = run(
+        "remove",
+        photo,
+        "--mask",
+        mask,
+        *words,
+        "-o",
+        photo.with_name("out.png"),
+        "--save-mask",
+        repainted,
+    )
+    assert "1 object with its shadow" in result.stderr
+    assert ((load(repainted) > 127) == (load(both) > 127)).all()
+
+
+def test_numbers_of_objects_have_no_effects(files: tuple[Path, Path]) -> None:
+    photo, mask = files
+    result = run("mask", photo, "--everything", "--with-effects", "-o", mask.with_name("n.png"))
+    assert result.exit_code == 2
+    assert "add --pick" in result.stderr
