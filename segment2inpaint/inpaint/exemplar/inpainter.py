@@ -1,11 +1,13 @@
 """The exemplar fill: a hole is filled with pieces of its surroundings; no weights are needed.
 
 The fill works from coarse to fine on an image pyramid. At each level, a nearest-neighbour field
-of patches and the pixels in the hole improve each other in turn. The structure is found at a
-coarse level, in two ways: by patches from the border inwards ("peeling"), which never repeats
-what does not fit, and by a few offsets, which continues edges better. The cost of the patches
-decides between the two. Both are painted at full size, and the chosen one is moved towards the
-other where the two agree.
+of patches and the pixels in the hole improve each other in turn. In a large hole, this ends at
+the level where the hole has ``MAX_SEARCHED_HOLE_AREA`` px: at finer levels the field is scaled
+and only corrected by a pixel, so the cost grows slowly with the hole's area. The structure is
+found at a coarse level, in two ways: by patches from the border inwards ("peeling"), which never
+repeats what does not fit, and by a few offsets, which continues edges better. The cost of the
+patches decides between the two. Both are painted at the finest level that is searched, and the
+chosen one is moved towards the other where the two agree.
 
 Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson et al. 2014
 (texture features, onion peel); and those in ``patchmatch``, ``shiftmap`` and ``poisson``.
@@ -13,10 +15,12 @@ Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import cache
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -25,18 +29,32 @@ from segment2inpaint.inpaint.exemplar.jit import Array, needs_compiling
 from segment2inpaint.inpaint.exemplar.patchmatch import (
     BAND_COUNT,
     VOTE_COST,
+    count_trials,
     improve_field,
     paint_votes,
     search_patches,
 )
-from segment2inpaint.inpaint.exemplar.poisson import RELAXATION_COST, blend_copies
+from segment2inpaint.inpaint.exemplar.poisson import BLEND_COST, blend_copies
 from segment2inpaint.inpaint.exemplar.pyramid import (
+    COARSEST_HOLE_AREA,
     CONFIDENCE_DECAY,
-    PATCH_RADIUS,
+    PATCH_SIDE,
+    PYRAMID_COST,
     PyramidLevel,
     build_pyramid,
     random_sources,
-    upscale_field,
+)
+from segment2inpaint.inpaint.exemplar.refinement import (
+    CARRIED_SEARCH_RADIUS,
+    OFFSETS_SOFTNESS,
+    PEEL_SOFTNESS,
+    SEARCH_PASSES,
+    SETTLED_SEARCH_RADIUS,
+    PatchField,
+    carry_up,
+    mean_cost,
+    refine_level,
+    settle,
 )
 from segment2inpaint.inpaint.exemplar.shiftmap import paint_offsets
 from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, thread_pool
@@ -47,34 +65,22 @@ from segment2inpaint.types import BinaryMask, Fill, Image
 # The stages that a progress callback is given.
 FILL_STAGE = "filling from the surroundings"
 COMPILE_STAGE = "compiling the fill, this once"
+COMPILE_POLL = 0.2  # s between calls of the progress callback while the kernels are compiled
 
 # The structure is found at the finest level with a hole of at most this area, px.
 MAX_STRUCTURE_HOLE_AREA = 2500
 # The offsets' structure is chosen if its patches cost at most this factor more than the peel's.
 OFFSETS_COST_TOLERANCE = 1.06
-# Softness of the votes (see ``paint_votes``) after the peel and after the offsets.
-PEEL_SOFTNESS, OFFSETS_SOFTNESS = 5.0, 1.5
 FINEST_LEVEL_ROUNDS = 2  # of search and votes; coarser levels are cheap and get more
-SEARCH_PASSES = 2  # of PatchMatch in each round
 SECOND_SEED_OFFSET = 100_003  # added to the seed for the structure that was not chosen
 # Two results agree if they differ by less than about this, in grey levels ...
 AGREEMENT_SCALE = 18.0
 AGREEMENT_SIGMA = 3.0  # ... averaged over a Gaussian of this many px
-SETTLED_SEARCH_RADIUS = 8  # px of the random search once the structure is found
+# The finest level with a hole of at most this area is the last that is searched at length, px.
+MAX_SEARCHED_HOLE_AREA = 200_000
 STRUCTURE_ROUNDS = 15  # estimate of the rounds that finding the structure takes
 THIN_HOLE_DEPTH = 3.5  # px; a hole that is less deep has no structure to find
 UNKNOWN_GREY = 127  # grey level of the result if no pixel is known
-
-
-class PatchField(NamedTuple):
-    """A nearest-neighbour field: ``centers`` (T, 2) int32 and ``costs`` (T,) float32.
-
-    ``softness`` is that of its votes, see ``paint_votes``.
-    """
-
-    centers: Array
-    costs: Array
-    softness: float
 
 
 class ExemplarInpainter:
@@ -99,8 +105,8 @@ class ExemplarInpainter:
         If there is too little to copy from, the hole is filled smoothly, with a warning.
         """
         results = []
-        if crops and needs_compiling(improve_field):
-            _compile_kernels(progress)
+        if crops:
+            _finish_compiling(progress)
         with thread_pool(min(self.threads, BAND_COUNT)) as threads:
             for index, crop in enumerate(crops):
                 runner = PatchJobRunner(threads.map, _crop_progress(progress, index, len(crops)))
@@ -115,28 +121,48 @@ def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callab
     return lambda share: progress(FILL_STAGE, (index + share) / count)
 
 
-def _compile_kernels(progress: ProgressCallback) -> None:
-    """Call every kernel once, on a very small crop."""
-    progress(COMPILE_STAGE, 0.0)
-    image = np.zeros((48, 48, 3), np.uint8)
+@cache
+def start_compiling() -> Thread:
+    """Compile the kernels in a thread, if this machine has not yet; only the first call does.
+
+    Call it while the object is still looked for. ``ExemplarInpainter.inpaint`` waits for the end.
+    """
+    thread = Thread(target=_compile_kernels, name="compile the exemplar fill", daemon=True)
+    thread.start()
+    return thread
+
+
+def _finish_compiling(progress: ProgressCallback) -> None:
+    """Wait until the kernels are compiled; ``progress`` is called several times a second."""
+    thread = start_compiling()
+    while thread.is_alive():
+        thread.join(COMPILE_POLL)
+        if thread.is_alive():
+            progress(COMPILE_STAGE, 0.0)
+
+
+def _compile_kernels() -> None:
+    """Fill a very small crop, which calls every kernel, if their machine code is not cached."""
+    if not needs_compiling(improve_field):
+        return
     mask = np.zeros((48, 48), bool)
     mask[16:32, 16:32] = True
-    runner = PatchJobRunner(map, lambda _: progress(COMPILE_STAGE, 0.0))
-    _inpaint_crop(Crop(image, mask), False, runner)
+    _inpaint_crop(
+        Crop(np.zeros((48, 48, 3), np.uint8), mask), False, PatchJobRunner(map, lambda _: None)
+    )
 
 
 def _inpaint_crop(crop: Crop, prefer_second: bool, runner: PatchJobRunner) -> Image:
     if not crop.mask.any():
         return crop.image.copy()
-    levels = build_pyramid(crop.image, crop.mask)
+    runner.set_total(_estimate_units(crop.mask))
+    levels = build_pyramid(crop.image, crop.mask, runner)
     if not levels:
         return _fill_without_patches(crop.image, crop.mask)
-    pixels, *alternative = _paint_levels(levels, prefer_second, crop.seed, runner)
-    if alternative:
-        pixels = _average_agreement(levels[0], pixels, alternative[0])
-    y, x = (levels[0].hole_pixels - PATCH_RADIUS).T
+    pixels = _paint_levels(levels, prefer_second, crop.seed, runner)
+    del levels
     result = crop.image.copy()
-    result[y, x] = np.clip(np.rint(pixels), 0, 255)
+    result[crop.mask] = np.clip(np.rint(pixels), 0, 255)
     return result
 
 
@@ -147,39 +173,53 @@ def _fill_without_patches(image: Image, mask: BinaryMask) -> Image:
 
 def _paint_levels(
     levels: list[PyramidLevel], prefer_second: bool, seed: int, runner: PatchJobRunner
-) -> list[Array]:
-    """Paint the hole at all levels, and return its finest pixels, (P, 3), once or twice.
+) -> Array:
+    """Paint the hole at all levels, and return its pixels at the finest, (P, 3) float32 RGB.
 
-    The first result is from the chosen structure. If there was a choice, a second one is from the
-    other structure, with half the rounds.
+    ``levels`` loses all but the finest one if the field is carried up.
     """
-    areas = [len(level.hole_pixels) for level in levels]
-    start = next((n for n, a in enumerate(areas) if a <= MAX_STRUCTURE_HOLE_AREA), len(areas) - 1)
-    runner.set_total(_estimate_units(levels, start))
-    results = []
+    start = _finest_level(levels, MAX_STRUCTURE_HOLE_AREA)
+    searched = _finest_level(levels, MAX_SEARCHED_HOLE_AREA)
+    fields, results = [], []
     structures = _find_structures(levels[start:], prefer_second, seed, runner)
+    del levels[start + 1 :]
     for i, (field, features) in enumerate(structures):
         levels[start].features[levels[start].hole] = features
-        for n in range(start - 1, -1, -1):
-            field = _refine_level(
+        for n in range(start - 1, searched - 1, -1):
+            field = refine_level(
                 levels[n],
                 levels[n + 1],
                 field,
                 seed + i * SECOND_SEED_OFFSET,
                 runner,
-                rounds=_rounds(n) // (1 + i),
+                rounds=_rounds(n - searched) // (1 + i),
                 search_radius=SETTLED_SEARCH_RADIUS,
             )
-        results.append(blend_copies(levels[0], field.centers, field.costs, runner))
-    return results
+        fields.append(field)
+        results.append(blend_copies(levels[searched], field.centers, field.costs, runner))
+    pixels = _average_agreement(levels[searched], *results)
+    if searched == 0:
+        return pixels
+    del levels[searched + 1 :]
+    return carry_up(levels, fields[0], pixels - results[0], seed, runner)
 
 
-def _average_agreement(level: PyramidLevel, pixels: Array, alternative: Array) -> Array:
+def _finest_level(levels: list[PyramidLevel], max_hole_area: int) -> int:
+    """Return the number of the finest level with a hole of at most this area, else the last."""
+    areas = [len(level.hole_pixels) for level in levels]
+    return next((n for n, a in enumerate(areas) if a <= max_hole_area), len(areas) - 1)
+
+
+def _average_agreement(
+    level: PyramidLevel, pixels: Array, alternative: Array | None = None
+) -> Array:
     """Return ``pixels``, moved towards the mean of both results where the two agree.
 
     Results that agree are both right but for their grain. Where they do not, a mean would only
     be haze.
     """
+    if alternative is None:
+        return pixels
     difference = np.zeros(level.hole.shape, np.float32)
     difference[level.hole] = ((pixels - alternative) ** 2).max(axis=1)
     nearby = cv2.GaussianBlur(difference, (0, 0), AGREEMENT_SIGMA)[level.hole]
@@ -192,12 +232,28 @@ def _rounds(level_number: int) -> int:
     return FINEST_LEVEL_ROUNDS + min(2 * level_number, 4)
 
 
-def _estimate_units(levels: list[PyramidLevel], start: int) -> float:
-    """Return the approximate work of all levels, in patch comparisons."""
-    per_round = [SEARCH_PASSES * len(v.targets) + VOTE_COST * len(v.hole_pixels) for v in levels]
-    finer = sum(1.5 * _rounds(n) * per_round[n] for n in range(start))
-    blending = 2 * RELAXATION_COST * len(levels[0].hole_pixels)
-    return finer + blending + STRUCTURE_ROUNDS * sum(per_round[start:])
+def _estimate_units(mask: BinaryMask) -> float:
+    """Return the approximate work of a crop, in patch comparisons."""
+    areas = [float(np.count_nonzero(mask))]
+    while areas[-1] > COARSEST_HOLE_AREA:
+        areas.append(areas[-1] / 4)
+    searched = [a for a in areas if a <= MAX_SEARCHED_HOLE_AREA]
+    carried = areas[: -len(searched)]
+    refined = [a for a in searched if a > MAX_STRUCTURE_HOLE_AREA]
+    structure = searched[len(refined) :]
+    units = (1 + 4 / 3) * PYRAMID_COST * mask.size
+    units += sum(_round_units(a, CARRIED_SEARCH_RADIUS) + VOTE_COST * a for a in carried)
+    units += sum(
+        1.5 * _rounds(n) * _round_units(a, SETTLED_SEARCH_RADIUS) for n, a in enumerate(refined)
+    )
+    units += STRUCTURE_ROUNDS * sum(_round_units(a, SETTLED_SEARCH_RADIUS) for a in structure)
+    return units + BLEND_COST * (2 * searched[0] + sum(carried[:1]))
+
+
+def _round_units(hole_area: float, search_radius: int) -> float:
+    """Return the approximate work of one round of search and votes, in patch comparisons."""
+    targets = hole_area + 4 * PATCH_SIDE * math.sqrt(hole_area)
+    return SEARCH_PASSES * count_trials(search_radius) * targets + VOTE_COST * hole_area
 
 
 def _find_structures(
@@ -212,8 +268,8 @@ def _find_structures(
     peel_result = peel, level.features[level.hole]
     if level.confidence[level.hole].min() > CONFIDENCE_DECAY**-THIN_HOLE_DEPTH:
         return [peel_result]
-    max_cost = OFFSETS_COST_TOLERANCE * _mean_cost(level, peel, seed, runner)
-    offsets = _settle(
+    max_cost = OFFSETS_COST_TOLERANCE * mean_cost(level, peel, seed, runner)
+    offsets = settle(
         level,
         paint_offsets(level, seed, runner),
         OFFSETS_SOFTNESS,
@@ -223,7 +279,7 @@ def _find_structures(
         search_radius=SETTLED_SEARCH_RADIUS,
     )
     offsets_result = offsets, level.features[level.hole]
-    choose_offsets = _mean_cost(level, offsets, seed, runner) <= max_cost
+    choose_offsets = mean_cost(level, offsets, seed, runner) <= max_cost
     if choose_offsets != prefer_second:
         return [offsets_result, peel_result]
     return [peel_result, offsets_result]
@@ -243,65 +299,7 @@ def _peel(levels: list[PyramidLevel], seed: int, runner: PatchJobRunner) -> Patc
         pixels = np.argwhere(layer).astype(np.int32)
         paint_votes(level, nnf, cost, pixels, runner, PEEL_SOFTNESS)
         unpainted = unpainted & ~layer
-    field = _settle(level, nnf, PEEL_SOFTNESS, seed, runner, rounds=8)
+    field = settle(level, nnf, PEEL_SOFTNESS, seed, runner, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
-        field = _refine_level(levels[n], levels[n + 1], field, seed, runner, rounds=4)
+        field = refine_level(levels[n], levels[n + 1], field, seed, runner, rounds=4)
     return field
-
-
-def _refine_level(
-    level: PyramidLevel,
-    coarse: PyramidLevel,
-    field: PatchField,
-    seed: int,
-    runner: PatchJobRunner,
-    *,
-    rounds: int,
-    search_radius: int = 0,
-) -> PatchField:
-    """Paint the level from the field of the coarser one, and settle it."""
-    nnf = upscale_field(level, coarse, field.centers, seed)
-    zero_cost = np.zeros(len(nnf), np.float32)
-    paint_votes(level, nnf, zero_cost, level.hole_pixels, runner, PEEL_SOFTNESS)
-    return _settle(
-        level, nnf, field.softness, seed, runner, rounds=rounds, search_radius=search_radius
-    )
-
-
-def _settle(
-    level: PyramidLevel,
-    nnf: Array,
-    softness: float,
-    seed: int,
-    runner: PatchJobRunner,
-    *,
-    rounds: int,
-    search_radius: int = 0,
-) -> PatchField:
-    """Search patches and paint their votes in turn, and return the last field."""
-    for i in range(rounds):
-        nnf, cost = search_patches(
-            level,
-            nnf,
-            level.confidence,
-            runner,
-            seed=seed + i,
-            passes=SEARCH_PASSES,
-            search_radius=search_radius,
-        )
-        paint_votes(level, nnf, cost, level.hole_pixels, runner, softness)
-    return PatchField(nnf, cost, softness)
-
-
-def _mean_cost(level: PyramidLevel, field: PatchField, seed: int, runner: PatchJobRunner) -> float:
-    """Return the mean square root of the costs of all patches of the current features."""
-    _, cost = search_patches(
-        level,
-        field.centers,
-        level.confidence,
-        runner,
-        seed=seed,
-        passes=1,
-        search_radius=SETTLED_SEARCH_RADIUS,
-    )
-    return float(np.sqrt(cost).mean())

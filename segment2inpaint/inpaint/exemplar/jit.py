@@ -25,6 +25,11 @@ def compile_kernel(function: Kernel) -> Kernel:
         return cast(Kernel, njit(nogil=True, fastmath=True)(function))
 
 
+def inline_kernel(function: Kernel) -> Kernel:
+    """Return the function as a part of the kernels that call it, inlined at each call."""
+    return cast(Kernel, njit(nogil=True, fastmath=True, forceinline=True)(function))
+
+
 def needs_compiling(kernel: Callable[..., Any]) -> bool:
     """Return whether the next call compiles the kernel: no current machine code is cached."""
     cache_folder = cast(Any, kernel).stats.cache_path

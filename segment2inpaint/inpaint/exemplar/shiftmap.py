@@ -18,7 +18,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.exemplar.jit import Array, compile_kernel
+from segment2inpaint.inpaint.exemplar.jit import Array, compile_kernel, inline_kernel
 from segment2inpaint.inpaint.exemplar.patchmatch import search_patches
 from segment2inpaint.inpaint.exemplar.pyramid import (
     CHANNELS,
@@ -44,17 +44,22 @@ def paint_offsets(level: PyramidLevel, seed: int, runner: PatchJobRunner) -> Arr
     offsets = _dominant_offsets(level, count, seed, runner)
     unary = np.zeros((len(level.hole_pixels), len(offsets)), np.float32)
     pairwise = np.zeros((*unary.shape, len(offsets)), np.float32)
-    _fill_costs(level.flat_features, level.known, level.hole_pixels, offsets, unary, pairwise)
+    copies = np.zeros((len(offsets), CHANNELS), np.float32)
+    _fill_costs(
+        level.flat_features, level.known, level.hole_pixels, offsets, copies, unary, pairwise
+    )
     y, x = level.hole_pixels.T
     directions = ((0, -1), (-1, 0), (0, 1), (1, 0))
-    neighbors = np.stack([level.pixel_index[y + dy, x + dx] for dy, dx in directions], axis=1)
+    neighbors = np.stack([level.pixel_index[y + dy, x + dx] - 1 for dy, dx in directions], axis=1)
     labels = np.zeros(len(unary), np.int32)
-    _solve_labels(neighbors, unary, pairwise, SOLVER_ROUNDS, labels)
+    messages = np.zeros((len(unary), 4, len(offsets)), np.float32)
+    belief, out = np.zeros((2, len(offsets)), np.float32)
+    _solve_labels(neighbors, unary, pairwise, SOLVER_ROUNDS, messages, belief, out, labels)
     source = np.clip(level.hole_pixels + offsets[labels], 0, np.array(level.hole.shape) - 1)
     level.features[y, x] = level.features[source[:, 0], source[:, 1]]
     nnf = random_sources(level, len(level.targets), seed)
     usable = level.source_mask[source[:, 0], source[:, 1]]
-    nnf[level.target_index[y, x][usable]] = source[usable]
+    nnf[level.target_index[y, x][usable] - 1] = source[usable]
     return nnf
 
 
@@ -89,7 +94,7 @@ def _matched_offsets(level: PyramidLevel, seed: int, runner: PatchJobRunner) -> 
     return np.asarray((nnf - targets)[np.isfinite(cost)])
 
 
-@compile_kernel
+@inline_kernel
 def _border_cost(flat, known, y, x, sy, sx):
     """Return the weighted difference of the known pixels around (y, x) and around (sy, sx)."""
     height, width = known.shape
@@ -103,7 +108,8 @@ def _border_cost(flat, known, y, x, sy, sx):
             weight = np.float32(1.0) / (dy * dy + dx * dx)
             if 0 <= qy < height and 0 <= qx < width and known[qy, qx]:
                 for c in range(CHANNELS):
-                    d = flat[py, px * CHANNELS + c] - flat[qy, qx * CHANNELS + c]
+                    d = np.float32(flat[py, px * CHANNELS + c])
+                    d -= flat[qy, qx * CHANNELS + c]
                     total += weight * d * d
             else:
                 total += weight * np.float32(MISSING_PIXEL_COST)
@@ -111,15 +117,15 @@ def _border_cost(flat, known, y, x, sy, sx):
 
 
 @compile_kernel
-def _fill_costs(flat, known, hole_pixels, offsets, unary, pairwise):
+def _fill_costs(flat, known, hole_pixels, offsets, copies, unary, pairwise):
     """Fill in the cost of each offset at each pixel, and of each two offsets next to each other.
 
     ``unary`` (P, K) is the misfit at the hole's border, ``pairwise`` (P, K, K) the squared
-    difference of the values that two offsets copy to the pixel.
+    difference of the values that two offsets copy to the pixel. ``copies`` (K, CHANNELS) is a
+    buffer.
     """
     height, width = known.shape
     count = len(offsets)
-    copies = np.zeros((count, CHANNELS), np.float32)
     for p in range(len(hole_pixels)):
         y, x = hole_pixels[p]
         for k in range(count):
@@ -140,7 +146,7 @@ def _fill_costs(flat, known, hole_pixels, offsets, unary, pairwise):
                 pairwise[p, a, b] = total
 
 
-@compile_kernel
+@inline_kernel
 def _send_message(belief, messages, p, side, q, pairwise, out):
     """Send the message of ``p`` to ``q``, its neighbour number ``side``."""
     count = len(out)
@@ -158,15 +164,13 @@ def _send_message(belief, messages, p, side, q, pairwise, out):
 
 
 @compile_kernel
-def _solve_labels(neighbors, unary, pairwise, rounds, labels):
+def _solve_labels(neighbors, unary, pairwise, rounds, messages, belief, out, labels):
     """Choose an offset for each pixel so that the sum of all costs is small (TRW-S).
 
     ``neighbors`` (P, 4) are the rows of the left, upper, right and lower neighbours, or -1.
+    ``messages`` (P, 4, K) are 0 at first; ``belief`` and ``out`` (K,) are buffers.
     """
     pixels, count = unary.shape
-    messages = np.zeros((pixels, 4, count), np.float32)
-    belief = np.empty(count, np.float32)
-    out = np.empty(count, np.float32)
     for sweep in range(2 * rounds):
         ahead = 2 if sweep % 2 == 0 else 0
         for n in range(pixels):
