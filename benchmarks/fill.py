@@ -1,12 +1,13 @@
 """Compare the fills that need no weights: quality, time and memory, in a table and sheets.
 
     python benchmarks/fill.py [--sets removal_photos,...] [--methods exemplar,...] [--out DIR]
-        [--contrib PYTHON] [--part even|odd|all]
+        [--contrib PYTHON] [--pypatchmatch PYTHON] [--part even|odd|all]
 
 Photos with truth come from the folder in the environment variable S2I_EVAL (the sets
 removal_photos, removal_static and lama_reference; in the last, LaMa's published result is the
 truth) and from samples/. OpenCV's SHIFTMAP and FSR need the contrib build: ``--contrib`` names a
-Python that has it; without it they are left out. Each method runs in a process of its own. DIR
+Python that has it; without it they are left out. ``--pypatchmatch`` names a Python with the package
+pypatchmatch, which is added to the methods. Each method runs in a process of its own. DIR
 gets table.md, sheet_*.png, area_hole.png and area_photo.png.
 """
 
@@ -122,13 +123,23 @@ def load_scene(folder: Path) -> Item:
     return crop_item(folder.name, group, image, mask, truth)
 
 
-def run_method(method: str, folder: Path, contrib: str | None) -> dict[str, dict[str, Any]]:
+def run_method(
+    method: str,
+    folder: Path,
+    python: str = sys.executable,
+    env: dict[str, str] | None = None,
+    threads: int = 2,
+) -> dict[str, dict[str, Any]]:
     """Fill every job in the folder; return the figures of each by its name."""
-    python = contrib if method in CONTRIB and contrib else sys.executable
     program = Path(__file__).parent / "fill_methods.py"
-    env = os.environ | {"OMP_NUM_THREADS": "2"}
-    command = [python, str(program), method, str(folder)]
-    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=env)
+    command = [python, str(program), method, str(folder), str(threads)]
+    process = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (env or {}),
+    )
     return {row["item"]: row for row in map(json.loads, process.stdout.splitlines())}
 
 
@@ -137,14 +148,14 @@ def save_jobs(items: list[Item], folder: Path) -> None:
         np.savez(folder / f"{number:03d}.npz", image=item.image, mask=item.mask)
 
 
-def compare(items: list[Item], methods: list[str], contrib: str | None, out: Path) -> str:
+def compare(items: list[Item], methods: list[str], pythons: dict[str, str], out: Path) -> str:
     """Run all methods on all items, draw the sheets, and return the table."""
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         save_jobs(items, folder)
         rows, fills = [], {}
         for method in methods:
-            figures = run_method(method, folder, contrib)
+            figures = run_method(method, folder, pythons.get(method, sys.executable))
             pictures = [
                 read_picture(folder / method / f"{index:03d}.png") for index in range(len(items))
             ]
@@ -198,7 +209,7 @@ def measure_cpu(items: list[Item], methods: list[str]) -> dict[str, list[float]]
     """Return the CPU seconds of each method for each item."""
     with tempfile.TemporaryDirectory() as name:
         save_jobs(items, Path(name))
-        results = {method: run_method(method, Path(name), None) for method in methods}
+        results = {method: run_method(method, Path(name)) for method in methods}
     return {
         m: [rows[f"{index:03d}"]["cpu"] for index in range(len(items))]
         for m, rows in results.items()
@@ -210,7 +221,7 @@ def compare_speed() -> str:
     item = replace(square_item(512, 141), name="512")
     with tempfile.TemporaryDirectory() as name:
         save_jobs([item], Path(name))
-        exemplar, telea = (run_method(m, Path(name), None)["000"] for m in ("exemplar", "telea"))
+        exemplar, telea = (run_method(m, Path(name))["000"] for m in ("exemplar", "telea"))
     ratio = exemplar["wall"] / max(telea["wall"], 1e-6)
     return (
         f"{item.mask.sum()} px in {item.mask.shape}: exemplar {exemplar['wall']:.2f} s wall, "
@@ -221,9 +232,10 @@ def compare_speed() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join(m for m in METHODS if m != "pypatchmatch"))
     parser.add_argument("--out", type=Path, default=Path("out/fill"))
     parser.add_argument("--contrib", help="Python with opencv-contrib-python")
+    parser.add_argument("--pypatchmatch", help="Python with pypatchmatch")
     parser.add_argument("--part", choices=("all", "even", "odd"), default="all")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -231,8 +243,12 @@ def main() -> None:
     if not args.contrib:
         print(f"without --contrib PYTHON, these are left out: {', '.join(CONTRIB)}")
         methods = [m for m in methods if m not in CONTRIB]
+    pythons = dict.fromkeys(CONTRIB, args.contrib)
+    if args.pypatchmatch:
+        methods.append("pypatchmatch")
+        pythons["pypatchmatch"] = args.pypatchmatch
     items = list(load_items(args.sets.split(","), args.part))
-    report = compare(items, methods, args.contrib, args.out) + "\n\n" + compare_speed() + "\n"
+    report = compare(items, methods, pythons, args.out) + "\n\n" + compare_speed() + "\n"
     (args.out / "table.md").write_text(report, encoding="utf-8")
     print(report)
     methods_ = ["exemplar", "telea"]

@@ -26,7 +26,8 @@ def exemplar() -> Fill:
     from segment2inpaint.protocols import Crop
     from segment2inpaint.types import Fill as Request
 
-    return lambda image, mask: ExemplarInpainter().inpaint([Crop(image, mask)], Request())[0]
+    inpainter = ExemplarInpainter(cv2.getNumThreads())
+    return lambda image, mask: inpainter.inpaint([Crop(image, mask)], Request())[0]
 
 
 def telea() -> Fill:
@@ -72,7 +73,17 @@ def fsr() -> Fill:
     return fill
 
 
-METHODS = {f.__name__: f for f in (exemplar, telea, ns, biharmonic, shiftmap, fsr)}
+def pypatchmatch() -> Fill:
+    """Return the fill of InvokeAI, with the patch size that it uses."""
+    from patchmatch import patch_match
+
+    def fill(image: Any, mask: Any) -> Any:
+        return patch_match.inpaint(image, mask.astype(np.uint8) * 255, patch_size=3)
+
+    return fill
+
+
+METHODS = {f.__name__: f for f in (exemplar, telea, ns, biharmonic, shiftmap, fsr, pypatchmatch)}
 CONTRIB = ("shiftmap", "fsr")  # need the contrib build of OpenCV
 
 

@@ -18,6 +18,7 @@ CHANNELS = 5  # R, G, B and two texture features
 # px at the top, bottom, left and right of a level. One more column on the right lets the patch
 # distance read ROW_STRIDE numbers at the end of each row.
 PADDING = (PATCH_RADIUS, PATCH_RADIUS), (PATCH_RADIUS, PATCH_RADIUS + 1)
+UPSCALED_TARGETS = 100_000  # targets whose sources are upscaled at once; bounds the memory
 STRIP_ROWS = 64  # rows whose features are computed at once; even; bounds the memory
 
 # A level with fewer wholly known patches gives too little choice to copy from.
@@ -95,7 +96,15 @@ def upscale_field(fine: PyramidLevel, coarse: PyramidLevel, nnf: Array, seed: in
 
     A target gets a random source if the upscaled one is not usable.
     """
-    unpadded = fine.targets - PATCH_RADIUS
+    bands = np.array_split(fine.targets, len(fine.targets) // UPSCALED_TARGETS + 1)
+    return np.concatenate([_upscale_band(fine, coarse, nnf, band, seed) for band in bands])
+
+
+def _upscale_band(
+    fine: PyramidLevel, coarse: PyramidLevel, nnf: Array, targets: Array, seed: int
+) -> Array:
+    """Return the sources of some of the targets, (N, 2)."""
+    unpadded = targets - PATCH_RADIUS
     parents = unpadded // 2 + PATCH_RADIUS
     i = coarse.target_index[parents[:, 0], parents[:, 1]] - 1
     centers = np.asarray(nnf[i])

@@ -129,19 +129,22 @@ def carry_up(
             search_radius=CARRIED_SEARCH_RADIUS,
         )
     pixels = blend_copies(levels[0], field.centers, field.costs, runner)
-    pixels += _upscale_values(corrected, correction, levels[0].hole_pixels, octaves)
+    for channel in range(3):
+        pixels[:, channel] += _upscale_values(
+            corrected, correction[:, channel], levels[0].hole_pixels, octaves
+        )
     return pixels
 
 
 def _upscale_values(coarse_pixels: Array, values: Array, pixels: Array, octaves: int) -> Array:
     """Return values at ``pixels`` (P, 2), interpolated from those at the coarse level's pixels.
 
-    ``values`` are (Q, 3) float32, the result is (P, 3). The level of ``pixels`` is ``octaves``
+    ``values`` are (Q,) float32, the result is (P,). The level of ``pixels`` is ``octaves``
     finer. Values are 0 outside the hole.
     """
     y, x = (pixels - PATCH_RADIUS).T
     top, left, bottom, right = (int(v) >> octaves for v in (y.min(), x.min(), y.max(), x.max()))
-    grid = np.zeros((bottom - top + 1, right - left + 1, 3), np.float32)
+    grid = np.zeros((bottom - top + 1, right - left + 1), np.float32)
     coarse_y, coarse_x = (coarse_pixels - PATCH_RADIUS).T
     grid[coarse_y - top, coarse_x - left] = values
     size = grid.shape[1] << octaves, grid.shape[0] << octaves
