@@ -43,6 +43,7 @@ from segment2inpaint.inpaint.exemplar.pyramid import (
     PyramidLevel,
     build_pyramid,
     random_sources,
+    upscale_field,
 )
 from segment2inpaint.inpaint.exemplar.refinement import (
     CARRIED_SEARCH_RADIUS,
@@ -53,7 +54,7 @@ from segment2inpaint.inpaint.exemplar.refinement import (
     PatchField,
     carry_up,
     mean_cost,
-    refine_level,
+    repaint,
     settle,
 )
 from segment2inpaint.inpaint.exemplar.shiftmap import paint_offsets
@@ -186,10 +187,10 @@ def _paint_levels(
     for i, (field, features) in enumerate(structures):
         levels[start].features[levels[start].hole] = features
         for n in range(start - 1, searched - 1, -1):
-            field = refine_level(
+            field = repaint(
                 levels[n],
-                levels[n + 1],
-                field,
+                upscale_field(levels[n], levels[n + 1], field.centers, seed),
+                field.softness,
                 seed + i * SECOND_SEED_OFFSET,
                 runner,
                 rounds=_rounds(n - searched) // (1 + i),
@@ -301,5 +302,6 @@ def _peel(levels: list[PyramidLevel], seed: int, runner: PatchJobRunner) -> Patc
         unpainted = unpainted & ~layer
     field = settle(level, nnf, PEEL_SOFTNESS, seed, runner, rounds=8)
     for n in range(len(levels) - 2, -1, -1):
-        field = refine_level(levels[n], levels[n + 1], field, seed, runner, rounds=4)
+        nnf = upscale_field(levels[n], levels[n + 1], field.centers, seed)
+        field = repaint(levels[n], nnf, PEEL_SOFTNESS, seed, runner, rounds=4)
     return field

@@ -31,24 +31,7 @@ class PatchField(NamedTuple):
     softness: float
 
 
-def refine_level(
-    level: PyramidLevel,
-    coarse: PyramidLevel,
-    field: PatchField,
-    seed: int,
-    runner: PatchJobRunner,
-    *,
-    rounds: int,
-    search_radius: int = 0,
-) -> PatchField:
-    """Paint the level from the field of the coarser one, and settle it."""
-    nnf = upscale_field(level, coarse, field.centers, seed)
-    return _repaint(
-        level, nnf, field.softness, seed, runner, rounds=rounds, search_radius=search_radius
-    )
-
-
-def _repaint(
+def repaint(
     level: PyramidLevel,
     nnf: Array,
     softness: float,
@@ -56,9 +39,9 @@ def _repaint(
     runner: PatchJobRunner,
     *,
     rounds: int,
-    search_radius: int,
+    search_radius: int = 0,
 ) -> PatchField:
-    """Paint the level from the field ``nnf``, and settle it."""
+    """Paint the level from the field ``nnf`` (T, 2) of the coarser one, and settle it."""
     zero_cost = np.zeros(len(nnf), np.float32)
     paint_votes(level, nnf, zero_cost, level.hole_pixels, runner, PEEL_SOFTNESS)
     return settle(level, nnf, softness, seed, runner, rounds=rounds, search_radius=search_radius)
@@ -119,7 +102,7 @@ def carry_up(
     corrected, octaves = levels[-1].hole_pixels, len(levels) - 1
     while len(levels) > 1:
         nnf = upscale_field(levels[-2], levels.pop(), field.centers, seed)
-        field = _repaint(
+        field = repaint(
             levels[-1],
             nnf,
             field.softness,
