@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from segment2inpaint.inpaint.exemplar import inpainter
-from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, start_compiling
+from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, compile_in_thread
 from segment2inpaint.protocols import Crop
 from segment2inpaint.types import BinaryMask, Fill, Image
 
@@ -108,9 +108,9 @@ def count_calls(photo: Image, mask: BinaryMask, cancel_at: float) -> int:
 
 
 def test_the_fill_is_compiled_once() -> None:
-    thread = start_compiling()
+    thread = compile_in_thread()
     assert isinstance(thread, Thread)
-    assert start_compiling() is thread
+    assert compile_in_thread() is thread
     fill = "inpainter.ExemplarInpainter(1).inpaint([Crop(image, mask)], Fill())"
     program = (
         "import numpy as np\n"

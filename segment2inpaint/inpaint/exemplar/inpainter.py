@@ -16,7 +16,6 @@ Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -95,8 +94,12 @@ class ExemplarInpainter:
     input_spec = InputSpec(padding_share=1.0, min_side=256)
 
     def __init__(self, threads: int | None = None) -> None:
-        """Use ``threads`` threads, None: one for each CPU. The result does not depend on it."""
-        self.threads = threads or os.cpu_count() or 1
+        """Use ``threads`` threads, None: as many as OpenCV. The result does not depend on it."""
+        self.threads = threads or cv2.getNumThreads()
+
+    def start_compiling(self) -> None:
+        """Compile the kernels in a thread, if this machine has not yet, and return at once."""
+        compile_in_thread()
 
     def inpaint(
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
@@ -123,7 +126,7 @@ def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callab
 
 
 @cache
-def start_compiling() -> Thread:
+def compile_in_thread() -> Thread:
     """Compile the kernels in a thread, if this machine has not yet; only the first call does.
 
     Call it while the object is still looked for. ``ExemplarInpainter.inpaint`` waits for the end.
@@ -135,7 +138,7 @@ def start_compiling() -> Thread:
 
 def _finish_compiling(progress: ProgressCallback) -> None:
     """Wait until the kernels are compiled; ``progress`` is called several times a second."""
-    thread = start_compiling()
+    thread = compile_in_thread()
     while thread.is_alive():
         thread.join(COMPILE_POLL)
         if thread.is_alive():
