@@ -61,9 +61,9 @@ class EditJob:
         return shadow.find_shadow(self.photo, masks.union(self.detections))
 
     def shadows_to_remove(
-        self, refine: Refine, input_spec: InputSpec = InputSpec()
+        self, refine: Refine, alpha: Alpha, input_spec: InputSpec = InputSpec()
     ) -> Sequence[shadow.Shadow]:
-        """Return the shadows that go with their objects.
+        """Return the shadows that go with their objects, whose ``alpha`` is given.
 
         Unless ``refine`` asks for them, they stay where the object is obscured, and where it is
         text or a face.
@@ -72,7 +72,7 @@ class EditJob:
         is_flat = input_spec.obscures or kinds == {Find}
         if refine.invert or refine.shadow is False or (refine.shadow is None and is_flat):
             return ()
-        return [cast for cast in self.shadows if cast.is_removed(refine.shadow)]
+        return [cast for cast in self.shadows if cast.is_removed(refine.shadow, alpha)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
     alpha, dilate, feather = refined_alpha(
         job.detections, job.request.prompts, refine, input_spec, fill, factor
     )
-    shadows = job.shadows_to_remove(refine, input_spec)
+    shadows = job.shadows_to_remove(refine, alpha, input_spec)
     if shadows:
         alpha = shadow.add_shadows(alpha, shadows, dilate + feather)
         alpha = _spare_protected(refine, job.detections, alpha)

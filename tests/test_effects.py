@@ -64,7 +64,14 @@ def test_a_protected_shadow_stays() -> None:
     ],
 )
 def test_the_certainty_decides(certainty: float, wanted: bool | None, removed: bool) -> None:
-    assert Shadow(np.ones((2, 2), np.bool_), certainty).is_removed(wanted) is removed
+    alpha = np.zeros((2, 2), np.float32)
+    assert Shadow(np.ones((2, 2), np.bool_), certainty).is_removed(wanted, alpha) is removed
+
+
+def test_a_shadow_that_is_repainted_already_is_not_added() -> None:
+    cast, alpha = Shadow(np.ones((2, 2), np.bool_), 0.9), np.eye(2, dtype=np.float32)
+    assert not cast.is_removed(None, alpha)
+    assert cast.is_removed(True, alpha)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +82,10 @@ def test_what_is_obscured_or_flat_has_no_shadow_unless_asked_for(
     prompt: Prompt, input_spec: InputSpec
 ) -> None:
     job = EditJob(scene(shaded=True), [Detection(post_mask())], Request((prompt,)))
-    assert not job.shadows_to_remove(Refine(), input_spec)
-    assert job.shadows_to_remove(Refine(shadow=True), input_spec)
-    assert not job.shadows_to_remove(Refine(shadow=True, invert=True), input_spec)
+    alpha = np.where(post_mask(), np.float32(1), np.float32(0))
+    assert not job.shadows_to_remove(Refine(), alpha, input_spec)
+    assert job.shadows_to_remove(Refine(shadow=True), alpha, input_spec)
+    assert not job.shadows_to_remove(Refine(shadow=True, invert=True), alpha, input_spec)
 
 
 @pytest.fixture

@@ -186,12 +186,15 @@ def _alpha(
     from segment2inpaint import masks
     from segment2inpaint.effects.shadow import add_shadows
     from segment2inpaint.regions import EditJob, refined_alpha
+    from segment2inpaint.types import Refine
 
     if options.writes_numbers:
         return (masks.labels(detections) / 255).astype(np.float32)
     alpha, dilate, feather = refined_alpha(detections, request.prompts, request.refine)
     if options.with_effects:
-        shadows = EditJob(photo.image, detections, request).shadows_to_remove(request.refine)
+        repainted, _, _ = refined_alpha(detections, request.prompts, Refine())
+        job = EditJob(photo.image, detections, request)
+        shadows = job.shadows_to_remove(request.refine, repainted)
         alpha = add_shadows(alpha, shadows, dilate + feather)
     return alpha
 

@@ -48,11 +48,19 @@ class Shadow:
     mask: BinaryMask
     certainty: float
 
-    def is_removed(self, wanted: bool | None) -> bool:
-        """Return whether it goes with its object: if ``wanted``, or None and it is likely."""
+    def is_removed(self, wanted: bool | None, alpha: Alpha) -> bool:
+        """Return whether it goes with its object: if ``wanted``, or None and it would be missed.
+
+        ``alpha`` (H, W) is that of the objects.
+        """
         if wanted is None:
-            return self.certainty >= AUTOMATIC_CERTAINTY
+            return self.score(alpha) >= AUTOMATIC_CERTAINTY
         return wanted and self.certainty >= REQUESTED_CERTAINTY
+
+    def score(self, alpha: Alpha) -> float:
+        """Return the certainty times the share of the shadow where ``alpha`` (H, W) is 0."""
+        area, remaining = (int(part.sum()) for part in (self.mask, self.mask & (alpha == 0)))
+        return self.certainty * remaining / max(1, area)
 
 
 @dataclass(frozen=True, eq=False)

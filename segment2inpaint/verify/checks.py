@@ -233,10 +233,8 @@ def _choose_sentence(sentences: tuple[str, str, str], score: float, threshold: f
 def _check_shadow(shadow: Shadow, alpha: Alpha, view: HoleView) -> Check:
     """Return the check for a shadow of the object outside the hole."""
     size = view.crop.shape[1::-1]
-    remaining = shadow.mask & (alpha == 0)
-    share = float(remaining.sum() / max(1, shadow.mask.sum()))
-    score = shadow.certainty * share
-    remaining_crop = remaining[view.box.slices].astype(np.float32)
+    score, place = shadow.score(alpha), view.box.slices
+    remaining_crop = (shadow.mask[place] & (alpha[place] == 0)).astype(np.float32)
     heatmap = cv2.resize(remaining_crop, size, interpolation=cv2.INTER_AREA)
     sentence = _choose_sentence(SHADOW_SENTENCES, score, AUTOMATIC_CERTAINTY)
     return Check("shadow", score, AUTOMATIC_CERTAINTY, sentence, view.crop, heatmap)

@@ -81,8 +81,8 @@ def feathered_mask(
 ) -> FeatheredMask:
     """Return the alpha that the pipeline would blend with, computed in a window if possible.
 
-    ``dilate_factor`` scales the automatic dilation; ``shadows`` go with the objects. Raises
-    ``NothingFound`` if nothing would change.
+    ``dilate_factor`` scales the automatic dilation; ``shadows`` are those of the objects, which
+    may go with them. Raises ``NothingFound`` if nothing would change.
     """
     height, width = detections[0].mask.shape
     whole = Box(0, 0, width, height)
@@ -91,7 +91,8 @@ def feathered_mask(
     alpha, dilate, feather = refined_alpha(
         cropped, _exclude_points(prompts, window), refine, dilate_factor=dilate_factor
     )
-    alpha = add_shadows(alpha, shadows, dilate + feather)
+    removed = [cast for cast in shadows if cast.is_removed(refine.shadow, alpha)]
+    alpha = add_shadows(alpha, removed, dilate + feather)
     tight = bounding_box(alpha > 0)
     x, y = window.x0, window.y0
     box = Box(x + tight.x0, y + tight.y0, x + tight.x1, y + tight.y1)

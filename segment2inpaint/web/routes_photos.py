@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from segment2inpaint import images, masks, regions, types
-from segment2inpaint.effects.shadow import Shadow
+from segment2inpaint.effects.shadow import REQUESTED_CERTAINTY, Shadow
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.protocols import SupportsPrepare
 from segment2inpaint.request import to_json
@@ -285,11 +285,11 @@ def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contour
 
 
 def _shadows(session: PhotoSession, mask_ids: Sequence[str], refine: Refine) -> list[Shadow]:
-    """Return the shadows that go with the objects of some masks."""
+    """Return the shadows of some masks' objects that may go with them."""
     if refine.invert or refine.shadow is False:
         return []
     shadows = [session.find_shadow(mask_id) for mask_id in mask_ids]
-    return [cast for cast in shadows if cast.is_removed(refine.shadow)]
+    return [cast for cast in shadows if cast.certainty >= REQUESTED_CERTAINTY]
 
 
 def _refine(options: requests.RefineIn) -> Refine:
