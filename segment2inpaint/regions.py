@@ -48,16 +48,25 @@ class EditJob:
         """Return the pixels that must not change."""
         return masks.protected_area(self.request.refine, self.photo.shape[:2])
 
+    @property
+    def is_flat(self) -> bool:
+        """Return whether the objects are text or faces, which cast no shadow of their own."""
+        return {type(prompt) for prompt in self.request.prompts} == {Find}
+
     @cached_property
     def shadows(self) -> Sequence[shadow.Shadow]:
-        """Return the shadow of each object, likely or not."""
-        return [shadow.find_shadow(self.photo, d.mask) for d in self.detections]
+        """Return the possible shadows of the objects."""
+        found = (shadow.find_shadow(self.photo, d.mask) for d in self.detections)
+        return [cast for cast in found if cast.certainty >= shadow.REQUESTED_CERTAINTY]
 
     @cached_property
     def cast_shadow(self) -> shadow.Shadow:
-        """Return the shadow of all objects together."""
+        """Return the shadow of all objects together; an empty one of text and faces."""
+        none = shadow.Shadow(np.zeros(self.photo.shape[:2], np.bool_), 0.0)
+        if self.is_flat and self.request.refine.shadow is None:
+            return none
         if len(self.detections) == 1:
-            return self.shadows[0]
+            return self.shadows[0] if self.shadows else none
         return shadow.find_shadow(self.photo, masks.union(self.detections))
 
     def shadows_to_remove(
@@ -68,11 +77,10 @@ class EditJob:
         Unless ``refine`` asks for them, they stay where the object is obscured, and where it is
         text or a face.
         """
-        kinds = {type(prompt) for prompt in self.request.prompts}
-        is_flat = input_spec.obscures or kinds == {Find}
-        if refine.invert or refine.shadow is False or (refine.shadow is None and is_flat):
+        stays = refine.shadow is None and (input_spec.obscures or self.is_flat)
+        if refine.invert or refine.shadow is False or stays:
             return ()
-        return [cast for cast in self.shadows if cast.is_removed(refine.shadow, alpha)]
+        return [cast for cast in self.shadows if cast.goes_with_object(refine.shadow, alpha)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +119,14 @@ def _repaint_region(job: EditJob, spec: AttemptSpec) -> RepaintRegion:
     shadows = job.shadows_to_remove(refine, alpha, input_spec)
     if shadows:
         alpha = shadow.add_shadows(alpha, shadows, dilate + feather)
-        alpha = _spare_protected(refine, job.detections, alpha)
+        alpha = spare_protected(refine, job.detections, alpha)
     windows = _windows(alpha > 0, input_spec, fill)
     if dilate > 0 or not _is_hard(alpha):
         windows = [replace(w, like_diffusers=False) for w in windows]
     return RepaintRegion(alpha, dilate, feather, windows, bool(shadows))
 
 
-def _spare_protected(refine: Refine, detections: Sequence[Detection], alpha: Alpha) -> Alpha:
+def spare_protected(refine: Refine, detections: Sequence[Detection], alpha: Alpha) -> Alpha:
     """Return the alpha without the protected areas. Raises ``BadPrompt`` if nothing is left."""
     if not refine.protect:
         return alpha
@@ -165,7 +173,7 @@ def refined_alpha(
     )
     if not alpha.any():
         raise NothingFound("the object fills the photo: inverted, nothing is left to repaint")
-    return _spare_protected(refine, detections, alpha), dilate, feather
+    return spare_protected(refine, detections, alpha), dilate, feather
 
 
 def _excluded_points(prompts: Sequence[Prompt]) -> list[Point]:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from command_line import load, run
-from shadow_scene import post_mask, scene, shadow_mask
+from shadow_scene import SIZE, post_mask, scene, shadow_mask
 
 from segment2inpaint import images, remove
-from segment2inpaint.effects.shadow import Shadow
+from segment2inpaint.effects.shadow import Shadow, add_shadows, shadow_alpha
 from segment2inpaint.images import photo_from_array
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.regions import EditJob
@@ -65,13 +65,13 @@ def test_a_protected_shadow_stays() -> None:
 )
 def test_the_certainty_decides(certainty: float, wanted: bool | None, removed: bool) -> None:
     alpha = np.zeros((2, 2), np.float32)
-    assert Shadow(np.ones((2, 2), np.bool_), certainty).is_removed(wanted, alpha) is removed
+    assert Shadow(np.ones((2, 2), np.bool_), certainty).goes_with_object(wanted, alpha) is removed
 
 
 def test_a_shadow_that_is_repainted_already_is_not_added() -> None:
     cast, alpha = Shadow(np.ones((2, 2), np.bool_), 0.9), np.eye(2, dtype=np.float32)
-    assert not cast.is_removed(None, alpha)
-    assert cast.is_removed(True, alpha)
+    assert not cast.goes_with_object(None, alpha)
+    assert cast.goes_with_object(True, alpha)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,19 @@ def test_what_is_obscured_or_flat_has_no_shadow_unless_asked_for(
     assert not job.shadows_to_remove(Refine(), alpha, input_spec)
     assert job.shadows_to_remove(Refine(shadow=True), alpha, input_spec)
     assert not job.shadows_to_remove(Refine(shadow=True, invert=True), alpha, input_spec)
+
+
+def test_a_check_does_not_miss_the_shadow_of_text() -> None:
+    job = EditJob(scene(shaded=True), [Detection(post_mask())], Request((Find("text"),)))
+    assert not job.cast_shadow.mask.any()
+    wanted = Request((Find("text"),), Refine(shadow=True))
+    assert EditJob(scene(shaded=True), [Detection(post_mask())], wanted).cast_shadow.mask.any()
+
+
+def test_a_shadow_is_drawn_as_in_the_whole_photo() -> None:
+    cast = Shadow(shadow_mask(), 1.0)
+    whole = np.maximum(np.zeros(SIZE, np.float32), shadow_alpha(cast, 9.5))
+    assert (add_shadows(np.zeros(SIZE, np.float32), [cast], 9.5) == whole).all()
 
 
 @pytest.fixture

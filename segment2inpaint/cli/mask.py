@@ -185,17 +185,19 @@ def _alpha(
 
     from segment2inpaint import masks
     from segment2inpaint.effects.shadow import add_shadows
-    from segment2inpaint.regions import EditJob, refined_alpha
-    from segment2inpaint.types import Refine
+    from segment2inpaint.regions import EditJob, refined_alpha, spare_protected
+    from segment2inpaint.types import Length
 
     if options.writes_numbers:
         return (masks.labels(detections) / 255).astype(np.float32)
     alpha, dilate, feather = refined_alpha(detections, request.prompts, request.refine)
     if options.with_effects:
-        repainted, _, _ = refined_alpha(detections, request.prompts, Refine())
+        # Those that `remove` takes, which grows the mask.
+        refine = dataclasses.replace(request.refine, dilate=Length(), feather=Length())
+        repainted, _, _ = refined_alpha(detections, request.prompts, refine)
         job = EditJob(photo.image, detections, request)
-        shadows = job.shadows_to_remove(request.refine, repainted)
-        alpha = add_shadows(alpha, shadows, dilate + feather)
+        shadows = job.shadows_to_remove(refine, repainted)
+        alpha = spare_protected(refine, detections, add_shadows(alpha, shadows, dilate + feather))
     return alpha
 
 

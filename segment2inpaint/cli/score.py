@@ -31,7 +31,7 @@ MEASURES = ("feature_similarity", "window_distance", "novelty", "psnr", "ssim", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ScoreOptions:
     """The options of ``score``. ``mask``, ``clean`` and ``table`` are None if they are not given.
 
     ``table`` is the CSV file.
@@ -90,8 +90,8 @@ class Options:
         help="Write a table with a row for each photo; - is standard output.",
     ),
 )
-@pass_options(Options)
-def score(options: Options) -> None:
+@pass_options(ScoreOptions)
+def score(options: ScoreOptions) -> None:
     """Score the removal of an object by any tool.
 
     BEFORE and AFTER are two photos of one size, or two folders of photos with the same names; one
@@ -109,7 +109,7 @@ def score(options: Options) -> None:
         _score_photo(options)
 
 
-def _check_options(options: Options) -> None:
+def _check_options(options: ScoreOptions) -> None:
     """Raise ``click.UsageError`` for options that contradict each other.
 
     Raises ``BadImage`` if the table could not be written.
@@ -122,11 +122,14 @@ def _check_options(options: Options) -> None:
     files = (options.before, options.after, options.mask, options.clean)
     if files.count("-") > 1:
         raise click.UsageError("only one of the files can be standard input (-)")
+    kinds = {storage.is_folder(file) for file in files[:2]}
+    if len(kinds) > 1:
+        raise click.UsageError("BEFORE and AFTER must be two photos or two folders")
     if options.table not in (None, "-") and not storage.is_remote(str(options.table)):
         images.check_target(str(options.table))
 
 
-def _score_photo(options: Options) -> None:
+def _score_photo(options: ScoreOptions) -> None:
     from segment2inpaint.dataset.inputs import read_input
     from segment2inpaint.dataset.score_run import ScoreFiles, ScoreOutcome, score_files
 
@@ -144,7 +147,7 @@ def _score_photo(options: Options) -> None:
     _write_table(options, [row])
 
 
-def _score_folder(options: Options) -> None:
+def _score_folder(options: ScoreOptions) -> None:
     """Score the pairs of two folders, and exit with the status of their failures."""
     from segment2inpaint.dataset import score_run
 
@@ -165,7 +168,7 @@ def _score_folder(options: Options) -> None:
         click.get_current_context().exit(status)
 
 
-def _read_options(options: Options) -> dict[str, Any]:
+def _read_options(options: ScoreOptions) -> dict[str, Any]:
     from segment2inpaint import images
 
     return {
@@ -178,7 +181,7 @@ def _read_options(options: Options) -> dict[str, Any]:
 # --- output -----------------------------------------------------------------------------------
 
 
-def _print_line(options: Options, outcome: ScoreOutcome) -> None:
+def _print_line(options: ScoreOptions, outcome: ScoreOutcome) -> None:
     """Print a pair in one line: a score on standard output, unless that holds data."""
     score, to_stderr = outcome.score, options.as_json or options.table == "-"
     if score is None:
@@ -210,7 +213,7 @@ def _measures(score: Score) -> dict[str, float | None]:
     return {name: value if value is None else round(value, 4) for name, value in values.items()}
 
 
-def _write_table(options: Options, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_table(options: ScoreOptions, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the scores as CSV, if the options ask for it."""
     from segment2inpaint.dataset import storage
     from segment2inpaint.dataset.names import printable
@@ -230,7 +233,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     names = {name: None for row in flat for name in row if name not in ("before", "after", "error")}
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, ["before", "after", *names, "error"], restval="")
+    writer = csv.DictWriter(
+        lines, ["before", "after", *names, "error"], restval="", lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(flat)
     return lines.getvalue()

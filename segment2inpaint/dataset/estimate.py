@@ -182,13 +182,16 @@ class _Trial:
         return self.workers * (later[-1].end - start) / sum(timing.seconds for timing in later)
 
     def time_summary(self, source: Source, timings: Sequence[_Timing]) -> float:
-        """Return the seconds that the manifest, the report and the annotations take."""
+        """Return the seconds that the manifest, the report and the annotations take.
+
+        They grow with the photos, and those of the trial are timed.
+        """
         settings = replace(self.plan.settings, out=self.folder)
         start = perf_counter()
         with RunPlan(Path(self.folder, "plan.sqlite"), settings, lambda _: {}) as plan:
             plan.add_records(timing.record for timing in timings)
             write_summary_files(plan, source)
-        return perf_counter() - start
+        return (perf_counter() - start) * self.pending / len(timings)
 
 
 def _total_cost(timings: Sequence[_Timing]) -> float:
@@ -238,7 +241,7 @@ def _box_of(prompt: Any) -> list[float] | None:
     if "polygons" in prompt:
         values = [value for polygon in prompt["polygons"] for value in polygon]
         xs, ys = values[::2], values[1::2]
-        return [min(xs), min(ys), max(xs), max(ys)]
+        return [min(xs), min(ys), max(xs), max(ys)] if ys else None
     return None
 
 

@@ -284,8 +284,9 @@ def open_pool(
     settings: RunSettings, workers: int, pending: int, timeout: float = 0.0
 ) -> WorkerPool:
     """Return a pool for a number of photos, whose workers share the cores of this machine."""
-    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // workers))
-    return WorkerPool(min(workers, pending), settings, timeout)
+    size = min(workers, pending)
+    settings = replace(settings, threads=max(1, (os.cpu_count() or 1) // size))
+    return WorkerPool(size, settings, timeout)
 
 
 def _run_in_process(jobs: Iterable[PhotoJob], settings: RunSettings) -> Iterator[Json]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, hypot, log
+from math import ceil, exp, hypot, log
 
 import cv2
 import numpy as np
@@ -48,16 +48,16 @@ class Shadow:
     mask: BinaryMask
     certainty: float
 
-    def is_removed(self, wanted: bool | None, alpha: Alpha) -> bool:
+    def goes_with_object(self, wanted: bool | None, alpha: Alpha) -> bool:
         """Return whether it goes with its object: if ``wanted``, or None and it would be missed.
 
         ``alpha`` (H, W) is that of the objects.
         """
         if wanted is None:
-            return self.score(alpha) >= AUTOMATIC_CERTAINTY
+            return self.remaining_certainty(alpha) >= AUTOMATIC_CERTAINTY
         return wanted and self.certainty >= REQUESTED_CERTAINTY
 
-    def score(self, alpha: Alpha) -> float:
+    def remaining_certainty(self, alpha: Alpha) -> float:
         """Return the certainty times the share of the shadow where ``alpha`` (H, W) is 0."""
         area, remaining = (int(part.sum()) for part in (self.mask, self.mask & (alpha == 0)))
         return self.certainty * remaining / max(1, area)
@@ -223,9 +223,12 @@ def _sigmoid(logits: FloatArray) -> FloatArray:
 
 def add_shadows(alpha: Alpha, shadows: Sequence[Shadow], softness: float) -> Alpha:
     """Return an alpha (H, W) with shadows, each with a soft edge of ``softness`` px, 1 or more."""
+    softness, both = max(softness, 1.0), alpha.copy()
     for shadow in shadows:
-        alpha = np.maximum(alpha, shadow_alpha(shadow, max(softness, 1.0)))
-    return alpha
+        box = bounding_box(shadow.mask).expand(ceil(softness) + 1, shadow.mask.shape)
+        soft = shadow_alpha(Shadow(shadow.mask[box.slices], shadow.certainty), softness)
+        np.maximum(both[box.slices], soft, out=both[box.slices])
+    return both
 
 
 def shadow_alpha(shadow: Shadow, softness: float) -> Alpha:

@@ -47,7 +47,8 @@ def bound_worker_threads(count: int) -> None:
 
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(count))
-    cv2.setNumThreads(int(os.environ.get(OPENCV_VARIABLE, count)))
+    requested = os.environ.get(OPENCV_VARIABLE, "")
+    cv2.setNumThreads(int(requested) if requested.isdecimal() else count)
 
 
 class _SingleBlasThread(ContextDecorator):

@@ -233,7 +233,7 @@ def _choose_sentence(sentences: tuple[str, str, str], score: float, threshold: f
 def _check_shadow(shadow: Shadow, alpha: Alpha, view: HoleView) -> Check:
     """Return the check for a shadow of the object outside the hole."""
     size = view.crop.shape[1::-1]
-    score, place = shadow.score(alpha), view.box.slices
+    score, place = shadow.remaining_certainty(alpha), view.box.slices
     remaining_crop = (shadow.mask[place] & (alpha[place] == 0)).astype(np.float32)
     heatmap = cv2.resize(remaining_crop, size, interpolation=cv2.INTER_AREA)
     sentence = _choose_sentence(SHADOW_SENTENCES, score, AUTOMATIC_CERTAINTY)

@@ -91,7 +91,7 @@ def feathered_mask(
     alpha, dilate, feather = refined_alpha(
         cropped, _exclude_points(prompts, window), refine, dilate_factor=dilate_factor
     )
-    removed = [cast for cast in shadows if cast.is_removed(refine.shadow, alpha)]
+    removed = [cast for cast in shadows if cast.goes_with_object(refine.shadow, alpha)]
     alpha = add_shadows(alpha, removed, dilate + feather)
     tight = bounding_box(alpha > 0)
     x, y = window.x0, window.y0

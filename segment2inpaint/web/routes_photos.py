@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from segment2inpaint import images, masks, regions, types
-from segment2inpaint.effects.shadow import REQUESTED_CERTAINTY, Shadow
+from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, REQUESTED_CERTAINTY, Shadow
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.protocols import SupportsPrepare
 from segment2inpaint.request import to_json
@@ -288,8 +288,9 @@ def _shadows(session: PhotoSession, mask_ids: Sequence[str], refine: Refine) -> 
     """Return the shadows of some masks' objects that may go with them."""
     if refine.invert or refine.shadow is False:
         return []
+    least = REQUESTED_CERTAINTY if refine.shadow else AUTOMATIC_CERTAINTY
     shadows = [session.find_shadow(mask_id) for mask_id in mask_ids]
-    return [cast for cast in shadows if cast.certainty >= REQUESTED_CERTAINTY]
+    return [cast for cast in shadows if cast.certainty >= least]
 
 
 def _refine(options: requests.RefineIn) -> Refine:

@@ -171,9 +171,9 @@ class PhotoSession:
 
     def find_shadow(self, mask_id: str) -> Shadow:
         """Return the shadow of a mask's object, found once. Raises ``NotFound``."""
-        found = self.shadows.get(mask_id)
+        mask, found = self.get_mask(mask_id), self.shadows.get(mask_id)
         if found is None:
-            cast = find_shadow(self.photo.image, self.get_mask(mask_id).unpack())
+            cast = find_shadow(self.photo.image, mask.unpack())
             found = self.shadows[mask_id] = PackedMask.pack(Detection(cast.mask, cast.certainty))
             while len(self.shadows) > self.limits.masks:
                 self.shadows.popitem(last=False)

@@ -19,7 +19,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 
 import cv2
 import numpy as np
@@ -80,6 +80,7 @@ AGREEMENT_SIGMA = 3.0  # ... averaged over a Gaussian of this many px
 MAX_SEARCHED_HOLE_AREA = 200_000
 STRUCTURE_ROUNDS = 15  # estimate of the rounds that finding the structure takes
 THIN_HOLE_DEPTH = 3.5  # px; a hole that is less deep has no structure to find
+_COMPILE_LOCK = Lock()
 UNKNOWN_GREY = 127  # grey level of the result if no pixel is known
 
 
@@ -125,12 +126,17 @@ def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callab
     return lambda share: progress(FILL_STAGE, (index + share) / count)
 
 
-@cache
 def compile_in_thread() -> Thread:
     """Compile the kernels in a thread, if this machine has not yet; only the first call does.
 
     Call it while the object is still looked for. ``ExemplarInpainter.inpaint`` waits for the end.
     """
+    with _COMPILE_LOCK:
+        return _compiling_thread()
+
+
+@cache
+def _compiling_thread() -> Thread:
     thread = Thread(target=_compile_kernels, name="compile the exemplar fill", daemon=True)
     thread.start()
     return thread
