@@ -222,6 +222,8 @@ def test_folders_without_a_pair_are_an_error(folders: Path) -> None:
     result = run("score", folders / "photos", folders / "others")
     assert_error(result, 1, "others", "nothing to score", "same names")
     assert_error(run("score", folders / "photos", folders / "none"), 1, "expected a folder")
+    photo = save(folders / "photo.png", GOOD)
+    assert "two photos or two folders" in run("score", photo, folders / "photos").stderr
 
 
 # --- in Python ----------------------------------------------------------------------------------

@@ -122,8 +122,7 @@ def _check_options(options: ScoreOptions) -> None:
     files = (options.before, options.after, options.mask, options.clean)
     if files.count("-") > 1:
         raise click.UsageError("only one of the files can be standard input (-)")
-    kinds = {storage.is_folder(file) for file in files[:2]}
-    if len(kinds) > 1:
+    if storage.is_folder(options.after) and not storage.is_folder(options.before):
         raise click.UsageError("BEFORE and AFTER must be two photos or two folders")
     if options.table not in (None, "-") and not storage.is_remote(str(options.table)):
         images.check_target(str(options.table))
