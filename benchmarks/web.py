@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+ROOT = Path(__file__).parents[1]
 PHOTO_SIZE = 900, 1200  # height and width in px, about a megapixel
 DISC_RADIUS = 110  # px
 LARGE_SIZE = 6144, 8192  # 50 megapixels
@@ -43,11 +44,14 @@ def main() -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[tuple[str, int]]:
-    """Start a server and print the time to its first response. Yield its address and process id."""
+def running_server(checkout: Path = ROOT) -> Iterator[tuple[str, int]]:
+    """Start a server and print the time to its first response. Yield its address and process id.
+
+    ``checkout`` is the folder of the package that serves.
+    """
     command = [sys.executable, "-m", "segment2inpaint", "web", "--port", "0", "--no-open"]
     start = perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=checkout)
     try:
         assert process.stdout is not None
         address = re.search(r"http://\S+?(?=/ )", process.stdout.readline())
@@ -70,6 +74,9 @@ class Server:
         with urllib.request.urlopen(self.root + path) as response:
             data: bytes = response.read()
         return data
+
+    def get_json(self, path: str) -> Any:
+        return json.loads(self.get(path))
 
     def post(self, path: str, data: object) -> Any:
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
