@@ -104,3 +104,13 @@ def test_the_cache_is_found_where_huggingface_hub_has_it(
         found = catalogue.default_hub_cache()
     importlib.reload(constants)
     assert os.fspath(found) == expected
+
+
+def test_a_model_needs_the_extra_with_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {name: catalogue.card(name).extra for name in ("edgetam", "osor", "lcm-sd15", "lama")}
+    assert needed == {
+        "edgetam": "edgetam", "osor": "few-step", "lcm-sd15": "few-step", "lama": "models"
+    }  # fmt: skip
+    monkeypatch.setattr(extras, "is_installed", lambda name: name == "models")
+    assert "[edgetam]" in catalogue.setup_command("edgetam")
+    assert catalogue.setup_command("lama") == catalogue.download_command("lama")

@@ -63,11 +63,10 @@ def write(out: str, records: Iterable[Json], part: str = "") -> int:
 def _open_table(name: str) -> Iterator[Any]:
     """Yield the ``pyarrow.parquet.ParquetWriter`` of a file.
 
-    Without pyarrow, yield None, and delete the local file of an earlier run.
+    Without pyarrow, yield None, and delete the file of an earlier run.
     """
     if not extras.is_installed("parquet"):
-        if not storage.is_remote(name):
-            Path(name).unlink(missing_ok=True)
+        storage.delete(name)
         yield None
         return
     from pyarrow import parquet

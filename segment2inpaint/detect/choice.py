@@ -64,8 +64,6 @@ def choose(prompts: Sequence[Prompt], device: str = "auto") -> DetectorChoice:
 def _local_sam(device: str) -> str:
     """Return the card of the preferred SAM on this machine, "" if there is none."""
     available = [name for name in FASTEST_FIRST if catalogue.is_usable(name)]
-    if not extras.is_installed("edgetam"):
-        available = [name for name in available if name != "edgetam"]
     if not available:
         return ""
     order = FASTEST_FIRST if choose_device(device) == "cpu" else BEST_FIRST

@@ -126,7 +126,7 @@ def _locate(name: str) -> tuple[str, Path | None]:
     if card and card.kind != "detector":
         raise BadOption(f"{name}: expected a detector, got a model of kind {card.kind!r}")
     _check_known(name)
-    extras.require("edgetam" if name == "edgetam" else "models", f"the detector {name}")
+    extras.require(card.extra if card else "models", f"the detector {name}")
     if name in DETECTORS:
         return name, _preferred_model(name)
     if card:

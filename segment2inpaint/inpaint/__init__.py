@@ -109,7 +109,7 @@ def _local_removal_loras() -> list[ModelCard]:
     """Return ``MODEL+LORA`` for each LoRA that removes, if both are on this machine."""
     from segment2inpaint.models import catalogue
 
-    loras = [card for card in catalogue.cards() if card.base and extras.is_installed("few-step")]
+    loras = [card for card in catalogue.cards() if card.base]
     return [
         replace(catalogue.card(lora.base), name=f"{lora.base}+{lora.name}")
         for lora in loras

@@ -125,6 +125,11 @@ class ModelCard:
     regular: str = ""
 
     @property
+    def extra(self) -> str:
+        """The name of the extra with the packages that load it."""
+        return {"lora": "few-step", "edgetam": "edgetam"}.get(self.backend, "models")
+
+    @property
     def repos(self) -> tuple[str, ...]:
         """All repositories with these weights, the current one first."""
         return (self.repo, *self.former_repos)
@@ -191,7 +196,7 @@ def find(name: str, *, hub_cache: Path | None = None) -> Path | None:
 
 def is_usable(name: str) -> bool:
     """Return whether the model is on this machine, and the packages that load it too."""
-    return find(name) is not None and extras.is_installed("models")
+    return find(name) is not None and extras.is_installed(card(name).extra)
 
 
 def uncatalogued_pipelines(hub_cache: Path | None = None) -> list[str]:
@@ -295,7 +300,8 @@ def download_command(name: str) -> str:
 
 def setup_command(name: str) -> str:
     """Return the command that downloads the model, and first installs missing packages."""
-    install = [] if extras.is_installed("models") else [extras.install_command("models")]
+    extra = card(name).extra
+    install = [] if extras.is_installed(extra) else [extras.install_command(extra)]
     return " && ".join([*install, download_command(name)])
 
 

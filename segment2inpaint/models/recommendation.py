@@ -114,7 +114,7 @@ def _suggest(name: str, parts: list[ModelCard], machine: Machine) -> Suggestion 
     refused = any(part.commercial == "no" for part in parts)
     if refused or fit == "no" or sum(part.size for part in missing) > machine.disk:
         return None
-    extra = "few-step" if len(parts) > 1 else "edgetam" if name == "edgetam" else "models"
+    extra = parts[-1].extra
     install = [] if extra in machine.extras else [install_command(extra)]
     return Suggestion(
         name=name,
