@@ -72,15 +72,20 @@ class EditJob:
     def shadows_to_remove(
         self, refine: Refine, alpha: Alpha, input_spec: InputSpec = InputSpec()
     ) -> Sequence[shadow.Shadow]:
-        """Return the shadows that go with their objects, whose ``alpha`` is given.
-
-        Unless ``refine`` asks for them, they stay where the object is obscured, and where it is
-        text or a face.
-        """
-        stays = refine.shadow is None and (input_spec.obscures or self.is_flat)
-        if refine.invert or refine.shadow is False or stays:
+        """Return the shadows that go with their objects, whose ``alpha`` is given."""
+        if keeps_shadows(refine, is_flat=self.is_flat, obscures=input_spec.obscures):
             return ()
         return [cast for cast in self.shadows if cast.goes_with_object(refine.shadow, alpha)]
+
+
+def keeps_shadows(refine: Refine, *, is_flat: bool, obscures: bool) -> bool:
+    """Return whether all shadows stay.
+
+    Unless ``refine`` asks for them, those of text and faces stay (``is_flat``), and those of
+    objects that the fill ``obscures``.
+    """
+    unwanted = refine.shadow is None and (is_flat or obscures)
+    return refine.invert or refine.shadow is False or unwanted
 
 
 @dataclass(frozen=True, eq=False)

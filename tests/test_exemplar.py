@@ -167,11 +167,12 @@ def test_a_smooth_gradient_stays_smooth() -> None:
 
 
 def test_grain_is_as_strong_as_in_the_surroundings() -> None:
-    noise = np.random.default_rng(3).normal(120, 12, (120, 120, 1)).repeat(3, axis=2)
-    photo = np.clip(noise, 0, 255).astype(np.uint8)
-    mask = box_mask(120, 120, 40, 40, 80, 80)
-    grain = fill_hole(photo, mask)[mask].std()
-    assert grain == pytest.approx(photo[~mask].std(), rel=0.35)
+    mask, ratios = box_mask(120, 120, 40, 40, 80, 80), []
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(120, 12, (120, 120, 1)).repeat(3, axis=2)
+        photo = np.clip(noise, 0, 255).astype(np.uint8)
+        ratios.append(fill_hole(photo, mask)[mask].std() / photo[~mask].std())
+    assert np.mean(ratios) == pytest.approx(1, rel=0.3)
 
 
 def specks() -> BinaryMask:

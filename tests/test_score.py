@@ -222,8 +222,21 @@ def test_folders_without_a_pair_are_an_error(folders: Path) -> None:
     result = run("score", folders / "photos", folders / "others")
     assert_error(result, 1, "others", "nothing to score", "same names")
     assert_error(run("score", folders / "photos", folders / "none"), 1, "expected a folder")
+    missing = folders / "none.png"
+    result = run("score", folders / "photos", folders / "results", "--mask", missing)
+    assert_error(result, 1, "none.png", "no such file")
     photo = save(folders / "photo.png", GOOD)
     assert "two photos or two folders" in run("score", photo, folders / "photos").stderr
+
+
+def test_the_masks_of_a_run_of_batch_are_no_results(folders: Path) -> None:
+    out = folders / "out"
+    box = ["-b", "40,30,80,70", "--inpainter", "telea", "--no-verify", "--workers", "0"]
+    assert run("batch", folders / "photos", out, *box).exit_code == 0
+    result = run("score", folders / "photos", out, "--mask", out / "masks", "--json")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(row["after"]).name for row in rows] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 # --- in Python ----------------------------------------------------------------------------------

@@ -111,3 +111,12 @@ def test_the_library_leaves_the_threads_of_its_caller(tmp_path: Path) -> None:
 def test_matrix_products_of_the_library_have_one_thread() -> None:
     """However many threads of the process are inside, the last one restores the number."""
     assert thread_counts(NESTED_LIMITS)[0] > 1
+
+
+def test_a_number_of_threads_that_is_none_is_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "OPENCV_FOR_THREADS_NUM": "many"}
+    command = [sys.executable, "-m", "segment2inpaint", "mask", "a.jpg", "-p", "1,1", "-o", "b.png"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "OPENCV_FOR_THREADS_NUM: expected a number" in done.stderr

@@ -207,23 +207,30 @@ def test_tiles_of_a_transparent_photo_have_an_alpha_channel(client: TestClient) 
     assert tile[5, 5, 3] == 0
 
 
-def test_the_outline_holds_the_shadow_that_goes_with_the_object(client: TestClient) -> None:
+def right_end_of_outline(client: TestClient, shadow: bool | None, **query: object) -> int:
+    """Return the largest x of the outline of a post whose shadow lies to its right."""
     photo = open_photo(client, encode(shadow_scene.scene(shaded=True)))
-    upload = client.post(
-        f"{API}/photos/{photo}/files", params={"kind": "mask", "name": "mask.png"},
-        content=encode(np.where(shadow_scene.post_mask(), 255, 0).astype(np.uint8)),
-    )  # fmt: skip
-    found = client.post(
-        f"{API}/photos/{photo}/find", json={"prompts": [{"mask": upload.json()["id"]}]}
+    mask = encode(np.where(shadow_scene.post_mask(), 255, 0).astype(np.uint8))
+    file = client.post(
+        f"{API}/photos/{photo}/files", params={"kind": "mask", "name": "m.png"}, content=mask
     )
-    mask = found.json()["objects"][0]["mask"]
+    prompts = {"prompts": [{"mask": file.json()["id"]}]}
+    found = client.post(f"{API}/photos/{photo}/find", json=prompts).json()["objects"]
+    refine = {"dilate": "2px", "feather": "0px", "shadow": shadow}
+    body = {"masks": [found[0]["mask"]], "refine": refine, **query}
+    outline = client.post(f"{API}/photos/{photo}/outline", json=body).json()
+    return max(x for path in outline["paths"] for x in path[::2])
 
-    def right_end(shadow: bool | None) -> int:
-        refine = {"dilate": "2px", "feather": "0px", "shadow": shadow}
-        outline = client.post(
-            f"{API}/photos/{photo}/outline", json={"masks": [mask], "refine": refine}
-        ).json()
-        return max(x for path in outline["paths"] for x in path[::2])
 
-    assert right_end(False) < 145
-    assert right_end(None) == right_end(True) > 170
+def test_the_outline_holds_the_shadow_that_goes_with_the_object(client: TestClient) -> None:
+    assert right_end_of_outline(client, shadow=False) < 145
+    likely = right_end_of_outline(client, shadow=None)
+    assert likely == right_end_of_outline(client, shadow=True) > 170
+
+
+@pytest.mark.parametrize("query", [{"flat": True}, {"inpainter": "pixelate"}])
+def test_what_is_flat_or_obscured_has_no_shadow_unless_asked_for(
+    client: TestClient, query: dict[str, object]
+) -> None:
+    assert right_end_of_outline(client, shadow=None, **query) < 145
+    assert right_end_of_outline(client, shadow=True, **query) > 170

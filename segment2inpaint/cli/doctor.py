@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from segment2inpaint.models.machine import Machine
 
 LABEL_WIDTH = 16  # characters of the first column
-PACKAGES = ("numpy", "opencv-python-headless", "pillow", "torch", "diffusers")
+# Distributions by the name that is printed.
+PACKAGES = {"numpy": "numpy", "opencv": "opencv-python-headless", "pillow": "pillow",
+            "torch": "torch", "diffusers": "diffusers"}  # fmt: skip
 
 
 @cloup.command(epilog=examples("doctor"))
@@ -56,7 +58,7 @@ def _installation() -> dict[str, str]:
     return {
         "segment2inpaint": __version__,
         "python": sys.version.split()[0],
-        **{name: _version(name) for name in PACKAGES},
+        **{name: _version(package) for name, package in PACKAGES.items()},
         "devices": ", ".join(device.devices()),
         "reads": ", ".join(images.formats()),
         "models here": ", ".join(local) or "none",

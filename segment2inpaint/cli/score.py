@@ -98,7 +98,8 @@ def score(options: ScoreOptions) -> None:
     photo may be -. Each result gets the verdict and the checks that remove gives its own results,
     measures of how well the fill fits its surroundings, and the number of pixels that changed
     outside the mask; with --clean also PSNR, SSIM and the share of the object's change that was
-    undone. Exit status 3: some photos could not be scored. Exit status 4: nothing changed.
+    undone. Exit status 1: no photo could be scored. Exit status 3: some could not. Exit status 4:
+    nothing changed.
     """
     from segment2inpaint.dataset import storage
 

@@ -49,10 +49,13 @@ def folder_pairs(
 
     ``after`` is a folder with a result for each photo; ``mask`` and ``clean`` are folders too, or
     one file for all. Files are paired by name as ``formats.sidecars`` does. Raises ``BadDataset``
-    if ``after`` is no folder or no photo has a result.
+    if ``after`` is no folder, if a mask or clean photo is missing, or if no photo has a result.
     """
     if not storage.is_folder(after):
         raise BadDataset(f"{after}: expected a folder, as {before} is one; check the path")
+    files = [name for name in (mask, clean) if name and not storage.is_folder(name)]
+    for name in storage.find_missing(files):
+        raise BadDataset(f"{name}: no such file or folder; check the path")
     names = [name for name in storage.list_files(before) if is_photo(name)]
     folders = {
         kind: SidecarFolder(kind, folder, before, names)

@@ -15,6 +15,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
+from segment2inpaint.errors import BadOption
+
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # OpenBLAS reads either
 OPENCV_VARIABLE = "OPENCV_FOR_THREADS_NUM"
 
@@ -23,11 +25,18 @@ def bound_process_threads() -> None:
     """Give linear algebra one thread in this process and those that it starts.
 
     For the start of a process: a library leaves it to its caller. OpenCV gets the number of
-    threads in ``OMP_NUM_THREADS`` if the user has set that.
+    threads in ``OMP_NUM_THREADS`` if the user has set that. Raises ``BadOption`` if OpenCV's own
+    variable is no number.
     """
     requested = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # then of nested loops
     if requested.isdecimal():
         os.environ.setdefault(OPENCV_VARIABLE, requested)
+    given = os.environ.get(OPENCV_VARIABLE, "0")
+    if not given.isdecimal():  # OpenCV could not be imported
+        raise BadOption(
+            f"{OPENCV_VARIABLE}: expected a number of threads, got {given!r}; unset it, or set it "
+            "to a number"
+        )
     if _is_bounded():
         return
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # OpenBLAS reads it when numpy is imported
@@ -47,8 +56,7 @@ def bound_worker_threads(count: int) -> None:
 
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(count))
-    requested = os.environ.get(OPENCV_VARIABLE, "")
-    cv2.setNumThreads(int(requested) if requested.isdecimal() else count)
+    cv2.setNumThreads(int(os.environ.get(OPENCV_VARIABLE, count)))
 
 
 class _SingleBlasThread(ContextDecorator):

@@ -219,13 +219,16 @@ class FindIn(StrictModel):
 class OutlineIn(StrictModel):
     """Masks by their ids, and how to refine them. ``exclude`` are pixels [x, y] to leave out.
 
-    ``replace`` doubles the automatic dilation, as a replacement by a prompt does.
+    ``replace`` doubles the automatic dilation, as a replacement by a prompt does. Likely shadows
+    are a part, but not of text and faces (``flat``) or with an ``inpainter`` that obscures.
     """
 
     masks: Annotated[list[Id], Field(min_length=1, max_length=200)]
     refine: RefineIn = RefineIn()
     exclude: Pixels = []
     replace: bool = False
+    inpainter: ModelName = "auto"
+    flat: bool = False
 
 
 class StrokeIn(StrictModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from segment2inpaint import images, masks, regions, types
+from segment2inpaint import images, inpaint, masks, regions, types
 from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, REQUESTED_CERTAINTY, Shadow
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.protocols import SupportsPrepare
@@ -280,16 +280,17 @@ def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contour
     dilate_factor = regions.REPLACE_DILATE_FACTOR if query.replace else 1.0
     refine = _refine(query.refine)
     return contours.feathered_mask(
-        detections, [excluded], refine, dilate_factor, _shadows(session, query.masks, refine)
+        detections, [excluded], refine, dilate_factor, _shadows(session, query, refine)
     )
 
 
-def _shadows(session: PhotoSession, mask_ids: Sequence[str], refine: Refine) -> list[Shadow]:
-    """Return the shadows of some masks' objects that may go with them."""
-    if refine.invert or refine.shadow is False:
+def _shadows(session: PhotoSession, query: requests.OutlineIn, refine: Refine) -> list[Shadow]:
+    """Return the shadows of the masks' objects that may go with them."""
+    obscures = query.inpainter in inpaint.OBSCURERS
+    if regions.keeps_shadows(refine, is_flat=query.flat, obscures=obscures):
         return []
     least = REQUESTED_CERTAINTY if refine.shadow else AUTOMATIC_CERTAINTY
-    shadows = [session.find_shadow(mask_id) for mask_id in mask_ids]
+    shadows = [session.find_shadow(mask_id) for mask_id in query.masks]
     return [cast for cast in shadows if cast.certainty >= least]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from segment2inpaint.dataset import storage
+from segment2inpaint.dataset.formats.photo_files import source_files
 from segment2inpaint.dataset.names import is_photo
 from segment2inpaint.dataset.spelling import spelling_key
 from segment2inpaint.errors import BadDataset
@@ -128,7 +129,8 @@ class SidecarFolder:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [name for name in storage.list_files(self.folder) if is_photo(name)]
+        list_files = source_files if self.kind == "result" else storage.list_files
+        return [name for name in list_files(self.folder) if is_photo(name)]
 
     @cached_property
     def _by_key(self) -> dict[str, list[str]]:

@@ -51,6 +51,7 @@ from segment2inpaint.inpaint.exemplar.refinement import (
     SEARCH_PASSES,
     SETTLED_SEARCH_RADIUS,
     PatchField,
+    Refinement,
     carry_up,
     mean_cost,
     repaint,
@@ -195,16 +196,12 @@ def _paint_levels(
     del levels[start + 1 :]
     for i, (field, features) in enumerate(structures):
         levels[start].features[levels[start].hole] = features
+        structure_seed = seed + i * SECOND_SEED_OFFSET
         for n in range(start - 1, searched - 1, -1):
-            field = repaint(
-                levels[n],
-                upscale_field(levels[n], levels[n + 1], field.centers, seed),
-                field.softness,
-                seed + i * SECOND_SEED_OFFSET,
-                runner,
-                rounds=_rounds(n - searched) // (1 + i),
-                search_radius=SETTLED_SEARCH_RADIUS,
-            )
+            nnf = upscale_field(levels[n], levels[n + 1], field.centers, seed)
+            rounds = _rounds(n - searched) // (1 + i)
+            refinement = Refinement(field.softness, structure_seed, rounds, SETTLED_SEARCH_RADIUS)
+            field = repaint(levels[n], nnf, refinement, runner)
         fields.append(field)
         results.append(blend_copies(levels[searched], field.centers, field.costs, runner))
     pixels = _average_agreement(levels[searched], *results)
@@ -279,15 +276,8 @@ def _find_structures(
     if level.confidence[level.hole].min() > CONFIDENCE_DECAY**-THIN_HOLE_DEPTH:
         return [peel_result]
     max_cost = OFFSETS_COST_TOLERANCE * mean_cost(level, peel, seed, runner)
-    offsets = settle(
-        level,
-        paint_offsets(level, seed, runner),
-        OFFSETS_SOFTNESS,
-        seed,
-        runner,
-        rounds=3,
-        search_radius=SETTLED_SEARCH_RADIUS,
-    )
+    refinement = Refinement(OFFSETS_SOFTNESS, seed, 3, SETTLED_SEARCH_RADIUS)
+    offsets = settle(level, paint_offsets(level, seed, runner), refinement, runner)
     offsets_result = offsets, level.features[level.hole]
     choose_offsets = mean_cost(level, offsets, seed, runner) <= max_cost
     if choose_offsets != prefer_second:
@@ -309,8 +299,8 @@ def _peel(levels: list[PyramidLevel], seed: int, runner: PatchJobRunner) -> Patc
         pixels = np.argwhere(layer).astype(np.int32)
         paint_votes(level, nnf, cost, pixels, runner, PEEL_SOFTNESS)
         unpainted = unpainted & ~layer
-    field = settle(level, nnf, PEEL_SOFTNESS, seed, runner, rounds=8)
+    field = settle(level, nnf, Refinement(PEEL_SOFTNESS, seed, 8), runner)
     for n in range(len(levels) - 2, -1, -1):
         nnf = upscale_field(levels[n], levels[n + 1], field.centers, seed)
-        field = repaint(levels[n], nnf, PEEL_SOFTNESS, seed, runner, rounds=4)
+        field = repaint(levels[n], nnf, Refinement(PEEL_SOFTNESS, seed, 4), runner)
     return field

@@ -31,43 +31,38 @@ class PatchField(NamedTuple):
     softness: float
 
 
+class Refinement(NamedTuple):
+    """Rounds of search and votes at a level.
+
+    ``softness`` is that of the votes. The random search stays within ``search_radius`` px; with 0
+    it covers the whole level.
+    """
+
+    softness: float
+    seed: int
+    rounds: int
+    search_radius: int = 0
+
+
 def repaint(
-    level: PyramidLevel,
-    nnf: Array,
-    softness: float,
-    seed: int,
-    runner: PatchJobRunner,
-    *,
-    rounds: int,
-    search_radius: int = 0,
+    level: PyramidLevel, nnf: Array, refinement: Refinement, runner: PatchJobRunner
 ) -> PatchField:
     """Paint the level from the field ``nnf`` (T, 2) of the coarser one, and settle it."""
     zero_cost = np.zeros(len(nnf), np.float32)
     paint_votes(level, nnf, zero_cost, level.hole_pixels, runner, PEEL_SOFTNESS)
-    return settle(level, nnf, softness, seed, runner, rounds=rounds, search_radius=search_radius)
+    return settle(level, nnf, refinement, runner)
 
 
 def settle(
-    level: PyramidLevel,
-    nnf: Array,
-    softness: float,
-    seed: int,
-    runner: PatchJobRunner,
-    *,
-    rounds: int,
-    search_radius: int = 0,
+    level: PyramidLevel, nnf: Array, refinement: Refinement, runner: PatchJobRunner
 ) -> PatchField:
     """Search patches and paint their votes in turn, and return the last field."""
+    softness, seed, rounds, radius = refinement
     for i in range(rounds):
         nnf, cost = search_patches(
-            level,
-            nnf,
-            level.confidence,
-            runner,
-            seed=seed + i,
-            passes=SEARCH_PASSES,
-            search_radius=search_radius,
-        )
+            level, nnf, level.confidence, runner,
+            seed=seed + i, passes=SEARCH_PASSES, search_radius=radius,
+        )  # fmt: skip
         paint_votes(level, nnf, cost, level.hole_pixels, runner, softness)
     return PatchField(nnf, cost, softness)
 
@@ -75,14 +70,9 @@ def settle(
 def mean_cost(level: PyramidLevel, field: PatchField, seed: int, runner: PatchJobRunner) -> float:
     """Return the mean square root of the costs of all patches of the current features."""
     _, cost = search_patches(
-        level,
-        field.centers,
-        level.confidence,
-        runner,
-        seed=seed,
-        passes=1,
-        search_radius=SETTLED_SEARCH_RADIUS,
-    )
+        level, field.centers, level.confidence, runner,
+        seed=seed, passes=1, search_radius=SETTLED_SEARCH_RADIUS,
+    )  # fmt: skip
     return float(np.sqrt(cost).mean())
 
 
@@ -102,15 +92,8 @@ def carry_up(
     corrected, octaves = levels[-1].hole_pixels, len(levels) - 1
     while len(levels) > 1:
         nnf = upscale_field(levels[-2], levels.pop(), field.centers, seed)
-        field = repaint(
-            levels[-1],
-            nnf,
-            field.softness,
-            seed,
-            runner,
-            rounds=1,
-            search_radius=CARRIED_SEARCH_RADIUS,
-        )
+        refinement = Refinement(field.softness, seed, 1, CARRIED_SEARCH_RADIUS)
+        field = repaint(levels[-1], nnf, refinement, runner)
     pixels = blend_copies(levels[0], field.centers, field.costs, runner)
     for channel in range(3):
         pixels[:, channel] += _upscale_values(

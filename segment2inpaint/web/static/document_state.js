@@ -41,8 +41,6 @@
  * @property {number} candidate index of the candidate that is shown
  */
 
-const OBSCURERS = ["blur", "pixelate", "solid"]; // fills that hide the object
-
 /** @type {Doc} */
 export const EMPTY = Object.freeze({
   photo: null,
@@ -92,14 +90,6 @@ export const objectsOf = (doc) => doc.selections.filter((selection) => !selectio
 
 /** Whether excluded points are part of the prompts of a selection. @param {Selection} selection */
 export const canExclude = (selection) => !["brush", "text", "everything", "find"].includes(selection.kind);
-
-/**
- * Whether shadows stay unless the user wants them gone: those of text and faces, and of what is obscured.
- * @param {Doc} doc
- */
-export const hasNoShadow = (doc) =>
-  doc.refine.shadow === null &&
-  (OBSCURERS.includes(doc.inpainter) || objectsOf(doc).every((selection) => selection.kind === "find"));
 
 /**
  * The prompts that find the objects of a selection, in the order of the command line.

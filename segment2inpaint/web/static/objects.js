@@ -11,7 +11,7 @@
  * @typedef {{paths: number[][], solid: number[][], dilate: number, feather: number}} Outline
  */
 import { Failure, post } from "./api.js";
-import { activeSelection, hasNoShadow, objectsOf, promptsOf } from "./document_state.js";
+import { activeSelection, objectsOf, promptsOf } from "./document_state.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Selection} Selection */
@@ -89,9 +89,11 @@ export class Finder {
     if (!doc.photo || !masks.length) return null;
     return {
       masks: masks.slice(0, MAX_OUTLINED_MASKS),
-      refine: hasNoShadow(doc) ? { ...doc.refine, shadow: false } : doc.refine,
+      refine: doc.refine,
       exclude: objectsOf(doc).flatMap((selection) => selection.exclude),
       replace: doc.mode === "replace" && Boolean(doc.fill.prompt),
+      inpainter: doc.inpainter,
+      flat: objectsOf(doc).every((selection) => selection.kind === "find"),
     };
   }
 
