@@ -73,18 +73,23 @@ class EditJob:
         self, refine: Refine, alpha: Alpha, input_spec: InputSpec = InputSpec()
     ) -> Sequence[shadow.Shadow]:
         """Return the shadows that go with their objects, whose ``alpha`` is given."""
-        if keeps_shadows(refine, is_flat=self.is_flat, obscures=input_spec.obscures):
+        fill = self.request.fill
+        if keeps_shadows(
+            refine, is_flat=self.is_flat, obscures=input_spec.obscures,
+            replaces=bool(fill.prompt or fill.picture),
+        ):  # fmt: skip
             return ()
         return [cast for cast in self.shadows if cast.goes_with_object(refine.shadow, alpha)]
 
 
-def keeps_shadows(refine: Refine, *, is_flat: bool, obscures: bool) -> bool:
+def keeps_shadows(refine: Refine, *, is_flat: bool, obscures: bool, replaces: bool) -> bool:
     """Return whether all shadows stay.
 
-    Unless ``refine`` asks for them, those of text and faces stay (``is_flat``), and those of
-    objects that the fill ``obscures``.
+    Unless ``refine`` asks for them, those of text and faces stay (``is_flat``), those of objects
+    that the fill ``obscures``, and those of objects that it ``replaces``: what stands there then
+    would float.
     """
-    unwanted = refine.shadow is None and (is_flat or obscures)
+    unwanted = refine.shadow is None and (is_flat or obscures or replaces)
     return refine.invert or refine.shadow is False or unwanted
 
 

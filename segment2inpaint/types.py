@@ -247,9 +247,9 @@ class Refine:
     ``dilate`` grows the mask by a radius; ``feather`` softens its edge over a width inside that
     radius (see ``Length``). ``fill_holes`` adds small holes to a detected mask. ``invert`` repaints
     everything but the objects. ``shadow`` repaints the object's shadow and mirror image too, if one
-    is found; None does so if it is likely. ``edge_refine`` moves a coarse mask's edge to the edge
-    in the photo. ``protect`` are areas, a ``Box`` or a ``UserMask`` each, in which no pixel
-    changes, whatever is found there.
+    is found; None does so if it is likely and nothing replaces the object. ``edge_refine`` moves a
+    coarse mask's edge to the edge in the photo. ``protect`` are areas, a ``Box`` or a ``UserMask``
+    each, in which no pixel changes, whatever is found there.
     """
 
     dilate: Length = Length()

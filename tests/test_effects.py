@@ -10,7 +10,7 @@ import pytest
 from command_line import load, run
 from shadow_scene import SIZE, post_mask, scene, shadow_mask
 
-from segment2inpaint import images, remove
+from segment2inpaint import images, remove, replace
 from segment2inpaint.effects.shadow import Shadow, add_shadows, shadow_alpha
 from segment2inpaint.images import photo_from_array
 from segment2inpaint.protocols import InputSpec
@@ -45,6 +45,14 @@ def test_without_a_shadow_the_object_goes_alone() -> None:
         result.alpha[~cv2.dilate(post_mask().astype(np.uint8), np.ones((9, 9))).astype(bool)].max()
         == 0
     )
+
+
+def test_a_picture_stands_in_the_old_shadow_unless_it_is_to_go() -> None:
+    picture = np.full((8, 8, 3), 200, np.uint8)
+    for wanted, goes in ((None, False), (True, True)):
+        result = replace(scene(shaded=True), post_mask(), picture=picture, shadow=wanted, **SOFT)
+        assert (shadow_share(result.alpha > 0) > 0.8) is goes
+        assert result.settings["shadow"] is goes
 
 
 def test_a_protected_shadow_stays() -> None:

@@ -228,8 +228,10 @@ def test_the_outline_holds_the_shadow_that_goes_with_the_object(client: TestClie
     assert likely == right_end_of_outline(client, shadow=True) > 170
 
 
-@pytest.mark.parametrize("query", [{"flat": True}, {"inpainter": "pixelate"}])
-def test_what_is_flat_or_obscured_has_no_shadow_unless_asked_for(
+@pytest.mark.parametrize(
+    "query", [{"flat": True}, {"inpainter": "pixelate"}, {"picture": True}, {"replace": True}]
+)
+def test_what_is_flat_obscured_or_replaced_has_no_shadow_unless_asked_for(
     client: TestClient, query: dict[str, object]
 ) -> None:
     assert right_end_of_outline(client, shadow=None, **query) < 145

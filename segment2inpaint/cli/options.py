@@ -181,7 +181,7 @@ REFINE_OPTIONS = (
 
 SHADOW_OPTION = click.option("--shadow/--no-shadow", default=None,
                              help="Also remove the object's shadow and reflection.  "
-                                  "[default: if it is likely]")  # fmt: skip
+                                  "[default: if it is likely; `replace`: no]")  # fmt: skip
 
 PROTECT_OPTION = click.option("--protect", type=parse_protected, multiple=True,
                               metavar="MASK|X0,Y0,X1,Y1",

@@ -220,13 +220,15 @@ class OutlineIn(StrictModel):
     """Masks by their ids, and how to refine them. ``exclude`` are pixels [x, y] to leave out.
 
     ``replace`` doubles the automatic dilation, as a replacement by a prompt does. Likely shadows
-    are a part, but not of text and faces (``flat``) or with an ``inpainter`` that obscures.
+    are a part, but not of text and faces (``flat``), with an ``inpainter`` that obscures, or where
+    a prompt or a ``picture`` replaces the object.
     """
 
     masks: Annotated[list[Id], Field(min_length=1, max_length=200)]
     refine: RefineIn = RefineIn()
     exclude: Pixels = []
     replace: bool = False
+    picture: bool = False
     inpainter: ModelName = "auto"
     flat: bool = False
 

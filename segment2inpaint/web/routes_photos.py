@@ -286,8 +286,10 @@ def _feathered_mask(session: PhotoSession, query: requests.OutlineIn) -> contour
 
 def _shadows(session: PhotoSession, query: requests.OutlineIn, refine: Refine) -> list[Shadow]:
     """Return the shadows of the masks' objects that may go with them."""
-    obscures = query.inpainter in inpaint.OBSCURERS
-    if regions.keeps_shadows(refine, is_flat=query.flat, obscures=obscures):
+    if regions.keeps_shadows(
+        refine, is_flat=query.flat, obscures=query.inpainter in inpaint.OBSCURERS,
+        replaces=query.replace or query.picture,
+    ):  # fmt: skip
         return []
     least = REQUESTED_CERTAINTY if refine.shadow else AUTOMATIC_CERTAINTY
     shadows = [session.find_shadow(mask_id) for mask_id in query.masks]

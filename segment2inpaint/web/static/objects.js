@@ -92,6 +92,7 @@ export class Finder {
       refine: doc.refine,
       exclude: objectsOf(doc).flatMap((selection) => selection.exclude),
       replace: doc.mode === "replace" && Boolean(doc.fill.prompt),
+      picture: doc.mode === "replace" && Boolean(doc.fill.picture),
       inpainter: doc.inpainter,
       flat: objectsOf(doc).every((selection) => selection.kind === "find"),
     };
