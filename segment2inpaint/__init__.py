@@ -22,12 +22,12 @@ if TYPE_CHECKING:
         Segment2InpaintError,
     )
     from segment2inpaint.images import Photo
+    from segment2inpaint.judgement import Action, Check, Judgement
     from segment2inpaint.pipeline import Pipeline
     from segment2inpaint.protocols import RuntimeOptions
-    from segment2inpaint.result import Result
+    from segment2inpaint.result import Candidate, Result
     from segment2inpaint.types import (
         Box,
-        Candidate,
         CleanPlate,
         Color,
         Detection,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Action",
     "BadDataset",
     "BadImage",
     "BadModel",
@@ -54,6 +55,7 @@ __all__ = [
     "BadPrompt",
     "Box",
     "Candidate",
+    "Check",
     "CleanPlate",
     "Color",
     "Cutout",
@@ -62,6 +64,7 @@ __all__ = [
     "Everything",
     "Fill",
     "Find",
+    "Judgement",
     "Length",
     "ModelMissing",
     "NothingFound",
@@ -93,6 +96,8 @@ _MODULES = {
     **dict.fromkeys([name for name in __all__ if name.startswith("Bad")], "errors"),
     **dict.fromkeys([name for name in __all__ if name.endswith(("Missing", "Found"))], "errors"),
     "Segment2InpaintError": "errors",
+    **dict.fromkeys(["Action", "Check", "Judgement"], "judgement"),
+    "Candidate": "result",
     "Cutout": "compositing.cutout",
     "Editor": "editor",
     "Photo": "images",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from segment2inpaint.judgement import Check, Judgement
 from segment2inpaint.protocols import Inpainter
-from segment2inpaint.types import Alpha, Candidate, Check, Fill, Image, Refine, Request, Verdict
-from segment2inpaint.verify import checks as verification
+from segment2inpaint.types import Alpha, Fill, Image, Length, Refine, Request
+from segment2inpaint.verify import acceptance
 
 # The distance between the seeds of two attempts. It is odd and large: the windows of one attempt
 # use the next even offsets, and the exemplar fill takes its second structure at an odd seed.
@@ -34,21 +36,21 @@ class Attempt:
     settings: Mapping[str, Any]
     checks: tuple[Check, ...]
 
-    @property
-    def verdict(self) -> Verdict | None:
-        """Return the verdict of the checks, None if nothing was verified."""
-        return verification.verdict(self.checks) if self.checks else None
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """Return the judgement of the checks, None if nothing was verified."""
+        return acceptance.judge(self.checks)
 
     @property
-    def candidate(self) -> Candidate:
-        return Candidate(self.image, self.alpha, self.checks, self.verdict, self.settings)
+    def has_failed(self) -> bool:
+        return self.judgement is not None and self.judgement.verdict == "failed"
 
     def to_dict(self, number: int, kept: bool) -> dict[str, Any]:
         """Return a JSON summary; candidates that were painted together share a ``number``."""
         settings = {key: self.settings[key] for key in ("inpainter", "dilate", "shadow", "seed")}
         scores = {check.name: round(check.score, 3) for check in self.checks}
-        verdict = {"scores": scores, "verdict": self.verdict, "kept": kept}
-        return {"attempt": number, **settings, **verdict}
+        said = {"scores": scores, "verdict": self.judgement.verdict if self.judgement else None}
+        return {"attempt": number, **settings, **said, "kept": kept}
 
 
 def initial_attempts(
@@ -75,10 +77,10 @@ def next_attempts(
     the latest attempts are repeated with the mask that the checks of the best one suggest, or
     the best one is repeated with another inpainter, or with another seed.
     """
-    if best_attempt(attempts).verdict != "failed" or attempts[0].spec.fill.picture:
+    if not best_attempt(attempts).has_failed or attempts[0].spec.fill.picture:
         return []
     last = best_attempt(latest)
-    refine = verification.suggest_refine(last.checks, last.spec.refine, last.settings["dilate"])
+    refine = _suggest_refine(last)
     if refine != last.spec.refine:
         return [replace(attempt.spec, refine=refine) for attempt in latest]
     used = [attempt.spec.inpainter for attempt in attempts]
@@ -91,9 +93,24 @@ def next_attempts(
     return [_with_seed(last.spec, highest + SEED_STEP - last.spec.fill.seed)]
 
 
+def _suggest_refine(attempt: Attempt) -> Refine:
+    """Return mask options that may mend the failed checks; those of the attempt if none do.
+
+    A leftover doubles the dilation if that is automatic. A remaining shadow is removed with the
+    object unless the options forbid it.
+    """
+    refine = attempt.spec.refine
+    failed = {check.name for check in attempt.checks if check.failed}
+    if "leftover" in failed and refine.dilate.unit == "auto":
+        refine = replace(refine, dilate=Length(round(2 * attempt.settings["dilate"], 1), "px"))
+    if "shadow" in failed and refine.shadow is None:
+        refine = replace(refine, shadow=True)
+    return refine
+
+
 def rank_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return the attempts, the best first."""
-    return [attempts[i] for i in verification.rank([attempt.checks for attempt in attempts])]
+    return [attempts[i] for i in acceptance.rank([attempt.checks for attempt in attempts])]
 
 
 def best_attempt(attempts: Sequence[Attempt]) -> Attempt:

@@ -29,6 +29,8 @@ from segment2inpaint.compositing.backdrop import change_background
 from segment2inpaint.edge_refine import REMAINING_UNCERTAINTY, refine_edge
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo
+from segment2inpaint.judgement import Check
+from segment2inpaint.mending import action_for
 from segment2inpaint.protocols import (
     CompilesKernels,
     Detector,
@@ -38,12 +40,10 @@ from segment2inpaint.protocols import (
     no_progress,
 )
 from segment2inpaint.regions import EditJob, RepaintRegion, inpaint_call, plan_regions, stitch_crops
-from segment2inpaint.result import Result
+from segment2inpaint.result import Candidate, Result
 from segment2inpaint.types import (
     Alpha,
     Box,
-    Candidate,
-    Check,
     Detection,
     Fill,
     Image,
@@ -53,6 +53,7 @@ from segment2inpaint.types import (
     changed_pixels,
 )
 from segment2inpaint.verify import checks as verification
+from segment2inpaint.verify.redetection import redetect
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Pipeline:
             rounds.append((yield from self._run_attempts(job, specs, timer)))
             finished = [attempt for attempts in rounds for attempt in attempts]
             specs = next_attempts(finished, rounds[-1], self.other_inpainters)
-        return _result(job, photo, rounds, timer)
+        return _result(job, photo, rounds, self.other_inpainters, timer)
 
     def _change_background(
         self, photo: Photo, detections: list[Detection], request: Request, timer: _StageTimer
@@ -185,7 +186,7 @@ class Pipeline:
         checks = verification.check_removal(
             job.photo, image, alpha, mask, boxes, job.cast_shadow, prompts
         )
-        return verification.redetect(checks, self.detector, image, prompts, alpha, mask, boxes[0])
+        return redetect(checks, self.detector, image, prompts, alpha, mask, boxes[0])
 
 
 # --- the state of a job -----------------------------------------------------------------------
@@ -210,10 +211,15 @@ class _StageTimer:
 
 
 def _result(
-    job: EditJob, photo: Photo, rounds: Sequence[Sequence[Attempt]], timer: _StageTimer
+    job: EditJob,
+    photo: Photo,
+    rounds: Sequence[Sequence[Attempt]],
+    others: Sequence[Inpainter],
+    timer: _StageTimer,
 ) -> Result:
     """Return the result of the best attempt."""
-    ranked = rank_attempts([attempt for attempts in rounds for attempt in attempts])
+    finished = [attempt for attempts in rounds for attempt in attempts]
+    ranked = rank_attempts(finished)
     best = ranked[0]
     with timer("check"):
         changed = changed_outside(job.photo, best.image, best.alpha)
@@ -222,10 +228,14 @@ def _result(
         for number, attempts in enumerate(rounds, 1)
         for attempt in attempts
     )
-    candidates = (attempt.candidate for attempt in ranked[: len(rounds[0])])
+    candidates = (
+        Candidate(a.image, a.alpha, a.checks, a.judgement, a.settings)
+        for a in ranked[: len(rounds[0])]
+    )
     return Result(
         best.image, best.alpha, tuple(job.detections), changed, timer.seconds, best.settings,
-        best.checks, best.verdict, tuple(history), tuple(candidates), photo,
+        best.checks, best.judgement, action_for(job.request, finished, best, others),
+        tuple(history), tuple(candidates), photo,
     )  # fmt: skip
 
 

@@ -14,14 +14,12 @@ from PIL import Image as Pillow
 from segment2inpaint import images, masks
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
+from segment2inpaint.judgement import Action, Check, Judgement, Verdict
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
-    Candidate,
-    Check,
     Detection,
     Image,
-    Verdict,
     bounding_box,
 )
 
@@ -33,6 +31,22 @@ NOTEBOOK_SIDE = 1024  # px, longest side of the picture that a notebook shows
 
 
 @dataclass(frozen=True, eq=False)
+class Candidate:
+    """One of several results of a request; its fields are those of ``Result``."""
+
+    image: Image = field(repr=False)
+    alpha: Alpha = field(repr=False)
+    checks: tuple[Check, ...]
+    judgement: Judgement | None
+    settings: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Return the verdict, None if the candidate was not verified."""
+        return self.judgement.verdict if self.judgement else None
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """The result of a request.
 
@@ -40,8 +54,9 @@ class Result:
     [0, 1], is the share of the new pixel. ``detections`` are the objects found. ``changed_outside``
     counts the pixels that changed although alpha is 0 there: any other count than 0 is a bug.
     ``seconds`` holds the wall time of each stage and ``settings`` the values chosen by ``auto``.
-    ``checks`` is empty and ``verdict`` None if the result was not verified. ``attempts`` describes
-    each attempt in order: its number, settings, scores, verdict and whether it was kept.
+    ``checks`` is empty and ``judgement`` None if the result was not verified. ``action`` is what
+    may mend a result that is not clean, None if nothing is known to. ``attempts`` describes each
+    attempt in order: its number, settings, scores, verdict and whether it was kept.
     ``candidates`` holds at most ``Fill.candidates`` results, the best first; the first is this one.
     ``photo`` is the photo that was edited. A notebook shows the result as a picture. ``opacity``,
     ``(H, W)`` float32 in [0, 1], is the alpha channel of a result with a transparent background,
@@ -58,11 +73,17 @@ class Result:
     seconds: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
-    verdict: Verdict | None = None
+    judgement: Judgement | None = None
+    action: Action | None = None
     attempts: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
     photo: Photo | None = field(default=None, repr=False)
     opacity: Alpha | None = field(default=None, repr=False)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Return the verdict, None if the result was not verified."""
+        return self.judgement.verdict if self.judgement else None
 
     @property
     def mask(self) -> BinaryMask:

@@ -11,9 +11,8 @@ One pixel convention holds between ``images.read`` and ``images.write``:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -312,44 +311,6 @@ class Fill:
 # --- the request and the candidates -----------------------------------------------------------
 
 
-Verdict = Literal["clean", "doubtful", "failed"]
-DOUBTFUL_SCORE = 0.5  # a check with this score or a higher one is shown to the user
-HEATMAP_COLOR = (255, 0, 64)  # RGB
-
-
-@dataclass(frozen=True, eq=False)
-class Check:
-    """One check of a result, such as for a visible seam.
-
-    ``score`` in [0, 1] is the confidence that the fault is there; the check fails from
-    ``threshold`` on. ``sentence`` describes the finding. ``crop``, ``(h, w, 3)`` uint8 RGB, shows
-    the surroundings and ``heatmap``, ``(h, w)`` float32 in [0, 1], marks the fault in them.
-    """
-
-    name: str
-    score: float
-    threshold: float
-    sentence: str
-    crop: Image = field(repr=False)
-    heatmap: Alpha = field(repr=False)
-
-    @property
-    def failed(self) -> bool:
-        return self.score >= self.threshold
-
-    @property
-    def doubtful(self) -> bool:
-        """Return whether the check failed or its score is high enough to be shown."""
-        return self.failed or self.score >= DOUBTFUL_SCORE
-
-    @property
-    def picture(self) -> Image:
-        """Return the crop with the fault in red, ``(h, w, 3)`` uint8 RGB."""
-        weight = np.float32(0.7) * self.heatmap[..., None]
-        blended = self.crop + weight * (np.array(HEATMAP_COLOR, np.float32) - self.crop)
-        return np.rint(blended).astype(np.uint8)
-
-
 @dataclass(frozen=True)
 class Request:
     """Everything that determines a result except the photo: plain data, to and from JSON."""
@@ -366,17 +327,6 @@ class Request:
     def keeps_object(self) -> bool:
         """Return whether another background is laid behind the object, and nothing is painted."""
         return self.refine.invert and bool(self.fill.picture or self.fill.background)
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One of several results of a request; its fields are those of ``result.Result``."""
-
-    image: Image = field(repr=False)
-    alpha: Alpha = field(repr=False)
-    checks: tuple[Check, ...]
-    verdict: Verdict | None
-    settings: Mapping[str, Any]
 
 
 def changed_pixels(before: Image, after: Image) -> BinaryMask:

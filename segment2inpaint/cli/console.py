@@ -18,8 +18,9 @@ from segment2inpaint import __version__
 
 if TYPE_CHECKING:
     from segment2inpaint.images import FileChanges, Photo
+    from segment2inpaint.judgement import Check, Judgement
     from segment2inpaint.result import Result
-    from segment2inpaint.types import Alpha, Check, Detection, Request
+    from segment2inpaint.types import Alpha, Detection, Request
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
 FIRST_REPORT_AFTER = 1.0  # s of work before any progress is shown; short runs stay silent
@@ -130,11 +131,18 @@ def result_to_json(photo: Photo, output: str, request: Request, result: Result) 
         "settings": dict(result.settings),
         "changed": int((result.alpha > 0).sum()),
         "changed_outside": result.changed_outside,
-        "verdict": result.verdict,
+        **judgement_to_json(result.judgement),
+        "action": result.action and result.action.to_json(),
         "checks": [check_to_json(check) for check in result.checks],
         "attempts": [dict(attempt) for attempt in result.attempts],
         "seconds": dict(result.seconds),
     }
+
+
+def judgement_to_json(judgement: Judgement | None) -> dict[str, Any]:
+    """Return a judgement as JSON data; its values are null if nothing was verified."""
+    names = ("verdict", "probability", "reason", "place", "sentence")
+    return judgement.to_json() if judgement else dict.fromkeys(names)
 
 
 def check_to_json(check: Check) -> dict[str, Any]:
@@ -185,7 +193,7 @@ def candidates_to_json(result: Result, files: Mapping[int, str]) -> list[dict[st
             "output": files.get(rank),
             "seed": candidate.settings["seed"],
             "inpainter": candidate.settings["inpainter"],
-            "verdict": candidate.verdict,
+            **judgement_to_json(candidate.judgement),
             "scores": {check.name: round(check.score, 3) for check in candidate.checks},
         }
         for rank, candidate in enumerate(result.candidates, 1)
@@ -232,8 +240,14 @@ def ranking(result: Result, files: Mapping[int, str]) -> Iterator[str]:
         return
     for rank, candidate in enumerate(result.candidates, 1):
         source = f"{candidate.settings['inpainter']}, seed {candidate.settings['seed']}"
-        verdict = f"{candidate.verdict or 'not verified'}{reasons(candidate.checks)}"
-        yield f"{rank}  {files.get(rank, 'not kept')} ({source}): {verdict}"
+        said = candidate.judgement.sentence if candidate.judgement else "not verified"
+        yield f"{rank}  {files.get(rank, 'not kept')} ({source}): {said}"
+
+
+def suggestion(result: Result) -> Iterator[str]:
+    """Yield the line that says what may mend the result, if anything is known to."""
+    if result.action:
+        yield f"try: {result.action.options} ({result.action.sentence})"
 
 
 def _object_count(detections: Sequence[Detection]) -> str:
@@ -248,16 +262,9 @@ def _shadow(result: Result) -> str:
 
 
 def _verdict(result: Result) -> str:
-    """Return the verdict with its reasons; nothing if the result was not verified."""
-    if not result.verdict:
+    """Return what the judgement says; nothing if the result was not verified."""
+    if not result.judgement:
         return ""
     attempts = max((int(attempt["attempt"]) for attempt in result.attempts), default=1)
-    after = f" after {attempts} attempts" if attempts > 1 else ""
-    return f"; {result.verdict}{after}{reasons(result.checks)}"
-
-
-def reasons(checks: Sequence[Check]) -> str:
-    """Return the sentences of the failed checks, or else of the doubtful ones, worst first."""
-    doubtful = sorted((c for c in checks if c.doubtful), key=lambda c: -c.score)
-    named = [check for check in doubtful if check.failed] or doubtful
-    return ": " + "; ".join(check.sentence for check in named) if named else ""
+    after = f"after {attempts} attempts, " if attempts > 1 else ""
+    return f"; {after}{result.judgement.sentence}"

@@ -103,7 +103,9 @@ def write_edit_outputs(
     name = next(iter(files.values()), options.output)
     summary = console.summary(name, result, first)
     notes = [f"{name} does not keep: {', '.join(not_kept)}"] if not_kept else []
-    for line in (*console.ranking(result, files), *notes, summary):
+    for line in (
+        *console.ranking(result, files), *notes, summary, *console.suggestion(result)
+    ):  # fmt: skip
         click.echo(console.escape_line(line), err=True)
 
 

@@ -188,7 +188,7 @@ def _print_line(options: ScoreOptions, outcome: ScoreOutcome) -> None:
         line = f"failed: {outcome.before or outcome.after}: {outcome.error}"
     else:
         line = (
-            f"{outcome.after}: {score.verdict}{console.reasons(score.checks)}; {score.area} pixels "
+            f"{outcome.after}: {score.judgement.sentence}; {score.area} pixels "
             f"scored, {score.changed_outside} changed outside; {_means([_measures(score)])}"
         )
     click.echo(console.escape_line(line), err=to_stderr or score is None)
@@ -201,7 +201,7 @@ def _to_json(outcome: ScoreOutcome) -> dict[str, Any]:
         return {**files, "error": outcome.error}
     return {
         **files,
-        "verdict": score.verdict,
+        **score.judgement.to_json(),
         **{name: getattr(score, name) for name in COUNTS},
         **_measures(score),
         "checks": [console.check_to_json(check) for check in score.checks],

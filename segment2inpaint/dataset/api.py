@@ -31,6 +31,7 @@ def run(
     root: str | Path | None = None,
     globs: tuple[str, ...] = (),
     retry_failed: bool = False,
+    retry_doubtful: bool = False,
     skip_invalid: bool = False,
     execution: ExecutionOptions | None = None,
     on_problem: Callable[[InvalidRow], None] | None = None,
@@ -57,6 +58,8 @@ def run(
             default.
         globs: patterns that select photos of a folder, such as ``*.jpg``; empty selects all.
         retry_failed: process photos again that failed in an earlier run.
+        retry_doubtful: process photos again whose result was not clean, each with the action that
+            may mend it; the better result is kept.
         skip_invalid: skip invalid rows instead of refusing the whole source.
         execution: the number of workers, the time limit, the engine, and the shard of the photos.
         on_problem: called with each row that is invalid, and each record that matches nothing,
@@ -79,8 +82,9 @@ def run(
         root=str(root) if root else None, globs=globs, out=run_settings.out,
     )  # fmt: skip
     planning = open_plan(
-        reader, run_settings, retry_failed=retry_failed, skip_invalid=skip_invalid,
-        shard=execution.shard, on_problem=on_problem or _warn_first_problems(),
+        reader, run_settings, retry_failed=retry_failed, retry_doubtful=retry_doubtful,
+        skip_invalid=skip_invalid, shard=execution.shard,
+        on_problem=on_problem or _warn_first_problems(),
     )  # fmt: skip
     with planning as plan:
         yield from execute(plan, reader, execution)

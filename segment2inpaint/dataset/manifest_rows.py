@@ -12,6 +12,7 @@ import numpy as np
 from segment2inpaint.dataset.inputs import FileVersion
 from segment2inpaint.dataset.names import mask_name
 from segment2inpaint.dataset.run_types import EditItem, Json, PhotoJob, RunSettings
+from segment2inpaint.judgement import Judgement
 from segment2inpaint.result import Result
 from segment2inpaint.types import (
     Box,
@@ -91,7 +92,8 @@ def object_rows(
             rows.append({
                 **base_row(item, status, "" if detection else "nothing found there"),
                 "mask": mask if digests else "",
-                "verdict": result.verdict,
+                **_judgement(result.judgement),
+                "action": result.action and result.action.to_json(),
                 "checks": {check.name: round(check.score, 4) for check in result.checks},
                 "attempts": max(1, len(result.attempts)),
                 "box": list(bounding_box(detection.mask)) if detection else None,
@@ -107,6 +109,13 @@ def object_rows(
                 **({"note": note} if note else {}),
             })  # fmt: skip
     return rows
+
+
+def _judgement(judgement: Judgement | None) -> Json:
+    """Return the columns that say how good a result is; they are None if it was not verified."""
+    names = ("verdict", "probability", "reason")
+    values = judgement.to_json() if judgement else {}
+    return {name: values.get(name) for name in names}
 
 
 def base_row(item: EditItem, status: str, error: str) -> Json:

@@ -22,14 +22,8 @@ from segment2inpaint.dataset.manifest_rows import (
     prompt_slices,
 )
 from segment2inpaint.dataset.names import thumbnail_path
-from segment2inpaint.dataset.process_photo import (
-    AbortRun,
-    FailedPhoto,
-    LoadedPhoto,
-    failed_photo,
-    failure_record,
-    recorded,
-)
+from segment2inpaint.dataset.photo_states import AbortRun, FailedPhoto, LoadedPhoto
+from segment2inpaint.dataset.process_photo import failed_photo, failure_record, recorded
 from segment2inpaint.dataset.run_types import EditItem, Json, MaskOutputs, RunSettings
 from segment2inpaint.dataset.thumbnails import mask_thumbnail
 from segment2inpaint.editor import Editor

@@ -13,15 +13,22 @@ from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any
 
 from segment2inpaint import images
-from segment2inpaint.dataset import request_json, spelling, storage
+from segment2inpaint.dataset import request_json, retries, storage
 from segment2inpaint.dataset.formats.registry import Source
 from segment2inpaint.dataset.inputs import is_unchanged
 from segment2inpaint.dataset.names import check_file_name, mask_name
 from segment2inpaint.dataset.options import Shard
 from segment2inpaint.dataset.plan_database import PlanCounts, SurrogateConnection
+from segment2inpaint.dataset.plan_items import (
+    SourceRecord,
+    input_names,
+    job_inputs,
+    spelled_as_on_disk,
+    stored_item,
+    with_readable_names,
+)
 from segment2inpaint.dataset.reading import describe, read_records
 from segment2inpaint.dataset.run_types import (
     FAILED_STATUSES,
@@ -39,8 +46,6 @@ REPORT_PHOTOS = 1000  # photos that the report shows; of a larger run, a sample
 ITEMS_PER_TRANSACTION = 500  # items checked and stored together
 RESERVED_OUTPUTS = ("manifest.jsonl", "manifest.parquet", "report.html")
 
-SourceRecord = EditItem | InvalidRow
-
 _TABLES = """
 pragma journal_mode = off; pragma synchronous = off;
 create table jobs (output text primary key, photo text, location text, first integer)
@@ -51,6 +56,7 @@ create index items_by_output on items (output);
 create table targets (path text primary key, location text) without rowid;
 create table inputs (path text primary key) without rowid;
 create table problems (location text, message text, unmatched integer);
+create table retries (output text primary key, record text) without rowid;
 create table done (output text primary key, status text, record text) without rowid;
 """
 
@@ -125,15 +131,15 @@ class RunPlan:
 
     def _check_batch(self, batch: Sequence[SourceRecord]) -> Iterator[SourceRecord]:
         """Yield each item checked, or the reason why it is invalid."""
-        records = [_with_readable_names(record) for record in batch]
+        records = [with_readable_names(record) for record in batch]
         items = [record for record in records if isinstance(record, EditItem)]
-        missing = storage.find_missing({name for item in items for name in _input_names(item)})
+        missing = storage.find_missing({name for item in items for name in input_names(item)})
         for record in records:
             if isinstance(record, InvalidRow):
                 yield record
                 continue
             try:
-                yield self._check_item(*_spelled_as_on_disk(record, missing))
+                yield self._check_item(*spelled_as_on_disk(record, missing))
             except ModelMissing as error:
                 self._missing_model = self._missing_model or error
                 yield InvalidRow(record.where, str(error).removeprefix(f"{record.where}: "))
@@ -145,7 +151,7 @@ class RunPlan:
 
         Raises ``ModelMissing``.
         """
-        for name in _input_names(item):
+        for name in input_names(item):
             if name in missing:
                 file = storage.containing_file(name)
                 return InvalidRow(item.where, f"{file}: no such file; check the path")
@@ -199,7 +205,7 @@ class RunPlan:
                 item.is_crowd,
             ),
         )
-        files = (storage.containing_file(name) for name in _input_names(item))
+        files = (storage.containing_file(name) for name in input_names(item))
         paths = [(storage.resolve_links(file),) for file in files]
         self._database.executemany("insert or ignore into inputs values (?)", paths)
 
@@ -269,17 +275,28 @@ class RunPlan:
             (record["output"], record["status"], json.dumps(record)),
         )
 
-    def drop_stale_records(self, *, retry_failed: bool) -> None:
+    def drop_stale_records(
+        self, *, retry_failed: bool = False, retry_doubtful: bool = False
+    ) -> None:
         """Drop the records that do not describe the photos, requests and outputs of this run.
 
         These are records of other photos, of changed files or requests, and of deleted outputs;
-        with ``retry_failed`` also those of failed photos.
+        with ``retry_failed`` also those of failed photos. With ``retry_doubtful`` those of photos
+        that an action may mend become the ``earlier`` records of their jobs.
         """
         processed = self._jobs("where jobs.output in (select output from done)")
         stale = [job.output for job in processed if not self._is_up_to_date(job, retry_failed)]
         self._database.execute("begin")
         self._database.execute("delete from done where output not in (select output from jobs)")
         self._database.executemany("delete from done where output = ?", [(name,) for name in stale])
+        if retry_doubtful:
+            mendable = [
+                (record["output"], json.dumps(record))
+                for record in self.records()
+                if retries.is_mendable(record)
+            ]
+            self._database.executemany("insert into retries values (?, ?)", mendable)
+            self._database.execute("delete from done where output in (select output from retries)")
         self._database.execute("commit")
 
     def _is_up_to_date(self, job: PhotoJob, retry_failed: bool) -> bool:
@@ -291,7 +308,7 @@ class RunPlan:
         record = json.loads(row[0])
         if record["key"] != job.key or (retry_failed and record["status"] in FAILED_STATUSES):
             return False
-        names, versions = _job_inputs(job), record["inputs"]
+        names, versions = job_inputs(job), record["inputs"]
         return (
             len(names) == len(versions)
             and all(is_unchanged(n, version) for n, version in zip(names, versions, strict=True))
@@ -346,40 +363,14 @@ class RunPlan:
         for output, group in groupby(cursor, key=lambda row: row[0]):
             rows = list(group)
             photo, first = rows[0][1], rows[0][8]
-            items = tuple(_stored_item(photo, output, row[2:8]) for row in rows)
+            items = tuple(stored_item(photo, output, row[2:8]) for row in rows)
             key = request_json.job_key(items, self.settings)
-            yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0)
+            earlier = self._earlier_record(output)
+            yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0, earlier)
 
-
-def _with_readable_names(record: SourceRecord) -> SourceRecord:
-    """Return the record; an item whose files cannot be told from its request is invalid."""
-    if isinstance(record, InvalidRow):
-        return record
-    try:
-        _input_names(record)
-    except request_json.INVALID_VALUE_ERRORS as error:
-        return InvalidRow(record.where, f"not a request: {describe(error)}")
-    return record
-
-
-def _spelled_as_on_disk(item: EditItem, missing: set[str]) -> tuple[EditItem, set[str]]:
-    """Return the item with the files that are there in another spelling, and those missing."""
-    absent = missing.intersection(_input_names(item))
-    item = spelling.as_on_disk(item, absent)
-    return item, absent.intersection(_input_names(item))
-
-
-def _stored_item(photo: str, output: str, row: Sequence[Any]) -> EditItem:
-    """Return the item that a row of the table ``items`` describes."""
-    where, id, label, request, size, is_crowd = row
-    photo_size = tuple(json.loads(size) or ()) or None
-    data = json.loads(request) if request else None
-    return EditItem(photo, output, data, where, id, label, photo_size, bool(is_crowd))
-
-
-def _input_names(item: EditItem) -> list[str]:
-    return [item.photo, *request_json.referenced_files([item])]
-
-
-def _job_inputs(job: PhotoJob) -> list[str]:
-    return [job.photo, *request_json.referenced_files(job.items)]
+    def _earlier_record(self, output: str) -> Json | None:
+        """Return the record of the doubtful result that is to be mended, if there is one."""
+        row = self._database.execute(
+            "select record from retries where output = ?", (output,)
+        ).fetchone()
+        return json.loads(row[0]) if row else None

@@ -11,23 +11,23 @@ import errno
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
 from segment2inpaint import images, masks, pipeline
-from segment2inpaint.dataset import request_json, storage
+from segment2inpaint.dataset import request_json, retries, storage
 from segment2inpaint.dataset.declared_size import PhotoFrame
 from segment2inpaint.dataset.inputs import FileVersion, digest, file_version, read_input
 from segment2inpaint.dataset.manifest_rows import (
-    EditStep,
     InputVersions,
     base_row,
     object_rows,
     photo_record,
 )
 from segment2inpaint.dataset.names import mask_name, object_mask_name, thumbnail_path
+from segment2inpaint.dataset.photo_states import AbortRun, EditedPhoto, FailedPhoto, LoadedPhoto
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.dataset.thumbnails import edit_thumbnail
 from segment2inpaint.editor import Editor
@@ -40,68 +40,9 @@ from segment2inpaint.errors import (
 )
 from segment2inpaint.images import Photo
 from segment2inpaint.result import Result
-from segment2inpaint.types import Alpha, Image, Request
+from segment2inpaint.types import Alpha, Request
 
 DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedPhoto:
-    """A photo whose files have been read.
-
-    ``data`` is the photo's file, ``photo`` its pixels, or None if the photo is only copied.
-    ``steps`` are its requests with the items of each, ``inputs`` the versions of all files,
-    ``seconds`` the time that reading took, ``notes`` what its masks were taken for, ``rejected``
-    the items that do not fit the photo.
-    """
-
-    job: PhotoJob
-    data: bytes
-    photo: Photo | None
-    steps: tuple[EditStep, ...]
-    inputs: InputVersions
-    seconds: float
-    notes: tuple[str, ...] = ()
-    rejected: tuple[request_json.RejectedItem, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class FailedPhoto:
-    """A photo that failed at any stage.
-
-    ``error`` is one line. ``traceback`` is set for unexpected errors. ``copy_data`` is the photo's
-    file if the object was not found in it, so that the photo may be copied; else it is empty.
-    """
-
-    job: PhotoJob
-    error: str
-    inputs: InputVersions
-    traceback: str = ""
-    copy_data: bytes = b""
-
-
-@dataclass(frozen=True, eq=False)
-class EditedPhoto:
-    """An edited photo.
-
-    ``image`` is ``(H, W, 3)`` uint8 RGB, ``alpha`` is ``(H, W)`` float32 in [0, 1], the union of
-    the repainted regions. ``results`` has one result per step, and is empty if the photo is only
-    copied. ``seconds`` is the time that editing took.
-    """
-
-    loaded: LoadedPhoto
-    image: Image
-    alpha: Alpha
-    results: tuple[Result, ...] = ()
-    seconds: float = 0.0
-
-
-class AbortRun(Exception):
-    """No photo of the run can be processed; ``error`` says why."""
-
-    def __init__(self, error: Segment2InpaintError) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def make_editor(settings: RunSettings) -> Editor:
@@ -130,6 +71,8 @@ def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhot
         if not has_edits:  # its size is needed
             return LoadedPhoto(job, data, photo, (), inputs, perf_counter() - start)
         steps, rejected = request_json.load_steps(job.items, frame, settings, notes.append)
+        if job.earlier:
+            steps = retries.mend_steps(steps, job.earlier)
     except Exception as error:  # noqa: BLE001 - any error is recorded as this photo's failure
         return failed_photo(job, error, inputs)
     seconds = perf_counter() - start
@@ -280,6 +223,8 @@ def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
     loaded, start = edited.loaded, perf_counter()
     if loaded.photo is None:
         return _write_copy(loaded.job, loaded.data, loaded.inputs, settings)
+    if loaded.job.earlier and not retries.is_better(edited.results, loaded.job.earlier):
+        return retries.without_actions(loaded.job.earlier)
     verdict = _worst_verdict([result.verdict for result in edited.results])
     if loaded.job.save_thumbnail or verdict not in (None, "clean"):
         thumbnail = edit_thumbnail(
@@ -296,6 +241,8 @@ def _write_edited(edited: EditedPhoto, settings: RunSettings) -> Json:
     rows = object_rows(
         loaded.steps, edited.results, settings, digests, changed_outside, _note(loaded)
     )
+    if loaded.job.earlier:
+        rows = retries.with_actions(rows, loaded.job.earlier)
     rows += [base_row(item, "failed", str(reason)) for item, reason in loaded.rejected]
     absent = sum(row["status"] == "failed" for row in rows)
     status = "partial" if absent else "done"
@@ -316,7 +263,9 @@ def _partial_error(
 def _rejected_record(edited: EditedPhoto, settings: RunSettings) -> Json:
     """Return the record of a result that failed its checks and is not written."""
     loaded = edited.loaded
-    failures = "; ".join(c.sentence for r in edited.results for c in r.checks if c.failed)
+    failures = "; ".join(
+        r.judgement.message for r in edited.results if r.judgement and r.verdict == "failed"
+    )
     rows = object_rows(loaded.steps, edited.results, settings, {}, 0)
     error = f"not good enough: {failures}"
     return photo_record(loaded.job, loaded.inputs, "failed", error, rows, "failed")

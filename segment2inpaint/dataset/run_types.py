@@ -75,7 +75,8 @@ class PhotoJob:
     """A photo and all its edits, which make one output file.
 
     ``key`` is a digest of all that determines the result except the content of files.
-    ``save_thumbnail``: the report shows this photo whatever its verdict.
+    ``save_thumbnail``: the report shows this photo whatever its verdict. ``earlier`` is the record
+    of a doubtful result, if that is to be mended; see ``retries``.
     """
 
     photo: str
@@ -83,6 +84,7 @@ class PhotoJob:
     items: tuple[EditItem, ...]
     key: str
     save_thumbnail: bool = False
+    earlier: Json | None = None
 
 
 @dataclass(frozen=True)

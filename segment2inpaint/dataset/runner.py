@@ -26,6 +26,7 @@ from segment2inpaint.dataset.annotations_out import registry as annotation_write
 from segment2inpaint.dataset.formats.registry import ANNOTATED_FORMATS, Source
 from segment2inpaint.dataset.locking import plan_file, state_folder
 from segment2inpaint.dataset.options import ExecutionOptions, Shard
+from segment2inpaint.dataset.photo_states import AbortRun
 from segment2inpaint.dataset.plan import RunPlan
 from segment2inpaint.dataset.reading import describe
 from segment2inpaint.dataset.results_log import ResultsLog
@@ -52,6 +53,7 @@ def open_plan(
     settings: RunSettings,
     *,
     retry_failed: bool = False,
+    retry_doubtful: bool = False,
     skip_invalid: bool = False,
     dry_run: bool = False,
     shard: Shard | None = None,
@@ -81,7 +83,7 @@ def open_plan(
         if shard:
             plan.keep_shard(shard)
         plan.add_records(results_log.read_records(settings.out))
-        plan.drop_stale_records(retry_failed=retry_failed)
+        plan.drop_stale_records(retry_failed=retry_failed, retry_doubtful=retry_doubtful)
         yield plan
 
 
@@ -300,5 +302,5 @@ def _process_one(job: PhotoJob, settings: RunSettings, editor: Editor) -> Json:
         loaded = process_photo.load_photo(job, settings)
         (finished,) = stages.process([loaded], editor, settings)
         return stages.write_results(finished, settings)
-    except process_photo.AbortRun as abort:
+    except AbortRun as abort:
         raise abort.error from abort

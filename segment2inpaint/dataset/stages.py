@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from segment2inpaint.dataset import mask_photo, process_photo
 from segment2inpaint.dataset.mask_photo import MaskedPhoto
-from segment2inpaint.dataset.process_photo import EditedPhoto, FailedPhoto, LoadedPhoto
+from segment2inpaint.dataset.photo_states import EditedPhoto, FailedPhoto, LoadedPhoto
 from segment2inpaint.dataset.run_types import Json, RunSettings
 from segment2inpaint.editor import Editor
 

@@ -22,6 +22,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from segment2inpaint.dataset.photo_states import AbortRun
 from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
 from segment2inpaint.errors import BadDataset
 from segment2inpaint.models.threads import bound_worker_threads
@@ -220,7 +221,7 @@ def run_worker(pipe: Connection, settings: RunSettings) -> None:
         try:
             while True:
                 _process_group(groups.get(), editor, pipe, writer, slots, settings)
-        except process_photo.AbortRun as abort:
+        except AbortRun as abort:
             pipe.send(abort.error)
             os._exit(1)
 

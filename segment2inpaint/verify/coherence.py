@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from segment2inpaint.networks.click import CELL, ClickNetwork
-from segment2inpaint.types import BinaryMask, Box, FloatArray, Image
+from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image
 from segment2inpaint.verify.hole_view import view_box
 
 FRAME_SIDE = 512  # px, long side of the window in the encoder's frame
@@ -43,11 +43,11 @@ class HoleFeatures:
 
 
 def hole_features(
-    image: Image, hole: BinaryMask, window: Box, network: ClickNetwork
+    image: Image, hole: BinaryMask | Alpha, window: Box, network: ClickNetwork
 ) -> HoleFeatures:
     """Return the features of the hole in ``window`` and of its surroundings.
 
-    ``image`` is (H, W, 3) uint8 RGB, the result; ``hole`` is (H, W) bool.
+    ``image`` is (H, W, 3) uint8 RGB, the result; the hole is where ``hole`` (H, W) is above 0.
     """
     box = view_box(hole, window)
     embedding = network.embed(image, box, FRAME_SIDE)
@@ -55,7 +55,7 @@ def hole_features(
     height, width = (-(-side // CELL) for side in size)
     values = embedding.values[0, :, :height, :width].astype(np.float32).transpose(1, 2, 0)
     frame = np.zeros((height * CELL, width * CELL), np.float32)
-    covered = hole[box.slices].astype(np.float32)
+    covered = (hole[box.slices] > 0).astype(np.float32)
     frame[: size[0], : size[1]] = cv2.resize(covered, size[::-1], interpolation=cv2.INTER_AREA)
     coverage = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     inside = coverage >= min(HOLE_COVERAGE, float(coverage.max()))
@@ -117,10 +117,31 @@ def novelty(features: HoleFeatures) -> float | None:
     return _log(_nearest_distance(inside, outside)) - VARIETY_WEIGHT * _log(own)
 
 
+def novel_cells(features: HoleFeatures) -> FloatArray:
+    """Return how novel each cell of the hole is, (h, w) in [0, 1], 0 outside.
+
+    1 is the squared distance of the most varied surroundings to each other, or a larger one.
+    """
+    cells = np.zeros(features.hole.shape, np.float32)
+    inside, outside = features.values[features.hole], features.values[features.outside]
+    if len(outside) > NEIGHBOURS:
+        usual = float(_nearest_distances(outside, outside, first=1).max()) + NEGLIGIBLE_DISTANCE
+        cells[features.hole] = np.clip(_nearest_distances(inside, outside) / usual, 0, 1)
+    return cells
+
+
 def _nearest_distance(rows: FloatArray, others: FloatArray, first: int = 0) -> float:
     """Return a high quantile of the rows' mean squared distances to their nearest others."""
-    squares = np.sort(2 - 2 * rows @ others.T, axis=1)[:, first : first + NEIGHBOURS].mean(1)
-    return float(np.quantile(squares, NOVELTY_QUANTILE))
+    return float(np.quantile(_nearest_distances(rows, others, first), NOVELTY_QUANTILE))
+
+
+def _nearest_distances(rows: FloatArray, others: FloatArray, first: int = 0) -> FloatArray:
+    """Return each row's mean squared distance to its ``NEIGHBOURS`` nearest others.
+
+    The ``first`` nearest do not count.
+    """
+    squares: FloatArray = np.sort(2 - 2 * rows @ others.T, axis=1)
+    return np.asarray(squares[:, first : first + NEIGHBOURS].mean(1))
 
 
 def _log(squared_distance: float) -> float:

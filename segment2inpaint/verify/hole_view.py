@@ -30,7 +30,8 @@ class HoleView:
     ``object_mask`` the object. ``distance_outside`` is the distance from the hole, 0 inside;
     ``distance_inside`` the distance from its surroundings, 0 outside. ``box`` is the view's place
     in the photo, ``crop`` (h, w, 3) the result in uint8 RGB. ``object_probability`` in [0, 1] is
-    the click network's probability of the object, 0 if the network was not used.
+    the click network's probability of the object, 0 if the network was not used. ``result``
+    (H, W, 3) and ``alpha`` (H, W) are those of the whole photo, ``window`` the box of the hole.
     """
 
     before: FloatArray
@@ -42,6 +43,9 @@ class HoleView:
     box: Box
     crop: Image
     object_probability: FloatArray
+    result: Image
+    alpha: Alpha
+    window: Box
 
     @cached_property
     def after_blurred(self) -> FloatArray:
@@ -111,4 +115,7 @@ def hole_view(
         box=box,
         crop=crop,
         object_probability=np.zeros(hole.shape, np.float32),
+        result=after,
+        alpha=alpha,
+        window=window,
     )

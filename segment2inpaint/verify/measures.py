@@ -7,12 +7,14 @@ the fault is, and a heatmap of its place. ``checks`` turns the numbers into scor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log1p, sqrt
+from math import log, log1p, sqrt
 
 import cv2
 import numpy as np
 
+from segment2inpaint.networks.click import shipped_click_network
 from segment2inpaint.types import Alpha, BinaryMask, FloatArray, bounding_box
+from segment2inpaint.verify import coherence
 from segment2inpaint.verify.hole_view import HoleView
 from segment2inpaint.verify.pixel_statistics import (
     FlatIndices,
@@ -33,6 +35,7 @@ LEFTOVER_DISTANCE = 2  # px; more of the object counts only further than this fr
 LEFTOVER_AREA_SCALE = 0.02  # share of the object's area; much less than this is nothing
 # Self-similarity below which a fill does not repeat; its surroundings are not compared then.
 MIN_SELF_SIMILARITY = 0.3
+NEGLIGIBLE_DISTANCE = 0.01  # of features, squared, added before the logarithm
 # Numbers of pixels in a sample, which bound the time of comparing each with each.
 SMALL_SAMPLE, LARGE_SAMPLE = 200, 500
 
@@ -253,18 +256,18 @@ def smear(view: HoleView) -> Measurement:
     usual = np.quantile(grain.flat[around][alike], 0.2, axis=1)
     lack = usual - grain.flat[queries]
     heatmap.flat[queries] = np.clip(lack / 3, 0, 1)
-    coherence = _coherence(lightness)
-    streaks = np.median(coherence.flat[queries]) - np.median(coherence.flat[around])
+    alignment = _alignment(lightness)
+    streaks = np.median(alignment.flat[queries]) - np.median(alignment.flat[around])
     return Measurement((float(np.median(lack)), float(streaks)), heatmap)
 
 
-def _coherence(gray: FloatArray) -> FloatArray:
+def _alignment(gray: FloatArray) -> FloatArray:
     """Return the coherence of the structure tensor, in [0, 1]: 1 if all gradients point one way."""
     smooth = blur(gray, 0.7)
     x, y = (cv2.Sobel(smooth, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (blur(p, 3) for p in (x * x, y * y, x * y))
-    coherence: FloatArray = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 0.05)
-    return coherence
+    alignment: FloatArray = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 0.05)
+    return alignment
 
 
 def repeats(view: HoleView) -> Measurement:
@@ -279,3 +282,22 @@ def repeats(view: HoleView) -> Measurement:
     outside = self_similarity(detail, outer) if inside > MIN_SELF_SIMILARITY else 0.0
     heatmap[inner] = np.clip(inside, 0, 1)
     return Measurement((inside, inside - outside), heatmap)
+
+
+def unfamiliar_fill(view: HoleView) -> Measurement:
+    """Measure how far the fill is from its surroundings, by the features of the click encoder.
+
+    The numbers are the log of the distance over windows, and the novelty, see
+    ``verify.coherence``; 0 if the hole has no surroundings.
+    """
+    network = shipped_click_network()
+    features = coherence.hole_features(view.result, view.alpha, view.window, network)
+    distance = coherence.window_distance(features)
+    novelty = coherence.novelty(features)
+    if distance is None or novelty is None:
+        return Measurement((0.0, 0.0), np.zeros(view.hole.shape, np.float32))
+    cells = coherence.novel_cells(features)
+    heatmap = cv2.resize(cells, view.hole.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return Measurement(
+        (log(distance + NEGLIGIBLE_DISTANCE), novelty), np.asarray(heatmap * view.hole, np.float32)
+    )

@@ -12,21 +12,20 @@ from segment2inpaint import images, masks, window
 from segment2inpaint.detect.clean_plate import CleanPlateDetector
 from segment2inpaint.errors import BadImage, NothingFound
 from segment2inpaint.images import Photo
+from segment2inpaint.judgement import Check, Judgement, Verdict
 from segment2inpaint.networks.click import shipped_click_network
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
     Box,
-    Check,
     CleanPlate,
     Detection,
     Image,
     Refine,
     UserMask,
-    Verdict,
 )
-from segment2inpaint.verify import checks, coherence, reference
+from segment2inpaint.verify import acceptance, checks, coherence, reference
 
 # Two pictures are not of one scene if their mean difference outside the mask is above this.
 MAX_OUTSIDE_DIFFERENCE = 32.0  # levels of 255
@@ -37,9 +36,9 @@ MIN_PART_SHARE = 0.02  # of the largest changed area; smaller ones are noise
 
 @dataclass(frozen=True)
 class Score:
-    """The verdict on a removal, and its measures.
+    """The judgement on a removal, and its measures.
 
-    ``verdict`` and ``checks`` are those of a ``Result``. ``area`` counts the pixels of the hole,
+    ``judgement`` and ``checks`` are those of a ``Result``. ``area`` counts the pixels of the hole,
     ``changed_outside`` those outside the hole that differ, by at most ``changed_outside_levels``
     levels of 255. ``feature_similarity``, ``window_distance`` and ``novelty`` say how well the
     fill fits its surroundings, see ``verify.coherence``; the worst of several holes counts, and
@@ -47,7 +46,7 @@ class Score:
     the hole with the clean photo, see ``verify.reference``; they are None without one.
     """
 
-    verdict: Verdict
+    judgement: Judgement
     checks: tuple[Check, ...]
     area: int
     changed_outside: int
@@ -58,6 +57,10 @@ class Score:
     psnr: float | None = None
     ssim: float | None = None
     undone: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
 
 
 def score_removal(
@@ -90,9 +93,11 @@ def score_removal(
     found = checks.check_removal(
         before.image, after.image, alpha, object_mask, windows, prompts=prompts
     )
+    judgement = acceptance.judge(found)
+    assert judgement
     changed, levels = images.changes_outside(before, after, alpha)
     score = Score(
-        checks.verdict(found), found, int(hole.sum()), changed, levels,
+        judgement, found, int(hole.sum()), changed, levels,
         **_coherence(after.image, hole, windows),
     )  # fmt: skip
     if clean is None:

@@ -129,7 +129,7 @@ class CheckOut(BaseModel):
     """A check of the result. ``score``, from 0 to 1, says how certain the fault is.
 
     The check has ``failed`` from ``threshold`` on. A check that is ``doubtful`` has failed or is
-    worth showing to the user, and has a ``picture`` of the fault.
+    worth showing to the user. It has a ``picture`` of the fault, as the reason of a verdict has.
     """
 
     name: str
@@ -142,16 +142,40 @@ class CheckOut(BaseModel):
 
 
 class CandidateOut(BaseModel):
-    """One of the results of a job. ``verdict`` is clean, doubtful, failed, or null if unchecked.
+    """One of the results of a job.
 
-    ``box`` encloses the ``changed`` pixels, and ``settings`` are the models and values used.
+    ``verdict`` is clean, doubtful, failed, or null if nothing was checked; ``sentence`` says it in
+    words. ``probability`` is the share of such results that a person would accept. ``reason``
+    names the check that speaks most against it, and ``place`` is its box in the photo. ``box``
+    encloses the ``changed`` pixels, and ``settings`` are the models and values used.
     """
 
-    verdict: str | None
+    verdict: str | None = None
+    probability: float | None = None
+    reason: str | None = None
+    place: list[int] | None = None
+    sentence: str = ""
     checks: list[CheckOut]
     settings: dict[str, Any]
     box: list[int]
     changed: int
+
+
+class ActionOut(BaseModel):
+    """A change of the request that may mend a result; the values that it does not need are null.
+
+    ``name`` is take-shadow, grow-mask (by ``dilate`` px), click-rest (at ``point``), other-fill
+    (by ``inpainter``) or other-seed (``seed``). ``options`` do the same on the command line, and
+    ``sentence`` says it as an order.
+    """
+
+    name: str
+    point: list[int] | None = None
+    dilate: float | None = None
+    inpainter: str | None = None
+    seed: int | None = None
+    options: str
+    sentence: str
 
 
 class ResultOut(BaseModel):
@@ -159,7 +183,7 @@ class ResultOut(BaseModel):
 
     ``file`` is the file name for downloads, without a suffix. ``changed_outside`` counts pixels
     that changed outside the mask, before the file is encoded, and must be 0. ``seconds`` are by
-    stage.
+    stage. ``action`` is what may mend the first candidate, null if nothing is known to.
     """
 
     id: str
@@ -168,6 +192,7 @@ class ResultOut(BaseModel):
     changed_outside: int
     seconds: dict[str, float]
     attempts: list[dict[str, Any]]
+    action: ActionOut | None
     candidates: list[CandidateOut]
     request: dict[str, Any]
 

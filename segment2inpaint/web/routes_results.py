@@ -9,10 +9,11 @@ from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from segment2inpaint import images
 from segment2inpaint.errors import BadOption
+from segment2inpaint.judgement import Check
 from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.request import to_json
-from segment2inpaint.result import Result
-from segment2inpaint.types import Candidate, Check, Request
+from segment2inpaint.result import Candidate, Result
+from segment2inpaint.types import Request
 from segment2inpaint.web import requests, tiles
 from segment2inpaint.web.app_state import (
     FILE_SUFFIXES,
@@ -148,7 +149,7 @@ def create_router(state: AppState) -> APIRouter:
 
     @router.get("/results/{result}/checks/{name}", response_class=BINARY)
     def show_check(result: Id, name: str, candidate: CandidateIndex = 0) -> Response:
-        """Download the picture of a doubtful check, the fault in red."""
+        """Download the picture of a check that is in doubt or the reason, the fault in red."""
         stored = sessions.find_by_result(result).get_result(result)
         picture = stored.check_pictures.get(f"{candidate} {name}")
         if picture is None:
@@ -208,12 +209,13 @@ def _stored_result(result: Result, request: Request) -> StoredResult:
         f"{index} {check.name}": tiles.encode_thumbnail(check.picture, CHECK_PICTURE_SIDE)
         for index, candidate in enumerate(candidates)
         for check in candidate.checks
-        if check.doubtful
+        if _is_shown(check, candidate)
     }
     summary = {
         "changed_outside": result.changed_outside,
         "seconds": dict(result.seconds),
         "attempts": [dict(attempt) for attempt in result.attempts],
+        "action": result.action.to_json() if result.action else None,
         "request": to_json(self_contained(request)),
     }
     return StoredResult(patches, reports, summary, check_pictures)
@@ -221,20 +223,27 @@ def _stored_result(result: Result, request: Request) -> StoredResult:
 
 def _describe_candidate(candidate: Candidate, patch: ResultPatch) -> CandidateOut:
     return CandidateOut(
-        verdict=candidate.verdict,
-        checks=[describe_check(check) for check in candidate.checks],
+        **(candidate.judgement.to_json() if candidate.judgement else {}),
+        checks=[describe_check(c, picture=_is_shown(c, candidate)) for c in candidate.checks],
         settings=dict(candidate.settings),
         box=list(patch.box),
         changed=int((patch.alpha > 0).sum()),
     )
 
 
-def describe_check(check: Check) -> CheckOut:
-    """Return a check for the API; it has a picture where it is doubtful."""
+def _is_shown(check: Check, candidate: Candidate) -> bool:
+    """Return whether the page may show the place of a check."""
+    return check.doubtful or (
+        candidate.judgement is not None and check is candidate.judgement.reason
+    )
+
+
+def describe_check(check: Check, *, picture: bool) -> CheckOut:
+    """Return a check for the API; ``picture`` says whether it has one."""
     return CheckOut(
         name=check.name, score=round(check.score, 3), threshold=check.threshold,
         failed=check.failed, doubtful=check.doubtful, sentence=check.sentence,
-        picture=check.doubtful,
+        picture=picture,
     )  # fmt: skip
 
 

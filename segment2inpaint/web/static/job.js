@@ -32,7 +32,7 @@ export function setUpJobs(app) {
 }
 
 /** @param {App} app */
-async function startJob(app) {
+export async function startJob(app) {
   const { photo } = app.doc;
   if (!photo || !app.editing) return;
   app.isStarting = true;

@@ -3,13 +3,14 @@
 import { call, download, get, post } from "./api.js";
 import { byId, createElement } from "./app.js";
 import { EMPTY } from "./document_state.js";
-import { setUpJobs } from "./job.js";
+import { setUpJobs, startJob } from "./job.js";
+import { mended } from "./mending.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
 /** @typedef {{name: string, score: number, failed: boolean, doubtful: boolean, sentence: string, picture: boolean}} Check */
-/** @typedef {{verdict: string|null, checks: Check[], settings: Record<string, any>, box: number[], changed: number}} Candidate */
-/** @typedef {{id: string, candidates: Candidate[], attempts: object[], seconds: Record<string, number>, changed_outside: number}} Report */
+/** @typedef {{verdict: string|null, sentence: string, reason: string|null, checks: Check[], settings: Record<string, any>, box: number[], changed: number}} Candidate */
+/** @typedef {{id: string, candidates: Candidate[], action: import("./mending.js").Action|null, attempts: object[], seconds: Record<string, number>, changed_outside: number}} Report */
 
 const MAX_PICTURES = 80; // thumbnails in the cache
 const COMPARE_STEP = 0.02; // of the canvas width, for an arrow key
@@ -30,6 +31,7 @@ export function setUpResults(app, view) {
     const photo = await post(`/results/${result}/continue?candidate=${candidate}`, {});
     app.commit({ ...EMPTY, detector, inpainter, verify, photo });
   });
+  byId("mend").addEventListener("click", () => void app.reportErrors(() => mend(app)));
   setUpCompare(view);
   app.listeners.add(() => render(app, view));
 }
@@ -45,6 +47,14 @@ function onClickOnce(app, id, status, work) {
     app.setStatus("");
     button.ariaBusy = "false";
   });
+}
+
+/** Do what may mend the result, and start again. @param {App} app */
+async function mend(app) {
+  const action = app.doc.result && reports.get(app.doc.result)?.action;
+  if (!action) return;
+  app.commit({ ...mended(app.doc, action), result: null, candidate: 0 });
+  await startJob(app);
 }
 
 // --- before and after ------------------------------------------------------------------------
@@ -119,7 +129,10 @@ function renderReport(app, view, report) {
   section.dataset.shown = key;
   byId("verdict").textContent = candidate.verdict ?? "not checked";
   byId("verdict").className = `verdict ${candidate.verdict ?? ""}`;
-  renderChecks(report.id, index, candidate.checks);
+  byId("judgement").textContent = asSentence(candidate.sentence);
+  renderReason(report.id, index, candidate);
+  byId("mend").hidden = !report.action || index > 0;
+  byId("mend").textContent = asSentence(report.action?.sentence ?? "").replace(/\.$/, "");
   byId("summary").textContent = summary(report, candidate);
   renderCandidates(app, report);
 }
@@ -129,22 +142,21 @@ function centerDivider(view, [x0, , x1]) {
   moveDivider(view, Math.min(0.95, Math.max(0.05, view.toCanvas((x0 + x1) / 2, 0)[0] / view.width)));
 }
 
-/** List the doubtful checks, the worst first. @param {string} id @param {number} index @param {Check[]} checks */
-function renderChecks(id, index, checks) {
-  const doubtful = checks.filter((check) => check.doubtful).sort((a, b) => b.score - a.score);
-  const allPassed = checks.length && !doubtful.length;
-  byId("all-passed").textContent = allPassed ? "All checks passed: no leftovers, no seam, nothing new." : "";
-  byId("checks").replaceChildren(...doubtful.map((check) => checkRow(id, index, check)));
+/** @param {string} words */
+const asSentence = (words) => words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+
+/** Show the place of what speaks most against a candidate. @param {string} id @param {number} index @param {Candidate} candidate */
+function renderReason(id, index, { reason, checks }) {
+  const rows = checks.filter((check) => check.name === reason).map((check) => checkPicture(id, index, check));
+  byId("checks").replaceChildren(...rows);
 }
 
 /** @param {string} id @param {number} index @param {Check} check */
-function checkRow(id, index, check) {
-  const row = createElement("li", { class: check.failed ? "failed" : "doubt" }, check.sentence);
-  if (check.picture) {
-    const picture = createElement("img", { alt: `The place, in red: ${check.sentence}` });
-    void fetchPicture(`/results/${id}/checks/${check.name}?candidate=${index}`).then((url) => picture.setAttribute("src", url));
-    row.append(picture);
-  }
+function checkPicture(id, index, check) {
+  const row = createElement("li", { class: check.failed ? "failed" : "doubt" });
+  const picture = createElement("img", { alt: `The place, in red: ${check.sentence}` });
+  void fetchPicture(`/results/${id}/checks/${check.name}?candidate=${index}`).then((url) => picture.setAttribute("src", url));
+  row.append(picture);
   return row;
 }
 
