@@ -1,13 +1,11 @@
 """Measure how well the checks of ``segment2inpaint.verify`` tell faulty removals from sound ones.
 
-    S2I_EVAL=FOLDER python benchmarks/verify.py [--fills N] [--runs N]
+    S2I_EVAL=FOLDER python benchmarks/verify.py [--runs N]
 
 Every other scene of each kind is for tuning: logistic weights and thresholds are fitted on this
 half, and printed as ``segment2inpaint.verify.checks.CHECK_SPECS`` lists them. All other figures
 are those of the other half, with the package's weights and thresholds.
 
-``--fills`` fills N scenes with four candidates each, of three inpainters and of four seeds of one,
-and prints how often the candidate that ranks first is closer to the truth than their mean.
 ``--runs`` removes the object from N photos, by a click, its box and its mask, and prints which
 share of the whole run (read, find, fill, verify, write) is verification.
 """
@@ -20,7 +18,6 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -31,25 +28,19 @@ from faults import (
     Case,
     Image,
     Scene,
-    alpha_of,
     cases,
     load_scenes,
     read_mask,
     unedited_cases,
 )
-from fill_measures import texture
 from numpy.typing import NDArray
 
-from segment2inpaint import Editor, images, inpaint
-from segment2inpaint.attempts import SEED_STEP
+from segment2inpaint import Editor, images
 from segment2inpaint.effects import cast_shadow, shadow
-from segment2inpaint.images import photo_from_array
+from segment2inpaint.judgement import DOUBTFUL_SCORE
 from segment2inpaint.masks import deepest_point
-from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.types import (
-    DOUBTFUL_SCORE,
     Detection,
-    Fill,
     Points,
     Prompt,
     Request,
@@ -57,7 +48,6 @@ from segment2inpaint.types import (
     bounding_box,
 )
 from segment2inpaint.verify import checks as verify
-from segment2inpaint.verify.reference import psnr, ssim
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {
@@ -67,13 +57,10 @@ FAULTS = {
     "seam": ("seam hard", "seam soft"),
     "smear": ("smear",),
     "repeats": ("repeats",),
+    "coherence": ("smear", "ghost", "pasted", "repeats", "leftover most"),
 }
 FALSE_DOUBT_RATE, FALSE_FAILURE_RATE = 0.07, 0.01  # of sound results, tuning half
 LOGIT_MARGIN = 0.5  # added to the threshold, since there are few scenes to tune on
-CANDIDATES = {
-    "four ways": (("telea", 0), ("ns", 0), ("exemplar", 0), ("exemplar", SEED_STEP)),
-    "four seeds": tuple(("exemplar", number * SEED_STEP) for number in range(4)),
-}
 FloatArray = NDArray[np.float64]
 
 
@@ -114,9 +101,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--fills", type=int, default=0, metavar="N", help="number of scenes to fill and rank"
-    )
     parser.add_argument("--runs", type=int, default=0, metavar="N", help="number of photos to time")
     args = parser.parse_args()
     if "S2I_EVAL" not in os.environ:
@@ -129,9 +113,6 @@ def main() -> None:
     report(results)
     report_leftovers(list(unedited_cases(Path(os.environ["S2I_EVAL"]))))
     report_shadows(scenes)
-    if args.fills:
-        held_out = scenes[1::2]
-        evaluate_ranking(held_out[:: max(1, len(held_out) // args.fills)])
     if args.runs:
         measure_verification_share(args.runs)
 
@@ -267,37 +248,6 @@ class GivenMaskDetector:
 
     def detect(self, image: object, prompts: list[UserMask]) -> list[Detection]:
         return [Detection(p.mask) for p in prompts]
-
-
-def evaluate_ranking(scenes: list[Scene]) -> None:
-    """Print how often the first-ranked candidate is closer to the truth than their mean."""
-    print(f"\nbest of four closer to the truth than their mean, {len(scenes)} scenes")
-    for name, candidates in CANDIDATES.items():
-        results = [is_best_better(scene, candidates) for scene in scenes]
-        texts = (f"{m} {mean(result[m] for result in results):.0%}" for m in results[0])
-        print(f"  {name:<12}" + ", ".join(texts))
-
-
-def is_best_better(scene: Scene, candidates: Sequence[tuple[str, int]]) -> dict[str, bool]:
-    """Return that for each measure, and for the mean of the standardised measures."""
-    mask = scene.mask if scene.is_composite else scene.effect
-    hole, fills, checks = alpha_of(mask) > 0, [], []
-    for name, seed in candidates:
-        pipeline = Pipeline(GivenMaskDetector(), inpaint.load(name), attempts=1)  # type: ignore[arg-type]
-        result = pipeline(photo_from_array(scene.before), [UserMask(mask)], fill=Fill(seed=seed))
-        fills.append(result.image)
-        checks.append(result.checks)
-    errors = {
-        "psnr": [-psnr(fill, scene.clean, hole) for fill in fills],
-        "ssim": [-ssim(fill, scene.clean, hole) for fill in fills],
-        "texture": [texture(fill, scene.clean, hole) for fill in fills],
-    }
-    standardised = [
-        (np.array(values) - np.mean(values)) / (np.std(values) + 1e-9) for values in errors.values()
-    ]
-    errors["all three"] = list(np.mean(standardised, axis=0))
-    best = verify.rank(checks)[0]
-    return {measure: bool(values[best] < np.mean(values)) for measure, values in errors.items()}
 
 
 def measure_verification_share(count: int) -> None:

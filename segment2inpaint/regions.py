@@ -61,9 +61,13 @@ class EditJob:
 
     @cached_property
     def cast_shadow(self) -> shadow.Shadow:
-        """Return the shadow of all objects together; an empty one of text and faces."""
+        """Return the shadow of all objects together; an empty one if it is to stay.
+
+        Unless the request says so, that of text and faces stays.
+        """
         none = shadow.Shadow(np.zeros(self.photo.shape[:2], np.bool_), 0.0)
-        if self.is_flat and self.request.refine.shadow is None:
+        wanted = self.request.refine.shadow
+        if wanted is False or (self.is_flat and wanted is None):
             return none
         if len(self.detections) == 1:
             return self.shadows[0] if self.shadows else none

@@ -84,7 +84,7 @@ def test_text_is_found_by_kind_and_hidden(server: str, browser: Any) -> None:
         page.select_option("#inpainter", "blur")
         run_job(page)
         expect(page.locator("#verdict")).to_have_text("not checked")
-        expect(page.locator("#all-passed")).to_be_empty()
+        expect(page.locator("#judgement")).to_be_empty()
         with page.expect_download() as download:
             page.click("#download")
         hidden = np.asarray(Pillow.open(download.value.path()).convert("RGB")).astype(int)
@@ -113,31 +113,33 @@ def test_a_running_diffusion_job_shows_a_sketch_and_can_be_cancelled(
         page.wait_for_selector("#busy-sketch", state="hidden")
 
 
-def test_the_doubtful_checks_are_listed_the_worst_first(server: str, browser: Any) -> None:
-    """The server says which checks are doubtful; the page has no threshold of its own."""
-    check = {"threshold": 0.9, "failed": False, "picture": False}
-    checks = [
-        {**check, "name": "seam", "score": 0.1, "doubtful": True, "sentence": "a doubtful check"},
-        {**check, "name": "leftover", "score": 0.8, "doubtful": False, "sentence": "a sure check"},
-        {**check, "name": "texture", "score": 0.95, "doubtful": True, "failed": True,
-         "sentence": "a failed check"},
-    ]  # fmt: skip
+def test_the_reason_is_shown_and_a_button_mends_it(server: str, browser: Any) -> None:
+    """The server says what is wrong and what may mend it; the page has no threshold of its own."""
+    action = {"name": "take-shadow", "point": None, "dilate": None, "inpainter": None, "seed": None,
+              "options": "--shadow", "sentence": "take its shadow too"}  # fmt: skip
 
-    def with_checks(route: Any) -> None:
+    def with_reason(route: Any) -> None:
         response = route.fetch()
         report = response.json()
-        report["candidates"][0]["checks"] = checks
-        route.fulfill(response=response, json=report)
+        report["candidates"][0] |= {
+            "verdict": "doubtful",
+            "reason": "seam",
+            "sentence": "look at it",
+        }
+        route.fulfill(response=response, json={**report, "action": action})
 
     with open_page(browser, server) as page:
-        page.route(re.compile(r"/results/[^/]+$"), with_checks)
+        page.route(re.compile(r"/results/[^/]+$"), with_reason)
         open_photo(page)
         select_disc_by_color(page)
         run_job(page)
-        rows = page.locator("#checks li")
-        expect(rows).to_have_text(["a failed check", "a doubtful check"])
-        expect(rows.first).to_have_class("failed")
-        expect(page.locator("#all-passed")).to_be_empty()
+        expect(page.locator("#judgement")).to_have_text("Look at it.")
+        expect(page.locator("#checks li")).to_have_count(1)
+        expect(page.locator("#mend")).to_have_text("Take its shadow too")
+        with page.expect_request(re.compile(r"/jobs$")) as started:
+            page.click("#mend")
+        assert json.loads(started.value.post_data)["refine"]["shadow"] is True
+        expect(page.locator("#history button")).to_have_count(2)
 
 
 def test_the_command_is_copied_and_the_request_saved(server: str, browser: Any) -> None:

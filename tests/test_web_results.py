@@ -12,6 +12,7 @@ import pytest
 import tiny
 from click.testing import CliRunner, Result
 from fastapi.testclient import TestClient
+from made_checks import make_check
 from web_server import (
     API,
     BASE_URL,
@@ -30,7 +31,7 @@ from web_server import (
 from segment2inpaint import inpaint
 from segment2inpaint.cli import main
 from segment2inpaint.request import to_json
-from segment2inpaint.types import Check, Request, UserMask
+from segment2inpaint.types import Request, UserMask
 from segment2inpaint.web.routes_results import describe_check
 
 
@@ -165,18 +166,19 @@ def test_a_continued_result_equals_the_photo_read_from_its_file(client: TestClie
 def test_a_check_says_whether_it_is_doubtful(
     score: float, threshold: float, failed: bool, doubtful: bool
 ) -> None:
-    crop, heatmap = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)
-    answer = describe_check(Check("seam", score, threshold, "a seam", crop, heatmap))
-    assert (answer.failed, answer.doubtful, answer.picture) == (failed, doubtful, doubtful)
+    answer = describe_check(make_check("seam", score, threshold), picture=False)
+    assert (answer.failed, answer.doubtful) == (failed, doubtful)
 
 
-def test_doubtful_checks_and_only_they_have_a_picture(client: TestClient) -> None:
+def test_doubtful_checks_and_the_reason_have_a_picture_and_no_others(client: TestClient) -> None:
     job = run_job(client, open_photo(client), prompts=[DISC_COLOR], attempts=1)
     report = client.get(f"{API}/results/{job['result']}").json()
-    for check in report["candidates"][0]["checks"]:
+    candidate = report["candidates"][0]
+    for check in candidate["checks"]:
         picture = client.get(f"{API}/results/{job['result']}/checks/{check['name']}")
-        assert check["picture"] == check["doubtful"]
-        assert picture.status_code == (200 if check["doubtful"] else 404)
+        is_shown = check["doubtful"] or check["name"] == candidate["reason"]
+        assert check["picture"] == is_shown
+        assert picture.status_code == (200 if is_shown else 404)
 
 
 # --- jobs ------------------------------------------------------------------------------------

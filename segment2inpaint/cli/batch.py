@@ -18,6 +18,7 @@ from segment2inpaint.cli.batch_options import (
     BatchOptions,
     DatasetRunOptions,
     folder_output_section,
+    retry_section,
     run_section,
     source_section,
 )
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 @check_section
 @folder_output_section
 @run_section
+@retry_section
 @models_section
 @diffusion_section
 @pass_options(BatchOptions)
@@ -72,10 +74,17 @@ def batch(options: BatchOptions) -> None:
     """
     if options.everything and not options.pick:
         raise click.UsageError(NO_PICK)
-    run_source(options, edit_request_json(options), _run_settings(options))
+    request, settings = edit_request_json(options), _run_settings(options)
+    run_source(options, request, settings, retry_doubtful=options.retry_doubtful)
 
 
-def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: RunSettings) -> None:
+def run_source(
+    options: DatasetRunOptions,
+    request: dict[str, Any],
+    settings: RunSettings,
+    *,
+    retry_doubtful: bool = False,
+) -> None:
     """Run over a source with the request as JSON that its records complete; exit with a status."""
     from segment2inpaint.dataset import runner
 
@@ -90,12 +99,15 @@ def run_source(options: DatasetRunOptions, request: dict[str, Any], settings: Ru
         source,
         settings,
         retry_failed=options.retry_failed,
+        retry_doubtful=retry_doubtful,
         skip_invalid=options.skip_invalid,
         dry_run=options.dry_run,
         shard=options.shard,
         on_message=console.print_message_once(),
         on_problem=batch_report.print_first_problems(),
     ) as plan:
+        if retry_doubtful:
+            click.echo(batch_report.retries(plan.retry_count()), err=True)
         if options.dry_run:
             _print_plan(plan, source, options, monotonic() - start)
             counts = plan.counts()

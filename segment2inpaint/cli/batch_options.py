@@ -97,6 +97,13 @@ folder_output_section = option_group(
     click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each photo."),
 )  # fmt: skip
 
+retry_section = option_group(
+    "Try again",
+    click.option("--retry-doubtful", is_flag=True,
+                 help="Try photos again whose result was not clean, each in the way that may mend "
+                      "it; the better result stays."),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -158,3 +165,5 @@ class DatasetRunOptions(SourceOptions, OutdirOptions, RunOptions, MachineOptions
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(DatasetRunOptions, EditRequestOptions, FolderOutputOptions):
     """The options of ``batch``."""
+
+    retry_doubtful: bool

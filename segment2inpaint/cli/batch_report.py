@@ -146,6 +146,13 @@ def summary(
     )
 
 
+def retries(count: int) -> str:
+    """Return how many photos are tried again in the way that may mend their results."""
+    if not count:
+        return "no doubtful result that another try may mend"
+    return f"{_count(count, 'photo')} with a doubtful result to try again"
+
+
 def _next_step(outdir: str, shard: Shard | None) -> str:
     if shard:
         return f"part {shard.number} of {shard.count}; after all parts, run this with --join"

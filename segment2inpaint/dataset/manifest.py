@@ -26,7 +26,8 @@ ROWS_PER_BATCH = 1000  # rows in memory at a time
 COLUMNS: dict[str, str] = {
     "photo": "string", "output": "string", "mask": "string", "where": "string", "id": "string",
     "label": "string", "status": "string", "error": "string", "verdict": "string",
-    "probability": "float64", "reason": "string", "action": "json", "actions": "json",
+    "probability": "float64", "reason": "string", "sentence": "string", "action": "json",
+    "actions": "json",
     "checks": "json", "attempts": "int32", "box": "box", "area": "int64", "changed": "int64",
     "changed_outside": "int64", "detector": "string", "inpainter": "string", "request": "json",
     "key": "string", "photo_sha256": "string", "output_sha256": "string",

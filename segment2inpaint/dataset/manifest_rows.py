@@ -113,7 +113,7 @@ def object_rows(
 
 def _judgement(judgement: Judgement | None) -> Json:
     """Return the columns that say how good a result is; they are None if it was not verified."""
-    names = ("verdict", "probability", "reason")
+    names = ("verdict", "probability", "reason", "sentence")
     values = judgement.to_json() if judgement else {}
     return {name: values.get(name) for name in names}
 

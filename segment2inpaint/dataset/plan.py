@@ -368,6 +368,10 @@ class RunPlan:
             earlier = self._earlier_record(output)
             yield PhotoJob(photo, output, items, key, first % thumbnail_step == 0, earlier)
 
+    def retry_count(self) -> int:
+        """Return the number of photos with a doubtful result that is to be mended."""
+        return self._count("retries")
+
     def _earlier_record(self, output: str) -> Json | None:
         """Return the record of the doubtful result that is to be mended, if there is one."""
         row = self._database.execute(

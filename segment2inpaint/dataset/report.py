@@ -66,6 +66,7 @@ class _ReportSummary:
         self.out = out
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
+        self.actions: Counter[str] = Counter()
         self.scores: dict[str, list[int]] = {}
         self.times: Counter[int] = Counter()
         self.cards: list[Json] = []
@@ -77,6 +78,7 @@ class _ReportSummary:
             return
         verdict = photo_verdict(record)
         self.verdicts[verdict] += 1
+        self.actions.update(_action_names(record))
         if record["seconds"]:
             self.times[_time_bin(record["seconds"])] += 1
         for row in record["rows"]:
@@ -95,6 +97,7 @@ class _ReportSummary:
         return {
             "statuses": dict(sorted(self.statuses.items())),
             "verdicts": dict(sorted(self.verdicts.items())),
+            "actions": dict(sorted(self.actions.items())),
             "scores": dict(sorted(self.scores.items())),
             "times": sorted(self.times.items()),
         }
@@ -114,11 +117,17 @@ def photo_verdict(record: Json) -> str:
     return record["verdict"] or status
 
 
+def _action_names(record: Json) -> set[str]:
+    """Return the names of the actions that may mend a photo's results."""
+    return {row["action"]["name"] for row in record["rows"] if row.get("action")}
+
+
 def _card_summary(record: Json, verdict: str, out: str) -> Json:
     names = [row["label"] or row["id"] for row in record["rows"]]
     return {
         "output": record["output"], "photo": record["photo"], "verdict": verdict,
         "caption": report_cards.caption(record), "links": report_cards.links(record, out),
+        "actions": sorted(_action_names(record)),
         "objects": names[:OBJECTS_PER_CARD], "cells": report_cards.cells(record, verdict),
     }  # fmt: skip
 

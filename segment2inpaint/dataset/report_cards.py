@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,13 +11,7 @@ from segment2inpaint.dataset import storage
 from segment2inpaint.dataset.names import printable
 from segment2inpaint.dataset.run_types import Json
 
-COLUMNS = ("file", "objects", "verdict", "worst check", "score", "seconds")
-SHOWN_SCORE = 0.3  # lower scores of a check are not mentioned
-_VERDICT_SENTENCES = {
-    "clean": "The checks found no problem.",
-    "doubtful": "The checks are in doubt",
-    "failed": "The checks failed",
-}
+COLUMNS = ("file", "objects", "verdict", "reason", "probability", "seconds")
 
 
 def links(record: Json, out: str) -> dict[str, str]:
@@ -56,7 +50,7 @@ def caption(record: Json) -> str:
         seconds = f" in {record['seconds']:.2f} s" if record["seconds"] else ""
         sentences.append(f"{_deed(rows, row)}{seconds}.")
         if row.get("inpainter"):
-            sentences.append(_verdict_sentence(record["verdict"], row.get("checks") or {}))
+            sentences.extend(_judgement_sentences(rows))
     elif rows:
         sentences.append(f"{_objects(rows)[:1].upper()}{_objects(rows)[1:]} could not be edited.")
     if record["error"]:
@@ -85,15 +79,26 @@ def _objects(rows: Sequence[Json]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _verdict_sentence(verdict: str | None, checks: Mapping[str, float]) -> str:
-    if not verdict:
-        return "The result was not checked."
-    sentence = _VERDICT_SENTENCES[verdict]
-    if verdict == "clean":
-        return sentence
-    shown = sorted(checks.items(), key=lambda pair: -pair[1])
-    scores = ", ".join(f"{name} {score:.2f}" for name, score in shown if score >= SHOWN_SCORE)
-    return f"{sentence}: {scores}." if scores else f"{sentence}."
+def _judgement_sentences(rows: Sequence[Json]) -> list[str]:
+    """Return what the checks say of the worst of a photo's results, and what may mend it."""
+    row = worst_row(rows)
+    if not row.get("verdict"):
+        return ["The result was not checked."]
+    said = [_sentence(row["sentence"])]
+    if action := row.get("action"):
+        said.append(f"Try: {action['sentence']} ({action['options']}).")
+    return said
+
+
+def worst_row(rows: Sequence[Json]) -> Json:
+    """Return the row whose result a person would accept least, an empty one without rows."""
+    known = [row for row in rows if row.get("probability") is not None]
+    verified = [row for row in rows if row.get("verdict")]
+    return (
+        min(known, key=lambda row: float(row["probability"]))
+        if known
+        else (verified[0] if verified else {})
+    )
 
 
 def _sentence(text: str) -> str:
@@ -103,12 +108,9 @@ def _sentence(text: str) -> str:
 def cells(record: Json, verdict: str) -> list[Any]:
     """Return the values of ``COLUMNS`` for a photo."""
     rows = record["rows"]
-    checks: dict[str, float] = {}
-    for row in rows:
-        checks |= row.get("checks") or {}
-    worst = max(checks, key=lambda name: checks[name], default="")
+    worst = worst_row(rows)
     names = ", ".join(dict.fromkeys(row["label"] or row["id"] for row in rows))
     return [
-        printable(record["output"]), printable(names) or None, verdict, worst,
-        checks.get(worst), record["seconds"] or None,
+        printable(record["output"]), printable(names) or None, verdict, worst.get("reason"),
+        worst.get("probability"), record["seconds"] or None,
     ]  # fmt: skip

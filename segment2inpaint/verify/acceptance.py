@@ -7,50 +7,54 @@ scenes with known truth, and reports how good it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, log, sqrt
-
-import numpy as np
+from math import exp, log
 
 from segment2inpaint.judgement import Check, Judgement, Verdict
-from segment2inpaint.verify.checks import CHECK_SPECS, fault
+from segment2inpaint.verify.checks import fault
 
-# How much the doubt of each check (see ``_doubt``) lowers the logit of the probability.
-WEIGHTS: dict[str, float] = {}
-BIAS = 0.0
+# How much the logit of each check's score lowers the logit of the probability. That an object has
+# little more of a shadow than usual says nothing: lower logits count as ``LOWEST``.
+WEIGHTS = {
+    "leftover": 0.2, "ghost": 0.0, "stranger": 0.21, "seam": 0.18, "smear": 0.1, "repeats": 0.0,
+    "coherence": 0.69, "shadow": 0.97,
+}  # fmt: skip
+BIAS = -3.52
+LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
+USUAL_LOWEST = -6.0
 # Probabilities from which a result is clean, and below which it has failed.
 CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.8, 0.2
 
-# How much the logit of a check's score, and the log distance from the candidates' mean, lower a
-# candidate's rank. Fitted by least squares on the ranks of four fills of each tuning scene, none
-# below 0.
-RANK_WEIGHTS = {"stranger": 1.0, "absent": 1.0, "smear": 0.15, "seam": 0.1}
-DISTANCE_RANK_WEIGHT = 5.0
+# How much the logits of a replacement's checks lower its rank.
+REPLACEMENT_WEIGHTS = {"absent": 1.0, "seam": 0.1}
 
 
 def judge(checks: Sequence[Check]) -> Judgement | None:
-    """Return the judgement on a result by its checks, None without any."""
+    """Return the judgement on a result by its checks, None without any.
+
+    A result with a check that has failed has failed, whatever its probability.
+    """
     if not checks:
         return None
-    if not all(check.name in WEIGHTS for check in checks):
+    if not _are_of_removal(checks):
         return _judge_replacement(checks)
-    evidence = {check.name: WEIGHTS[check.name] * _doubt(check.score) for check in checks}
+    evidence = _evidence(checks)
     probability = 1 / (1 + exp(sum(evidence.values()) - BIAS))
-    verdict = _verdict(probability)
+    verdict = _verdict(probability, any(check.failed for check in checks))
     if verdict == "clean":
         return Judgement(verdict, probability)
-    reason = max(checks, key=lambda check: evidence[check.name])
+    reason = max(checks, key=lambda check: (evidence[check.name], check.score))
     return Judgement(verdict, probability, reason, fault(reason))
 
 
-def _verdict(probability: float) -> Verdict:
-    if probability < FAILED_PROBABILITY:
+def clipped_logit(check: Check) -> float:
+    """Return the logit of a check's score, from ``LOWEST`` to ``HIGHEST``."""
+    return min(HIGHEST, max(LOWEST.get(check.name, USUAL_LOWEST), _logit(check.score)))
+
+
+def _verdict(probability: float, has_failed_check: bool) -> Verdict:
+    if probability < FAILED_PROBABILITY or has_failed_check:
         return "failed"
     return "clean" if probability >= CLEAN_PROBABILITY else "doubtful"
-
-
-def _doubt(score: float) -> float:
-    """Return the doubt that a score of a check is: 0 for none, its logit for a high one."""
-    return -log(max(1 - score, 1e-12))
 
 
 def _judge_replacement(checks: Sequence[Check]) -> Judgement:
@@ -62,37 +66,21 @@ def _judge_replacement(checks: Sequence[Check]) -> Judgement:
 
 
 def rank(candidates: Sequence[Sequence[Check]]) -> list[int]:
-    """Return the indices of the candidates by their checks, best first.
+    """Return the indices of the candidates by their checks, best first."""
+    return sorted(
+        range(len(candidates)), key=lambda index: sum(_evidence(candidates[index]).values())
+    )
 
-    Fewer failed checks come first, then lower scores weighted by ``RANK_WEIGHTS``, together with
-    the distance of the result from the candidates' mean.
-    """
-    distances = _distances_from_mean(candidates)
 
-    def sort_key(index: int) -> tuple[int, float]:
-        checks = candidates[index]
-        scores = sum(RANK_WEIGHTS.get(c.name, 0.0) * _logit(c.score) for c in checks)
-        failures = sum(check.failed for check in checks)
-        return failures, scores + DISTANCE_RANK_WEIGHT * distances[index]
+def _evidence(checks: Sequence[Check]) -> dict[str, float]:
+    """Return what each check says against a result, as a part of the logit of its rejection."""
+    weights = WEIGHTS if _are_of_removal(checks) else REPLACEMENT_WEIGHTS
+    return {check.name: weights[check.name] * clipped_logit(check) for check in checks}
 
-    return sorted(range(len(candidates)), key=sort_key)
+
+def _are_of_removal(checks: Sequence[Check]) -> bool:
+    return all(check.name in WEIGHTS for check in checks)
 
 
 def _logit(score: float) -> float:
     return log(max(score, 1e-12) / max(1 - score, 1e-12))
-
-
-def _distances_from_mean(candidates: Sequence[Sequence[Check]]) -> Sequence[float]:
-    """Return the log RMS distance of each removal from the candidates' mean, by RGB levels.
-
-    What few candidates show is seldom right. All distances are 0 for candidates that cannot be
-    compared: those of different masks, and replacements, which may differ.
-    """
-    crops = [checks[0].crop for checks in candidates if checks and checks[0].name in CHECK_SPECS]
-    if len(crops) < len(candidates) or len({crop.shape for crop in crops}) > 1:
-        return [0.0] * len(candidates)
-    deviation = np.array(crops, np.float32)
-    deviation -= deviation.mean(0)
-    differs = np.abs(deviation).sum((0, 3)) > 0
-    squares = (deviation[:, differs] ** 2).sum(2)
-    return [log(sqrt(float(row.mean())) + 1) if row.size else 0.0 for row in squares]

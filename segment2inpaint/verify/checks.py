@@ -94,7 +94,7 @@ CHECK_SPECS = {
         ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
     ),
     "coherence": _CheckSpec(
-        measures.unfamiliar_fill, (0.97, 2.45), 0.0, 0.9,
+        measures.unfamiliar_fill, (0.97, 2.45), 1.68, 0.72,
         ("fits its surroundings",
          "may not fit its surroundings",
          "does not fit its surroundings"),

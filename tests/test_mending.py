@@ -1,0 +1,131 @@
+"""Tests of the actions that may mend a result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_checks import make_check
+
+from segment2inpaint import inpaint, mending
+from segment2inpaint.attempts import SEED_STEP, Attempt, AttemptSpec
+from segment2inpaint.judgement import Action, Check, Judgement, action_from_json
+from segment2inpaint.types import (
+    Box,
+    Color,
+    Fill,
+    Length,
+    Points,
+    Refine,
+    ReplacementImage,
+    Request,
+)
+
+CLICK = Request((Points(((10, 10),)),))
+EXEMPLAR, TELEA = inpaint.load("exemplar"), inpaint.load("telea")
+
+
+def attempt_with(reason: Check | None, inpainter: str = "exemplar", **spec: object) -> Attempt:
+    """Return a doubtful attempt for this reason, a clean one for None."""
+    painter = EXEMPLAR if inpainter == "exemplar" else TELEA
+    attempt = Attempt(
+        AttemptSpec(Refine(), Fill(), painter), np.zeros((8, 8, 3), np.uint8),
+        np.zeros((8, 8), np.float32), {"dilate": 5.0}, (),
+    )  # fmt: skip
+    attempt.__dict__["judgement"] = (
+        Judgement("doubtful", 0.4, reason, "a fault") if reason else Judgement("clean", 0.9)
+    )
+    return replace(attempt, spec=replace(attempt.spec, **spec)) if spec else attempt
+
+
+def action(reason: Check | None, request: Request = CLICK, **attempt: str) -> Action | None:
+    kept = attempt_with(reason, **attempt)
+    return mending.action_for(request, [kept], kept, [])
+
+
+def leftover_blob() -> Check:
+    """Return a leftover whose rest is a square of 12 px in a view at half the photo's scale."""
+    heatmap = np.zeros((60, 60), np.float32)
+    heatmap[20:32, 30:42] = 1
+    check = make_check("leftover", 0.9)
+    return replace(check, box=Box(100, 200, 220, 320), heatmap=heatmap)
+
+
+@pytest.mark.parametrize(
+    ("reason", "options"),
+    [
+        ("shadow", "--shadow"),
+        ("leftover", "--dilate 10px"),
+        ("ghost", "--dilate 10px"),
+        ("smear", f"--seed {SEED_STEP}"),
+        ("coherence", f"--seed {SEED_STEP}"),
+    ],
+)
+def test_each_reason_has_an_action(reason: str, options: str) -> None:
+    found = action(make_check(reason, 0.9))
+    assert found
+    assert found.options == options
+    assert found.sentence
+
+
+def test_a_clean_result_and_an_inserted_picture_have_no_action() -> None:
+    assert action(None) is None
+    picture = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
+    assert action(make_check("seam", 0.9), replace(CLICK, fill=Fill(picture=picture))) is None
+
+
+def test_the_rest_of_an_object_is_clicked_where_it_is_deepest() -> None:
+    found = action(leftover_blob())
+    assert found
+    assert found.name == "click-rest"
+    assert found.point
+    x, y = found.point
+    assert 100 + 2 * 34 <= x <= 100 + 2 * 38
+    assert 200 + 2 * 24 <= y <= 200 + 2 * 28
+    by_color = action(leftover_blob(), Request((Color((10, 10)),)))
+    assert by_color
+    assert by_color.name == "grow-mask"
+
+
+def test_an_inpainter_that_was_not_used_is_tried_before_another_seed() -> None:
+    kept = attempt_with(make_check("smear", 0.9))
+    found = mending.action_for(CLICK, [kept], kept, [EXEMPLAR, TELEA])
+    assert found == Action("other-fill", inpainter="telea")
+
+
+def test_a_fill_that_ignores_seeds_has_no_other_seed() -> None:
+    kept = replace(attempt_with(None), spec=AttemptSpec(Refine(), Fill(), TELEA))
+    kept.__dict__["judgement"] = Judgement("doubtful", 0.4, make_check("smear", 0.9), "smeared")
+    assert mending.action_for(CLICK, [kept], kept, []) is None
+
+
+def test_actions_change_the_request() -> None:
+    box = Request((Box(1, 2, 3, 4),))
+    assert mending.apply(Action("take-shadow"), CLICK).refine.shadow is True
+    assert mending.apply(Action("grow-mask", dilate=7), CLICK).refine.dilate == Length(7, "px")
+    clicked = mending.apply(Action("click-rest", point=(5, 6)), CLICK)
+    assert clicked.prompts == (Points(((10, 10), (5, 6))),)
+    both = mending.apply(Action("click-rest", point=(5, 6)), box)
+    assert both.prompts == (*box.prompts, Points(((5, 6),)))
+    assert mending.apply(Action("other-fill", inpainter="ns"), CLICK).inpainter == "ns"
+    assert mending.apply(Action("other-seed", seed=9), CLICK).fill.seed == 9
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Action("take-shadow"),
+        Action("grow-mask", dilate=7.5),
+        Action("click-rest", point=(5, 6)),
+        Action("other-fill", inpainter="ns"),
+        Action("other-seed", seed=9),
+    ],
+)
+def test_an_action_survives_json(one: Action) -> None:
+    assert action_from_json(one.to_json()) == one
+
+
+def test_the_place_of_a_check_is_in_photo_pixels() -> None:
+    assert leftover_blob().place == Box(160, 240, 184, 264)
+    assert make_check("seam", 0.9).place is None
