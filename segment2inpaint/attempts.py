@@ -1,4 +1,4 @@
-"""The attempts at one object: the candidates, and what is tried after a failure."""
+"""The attempts at one object: its candidates, and which of them is the best."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from segment2inpaint.judgement import Check, Judgement
 from segment2inpaint.protocols import Inpainter
-from segment2inpaint.types import Alpha, Fill, Image, Length, Refine, Request
+from segment2inpaint.types import Alpha, Fill, Image, Refine, Request
 from segment2inpaint.verify import acceptance
 
 # The distance between the seeds of two attempts. It is odd and large: the windows of one attempt
@@ -64,48 +64,8 @@ def initial_attempts(
     spec = AttemptSpec(request.refine, request.fill, inpainter)
     count = max(1, request.fill.candidates)
     if inpainter.input_spec.uses_seed:
-        return [_with_seed(spec, number * SEED_STEP) for number in range(count)]
+        return [with_seed(spec, number * SEED_STEP) for number in range(count)]
     return [replace(spec, inpainter=choice) for choice in (inpainter, *others)][:count]
-
-
-def next_attempts(
-    attempts: Sequence[Attempt], latest: Sequence[Attempt], others: Sequence[Inpainter]
-) -> list[AttemptSpec]:
-    """Return the attempts that follow ``attempts``, of which ``latest`` were the last round.
-
-    The list is empty if an attempt has not failed or if nothing else can help. Otherwise all of
-    the latest attempts are repeated with the mask that the checks of the best one suggest, or
-    the best one is repeated with another inpainter, or with another seed.
-    """
-    if not best_attempt(attempts).has_failed or attempts[0].spec.fill.picture:
-        return []
-    last = best_attempt(latest)
-    refine = _suggest_refine(last)
-    if refine != last.spec.refine:
-        return [replace(attempt.spec, refine=refine) for attempt in latest]
-    used = [attempt.spec.inpainter for attempt in attempts]
-    for other in others:
-        if other not in used:
-            return [replace(last.spec, inpainter=other)]
-    if not last.spec.inpainter.input_spec.uses_seed:
-        return []
-    highest = max(attempt.spec.fill.seed for attempt in attempts)
-    return [_with_seed(last.spec, highest + SEED_STEP - last.spec.fill.seed)]
-
-
-def _suggest_refine(attempt: Attempt) -> Refine:
-    """Return mask options that may mend the failed checks; those of the attempt if none do.
-
-    A leftover doubles the dilation if that is automatic. A remaining shadow is removed with the
-    object unless the options forbid it.
-    """
-    refine = attempt.spec.refine
-    failed = {check.name for check in attempt.checks if check.failed}
-    if "leftover" in failed and refine.dilate.unit == "auto":
-        refine = replace(refine, dilate=Length(round(2 * attempt.settings["dilate"], 1), "px"))
-    if "shadow" in failed and refine.shadow is None:
-        refine = replace(refine, shadow=True)
-    return refine
 
 
 def rank_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -118,5 +78,6 @@ def best_attempt(attempts: Sequence[Attempt]) -> Attempt:
     return rank_attempts(attempts)[0]
 
 
-def _with_seed(spec: AttemptSpec, offset: int) -> AttemptSpec:
+def with_seed(spec: AttemptSpec, offset: int) -> AttemptSpec:
+    """Return the settings with a seed that is larger by ``offset``."""
     return replace(spec, fill=replace(spec.fill, seed=spec.fill.seed + offset))

@@ -27,7 +27,7 @@ from segment2inpaint.result import Result
 from segment2inpaint.types import Detection, Request
 
 # ``auto`` tries the first other one of these that is available after a failed removal.
-FALLBACK_INPAINTERS = ("lama", "exemplar", "telea")
+FALLBACK_INPAINTERS = ("lama", "exemplar")
 # Further candidates for an inpainter that ignores seeds.
 WEIGHTLESS_INPAINTERS = ("exemplar", "telea", "ns")
 PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, *inpaint.OBSCURERS, *inpaint.REMOVERS)
@@ -169,7 +169,7 @@ class Editor:
         """Return the names of the inpainters for further attempts or candidates."""
         spare = request.inpainter == "auto" and not request.fill.generates
         others = (name for name in FALLBACK_INPAINTERS if name != inpainter)
-        fallback = [next(name for name in others if _is_available(name))] if spare else []
+        fallback = [name for name in others if _is_available(name)][:1] if spare else []
         if self.inpainter(inpainter).input_spec.uses_seed:
             return fallback
         wanted = request.fill.candidates - 1

@@ -1,4 +1,4 @@
-"""What may mend a result, by the reason of its judgement, and how a request does it."""
+"""What may mend a result, by the reason of its judgement: in a further attempt or a new request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from segment2inpaint.attempts import SEED_STEP, Attempt
+from segment2inpaint.attempts import (
+    SEED_STEP,
+    Attempt,
+    AttemptSpec,
+    best_attempt,
+    with_seed,
+)
 from segment2inpaint.judgement import Action, Check
 from segment2inpaint.protocols import Inpainter
 from segment2inpaint.types import Box, Length, Point, Points, Prompt, Request
@@ -38,9 +44,13 @@ def action_for(
         if rest:
             return Action("click-rest", point=rest)
     if reason.name in ("leftover", "ghost"):
-        used = float(kept.settings["dilate"])
-        return Action("grow-mask", dilate=round(GROWTH * max(MIN_DILATE, used), 1))
+        return _growth(kept)
     return _other_fill(attempts, kept, others)
+
+
+def _growth(attempt: Attempt) -> Action:
+    used = float(attempt.settings["dilate"])
+    return Action("grow-mask", dilate=round(GROWTH * max(MIN_DILATE, used), 1))
 
 
 def _allow_clicks(prompts: Sequence[Prompt]) -> bool:
@@ -73,6 +83,51 @@ def _other_fill(
     if not kept.spec.inpainter.input_spec.uses_seed:
         return None
     return Action("other-seed", seed=SEED_STEP + max(a.spec.fill.seed for a in attempts))
+
+
+def next_attempts(
+    request: Request,
+    attempts: Sequence[Attempt],
+    latest: Sequence[Attempt],
+    others: Sequence[Inpainter],
+) -> list[AttemptSpec]:
+    """Return the attempts that follow ``attempts``, of which ``latest`` were the last round.
+
+    The list is empty if an attempt has not failed or if nothing else can help. Otherwise all of
+    the latest attempts are repeated with another mask, or the best of them with another fill.
+    """
+    if not best_attempt(attempts).has_failed:
+        return []
+    last = best_attempt(latest)
+    action = action_for(request, attempts, last, others)
+    if action and action.name not in ("other-fill", "other-seed"):
+        action = _safe_change(action, last) or _other_fill(attempts, last, others)
+    return _specs(action, last, latest, others) if action else []
+
+
+def _safe_change(action: Action, attempt: Attempt) -> Action | None:
+    """Return a change of the mask that needs no consent, None if there is none.
+
+    A shadow that is only possible stays, and so does the user's own dilation. A click is theirs.
+    """
+    if action.name == "take-shadow":
+        assert attempt.judgement
+        assert attempt.judgement.reason
+        return action if attempt.judgement.reason.failed else None
+    return _growth(attempt) if attempt.spec.refine.dilate.unit == "auto" else None
+
+
+def _specs(
+    action: Action, last: Attempt, latest: Sequence[Attempt], others: Sequence[Inpainter]
+) -> list[AttemptSpec]:
+    """Return the settings of the latest attempts, of which ``last`` is the best, changed."""
+    if action.name == "other-fill":
+        (other,) = [other for other in others if other.name == action.inpainter]
+        return [replace(last.spec, inpainter=other)]
+    if action.seed is not None:
+        return [with_seed(last.spec, action.seed - last.spec.fill.seed)]
+    refine = apply(action, Request((), last.spec.refine)).refine
+    return [replace(attempt.spec, refine=refine) for attempt in latest]
 
 
 def apply(action: Action, request: Request) -> Request:

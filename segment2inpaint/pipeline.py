@@ -15,7 +15,6 @@ from segment2inpaint.attempts import (
     Attempt,
     AttemptSpec,
     initial_attempts,
-    next_attempts,
     rank_attempts,
 )
 from segment2inpaint.batching import (
@@ -30,7 +29,7 @@ from segment2inpaint.edge_refine import REMAINING_UNCERTAINTY, refine_edge
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo
 from segment2inpaint.judgement import Check
-from segment2inpaint.mending import action_for
+from segment2inpaint.mending import action_for, next_attempts
 from segment2inpaint.protocols import (
     CompilesKernels,
     Detector,
@@ -121,7 +120,7 @@ class Pipeline:
         while specs and len(rounds) < max(1, limit):
             rounds.append((yield from self._run_attempts(job, specs, timer)))
             finished = [attempt for attempts in rounds for attempt in attempts]
-            specs = next_attempts(finished, rounds[-1], self.other_inpainters)
+            specs = next_attempts(request, finished, rounds[-1], self.other_inpainters)
         return _result(job, photo, rounds, self.other_inpainters, timer)
 
     def _change_background(

@@ -12,15 +12,20 @@ from math import exp, log
 from segment2inpaint.judgement import Check, Judgement, Verdict
 from segment2inpaint.verify.checks import fault
 
-# How much the logit of each check's score lowers the logit of the probability. That an object has
-# little more of a shadow than usual says nothing: lower logits count as ``LOWEST``.
+# How much the logit of each check's score lowers the logit of the probability. Logits below
+# ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
     "leftover": 0.2, "ghost": 0.0, "stranger": 0.21, "seam": 0.18, "smear": 0.1, "repeats": 0.0,
     "coherence": 0.69, "shadow": 0.97,
 }  # fmt: skip
 BIAS = -3.52
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
-USUAL_LOWEST = -6.0
+LOWEST_OF_OTHERS = -6.0
+# The median logits of good results: what is above them speaks against a result.
+USUAL_LOGITS = {
+    "leftover": -4.8, "ghost": -1.3, "stranger": -3.7, "seam": -4.3, "smear": -0.6,
+    "repeats": -2.5, "coherence": -2.7, "shadow": -1.0,
+}  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
 CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.8, 0.2
 
@@ -42,13 +47,29 @@ def judge(checks: Sequence[Check]) -> Judgement | None:
     verdict = _verdict(probability, any(check.failed for check in checks))
     if verdict == "clean":
         return Judgement(verdict, probability)
-    reason = max(checks, key=lambda check: (evidence[check.name], check.score))
+    reason = _reason(checks)
     return Judgement(verdict, probability, reason, fault(reason))
+
+
+def _reason(checks: Sequence[Check]) -> Check:
+    """Return the check that speaks most against a result.
+
+    Those that failed come first, and among them those that name the fault: whatever is wrong, the
+    hole does not fit its surroundings.
+    """
+    failed = [check for check in checks if check.failed]
+    named = [check for check in failed if check.name != "coherence"]
+    return max(named or failed or checks, key=lambda check: (_excess(check), check.score))
+
+
+def _excess(check: Check) -> float:
+    """Return how much more a check says against a result than it says against good ones."""
+    return WEIGHTS[check.name] * (clipped_logit(check) - USUAL_LOGITS[check.name])
 
 
 def clipped_logit(check: Check) -> float:
     """Return the logit of a check's score, from ``LOWEST`` to ``HIGHEST``."""
-    return min(HIGHEST, max(LOWEST.get(check.name, USUAL_LOWEST), _logit(check.score)))
+    return min(HIGHEST, max(LOWEST.get(check.name, LOWEST_OF_OTHERS), _logit(check.score)))
 
 
 def _verdict(probability: float, has_failed_check: bool) -> Verdict:
