@@ -17,7 +17,8 @@ LARGE_LIBRARIES = {
     "onnxruntime", "pandas", "pyarrow", "pycocotools", "pydantic", "pymatting", "ray", "scipy",
     "skimage", "torch", "torchvision", "tqdm", "transformers", "uvicorn",
 }  # fmt: skip
-EXEMPLAR = {"numba", "scipy"}  # numba imports scipy if it is installed
+VERIFIED = {"onnxruntime"}  # the encoder looks at the result
+EXEMPLAR = {"numba", "scipy", *VERIFIED}  # numba imports scipy if it is installed
 TELEA = ("--inpainter", "telea")
 CLICK, BOX, COLOR = ("-p", "80,60"), ("-b", "66,46,95,75"), ("--color", "80,60")
 MASK = ("--mask", "mask.png")
@@ -52,8 +53,14 @@ def command_libraries(folder: Path, *words: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("prompt", "needed"),
-    [(MASK, set()), (COLOR, set()), (BOX, {"onnxruntime"}), (CLICK, {"onnxruntime"})],
-    ids=["mask", "color", "box", "click"],
+    [
+        (MASK, VERIFIED),
+        (COLOR, VERIFIED),
+        ((*MASK, "--no-verify"), set()),
+        (BOX, {"onnxruntime"}),
+        (CLICK, {"onnxruntime"}),
+    ],
+    ids=["mask", "color", "unverified", "box", "click"],
 )
 def test_a_removal_imports_only_what_its_prompt_needs(
     folder: Path, prompt: tuple[str, ...], needed: set[str]
@@ -65,7 +72,7 @@ def test_a_removal_imports_only_what_its_prompt_needs(
 
 def test_a_navier_stokes_fill_imports_no_large_library(folder: Path) -> None:
     words = ("remove", "photo.png", *MASK, "--inpainter", "ns", "-o", "o.png")
-    assert command_libraries(folder, *words) == set()
+    assert command_libraries(folder, *words) == VERIFIED
 
 
 def test_an_exemplar_fill_imports_its_compiler_alone(folder: Path) -> None:
@@ -93,7 +100,7 @@ def test_a_batch_imports_only_the_table_of_its_manifest(folder: Path, workers: s
 def test_a_batch_counts_its_workers_without_torch(folder: Path) -> None:
     """By default their number depends on whether a model runs on a GPU."""
     words = ("batch", "photos", "out", "--mask", "mask.png", *TELEA)
-    assert command_libraries(folder, *words) == {"pyarrow"}
+    assert command_libraries(folder, *words) == {"pyarrow", *VERIFIED}
 
 
 @pytest.mark.parametrize("words", [("models", "list"), ("completion", "bash")])

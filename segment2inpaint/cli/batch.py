@@ -17,9 +17,8 @@ from segment2inpaint.cli import batch_report, console
 from segment2inpaint.cli.batch_options import (
     BatchOptions,
     DatasetRunOptions,
+    edit_run_section,
     folder_output_section,
-    retry_section,
-    run_section,
     source_section,
 )
 from segment2inpaint.cli.build_request import edit_request_json, runtime_options
@@ -57,8 +56,7 @@ if TYPE_CHECKING:
 @replacement_section
 @check_section
 @folder_output_section
-@run_section
-@retry_section
+@edit_run_section
 @models_section
 @diffusion_section
 @pass_options(BatchOptions)

@@ -97,13 +97,6 @@ folder_output_section = option_group(
     click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each photo."),
 )  # fmt: skip
 
-retry_section = option_group(
-    "Try again",
-    click.option("--retry-doubtful", is_flag=True,
-                 help="Try photos again whose result was not clean, each in the way that may mend "
-                      "it; the better result stays."),
-)  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -124,8 +117,7 @@ class RunOptions:
     join: bool
 
 
-run_section = option_group(
-    "Run",
+_RUN_OPTIONS = (
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; edit "
                  "nothing."),
     click.option("--estimate", is_flag=True,
@@ -154,6 +146,14 @@ run_section = option_group(
                  metavar="FRACTION", help="Fraction of a GPU for each Ray worker, such as 0.5."),
     click.option("--block", type=click.IntRange(1, 64), default=16, show_default=True,
                  metavar="N", help="Number of photos in one Ray task."),
+)  # fmt: skip
+run_section = option_group("Run", *_RUN_OPTIONS)
+edit_run_section = option_group(
+    "Run",
+    *_RUN_OPTIONS,
+    click.option("--retry-doubtful", is_flag=True,
+                 help="Try photos again whose result was not clean, each in the way that may mend "
+                      "it; the better result stays."),
 )  # fmt: skip
 
 

@@ -26,13 +26,13 @@ ROWS_PER_BATCH = 1000  # rows in memory at a time
 COLUMNS: dict[str, str] = {
     "photo": "string", "output": "string", "mask": "string", "where": "string", "id": "string",
     "label": "string", "status": "string", "error": "string", "verdict": "string",
-    "probability": "float64", "reason": "string", "sentence": "string", "action": "json",
-    "actions": "json",
     "checks": "json", "attempts": "int32", "box": "box", "area": "int64", "changed": "int64",
     "changed_outside": "int64", "detector": "string", "inpainter": "string", "request": "json",
     "key": "string", "photo_sha256": "string", "output_sha256": "string",
     "mask_sha256": "string", "version": "string", "versions": "json", "seconds": "float64",
     "timings": "json", "note": "string", "score": "float64",
+    "probability": "float64", "reason": "string", "sentence": "string", "action": "json",
+    "actions": "json",
 }  # fmt: skip
 
 

@@ -92,8 +92,7 @@ def object_rows(
             rows.append({
                 **base_row(item, status, "" if detection else "nothing found there"),
                 "mask": mask if digests else "",
-                **_judgement(result.judgement),
-                "action": result.action and result.action.to_json(),
+                "verdict": result.verdict,
                 "checks": {check.name: round(check.score, 4) for check in result.checks},
                 "attempts": max(1, len(result.attempts)),
                 "box": list(bounding_box(detection.mask)) if detection else None,
@@ -106,14 +105,16 @@ def object_rows(
                 "output_sha256": digests.get(output, ""),
                 "mask_sha256": digests.get(mask, ""),
                 "timings": dict(result.seconds),
+                **_judgement(result.judgement),
+                "action": result.action and result.action.to_json(),
                 **({"note": note} if note else {}),
             })  # fmt: skip
     return rows
 
 
 def _judgement(judgement: Judgement | None) -> Json:
-    """Return the columns that say how good a result is; they are None if it was not verified."""
-    names = ("verdict", "probability", "reason", "sentence")
+    """Return the columns that explain the verdict; they are None if nothing was verified."""
+    names = ("probability", "reason", "sentence")
     values = judgement.to_json() if judgement else {}
     return {name: values.get(name) for name in names}
 

@@ -84,7 +84,7 @@ def _judgement_sentences(rows: Sequence[Json]) -> list[str]:
     row = worst_row(rows)
     if not row.get("verdict"):
         return ["The result was not checked."]
-    said = [_sentence(row["sentence"])]
+    said = [_sentence(row.get("sentence") or f"the verdict is {row['verdict']}")]
     if action := row.get("action"):
         said.append(f"Try: {action['sentence']} ({action['options']}).")
     return said
