@@ -20,6 +20,7 @@ from segment2inpaint.protocols import Inpainter
 from segment2inpaint.types import Box, Length, Point, Points, Prompt, Request
 
 GROWTH = 2.0  # the dilation of a mask that is to grow, over the one used
+BETTER_INPAINTER = {"telea": "exemplar", "ns": "exemplar"}  # for what they smear
 MIN_DILATE = 2.0  # px, that counts as used
 REST_LEVEL = 0.5  # of the heatmap, from which a pixel is a part of the object
 # View px from a rest's outside, at its deepest point. The heatmap of what looks like the object at
@@ -81,7 +82,8 @@ def _other_fill(
         if other.name not in used:
             return Action("other-fill", inpainter=other.name)
     if not kept.spec.inpainter.input_spec.uses_seed:
-        return None
+        better = BETTER_INPAINTER.get(kept.spec.inpainter.name)
+        return Action("other-fill", inpainter=better) if better else None
     return Action("other-seed", seed=SEED_STEP + max(a.spec.fill.seed for a in attempts))
 
 
@@ -122,8 +124,11 @@ def _specs(
 ) -> list[AttemptSpec]:
     """Return the settings of the latest attempts, of which ``last`` is the best, changed."""
     if action.name == "other-fill":
-        (other,) = [other for other in others if other.name == action.inpainter]
-        return [replace(last.spec, inpainter=other)]
+        return [
+            replace(last.spec, inpainter=other)
+            for other in others
+            if other.name == action.inpainter
+        ]
     if action.seed is not None:
         return [with_seed(last.spec, action.seed - last.spec.fill.seed)]
     refine = apply(action, Request((), last.spec.refine)).refine

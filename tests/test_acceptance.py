@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from made_checks import make_check
+from made_checks import make_check, removal_checks
 
 from segment2inpaint.judgement import Check, Judgement
 from segment2inpaint.verify import acceptance
-
-
-def removal_checks(**scores: float) -> list[Check]:
-    """Return the checks of a removal, all of them sound except for the given scores."""
-    return [make_check(name, scores.get(name, 0.02)) for name in acceptance.WEIGHTS]
 
 
 def judgement(checks: Sequence[Check]) -> Judgement:

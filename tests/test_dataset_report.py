@@ -226,6 +226,19 @@ def test_pictures_and_histograms_are_shown(page: Any) -> None:
 
 
 @pytest.mark.slow
+def test_the_cards_are_filtered_by_what_may_mend_them(page: Any) -> None:
+    before = page.locator("article").count()
+    button = page.locator("[data-action]").first
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    shown = page.locator("article")
+    assert 0 < shown.count() < before
+    assert all("Try: " in text for text in shown.all_inner_texts())
+    button.click()
+    assert shown.count() == before
+
+
+@pytest.mark.slow
 def test_the_table_and_the_cards_are_sorted(page: Any) -> None:
     page.click("#as-table")
     assert page.locator("article").count() == 0
@@ -236,12 +249,12 @@ def test_the_table_and_the_cards_are_sorted(page: Any) -> None:
     page.click("th button:text-is('file')")
     assert page.locator("th").first.get_attribute("aria-sort") == "descending"
     assert names.all_inner_texts() == sorted(names.all_inner_texts(), reverse=True)
-    page.click("th button:text-is('score')")
-    scores = [text for text in page.locator("tbody td:nth-child(5)").all_inner_texts() if text]
-    assert len(scores) == 4
-    assert [float(score) for score in scores] == sorted(float(score) for score in scores)
+    page.click("th button:text-is('probability')")
+    cells = [text for text in page.locator("tbody td:nth-child(5)").all_inner_texts() if text]
+    assert len(cells) == 4
+    assert [float(cell) for cell in cells] == sorted(float(cell) for cell in cells)
     page.click("#as-table")
-    page.select_option("#sort", label="score, highest first")
+    page.select_option("#sort", label="probability, lowest first")
     assert page.locator("article strong").first.inner_text() == "busy.png"
     assert page.locator("article").last.get_attribute("data-verdict") == "error"
 

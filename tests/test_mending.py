@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_checks import make_check
+from made_checks import make_check, removal_checks
 
 from segment2inpaint import inpaint, mending
 from segment2inpaint.attempts import SEED_STEP, Attempt, AttemptSpec
-from segment2inpaint.judgement import Action, Check, Judgement, action_from_json
+from segment2inpaint.judgement import Action, Check, action_from_json
+from segment2inpaint.protocols import Inpainter
 from segment2inpaint.types import (
     Box,
     Color,
@@ -26,21 +27,16 @@ CLICK = Request((Points(((10, 10),)),))
 EXEMPLAR, TELEA = inpaint.load("exemplar"), inpaint.load("telea")
 
 
-def attempt_with(reason: Check | None, inpainter: str = "exemplar", **spec: object) -> Attempt:
-    """Return a doubtful attempt for this reason, a clean one for None."""
-    painter = EXEMPLAR if inpainter == "exemplar" else TELEA
-    attempt = Attempt(
-        AttemptSpec(Refine(), Fill(), painter), np.zeros((8, 8, 3), np.uint8),
-        np.zeros((8, 8), np.float32), {"dilate": 5.0}, (),
-    )  # fmt: skip
-    attempt.__dict__["judgement"] = (
-        Judgement("doubtful", 0.4, reason, "a fault") if reason else Judgement("clean", 0.9)
-    )
-    return replace(attempt, spec=replace(attempt.spec, **spec)) if spec else attempt
+def attempt_with(*suspects: Check, inpainter: Inpainter = EXEMPLAR) -> Attempt:
+    """Return an attempt in which these checks are in doubt and all others are sound."""
+    checks = {check.name: check for check in [*removal_checks(), *suspects]}
+    spec = AttemptSpec(Refine(), Fill(), inpainter)
+    image, alpha = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.float32)
+    return Attempt(spec, image, alpha, {"dilate": 5.0}, tuple(checks.values()))
 
 
-def action(reason: Check | None, request: Request = CLICK, **attempt: str) -> Action | None:
-    kept = attempt_with(reason, **attempt)
+def action(*suspects: Check, request: Request = CLICK) -> Action | None:
+    kept = attempt_with(*suspects)
     return mending.action_for(request, [kept], kept, [])
 
 
@@ -70,9 +66,10 @@ def test_each_reason_has_an_action(reason: str, options: str) -> None:
 
 
 def test_a_clean_result_and_an_inserted_picture_have_no_action() -> None:
-    assert action(None) is None
+    assert action() is None
     picture = ReplacementImage(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), np.float32), "-")
-    assert action(make_check("seam", 0.9), replace(CLICK, fill=Fill(picture=picture))) is None
+    inserted = replace(CLICK, fill=Fill(picture=picture))
+    assert action(make_check("seam", 0.9), request=inserted) is None
 
 
 def test_the_rest_of_an_object_is_clicked_where_it_is_deepest() -> None:
@@ -83,7 +80,7 @@ def test_the_rest_of_an_object_is_clicked_where_it_is_deepest() -> None:
     x, y = found.point
     assert 100 + 2 * 34 <= x <= 100 + 2 * 38
     assert 200 + 2 * 24 <= y <= 200 + 2 * 28
-    by_color = action(leftover_blob(), Request((Color((10, 10)),)))
+    by_color = action(leftover_blob(), request=Request((Color((10, 10)),)))
     assert by_color
     assert by_color.name == "grow-mask"
 
@@ -94,10 +91,11 @@ def test_an_inpainter_that_was_not_used_is_tried_before_another_seed() -> None:
     assert found == Action("other-fill", inpainter="telea")
 
 
-def test_a_fill_that_ignores_seeds_has_no_other_seed() -> None:
-    kept = replace(attempt_with(None), spec=AttemptSpec(Refine(), Fill(), TELEA))
-    kept.__dict__["judgement"] = Judgement("doubtful", 0.4, make_check("smear", 0.9), "smeared")
-    assert mending.action_for(CLICK, [kept], kept, []) is None
+def test_exemplar_is_proposed_in_place_of_a_fill_that_smears() -> None:
+    kept = attempt_with(make_check("smear", 0.9), inpainter=TELEA)
+    proposed = mending.action_for(CLICK, [kept], kept, [])
+    assert proposed == Action("other-fill", inpainter="exemplar")
+    assert mending.next_attempts(CLICK, [kept], [kept], []) == []
 
 
 def test_actions_change_the_request() -> None:
