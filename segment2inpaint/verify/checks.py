@@ -65,46 +65,48 @@ CHECK_SPECS = {
         # The fitted threshold is 0.78. It is higher because in cluttered scenes too many whole
         # objects would be reported as incomplete.
         measures.leftover, (4.96, 1.25, 1.18), -5.03, 0.85,
-        ("nothing of the object is left at the edge",
+        ("no sign of the object at the edge",
          "something like the object may be left at the edge",
-         "part of the object is left at the edge"),
+         "part of the object seems to be left at the edge"),
     ),
     "ghost": _CheckSpec(
         measures.ghost, (5.59, 6.33), -1.37, 0.97,
-        ("the object does not shine through",
+        ("no sign of the object in the fill",
          "the object may shine through",
-         "the object still shines through"),
+         "the object seems to shine through"),
     ),
     "stranger": _CheckSpec(
         measures.unexplained_object, (4.17, 1.52), 0.05, 0.79,
-        ("nothing new stands there",
+        ("no sign of anything new",
          "something may stand there that its surroundings do not explain",
-         "something new stands there"),
+         "something new seems to stand there"),
     ),
     "seam": _CheckSpec(
         measures.seam, (2.17, 1.29, 2.68), -7.28, 0.84,
-        ("no seam", "a seam may show", "a seam shows"),
+        ("no sign of a seam", "a seam may show", "a seam seems to show"),
     ),
     "smear": _CheckSpec(
         measures.smear, (2.05, 6.66), -0.96, 0.83,
-        ("as grained as its surroundings", "may be smeared", "smeared"),
+        ("as grained as its surroundings", "it may be smeared", "it seems smeared"),
     ),
     "repeats": _CheckSpec(
         measures.repeats, (4.0, 1.31), -3.87, 0.76,
-        ("no pattern repeats", "a pattern may repeat", "a pattern repeats"),
+        ("no sign of a repeated pattern", "a pattern may repeat", "a pattern seems to repeat"),
     ),
     "coherence": _CheckSpec(
         measures.unfamiliar_fill, (0.97, 2.45), 1.68, 0.72,
-        ("fits its surroundings",
-         "may not fit its surroundings",
-         "does not fit its surroundings"),
+        ("like its surroundings",
+         "it may not fit its surroundings",
+         "it seems not to fit its surroundings"),
     ),
 }  # fmt: skip
 SHADOW_SENTENCES = (
-    "no shadow is left behind", "a shadow may be left behind", "its shadow is left behind",
+    "no sign of a shadow left behind", "a shadow may be left behind",
+    "its shadow seems to be left behind",
 )  # fmt: skip
 ABSENT_SENTENCES = (
-    "something stands there now", "hardly anything new stands there", "nothing stands there",
+    "something new seems to stand there", "hardly anything new may stand there",
+    "nothing new seems to stand there",
 )  # fmt: skip
 ABSENT_THRESHOLD = 0.95
 _SENTENCES = {
