@@ -200,10 +200,16 @@ def fit(tuning: Sequence[Outcome]) -> None:
     bounds = [(0, None)] * len(acceptance.WEIGHTS) + [(None, None)]
     start = np.append(np.full(len(acceptance.WEIGHTS), 0.3), 1.0)
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    names = ", ".join(
-        f'"{name}": {weight:.2f}' for name, weight in zip(acceptance.WEIGHTS, found, strict=False)
+    results = good & np.array([o.kind in ("fill", "run") for o in tuning])
+    print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1]:.2f}")
+    print(f"USUAL_LOGITS = {{{by_name(np.median(rows[results], 0))}}}")
+
+
+def by_name(values: FloatArray) -> str:
+    """Return the values of the checks as the entries of a dict."""
+    return ", ".join(
+        f'"{name}": {value:.2f}' for name, value in zip(acceptance.WEIGHTS, values, strict=True)
     )
-    print(f"WEIGHTS = {{{names}}}\nBIAS = {found[-1]:.2f}")
 
 
 def logits_of(found: Sequence[Outcome]) -> FloatArray:

@@ -15,10 +15,10 @@ from segment2inpaint.verify.checks import fault
 # How much the logit of each check's score lowers the logit of the probability. Logits below
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
-    "leftover": 0.2, "ghost": 0.0, "stranger": 0.21, "seam": 0.18, "smear": 0.1, "repeats": 0.0,
-    "coherence": 0.69, "shadow": 0.97,
+    "leftover": 0.2, "ghost": 0.0, "stranger": 0.21, "seam": 0.18, "smear": 0.11, "repeats": 0.0,
+    "coherence": 0.69, "shadow": 0.91,
 }  # fmt: skip
-BIAS = -3.52
+BIAS = -3.51
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
