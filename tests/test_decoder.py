@@ -44,7 +44,8 @@ PLANES = np.moveaxis(random_pixels(9, 9, 3, np.uint16), 2, 0)
 REFUSED = {
     "empty": (b"", "empty"),
     "text": (b"hello, I am not a photo", "not a picture, expected JPEG"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "got text; check the file"),
+    "unknown": (b"\x01\x02\x03\xff hello", "got data of an unknown kind; check the file"),
     "short jpeg": (encode_picture(random_pixels(64, 64, 3), "JPEG")[:1500], "truncated"),
     "headless jpeg": (encode_picture(random_pixels(64, 64, 3), "JPEG")[:30], "truncated"),
     "short png": (encode_picture(random_pixels(64, 64, 3), "PNG")[:5000], "truncated"),

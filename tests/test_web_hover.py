@@ -100,7 +100,7 @@ def test_a_click_shows_the_previewed_mask_before_the_server_answers_and_finds_th
         held: list[Any] = []
         page.route("**/find", lambda route: held.append(route))
         click_photo(page, *DISC_CENTER)
-        expect(page.locator("#objects")).to_contain_text("searching")
+        expect(page.locator("#objects")).to_contain_text("looking")
         assert shows_preview(page)
         with page.expect_response("**/find") as call:
             held[0].continue_()
@@ -123,7 +123,7 @@ def test_a_click_after_an_undo_does_not_show_the_mask_that_was_undone(
         held: list[Any] = []
         page.route("**/find", lambda route: held.append(route))
         click_photo(page, 20, 20)
-        expect(page.locator("#objects")).to_contain_text("searching")
+        expect(page.locator("#objects")).to_contain_text("looking")
         assert not shows_preview(page)
         held[0].continue_()
 

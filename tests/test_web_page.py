@@ -135,7 +135,7 @@ def test_brush_and_eraser_correct_the_mask(server: str, browser: Any) -> None:
         page.mouse.move(5, 5)
         page.wait_for_timeout(200)
         assert max_difference(screen_color(page, 20, 100), unmasked) > 30
-        page.keyboard.press("e")
+        page.keyboard.press("s")
         with page.expect_response("**/strokes"):
             click_photo(page, 20, 100)
         wait_for_objects(page)

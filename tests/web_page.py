@@ -81,7 +81,7 @@ def drag_on_photo(page: Page, start: tuple[float, float], end: tuple[float, floa
 
 
 def screenshot(page: Page) -> np.ndarray:
-    return np.asarray(Pillow.open(BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    return np.asarray(Pillow.open(BytesIO(page.screenshot(scale="css"))).convert("RGB")).astype(int)
 
 
 def screen_color(page: Page, x: float, y: float) -> np.ndarray:
@@ -100,7 +100,7 @@ def select_disc_by_color(page: Page) -> None:
 
 def wait_for_objects(page: Page, count: int = 1) -> None:
     expect(page.locator("#objects li")).to_have_count(count)
-    expect(page.locator("#objects")).not_to_contain_text("searching")
+    expect(page.locator("#objects")).not_to_contain_text("looking")
     expect(page.locator("#run")).to_be_enabled()
 
 
@@ -112,8 +112,10 @@ def run_job(page: Page) -> None:
 
 
 def move_divider(page: Page, key: str) -> None:
-    """Show only the result with the key Home, only the photo with the key End."""
-    page.focus("#compare")
+    """Compare, and show only the result with the key Home, only the photo with the key End."""
+    if page.get_attribute("#compare", "aria-pressed") == "false":
+        page.click("#compare")
+    page.focus("#divider")
     page.keyboard.press(key)
     page.wait_for_timeout(150)
 

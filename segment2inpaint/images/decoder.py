@@ -5,6 +5,7 @@ A file that is not a single plain photo is refused before its pixels are decoded
 
 from __future__ import annotations
 
+import string
 import struct
 import threading
 from collections.abc import Iterator
@@ -148,7 +149,9 @@ def _unknown_format(data: bytes) -> str:
     if data.startswith(known_starts) or data[4:12] == b"ftypavif" or plugins.plugin_format(data):
         return "truncated or damaged: its header cannot be read; fetch the file again"
     expected = ", ".join(formats())
-    return f"not a picture, expected {expected}, got {data[:8]!r}...; check the file"
+    is_text = not data[:_START].translate(None, string.printable.encode())
+    got = "text" if is_text else "data of an unknown kind"
+    return f"not a picture, expected {expected}, got {got}; check the file"
 
 
 def _check_supported(picture: Pillow.Image, data: bytes, name: str, max_pixels: int) -> None:

@@ -147,7 +147,8 @@ class CandidateOut(BaseModel):
     ``verdict`` is clean, doubtful, failed, or null if nothing was checked; ``sentence`` says it in
     words. ``probability`` is the share of such results that a person would accept. ``reason``
     names the check that speaks most against it, and ``place`` is its box in the photo. ``box``
-    encloses the ``changed`` pixels, and ``settings`` are the models and values used.
+    encloses the ``changed`` pixels, ``paths`` are their contours as in ``ObjectOut``, and
+    ``settings`` are the models and values used.
     """
 
     verdict: str | None = None
@@ -158,6 +159,7 @@ class CandidateOut(BaseModel):
     checks: list[CheckOut]
     settings: dict[str, Any]
     box: list[int]
+    paths: list[list[int]]
     changed: int
 
 

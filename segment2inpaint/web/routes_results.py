@@ -14,7 +14,7 @@ from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.request import to_json
 from segment2inpaint.result import Candidate, Result
 from segment2inpaint.types import Request
-from segment2inpaint.web import requests, tiles
+from segment2inpaint.web import contours, requests, tiles
 from segment2inpaint.web.app_state import (
     FILE_SUFFIXES,
     IMMUTABLE,
@@ -227,6 +227,7 @@ def _describe_candidate(candidate: Candidate, patch: ResultPatch) -> CandidateOu
         checks=[describe_check(c, picture=_is_shown(c, candidate)) for c in candidate.checks],
         settings=dict(candidate.settings),
         box=list(patch.box),
+        paths=contours.find_contours(patch.alpha > 0, patch.box[:2]),
         changed=int((patch.alpha > 0).sum()),
     )
 

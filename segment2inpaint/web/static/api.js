@@ -23,6 +23,14 @@ function pollUntilServerAnswers() {
   poll();
 }
 
+function serverIsAway() {
+  pollUntilServerAnswers();
+  return new Failure(0, "Away", "The server does not answer. Is it still running?");
+}
+
+/** Whether the user has cancelled. @param {unknown} error */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
 export class Failure extends Error {
   /** @param {number} status HTTP status, 0 if the server does not answer @param {string} kind @param {string} message */
   constructor(status, kind, message) {
@@ -45,42 +53,75 @@ export function setToken(token) {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
+/** @returns {Record<string, string>} */
+function authorization() {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
 /**
  * Call the API. Throws a `Failure` for an error, or if the server does not answer.
  * @param {string} method @param {string} path
- * @param {{json?: unknown, body?: Blob, signal?: AbortSignal}} [options]
+ * @param {{json?: unknown, signal?: AbortSignal}} [options]
  * @returns {Promise<Response>}
  */
-export async function call(method, path, { json, body, signal } = {}) {
-  /** @type {Record<string, string>} */
-  const headers = {};
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (token) headers.authorization = `Bearer ${token}`;
+export async function call(method, path, { json, signal } = {}) {
+  const headers = authorization();
   if (json !== undefined) headers["content-type"] = "application/json";
-  else if (body) headers["content-type"] = "application/octet-stream";
-  const content = json !== undefined ? JSON.stringify(json) : body;
+  const body = json !== undefined ? JSON.stringify(json) : undefined;
   let response;
   try {
-    response = await fetch(ROOT + path, { method, headers, body: content, signal });
+    response = await fetch(ROOT + path, { method, headers, body, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    pollUntilServerAnswers();
-    throw new Failure(0, "Away", "The server does not answer. Is it still running?");
+    throw serverIsAway();
   }
+  return checked(response);
+}
+
+/** The response if the call succeeded. Throws a `Failure` otherwise. @param {Response} response */
+async function checked(response) {
   if (response.ok) return response;
   const { error } = (await response.json().catch(() => null)) ?? {};
-  const message = error?.message ?? `The server answered with status ${response.status}.`;
+  const message = typeof error?.message === "string" ? error.message : `The server answered with status ${response.status}.`;
   throw new Failure(response.status, error?.kind ?? "Unknown", message);
 }
 
+/** @param {Response} response */
+async function toJson(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    throw isAbort(error) ? error : serverIsAway(); // the connection broke off
+  }
+}
+
 /** @param {string} path @param {AbortSignal} [signal] */
-export const get = async (path, signal) => (await call("GET", path, { signal })).json();
+export const get = async (path, signal) => toJson(await call("GET", path, { signal }));
 
 /** @param {string} path @param {unknown} json @param {AbortSignal} [signal] */
-export const post = async (path, json, signal) => (await call("POST", path, { json, signal })).json();
+export const post = async (path, json, signal) => toJson(await call("POST", path, { json, signal }));
 
-/** @param {string} path @param {Blob} body */
-export const upload = async (path, body) => (await call("POST", path, { body })).json();
+/**
+ * Upload a file. `onProgress` is called with the share that is sent, from 0 to 1: `fetch` reports none.
+ * @param {string} path @param {Blob} body @param {(share: number) => void} onProgress @param {AbortSignal} signal
+ */
+export async function upload(path, body, onProgress, signal) {
+  const request = new XMLHttpRequest();
+  request.open("POST", ROOT + path);
+  const headers = { ...authorization(), "content-type": "application/octet-stream" };
+  for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+  request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+  request.upload.onload = () => onProgress(1);
+  signal.addEventListener("abort", () => request.abort());
+  const response = await new Promise((resolve, reject) => {
+    request.onload = () => resolve(new Response(request.response, { status: request.status }));
+    request.onerror = () => reject(serverIsAway());
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    request.send(body);
+  });
+  return toJson(await checked(response));
+}
 
 /** Download a file and save it under the name that the server gives. @param {string} path */
 export async function download(path) {

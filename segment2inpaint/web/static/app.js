@@ -1,12 +1,13 @@
 // @ts-check
 /** The state that the parts of the page share: the document and its history, the tool, messages. */
-import { Failure, get, upload } from "./api.js";
-import { EMPTY, History, objectsOf } from "./document_state.js";
+import { Failure, get, isAbort, upload } from "./api.js";
+import { History, objectsOf, withPhoto } from "./document_state.js";
 import { Finder } from "./objects.js";
+import { inTouchWords } from "./touch_words.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Point} Point */
-/** @typedef {"click"|"exclude"|"box"|"brush"|"erase"|"color"|"hand"} Tool */
+/** @typedef {"click"|"erase"|"exclude"|"box"|"brush"|"subtract"|"color"|"hand"} Tool */
 
 const TOAST_TIME = 9000; // ms that a message is shown
 
@@ -20,6 +21,10 @@ export function createElement(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+/** An error in words for the user. @param {unknown} error */
+export const messageOf = (error) =>
+  error instanceof Failure ? error.message : "This did not work because of an error in the page. Reload it: your work is kept.";
 
 export class App {
   constructor() {
@@ -41,9 +46,15 @@ export class App {
     /** @type {number[][]|null} */
     this.hover = null; // contours of what a click at the pointer would select
     this.showsBefore = false; // shows the photo instead of the result
+    this.compares = false; // shows the divider between the photo and the result
+    /** @type {number[][]|null} */
+    this.widened = null; // contours of the changed part, if it is wider than the outline that was shown
+    /** @type {{share: number, controller: AbortController}|null} */
+    this.upload = null; // that is running
     this.serverAway = false; // the server does not answer
     this.isOpening = false; // a photo is being uploaded
     this.isStarting = false; // a job is being started
+    this.stopsStarting = false; // the user has cancelled it meanwhile
     /** @type {any} */
     this.capabilities = null; // of the server, from /about
     /** @type {Set<() => void>} */
@@ -59,6 +70,25 @@ export class App {
     return this.doc.photo !== null && !this.doc.result && !this.doc.job && !this.isStarting;
   }
 
+  /** Whether Erase can remove something: from the photo, or from the result that is shown. */
+  get erasing() {
+    return this.tool === "erase" && this.doc.photo !== null && !this.doc.job && !this.isStarting;
+  }
+
+  /** Whether Erase works on a result, whose report stays until the next one. */
+  get erasesResult() {
+    return this.doc.erases && Boolean(this.history.previous?.result);
+  }
+
+  /** Whether the tool can be used on the photo. */
+  get usesTool() {
+    return this.editing || this.erasing;
+  }
+
+  get hasBrush() {
+    return ["brush", "subtract", "erase"].includes(this.tool);
+  }
+
   /** Change the document in a step that can be undone. @param {Doc} doc */
   commit(doc) {
     this.history.push(doc);
@@ -68,6 +98,12 @@ export class App {
   /** Change the document as a part of the last step. @param {Doc} doc */
   amend(doc) {
     this.history.amend(doc);
+    this.notify();
+  }
+
+  /** Undo the last step for good. */
+  takeBack() {
+    this.history.drop();
     this.notify();
   }
 
@@ -95,15 +131,60 @@ export class App {
     this.notify();
   }
 
+  /** @param {boolean} showsBefore */
+  setShowsBefore(showsBefore) {
+    if (this.showsBefore === showsBefore) return;
+    this.showsBefore = showsBefore;
+    this.notify();
+  }
+
+  /** Do the work that starts a job. No other can be started meanwhile. @param {() => Promise<void>} work */
+  async whileStarting(work) {
+    this.isStarting = true;
+    this.stopsStarting = false;
+    this.setStatus("");
+    this.notify();
+    try {
+      await work();
+    } finally {
+      this.isStarting = false;
+      this.notify();
+    }
+  }
+
+  /** Wait until all selections are searched, or the user cancels. */
+  async untilFound() {
+    while (this.searchState.pending && !this.stopsStarting)
+      await new Promise((resolve) => {
+        const listener = () => (this.listeners.delete(listener), resolve(undefined));
+        this.listeners.add(listener);
+      });
+  }
+
+  /** Upload a file, show its progress, and let the user cancel it. @param {string} path @param {Blob} file */
+  async send(path, file) {
+    const controller = new AbortController();
+    this.upload = { share: 0, controller };
+    this.notify();
+    try {
+      return await upload(path, file, (share) => {
+        this.upload = { share, controller };
+        this.notify();
+      }, controller.signal);
+    } finally {
+      this.upload = null;
+      this.notify();
+    }
+  }
+
   /** @param {Blob} file @param {string} name */
   async openPhoto(file, name) {
     this.isOpening = true;
     this.notify();
     await this.reportErrors(async () => {
-      const photo = await upload(`/photos?name=${encodeURIComponent(name.slice(-200))}`, file);
-      const { detector, inpainter, verify } = this.doc;
+      const photo = await this.send(`/photos?name=${encodeURIComponent(name.slice(-200))}`, file);
       this.suggestions = null;
-      this.commit({ ...EMPTY, detector, inpainter, verify, photo });
+      this.commit(withPhoto(this.doc, photo));
     });
     this.isOpening = false;
     this.notify();
@@ -119,7 +200,7 @@ export class App {
     input.value = "";
     if (!file) return null;
     const query = `kind=${kind}&name=${encodeURIComponent(file.name.slice(-200))}`;
-    const stored = await upload(`/photos/${this.doc.photo?.id}/files?${query}`, file);
+    const stored = await this.send(`/photos/${this.doc.photo?.id}/files?${query}`, file);
     if (stored.note) this.toast(stored.note);
     return stored;
   }
@@ -144,13 +225,13 @@ export class App {
     try {
       await work();
     } catch (error) {
-      this.toast(error instanceof Error ? error.message : String(error));
+      if (!isAbort(error)) this.toast(messageOf(error));
     }
   }
 
   /** Show a message for some seconds. @param {string} text */
   toast(text) {
-    const line = createElement("p", {}, text);
+    const line = createElement("p", {}, inTouchWords(text));
     byId("toasts").append(line);
     setTimeout(() => line.remove(), TOAST_TIME);
   }
@@ -168,6 +249,7 @@ export class App {
 
   /** Set the line below the photo, which screen readers announce. @param {string} text */
   setStatus(text) {
-    if (byId("status").textContent !== text) byId("status").textContent = text;
+    const words = inTouchWords(text);
+    if (byId("status").textContent !== words) byId("status").textContent = words;
   }
 }

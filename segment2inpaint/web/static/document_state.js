@@ -39,6 +39,7 @@
  * @property {string|null} job id of the running job
  * @property {string|null} result id of the result that is shown
  * @property {number} candidate index of the candidate that is shown
+ * @property {boolean} erases a removal with Erase that is not done yet: without a result, the step is taken back
  */
 
 /** @type {Doc} */
@@ -61,7 +62,11 @@ export const EMPTY = Object.freeze({
   job: null,
   result: null,
   candidate: 0,
+  erases: false,
 });
+
+/** The document for another photo, with the same choice of models. @param {Doc} doc @param {Photo} photo @returns {Doc} */
+export const withPhoto = ({ detector, inpainter, verify }, photo) => ({ ...EMPTY, detector, inpainter, verify, photo });
 
 /** @param {Doc} doc @param {Kind} kind @param {Partial<Selection>} properties @returns {Doc} */
 export function addSelection(doc, kind, properties) {
@@ -235,6 +240,11 @@ export class History {
     return this.docs[this.index];
   }
 
+  /** The state that an undo returns to. */
+  get previous() {
+    return this.docs[this.index - 1];
+  }
+
   /** Add a state after the current one and drop those that were undone. @param {Doc} doc */
   push(doc) {
     this.docs = [...this.docs.slice(0, this.index + 1), doc].slice(-MAX_STEPS);
@@ -245,6 +255,13 @@ export class History {
   /** Replace the current state. @param {Doc} doc */
   amend(doc) {
     this.docs[this.index] = doc;
+    this.#store();
+  }
+
+  /** Forget the current state and those that were undone, and return to the one before. */
+  drop() {
+    this.docs = this.docs.slice(0, Math.max(1, this.index));
+    this.index = this.docs.length - 1;
     this.#store();
   }
 
@@ -261,7 +278,7 @@ export class History {
   }
 
   get canUndo() {
-    return this.index > 0 && this.docs[this.index - 1].photo !== null;
+    return Boolean(this.previous?.photo);
   }
 
   get canRedo() {

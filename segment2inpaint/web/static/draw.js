@@ -9,6 +9,9 @@ import { protectedBox } from "./document_state.js";
 const DASH_LENGTH = 7; // px of the moving dashes
 const DASH_SPEED = 60; // ms per px
 
+/** @type {Partial<Record<import("./app.js").Tool, string>>} */
+const STROKE_COLORS = { brush: "rgb(40 200 120 / 50%)", subtract: "rgb(255 255 255 / 55%)", erase: "rgb(235 60 80 / 50%)" };
+
 /** @param {number} id of a selection or an object */
 export const hue = (id) => (id * 137 + 120) % 360;
 
@@ -42,6 +45,7 @@ export function drawOverlay(app, view, context) {
     inPhotoCoordinates(view, context, () => drawHover(app, view, context));
     drawClicks(app, view, context);
   }
+  if (doc.result && app.compares && app.widened) inPhotoCoordinates(view, context, () => drawThinLine(view, context, pathOf(app.widened ?? [])));
   if (app.dragBox) drawDashedBox(view, context, app.dragBox.from, app.dragBox.to);
   if (app.stroke) drawStroke(app, view, context);
   if (app.cursor) drawCursor(app, view, context, app.cursor);
@@ -108,6 +112,11 @@ function drawHover(app, view, context) {
   const path = pathOf(app.hover);
   context.fillStyle = "hsl(205 95% 60% / 0.2)";
   context.fill(path, "evenodd");
+  drawThinLine(view, context, path);
+}
+
+/** Draw a white line with a dark edge. @param {View} view @param {Context} context @param {Path2D} path */
+function drawThinLine(view, context, path) {
   for (const [color, width] of /** @type {[string, number][]} */ ([["#0009", 3.5], ["#fff", 1.5]])) {
     context.strokeStyle = color;
     context.lineWidth = width / view.scale;
@@ -193,17 +202,16 @@ function drawStroke(app, view, context) {
   for (const point of points) context.lineTo(...point);
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = 2 * app.radius;
-  context.strokeStyle = app.tool === "erase" ? "rgb(255 255 255 / 55%)" : "rgb(40 200 120 / 50%)";
+  context.strokeStyle = STROKE_COLORS[app.tool] ?? "transparent";
   context.stroke();
 }
 
 /** Draw the outline of the brush, or the crosshair. @param {App} app @param {View} view @param {Context} context @param {number[]} point */
 function drawCursor(app, view, context, [x, y]) {
   const [cx, cy] = view.toCanvas(x + 0.5, y + 0.5);
-  const isBrush = app.tool === "brush" || app.tool === "erase";
   for (const [color, width] of /** @type {[string, number][]} */ ([["#000a", 3], ["#fff", 1.25]])) {
     context.beginPath();
-    if (isBrush) context.arc(cx, cy, app.radius, 0, 7);
+    if (app.hasBrush) context.arc(cx, cy, app.radius, 0, 7);
     else {
       context.moveTo(cx - 14, cy), context.lineTo(cx - 4, cy);
       context.moveTo(cx + 4, cy), context.lineTo(cx + 14, cy);

@@ -39,7 +39,7 @@ export function withClick(doc, point) {
 function excludePoint(app, point) {
   const active = activeSelection(app.doc);
   if (!active) return app.toast("Click the object first, then the parts that do not belong to it.");
-  if (!canExclude(active)) return app.toast("Clicks cannot exclude parts of this object; use the Eraser.");
+  if (!canExclude(active)) return app.toast("Clicks cannot exclude parts of this object; use Subtract.");
   app.commit(changeSelection(app.doc, active.id, (s) => ({ ...s, exclude: [...s.exclude, point], strokes: [] })));
 }
 
@@ -68,12 +68,12 @@ export function addBox(app, from, to) {
 }
 
 /**
- * Erase from all selections, or paint to the active one.
+ * Subtract from all selections, or paint to the active one.
  * @param {App} app @param {Point[]} points @param {number} radius in photo px
  */
 export function addStroke(app, points, radius) {
   const { doc } = app;
-  const stroke = { points, radius, erase: app.tool === "erase" };
+  const stroke = { points, radius, erase: app.tool === "subtract" };
   if (stroke.erase) {
     if (!doc.selections.length) return;
     const selections = doc.selections.map((selection) => ({ ...selection, strokes: [...selection.strokes, stroke] }));

@@ -2,6 +2,7 @@
 /** Start a job, follow its progress, and cancel it. */
 import { call, Failure, get, post } from "./api.js";
 import { byId } from "./app.js";
+import { showProgress } from "./busy.js";
 import { currentRequest } from "./request_export.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -10,9 +11,10 @@ import { currentRequest } from "./request_export.js";
 const MODEL_MISSING = "This needs a model, and none is installed. Press Models to download one. Inserting a picture needs no model.";
 const STAGE_NAMES = {
   ending: "Waiting for the cancelled job to stop", load: "Loading the model",
-  detect: "Finding the object", refine: "Refining the mask",
+  detect: "Looking for the object", refine: "Refining the mask",
   inpaint: "Painting", verify: "Checking the result", check: "Comparing pixels",
 };
+const FINDING_STAGES = ["detect", "refine"]; // done before the job starts, if the mask is shown
 const END_MESSAGES = { done: "Done.", cancelled: "Cancelled.", failed: "" };
 const END_MESSAGE_TIME = 5000; // ms
 const WAIT = 10; // seconds that the server may hold an answer until the status changes
@@ -24,28 +26,32 @@ const followedJobs = new Set();
 /** @param {App} app */
 export function setUpJobs(app) {
   byId("run").addEventListener("click", () => void app.reportErrors(() => startJob(app)));
-  byId("cancel").addEventListener("click", () => void app.reportErrors(async () => {
-    byId("busy-stage").textContent = "Stopping…";
-    if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
-  }));
+  byId("cancel").addEventListener("click", () => void app.reportErrors(() => cancel(app)));
   app.listeners.add(() => render(app));
 }
 
 /** @param {App} app */
-export async function startJob(app) {
-  const { photo } = app.doc;
-  if (!photo || !app.editing) return;
-  app.isStarting = true;
-  app.setStatus("");
+async function cancel(app) {
+  if (app.upload) return app.upload.controller.abort();
+  byId("busy-stage").textContent = "Stopping…";
+  app.stopsStarting = app.isStarting;
   app.notify();
-  try {
-    const job = await post(`/photos/${photo.id}/jobs`, currentRequest(app));
-    void loadPreview(app, job.id);
-    app.amend({ ...app.doc, job: job.id });
-  } finally {
-    app.isStarting = false;
-    app.notify();
-  }
+  if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
+}
+
+/** @param {App} app */
+export async function startJob(app) {
+  if (app.editing) await app.whileStarting(() => requestJob(app));
+}
+
+/** Ask the server for the job of the document. @param {App} app */
+export async function requestJob(app) {
+  const { doc } = app;
+  const job = await post(`/photos/${doc.photo?.id}/jobs`, currentRequest(app));
+  if (app.doc !== doc) return void (await call("DELETE", `/jobs/${job.id}`)); // another photo was opened
+  void loadPreview(app, job.id);
+  app.amend({ ...doc, job: job.id });
+  if (app.stopsStarting) await call("DELETE", `/jobs/${job.id}`);
 }
 
 /** Load a rough fill to show while the job runs. @param {App} app @param {string} job */
@@ -82,7 +88,7 @@ async function followUntilEnd(app, id) {
     wait = WAIT;
     if (app.doc.job !== id) return;
     if (!job) continue;
-    renderProgress(job);
+    renderProgress(app, job);
     if (job.sketches) void showSketch(app, job);
     if (job.state !== "queued" && job.state !== "running") return finishJob(app, job);
   }
@@ -106,9 +112,13 @@ function lostJob(id, { kind, message }) {
 
 /** @param {App} app @param {Job} job */
 function finishJob(app, { state, result, error }) {
-  const doc = { ...app.doc, job: null };
-  app.amend(doc);
-  if (state === "done") app.commit({ ...doc, result, candidate: 0 });
+  const doc = { ...app.doc, job: null, erases: false };
+  const finished = { ...doc, result, candidate: 0 };
+  if (app.doc.erases) state === "done" ? app.amend(finished) : app.takeBack();
+  else {
+    app.amend(doc);
+    if (state === "done") app.commit(finished);
+  }
   if (state === "failed") app.toast(error?.kind === "ModelMissing" ? MODEL_MISSING : (error?.message ?? "The job failed."));
   const message = END_MESSAGES[/** @type {keyof typeof END_MESSAGES} */ (state)];
   app.setStatus(message);
@@ -121,21 +131,29 @@ function finishJob(app, { state, result, error }) {
 function render(app) {
   const { job } = app.doc;
   if (job) void followJob(app, job);
-  byId("busy").hidden = !job && !app.isStarting;
-  if (app.isStarting) renderProgress({ state: "running", place: 0, stage: "", share: 0 });
+  byId("busy").hidden = !job && !app.isStarting && !app.upload;
+  if (app.upload) renderUpload(app.upload.share);
+  else if (app.isStarting && !app.stopsStarting)
+    renderProgress(app, { state: "running", place: 0, stage: app.searchState.pending ? "detect" : "", share: 0 });
   if (!job) byId("busy-sketch").hidden = true;
   byId("busy-preview-note").hidden = !job || app.preview?.job !== job;
 }
 
-/** @param {{state: string, place: number, stage: string, share: number}} job */
-function renderProgress({ state, place, stage, share }) {
-  const bar = /** @type {HTMLProgressElement} */ (byId("busy-progress"));
-  const name = STAGE_NAMES[/** @type {keyof typeof STAGE_NAMES} */ (stage)] ?? (stage && stage[0].toUpperCase() + stage.slice(1));
-  const percent = share > 0 && share < 1 ? `${Math.round(share * 100)} %` : "";
-  byId("busy-stage").textContent = name || (state === "queued" ? "Waiting" : "Starting…");
-  byId("busy-place").textContent = place ? `${place} ${place === 1 ? "job" : "jobs"} ahead` : percent;
-  if (share > 0) bar.value = share;
-  else bar.removeAttribute("value");
+/** @param {number} share that is sent */
+function renderUpload(share) {
+  if (share < 1) showProgress({ title: "Uploading", share });
+  else showProgress({ title: "Reading the file" });
+}
+
+/** @param {App} app @param {{state: string, place: number, stage: string, share: number}} job */
+function renderProgress(app, { state, place, stage, share }) {
+  const shown = FINDING_STAGES.includes(stage) && app.searchState.ready ? "inpaint" : stage;
+  const name = STAGE_NAMES[/** @type {keyof typeof STAGE_NAMES} */ (shown)] ?? (shown && shown[0].toUpperCase() + shown.slice(1));
+  showProgress({
+    title: name || (state === "queued" ? "Waiting" : "Starting…"),
+    note: place ? `${place} ${place === 1 ? "job" : "jobs"} ahead` : "",
+    share,
+  });
 }
 
 /** Show the newest preview of a diffusion model. @param {App} app @param {{id: string, sketches: number}} job */

@@ -1,24 +1,28 @@
 // @ts-check
 /** Sets up the page: toolbar, zoom, theme, opening photos, and the state of all of them. */
 import { Failure, onServerAway, setToken, takeTokenFromAddress } from "./api.js";
-import { App, byId } from "./app.js";
+import { App, byId, messageOf } from "./app.js";
 import { drawOverlay } from "./draw.js";
 import { setUpModels } from "./models.js";
 import { loadCapabilities, setUpPanel } from "./panel.js";
 import { setUpPointer } from "./pointer.js";
 import { setUpResults } from "./result.js";
 import { setUpShortcuts } from "./shortcuts.js";
+import { adaptToTouch } from "./touch_words.js";
 import { View } from "./view.js";
+import { setUpWidened } from "./widened.js";
 
 const THEME_KEY = "segment2inpaint-theme";
 const ZOOM_STEP = 1.4;
 
 takeTokenFromAddress();
+adaptToTouch(document.body);
 const app = new App();
 const view = new View(/** @type {HTMLCanvasElement} */ (byId("canvas")), (context) => drawOverlay(app, view, context));
 
 setUpPanel(app);
 setUpResults(app, view);
+setUpWidened(app);
 setUpModels(app);
 setUpToolbar();
 setUpZoom();
@@ -45,7 +49,7 @@ async function start() {
     await app.restorePhoto();
   } catch (error) {
     if (error instanceof Failure && error.status === 401) return askForToken();
-    app.toast(error instanceof Error ? error.message : String(error));
+    app.toast(messageOf(error));
   }
 }
 
@@ -147,18 +151,19 @@ function renderToolbar() {
   byId("tools").hidden = !doc.photo;
   /** @type {HTMLButtonElement} */ (byId("undo")).disabled = !history.canUndo || busy;
   /** @type {HTMLButtonElement} */ (byId("redo")).disabled = !history.canRedo || busy;
-  const activeTool = !editing ? "hand" : app.suggestions ? null : app.tool; // a result can only be moved
+  const erases = app.erasing || (app.tool === "erase" && busy);
+  const activeTool = editing || erases ? (app.suggestions ? null : app.tool) : "hand"; // else a result can only be moved
   for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (byId("tools").querySelectorAll("button"))) {
     const { tool } = button.dataset;
     if (tool) button.setAttribute("aria-pressed", String(tool === activeTool));
-    button.disabled = !editing && tool !== "hand";
+    button.disabled = !editing && (busy || (tool !== "hand" && tool !== "erase"));
   }
   byId("show-all").setAttribute("aria-pressed", String(editing && app.suggestions !== null));
-  const isBrush = app.tool === "brush" || app.tool === "erase";
-  byId("brush-size").hidden = !editing || !isBrush;
+  document.body.classList.toggle("erases", erases);
+  byId("brush-size").hidden = !app.usesTool || !app.hasBrush;
   /** @type {HTMLInputElement} */ (byId("radius")).value = String(Math.round(app.radius));
-  view.canvas.classList.toggle("moves", app.tool === "hand" || !editing);
-  view.canvas.classList.toggle("brushes", editing && isBrush);
+  view.canvas.classList.toggle("moves", app.tool === "hand" || !app.usesTool);
+  view.canvas.classList.toggle("brushes", app.usesTool && app.hasBrush);
 }
 
 /** Set the status line when the state changes; a message set in between stays until then. */
@@ -170,9 +175,8 @@ function renderStatus() {
 
 function statusText() {
   if (app.serverAway) return "The server does not answer. The page keeps trying.";
-  if (app.isOpening) return "Opening…";
   if (!app.editing) return "";
   if (app.suggestions) return `${app.suggestions.objects.length} objects found: click the ones you want.`;
   const { pending, failed } = app.searchState;
-  return pending ? "Searching…" : (failed?.message ?? "");
+  return pending ? "Looking for the object…" : (failed?.message ?? "");
 }

@@ -7,6 +7,8 @@ import { loadCapabilities } from "./panel.js";
 /** @typedef {import("./app.js").App} App */
 /** @typedef {{name: string, title: string, kind: string, licence: string, gated: boolean, size: number, page: string, here: boolean}} Model */
 
+const HINT_KEY = "segment2inpaint-model-hint"; // of the local storage: the hint was shown
+
 /** @param {App} app */
 export function setUpModels(app) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("models"));
@@ -14,6 +16,21 @@ export function setUpModels(app) {
     await renderList(app);
     dialog.showModal();
   }));
+  setUpHint(app);
+}
+
+/** Say once in a browser, at its first result, that models exist. @param {App} app */
+function setUpHint(app) {
+  let hinted = ""; // id of the result that the hint is shown at
+  byId("see-models").addEventListener("click", () => byId("show-models").click());
+  app.listeners.add(() => {
+    const { result } = app.doc;
+    if (result && app.capabilities?.generates === false && !localStorage.getItem(HINT_KEY)) {
+      hinted = result;
+      localStorage.setItem(HINT_KEY, "shown");
+    }
+    byId("model-hint").hidden = !result || result !== hinted;
+  });
 }
 
 /** @param {App} app */

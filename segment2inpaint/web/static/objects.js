@@ -32,7 +32,7 @@ export class Finder {
     this.cancelPending = new Map();
     /** @type {{photo: string|undefined, answers: Map<string, Answer>}} the last answers, by `originOf` */
     this.latest = { photo: undefined, answers: new Map() };
-    /** @type {{key: string, outline: Outline}|null} */
+    /** @type {{photo: string, key: string, outline: Outline}|null} */
     this.lastOutline = null;
     this.outlining = false;
   }
@@ -99,26 +99,32 @@ export class Finder {
   }
 
   /**
-   * The outline of what will change, or the previous one while the server computes it.
+   * The outline of what will change, or the previous one of the photo while the server computes it.
    * @param {Doc} doc @returns {Outline|null}
    */
   outline(doc) {
     const body = this.outlineRequest(doc);
     if (!doc.photo || !body) return null;
-    const key = JSON.stringify([doc.photo.id, body]);
+    const key = outlineKey(doc, body);
     if (this.lastOutline?.key === key) return this.lastOutline.outline;
     const pending = doc.selections.some((selection) => this.answerFor(doc, selection).state === "pending");
     if (!this.outlining && !pending) void this.#requestOutline(doc.photo.id, key, body);
-    return this.lastOutline?.outline ?? null;
+    return this.lastOutline?.photo === doc.photo.id ? this.lastOutline.outline : null;
+  }
+
+  /** The outline of what will change, null until the server has computed it. @param {Doc} doc */
+  exactOutline(doc) {
+    const outline = this.outline(doc);
+    return this.lastOutline?.key === outlineKey(doc, this.outlineRequest(doc)) ? outline : null;
   }
 
   /** @param {string} photo @param {string} key @param {object} body */
   async #requestOutline(photo, key, body) {
     this.outlining = true;
     try {
-      this.lastOutline = { key, outline: await post(`/photos/${photo}/outline`, body) };
+      this.lastOutline = { photo, key, outline: await post(`/photos/${photo}/outline`, body) };
     } catch {
-      this.lastOutline = { key, outline: NO_OUTLINE };
+      this.lastOutline = { photo, key, outline: NO_OUTLINE };
     } finally {
       this.outlining = false;
       this.notify();
@@ -177,6 +183,9 @@ export class Finder {
     dropOldest(this.answers);
   }
 }
+
+/** @param {Doc} doc @param {object|null} body of an outline call */
+const outlineKey = (doc, body) => JSON.stringify([doc.photo?.id, body]);
 
 /** What a selection began with. The id alone is used again after an undo. @param {Selection} selection */
 const originOf = ({ id, kind, include, box, color, text }) => JSON.stringify([id, kind, box ?? color?.at ?? text ?? include[0]]);

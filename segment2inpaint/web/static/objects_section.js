@@ -5,6 +5,7 @@ import { byId, createElement } from "./app.js";
 import { activeSelection, addSelection, canExclude, changeSelection, removeSelection } from "./document_state.js";
 import { hue } from "./draw.js";
 import { setGranularity } from "./edits.js";
+import { inTouchWords, isTouch } from "./touch_words.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -77,7 +78,7 @@ async function toggleSuggestions(app) {
     app.suggestions = null;
     return app.notify();
   }
-  app.setStatus("Searching for all objects…");
+  app.setStatus("Looking for all objects…");
   const body = { prompts: [{ everything: [] }] };
   const { objects } = await post(`/photos/${app.doc.photo?.id}/find`, body);
   app.suggestions = { prompt: "everything", objects };
@@ -104,11 +105,12 @@ function setUpFiles(app) {
 // --- hints -----------------------------------------------------------------------------------
 
 const FIRST_HINTS = {
-  click: "Click the object in the photo, or drag a box around it.",
+  click: isTouch ? "Tap the object in the photo." : "Click the object in the photo, or drag a box around it.",
   exclude: "Click the object first; then click the parts that do not belong to it with this tool.",
   box: "Drag a box around the object.",
   brush: "Paint over the object.",
-  erase: "Nothing to erase yet: click the object first.",
+  erase: "Paint over something, or click it. It is removed at once.",
+  subtract: "Nothing to subtract from yet: click the object first.",
   color: "Click a colour to select the area that has it.",
   hand: "Drag the photo to move it.",
 };
@@ -117,22 +119,29 @@ const FIRST_HINTS = {
 export const isComplete = (doc) => Boolean(doc.mode === "remove" || doc.fill.prompt || doc.fill.picture);
 
 /** The next step for the user. @param {App} app */
-export function hint(app) {
+export const hint = (app) => inTouchWords(nextStep(app));
+
+/** @param {App} app */
+function nextStep(app) {
+  if (app.tool === "erase") return FIRST_HINTS.erase;
   const { pending, failed, ready } = app.searchState;
   if (app.suggestions) return "Click all the objects that you want. Choose any tool to finish.";
   if (!app.doc.selections.length) return FIRST_HINTS[app.tool];
-  if (pending) return "Searching…";
+  if (pending) return "Looking for the object…";
   if (failed && !ready)
-    return failed.canRetry ? failed.message : "No object was found there. Undo, then click elsewhere, drag a box, or paint over the object.";
+    return failed.canRetry || !foundNothing(failed) ? failed.message : "No object was found there. Undo, then click elsewhere, drag a box, or paint over the object.";
   if (!isComplete(app.doc)) return "Say below what to put there, or choose a picture.";
   return `Too little? Click the rest. Too much? ${excludeHint(app)}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
 }
 
+/** @param {import("./objects.js").Answer} answer */
+const foundNothing = ({ message }) => message.includes("nothing");
+
 /** @param {App} app */
 function excludeHint(app) {
   const active = activeSelection(app.doc);
-  if (active && !canExclude(active)) return "Remove it with the Eraser";
-  return matchMedia("(pointer: coarse)").matches ? "Tap it with Not this" : "Right-click it";
+  if (active && !canExclude(active)) return "Paint over it with Subtract";
+  return isTouch ? "Tap it with Not this" : "Right-click it";
 }
 
 // --- rendering -------------------------------------------------------------------------------
@@ -160,7 +169,7 @@ function selectionRow(app, selection, number) {
   const swatch = createElement("span", { class: "swatch" });
   swatch.style.background = `hsl(${hue(selection.id)} 80% 50%)`;
   const note = createElement("span", { class: answer.state === "failed" ? "bad quiet" : "quiet" }, selectionNote(selection, answer));
-  const button = createElement("button", { class: "name", title: answer.message }, swatch, `${number} ${KIND_NAMES[selection.kind]}`, note);
+  const button = createElement("button", { class: "name", title: answer.message }, swatch, `${number} ${inTouchWords(KIND_NAMES[selection.kind])}`, note);
   button.addEventListener("click", () => (answer.canRetry ? app.finder.retry() : app.amend({ ...app.doc, active: selection.id })));
   const remove = createElement("button", { class: "icon small", "aria-label": `Remove object ${number} from the list`, title: "Remove from the list (Del)" });
   remove.append(crossIcon());
@@ -183,8 +192,8 @@ function crossIcon() {
 
 /** @param {Selection} selection @param {import("./objects.js").Answer} answer */
 function selectionNote(selection, answer) {
-  if (answer.state === "pending") return "searching…";
-  if (answer.state === "failed") return answer.canRetry ? "try again" : answer.message.includes("nothing") ? "nothing found" : "see why";
+  if (answer.state === "pending") return "looking…";
+  if (answer.state === "failed") return answer.canRetry ? "try again" : foundNothing(answer) ? "nothing found" : "see why";
   if (selection.kind === "find") return `${selection.find === "text" ? "lines of text" : "faces"}, ${answer.objects.length}`;
   if (selection.kind === "text") return `“${selection.text}”, ${answer.objects.length}`;
   if (selection.name) return selection.name;

@@ -40,7 +40,7 @@ let showedResult = false;
 /** @param {App} app */
 function render(app) {
   const { doc } = app;
-  const showsResult = Boolean(doc.result);
+  const showsResult = Boolean(doc.result) || app.erasesResult;
   byId("panel").hidden = !doc.photo;
   if (showsResult !== showedResult) byId("panel").scrollTop = 0;
   showedResult = showsResult;
@@ -60,5 +60,5 @@ function renderRunButton(app) {
   run.disabled = !editing || !app.searchState.ready || !isComplete(doc);
   run.title = !editing ? "" : run.disabled ? hint(app) : "Enter, or R";
   run.textContent = doc.mode === "remove" ? "Remove" : "Replace";
-  run.parentElement?.toggleAttribute("hidden", Boolean(doc.result));
+  run.parentElement?.toggleAttribute("hidden", Boolean(doc.result) || app.erasesResult);
 }

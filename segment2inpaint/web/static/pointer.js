@@ -1,13 +1,14 @@
 // @ts-check
 /** Pointers, the wheel and the keyboard crosshair on the canvas. */
 import { addBox, addClick, addStroke, changeGranularity } from "./edits.js";
+import { eraseAt, eraseStroke } from "./eraser.js";
 import { HoverPreview } from "./hover.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./document_state.js").Point} Point */
 /** @typedef {"click"|"pan"|"box"|"stroke"|"none"} Gesture */
-/** @typedef {{start: Point, last: Point, gesture: Gesture, button: number, moved: boolean}} Drag */
+/** @typedef {{start: Point, last: Point, gesture: Gesture, button: number, moved: boolean, held?: boolean}} Drag */
 
 const CLICK_TOLERANCE = 6; // px that a pointer may move during a click
 const MAX_STROKE_POINTS = 4000;
@@ -15,6 +16,7 @@ const LINE_HEIGHT = 30; // px of a wheel step that is given in lines
 const WHEEL_ZOOM = 500; // px of the wheel that zoom by a factor of e
 const PINCH_ZOOM = 120; // the same for the pinch of a touchpad, which arrives as Ctrl and wheel
 const CURSOR_STEP = 12; // screen px that an arrow key moves the crosshair
+const HOLD_TIME = 200; // ms that a press rests on a result until the photo before is shown
 const PAN_STEP = 40; // screen px that an arrow key moves the photo
 
 /** @param {App} app @param {View} view */
@@ -111,14 +113,23 @@ class CanvasInput {
     app.cursor = null;
     if (gesture === "stroke" && this.#pixel(start)) app.stroke = [view.toPhoto(...start)];
     if (gesture === "box" && event.pointerType === "touch") app.dragBox = null;
+    if (gesture === "pan" && event.button === 0 && app.doc.result) this.#waitForHold();
     view.redraw();
+  }
+
+  /** Show the photo before while a press rests on the result. */
+  #waitForHold() {
+    const { app, drag } = this;
+    setTimeout(() => {
+      if (this.drag === drag && drag && !drag.moved) app.setShowsBefore(drag.held = true);
+    }, HOLD_TIME);
   }
 
   /** The gesture that a pressed pointer starts. @param {PointerEvent} event @returns {Gesture} */
   #gesture(event) {
     const { app } = this;
-    if (event.button === 1 || this.spacePressed || app.tool === "hand" || !app.editing) return "pan";
-    if (app.tool === "brush" || app.tool === "erase") return event.button === 0 ? "stroke" : "none";
+    if (event.button === 1 || this.spacePressed || app.tool === "hand" || !app.usesTool) return "pan";
+    if (app.hasBrush) return event.button === 0 ? "stroke" : "none";
     return app.tool === "box" ? "box" : "click";
   }
 
@@ -146,8 +157,8 @@ class CanvasInput {
   /** Show the brush, or what a click would select. @param {PointerEvent} event @param {Point} position */
   #moveUnpressed(event, position) {
     const { app, view } = this;
-    if (event.pointerType !== "mouse" || !app.editing) return;
-    if (app.tool === "brush" || app.tool === "erase") {
+    if (event.pointerType !== "mouse" || !app.usesTool) return;
+    if (app.hasBrush) {
       app.cursor = view.toPhoto(...position);
       return view.redraw();
     }
@@ -164,6 +175,7 @@ class CanvasInput {
     const pressed = this.pointers.size;
     this.pointers.delete(event.pointerId);
     this.drag = app.stroke = app.dragBox = null;
+    if (drag?.held) app.setShowsBefore(false);
     if (drag && pressed <= 1 && event.type !== "pointercancel") this.#finishDrag(event, drag, { stroke, dragBox, hovered });
     view.redraw();
   }
@@ -171,16 +183,27 @@ class CanvasInput {
   /** @param {PointerEvent} event @param {Drag} drag @param {{stroke: Point[]|null, dragBox: {from: Point, to: Point}|null, hovered: number[][]|null}} shown while it went on */
   #finishDrag(event, drag, { stroke, dragBox, hovered }) {
     const { app, view } = this;
-    if (drag.gesture === "stroke" && stroke) addStroke(app, rounded(stroke), app.radius / view.scale);
+    if (drag.gesture === "stroke" && app.tool === "erase") this.#erase(drag, stroke);
+    else if (drag.gesture === "stroke" && stroke) addStroke(app, rounded(stroke), app.radius / view.scale);
     else if (drag.gesture === "box" && dragBox) addBox(app, dragBox.from, dragBox.to);
     else if (drag.gesture === "click" && !drag.moved && app.editing) {
       const pixel = this.#pixel(drag.start);
       if (pixel) addClick(app, pixel, { exclude: event.button === 2 || event.altKey, newObject: event.shiftKey });
       if (pixel && hovered) app.finder.expect(app.doc, hovered);
-    } else if (!drag.moved && app.doc.result) app.setStatus("This is the result. To remove more, press Keep editing.");
+    } else if (!drag.moved && !drag.held && app.doc.result) app.setStatus("This is the result. To remove more, choose Erase or press Keep editing.");
+  }
+
+  /** Remove what was painted over, or the object at a click. @param {Drag} drag @param {Point[]|null} stroke */
+  #erase({ start, moved }, stroke) {
+    const { app, view } = this;
+    if (!stroke) return; // it began outside the photo
+    const pixel = this.#pixel(start);
+    const work = moved ? () => eraseStroke(app, rounded(stroke), app.radius / view.scale) : pixel && (() => eraseAt(app, pixel));
+    if (work) void app.reportErrors(work);
   }
 
   #startPinch() {
+    if (this.drag?.held) this.app.setShowsBefore(false);
     this.drag = this.app.stroke = this.app.dragBox = null;
     const fingers = [...this.pointers.values()];
     this.pinchDistance = distance(fingers);
@@ -206,10 +229,10 @@ class CanvasInput {
     if (direction) {
       event.preventDefault();
       canvas.classList.remove("pointed");
-      if (app.tool === "hand" || !app.editing) return view.pan(-direction[0] * PAN_STEP, -direction[1] * PAN_STEP);
+      if (app.tool === "hand" || !app.usesTool) return view.pan(-direction[0] * PAN_STEP, -direction[1] * PAN_STEP);
       const step = event.shiftKey ? 1 : Math.max(1, Math.round(CURSOR_STEP / view.scale));
       this.#moveCursor(direction[0] * step, direction[1] * step);
-    } else if (event.key === "Enter" && app.editing && !pointed) {
+    } else if (event.key === "Enter" && app.usesTool && !pointed) {
       event.preventDefault();
       this.#useCursor(event);
     }
@@ -235,7 +258,8 @@ class CanvasInput {
     const { app, view } = this;
     if (!app.cursor) return this.#moveCursor(0, 0);
     const point = app.cursor;
-    if (app.tool === "brush" || app.tool === "erase") addStroke(app, [point], app.radius / view.scale);
+    if (app.tool === "erase") void app.reportErrors(() => eraseAt(app, [Math.floor(point[0]), Math.floor(point[1])]));
+    else if (app.hasBrush) addStroke(app, [point], app.radius / view.scale);
     else if (app.tool === "box" && !app.dragBox) app.dragBox = { from: point, to: point };
     else if (app.tool === "box" && app.dragBox) {
       addBox(app, app.dragBox.from, point);

@@ -1,19 +1,22 @@
 // @ts-check
-/** The result: verdict, checks, candidates, the comparison with the photo, and the history. */
+/** The result: verdict, checks, candidates, and the history. */
 import { call, download, get, post } from "./api.js";
 import { byId, createElement } from "./app.js";
-import { EMPTY } from "./document_state.js";
+import { setUpBlink } from "./blink.js";
+import { setUpCompare } from "./compare.js";
+import { copyPicture } from "./copy_picture.js";
+import { withPhoto } from "./document_state.js";
 import { setUpJobs, startJob } from "./job.js";
 import { mended } from "./mending.js";
+import { inTouchWords } from "./touch_words.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
 /** @typedef {{name: string, score: number, failed: boolean, doubtful: boolean, sentence: string, picture: boolean}} Check */
-/** @typedef {{verdict: string|null, sentence: string, reason: string|null, checks: Check[], settings: Record<string, any>, box: number[], changed: number}} Candidate */
+/** @typedef {{verdict: string|null, sentence: string, reason: string|null, checks: Check[], settings: Record<string, any>, box: number[], paths: number[][], changed: number}} Candidate */
 /** @typedef {{id: string, candidates: Candidate[], action: import("./mending.js").Action|null, attempts: object[], seconds: Record<string, number>, changed_outside: number}} Report */
 
 const MAX_PICTURES = 80; // thumbnails in the cache
-const COMPARE_STEP = 0.02; // of the canvas width, for an arrow key
 
 /** @type {Map<string, Report|null>} null while it is being fetched */
 const reports = new Map();
@@ -25,15 +28,20 @@ export function setUpResults(app, view) {
   setUpJobs(app);
   onClickOnce(app, "download", "Writing the file…", () => download(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`));
   byId("save-changed").addEventListener("click", () => void app.reportErrors(() => download(`/results/${app.doc.result}/mask?candidate=${app.doc.candidate}`)));
-  byId("back").addEventListener("click", () => app.commit({ ...app.doc, result: null, candidate: 0 }));
+  onClickOnce(app, "copy-picture", "Copying the picture…", () => copyPicture(app));
+  byId("back").addEventListener("click", () => {
+    if (app.tool === "erase") app.selectTool("click");
+    app.commit({ ...app.doc, result: null, candidate: 0 });
+  });
   onClickOnce(app, "continue", "Opening the result…", async () => {
-    const { result, candidate, detector, inpainter, verify } = app.doc;
+    const { result, candidate } = app.doc;
     const photo = await post(`/results/${result}/continue?candidate=${candidate}`, {});
-    app.commit({ ...EMPTY, detector, inpainter, verify, photo });
+    app.commit(withPhoto(app.doc, photo));
   });
   byId("mend").addEventListener("click", () => void app.reportErrors(() => mend(app)));
-  setUpCompare(view);
-  app.listeners.add(() => render(app, view));
+  setUpCompare(app, view, () => shownCandidate(app)?.box);
+  setUpBlink(app, view);
+  app.listeners.add(() => render(app));
 }
 
 /** Run `work` at a click, show `status` meanwhile, and ignore clicks until it ends. @param {App} app @param {string} id @param {string} status @param {() => Promise<void>} work */
@@ -57,56 +65,25 @@ async function mend(app) {
   await startJob(app);
 }
 
-// --- before and after ------------------------------------------------------------------------
-
-/** @param {View} view */
-function setUpCompare(view) {
-  const handle = byId("compare");
-  const moveToPointer = (/** @type {PointerEvent} */ { clientX }) =>
-    moveDivider(view, (clientX - view.canvas.getBoundingClientRect().left) / view.width);
-  handle.addEventListener("pointerdown", (event) => {
-    handle.setPointerCapture(event.pointerId);
-    handle.onpointermove = moveToPointer;
-  });
-  handle.addEventListener("pointerup", () => (handle.onpointermove = null));
-  handle.addEventListener("pointercancel", () => (handle.onpointermove = null));
-  handle.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -COMPARE_STEP, ArrowDown: -COMPARE_STEP, ArrowRight: COMPARE_STEP, ArrowUp: COMPARE_STEP, Home: -1, End: 1 };
-    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
-    if (step === undefined) return;
-    event.preventDefault();
-    moveDivider(view, view.divider + step);
-  });
-}
-
-/** @param {View} view @param {number} position as a fraction of the canvas width */
-function moveDivider(view, position) {
-  view.divider = Math.min(1, Math.max(0, position));
-  renderDivider(view);
-  view.redraw();
-}
-
-/** @param {View} view */
-function renderDivider(view) {
-  byId("compare").style.left = `${view.divider * 100}%`;
-  byId("compare").setAttribute("aria-valuenow", String(Math.round(view.divider * 100)));
-}
-
 // --- the report ------------------------------------------------------------------------------
 
-/** @param {App} app @param {View} view */
-function render(app, view) {
-  const { result, candidate } = app.doc;
-  byId("result-section").hidden = !result;
-  byId("compare").hidden = !result || app.showsBefore;
-  renderDivider(view);
-  view.after = result && !app.showsBefore ? { path: `/results/${result}`, query: `?candidate=${candidate}` } : null;
-  if (result) void showReport(app, view, result);
+/** @param {App} app */
+function render(app) {
+  const { result } = app.doc;
+  byId("result-section").hidden = !result && !app.erasesResult;
+  byId("result-section").inert = !result;
+  if (result) void showReport(app, result);
   renderHistory(app);
 }
 
-/** Show the report on a result. The first call fetches it. @param {App} app @param {View} view @param {string} id */
-async function showReport(app, view, id) {
+/** The report on the candidate that is shown, undefined until it is fetched. @param {App} app */
+export function shownCandidate({ doc }) {
+  const candidates = (doc.result && reports.get(doc.result)?.candidates) || [];
+  return candidates[Math.min(doc.candidate, candidates.length - 1)];
+}
+
+/** Show the report on a result. The first call fetches it. @param {App} app @param {string} id */
+async function showReport(app, id) {
   if (!reports.has(id)) {
     reports.set(id, null);
     await app.reportErrors(async () => {
@@ -115,31 +92,25 @@ async function showReport(app, view, id) {
     if (!reports.get(id)) return void reports.delete(id);
   }
   const report = reports.get(id);
-  if (report && app.doc.result === id) renderReport(app, view, report);
+  if (report && app.doc.result === id) renderReport(app, report);
 }
 
-/** @param {App} app @param {View} view @param {Report} report */
-function renderReport(app, view, report) {
+/** @param {App} app @param {Report} report */
+function renderReport(app, report) {
   const index = app.doc.candidate;
   const candidate = report.candidates[Math.min(index, report.candidates.length - 1)];
   const section = byId("result-section");
   const key = `${report.id} ${index}`;
   if (section.dataset.shown === key) return;
-  if (!section.dataset.shown?.startsWith(report.id)) centerDivider(view, candidate.box);
   section.dataset.shown = key;
   byId("verdict").textContent = candidate.verdict ?? "not checked";
   byId("verdict").className = `verdict ${candidate.verdict ?? ""}`;
-  byId("judgement").textContent = asSentence(candidate.sentence);
+  byId("judgement").textContent = inTouchWords(asSentence(candidate.sentence));
   renderReason(report.id, index, candidate);
   byId("mend").hidden = !report.action || index > 0;
-  byId("mend").textContent = asSentence(report.action?.sentence ?? "").replace(/\.$/, "");
+  byId("mend").textContent = inTouchWords(asSentence(report.action?.sentence ?? "").replace(/\.$/, ""));
   byId("summary").textContent = summary(report, candidate);
   renderCandidates(app, report);
-}
-
-/** Put the divider into the middle of the changed part. @param {View} view @param {number[]} box */
-function centerDivider(view, [x0, , x1]) {
-  moveDivider(view, Math.min(0.95, Math.max(0.05, view.toCanvas((x0 + x1) / 2, 0)[0] / view.width)));
 }
 
 /** @param {string} words */

@@ -13,8 +13,8 @@ const MAX_BRUSH_RADIUS = 200; // screen px
 export function setUpShortcuts(app, view) {
   /** @type {Record<string, () => void>} */
   const actions = {
-    c: () => app.selectTool("click"), x: () => app.selectTool("exclude"), b: () => app.selectTool("box"),
-    p: () => app.selectTool("brush"), e: () => app.selectTool("erase"), k: () => app.selectTool("color"),
+    c: () => app.selectTool("click"), x: () => app.selectTool("exclude"), b: () => (app.doc.result ? byId("blink").click() : app.selectTool("box")),
+    p: () => app.selectTool("brush"), s: () => app.selectTool("subtract"), e: () => app.selectTool("erase"), y: () => app.doc.result && byId("compare").click(), k: () => app.selectTool("color"),
     h: () => app.selectTool("hand"), n: () => byId("new-object").click(), t: () => byId("find-by-name").click(),
     f: () => byId("find-by-kind").click(), a: () => byId("show-all").click(), r: () => byId("run").click(), "?": () => byId("show-help").click(),
     1: () => setGranularity(app, "part"), 2: () => setGranularity(app, "object"), 3: () => setGranularity(app, "whole"),
@@ -26,7 +26,7 @@ export function setUpShortcuts(app, view) {
     Escape: () => escape(),
     Enter: () => byId("run").click(),
     ",": () => showCandidate(-1), ".": () => showCandidate(1),
-    "\\": () => showBefore(true),
+    " ": () => app.setShowsBefore(true), "\\": () => app.setShowsBefore(Boolean(app.doc.result)),
   };
 
   addEventListener("keydown", (event) => {
@@ -42,24 +42,19 @@ export function setUpShortcuts(app, view) {
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !typing && app.doc.photo) {
       const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
       if (!action || (event.key === "Backspace" && target !== view.canvas)) return;
-      if (event.key === "Enter" && target.matches("button, a, summary, [type=checkbox]")) return;
+      if ([" ", "Enter"].includes(event.key) && target.matches("button, a, summary, [type=checkbox]")) return;
+      if (event.key === " " && !app.doc.result) return; // it moves the photo
       event.preventDefault();
       action();
     }
   });
   addEventListener("keyup", (event) => {
-    if (event.key === "\\") showBefore(false);
+    if (event.key === "\\" || event.key === " ") app.setShowsBefore(false);
   });
 
   /** @param {number} factor */
   function scaleBrush(factor) {
     app.radius = Math.min(MAX_BRUSH_RADIUS, Math.max(1, app.radius * factor));
-    app.notify();
-  }
-
-  /** @param {boolean} showsBefore */
-  function showBefore(showsBefore) {
-    app.showsBefore = showsBefore;
     app.notify();
   }
 
@@ -70,9 +65,10 @@ export function setUpShortcuts(app, view) {
   }
 
   function escape() {
-    if (app.doc.job) byId("cancel").click();
+    if (app.doc.job || app.isStarting || app.upload) byId("cancel").click();
     else if (app.suggestions) (app.suggestions = null), app.notify();
     else if (app.dragBox) (app.dragBox = null), view.redraw();
+    else if (app.doc.result && app.tool === "erase") app.selectTool("click");
     else if (app.doc.result) byId("back").click();
   }
 }

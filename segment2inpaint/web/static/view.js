@@ -27,7 +27,9 @@ export class View {
     this.photo = null;
     /** @type {Layer|null} */
     this.after = null; // the result, shown right of the divider
-    this.divider = 0.5; // position as a fraction of the canvas width
+    /** @type {Layer|null} */
+    this.complete = null; // the last layer of which no tile was missing, shown where tiles of another are missing
+    this.divider = 0; // position as a fraction of the canvas width
     this.scale = 1; // screen px per photo px
     this.x = 0; // of the photo's top left corner on the canvas
     this.y = 0;
@@ -49,7 +51,10 @@ export class View {
     const isOther = photo?.id !== this.photo?.id;
     const sameSize = photo && this.photo && photo.width === this.photo.width && photo.height === this.photo.height;
     this.photo = photo;
-    if (isOther && !sameSize) this.fit();
+    if (isOther && !sameSize) {
+      this.complete = null;
+      this.fit();
+    }
     this.redraw();
   }
 
@@ -146,10 +151,21 @@ export class View {
     const split = this.after ? this.divider * this.width : this.width;
     /** @type {TileKey[]} */
     const missing = [];
-    if (split > 0) missing.push(...this.#drawLayer(before, 0, split));
-    if (this.after && split < this.width) missing.push(...this.#drawLayer(this.after, split, this.width));
+    if (split > 0) missing.push(...this.#drawCovered(before, 0, split));
+    if (this.after && split < this.width) missing.push(...this.#drawCovered(this.after, split, this.width));
     this.tiles.fetchOnly(missing);
     this.drawOverlay(context);
+  }
+
+  /** Draw a layer, over the last complete one where tiles are missing. @param {Layer} layer @param {number} left @param {number} right */
+  #drawCovered(layer, left, right) {
+    const missing = this.#drawLayer(layer, left, right);
+    if (!missing.length) this.complete = layer;
+    else if (this.complete) {
+      this.#drawLayer(this.complete, left, right);
+      this.#drawLayer(layer, left, right);
+    }
+    return missing;
   }
 
   /** Draw a layer between two x of the canvas, sharp tiles over coarse ones. Return the missing tiles. @param {Layer} layer @param {number} left @param {number} right */

@@ -1,0 +1,58 @@
+// @ts-check
+/** The tool Erase: what is painted over or clicked is removed at once, and the result is gone on from. */
+import { post } from "./api.js";
+import { addSelection, withPhoto } from "./document_state.js";
+import { requestJob } from "./job.js";
+
+/** @typedef {import("./app.js").App} App */
+/** @typedef {import("./document_state.js").Doc} Doc */
+/** @typedef {import("./document_state.js").Point} Point */
+
+/** Remove what lies under a stroke. @param {App} app @param {Point[]} points @param {number} radius in photo px */
+export function eraseStroke(app, points, radius) {
+  const stroke = { points, radius, erase: false };
+  return erase(app, points, (doc) => addSelection(doc, "brush", { strokes: [stroke] }));
+}
+
+/** Remove the object at a pixel. @param {App} app @param {Point} point */
+export function eraseAt(app, point) {
+  return erase(app, [point], (doc) => addSelection(doc, "click", { include: [point] }));
+}
+
+/** @param {App} app @param {Point[]} points drawn until the mask is there @param {(doc: Doc) => Doc} select */
+async function erase(app, points, select) {
+  if (!app.erasing) return;
+  app.stroke = points;
+  await app.whileStarting(async () => {
+    const doc = { ...select(await photoToErase(app)), erases: true };
+    if (app.stopsStarting) return;
+    app.commit(doc);
+    app.stroke = null;
+    await startRemoval(app);
+  });
+  app.stroke = null;
+}
+
+/** The document without selections, of the result if one is shown. @param {App} app @returns {Promise<Doc>} */
+async function photoToErase({ doc }) {
+  if (!doc.result) return { ...doc, selections: [], active: 0, mode: "remove" };
+  const photo = await post(`/results/${doc.result}/continue?candidate=${doc.candidate}`, {});
+  return { ...withPhoto(doc, photo), refine: doc.refine };
+}
+
+/** Find the mask of the step just begun and start its job. Take the step back if that fails. @param {App} app */
+async function startRemoval(app) {
+  const { doc } = app;
+  const takeBack = () => app.doc === doc && app.takeBack();
+  try {
+    await app.untilFound();
+    if (app.doc !== doc) return;
+    const { ready, failed } = app.searchState;
+    if (ready && !app.stopsStarting) return void (await requestJob(app));
+    if (failed) app.toast(failed.canRetry ? failed.message : "No object was found there. Paint over it instead.");
+    takeBack();
+  } catch (error) {
+    takeBack();
+    throw error;
+  }
+}
