@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,12 +9,10 @@ import pytest
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
 from playwright.sync_api import expect
 from web_page import (
-    DESKTOP,
     PHONE,
-    TIMEOUT,
-    Page,
     click_photo,
     open_page,
+    open_page_with_errors,
     open_photo,
     run_job,
     screen_position,
@@ -26,17 +22,6 @@ from web_page import (
 from web_server import DISC_CENTER, draw_scene, encode
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def open_page_with_errors(browser: Any, address: str) -> Iterator[Page]:
-    """Open the page without the check for errors in the console, where failed calls appear."""
-    context = browser.new_context(**DESKTOP, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(TIMEOUT)
-    page.goto(address)
-    yield page
-    context.close()
 
 
 def test_calls_are_repeated_once_when_the_server_answers_again(server: str, browser: Any) -> None:

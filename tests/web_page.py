@@ -46,6 +46,17 @@ def open_page(browser: Any, address: str, **options: Any) -> Iterator[Page]:
     assert not faults
 
 
+@contextmanager
+def open_page_with_errors(browser: Any, address: str) -> Iterator[Page]:
+    """Open the page without the check for errors in the console, where failed calls appear."""
+    context = browser.new_context(**DESKTOP, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(address)
+    yield page
+    context.close()
+
+
 def open_photo(page: Page, data: bytes | None = None, name: str = "photo.png") -> None:
     mime_type = "image/jpeg" if name.endswith("jpg") else "image/png"
     data = data or encode(draw_scene())

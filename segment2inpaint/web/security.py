@@ -116,7 +116,7 @@ class SecurityMiddleware:
             _check_token(headers.get("authorization", ""), self.token)
         length, max_bytes = headers.get("content-length", "0"), self._max_body(scope)
         if not length.isdecimal() or int(length) > max_bytes:
-            raise RequestRefused(413, f"the body is too large: at most {max_bytes} bytes here")
+            raise RequestRefused(413, f"too large: at most {max_bytes / 1e6:g} MB can be sent")
 
     def _check_host(self, header: str) -> None:
         try:
@@ -171,7 +171,7 @@ class _BoundedBody:
                 503, "the server is busy with other uploads; try again in a moment"
             )
         if self.received > self._max_bytes:
-            raise RequestRefused(413, "the body is too large; see limits in /api/v1/about")
+            raise RequestRefused(413, "too large; see limits in /api/v1/about")
         self._complete = not message.get("more_body", False)
         return message
 

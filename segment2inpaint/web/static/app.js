@@ -77,7 +77,8 @@ export class App {
 
   /** Whether Erase works on a result, whose report stays until the next one. */
   get erasesResult() {
-    return this.doc.erases && Boolean(this.history.previous?.result);
+    const isRunning = this.doc.job !== null || this.isStarting;
+    return this.doc.erases && isRunning && Boolean(this.history.previous?.result);
   }
 
   /** Whether the tool can be used on the photo. */

@@ -31,6 +31,7 @@ export function setUpBlink(app, view) {
 /** @param {App} app */
 function start(app) {
   blinking = app.doc.result ?? "";
+  app.compares = false;
   timer = setInterval(() => app.setShowsBefore(!app.showsBefore), INTERVAL);
   app.setShowsBefore(true);
 }
