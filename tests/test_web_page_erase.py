@@ -11,6 +11,7 @@ pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
 from playwright.sync_api import expect
 from web_page import (
     PHONE,
+    WIDE,
     Page,
     drag_on_photo,
     max_difference,
@@ -24,7 +25,6 @@ from web_server import DISC_CENTER, draw_scene, encode
 
 pytestmark = pytest.mark.slow
 
-WIDE = {"viewport": {"width": 1280, "height": 800}}
 DEVICES = pytest.mark.parametrize("device", [WIDE, PHONE], ids=["wide", "phone"])
 SPOT = (30, 95)  # the centre of a blue square
 RED, BLUE = np.array([200, 60, 60]), np.array([40, 60, 220])

@@ -14,6 +14,7 @@ pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
 from playwright.sync_api import expect
 from web_page import (
     PHONE,
+    WIDE,
     Page,
     max_difference,
     open_page,
@@ -27,7 +28,6 @@ from web_server import DISC_CENTER
 
 pytestmark = pytest.mark.slow
 
-WIDE = {"viewport": {"width": 1280, "height": 800}}
 DEVICES = pytest.mark.parametrize("device", [WIDE, PHONE], ids=["wide", "phone"])
 INSIDE = (84, 66)  # of the disc, off its centre
 CLIPBOARD = ["clipboard-read", "clipboard-write"]

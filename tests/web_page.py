@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from web_server import DISC_CENTER, draw_scene, encode
 
 DESKTOP = {"viewport": {"width": 1100, "height": 700}}
+WIDE = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {
     "viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True,
     "device_scale_factor": 2,

@@ -11,26 +11,27 @@ import { requestJob } from "./job.js";
 /** Remove what lies under a stroke. @param {App} app @param {Point[]} points @param {number} radius in photo px */
 export function eraseStroke(app, points, radius) {
   const stroke = { points, radius, erase: false };
-  return erase(app, points, (doc) => addSelection(doc, "brush", { strokes: [stroke] }));
+  app.stroke = points; // drawn until the mask is there
+  return erase(app, (doc) => addSelection(doc, "brush", { strokes: [stroke] }));
 }
 
 /** Remove the object at a pixel. @param {App} app @param {Point} point */
 export function eraseAt(app, point) {
-  return erase(app, [point], (doc) => addSelection(doc, "click", { include: [point] }));
+  return erase(app, (doc) => addSelection(doc, "click", { include: [point] }));
 }
 
-/** @param {App} app @param {Point[]} points drawn until the mask is there @param {(doc: Doc) => Doc} select */
-async function erase(app, points, select) {
-  if (!app.erasing) return;
-  app.stroke = points;
-  await app.whileStarting(async () => {
-    const doc = { ...select(await photoToErase(app)), erases: true };
-    if (app.stopsStarting) return;
-    app.commit(doc);
+/** @param {App} app @param {(doc: Doc) => Doc} select */
+async function erase(app, select) {
+  try {
+    if (app.erasing) await app.whileStarting(async () => {
+      const doc = { ...select(await photoToErase(app)), erases: true };
+      if (app.stopsStarting) return;
+      app.commit(doc);
+      await startRemoval(app);
+    });
+  } finally {
     app.stroke = null;
-    await startRemoval(app);
-  });
-  app.stroke = null;
+  }
 }
 
 /** The document without selections, of the result if one is shown. @param {App} app @returns {Promise<Doc>} */
@@ -46,6 +47,7 @@ async function startRemoval(app) {
   const takeBack = () => app.doc === doc && app.takeBack();
   try {
     await app.untilFound();
+    app.stroke = null;
     if (app.doc !== doc) return;
     const { ready, failed } = app.searchState;
     if (ready && !app.stopsStarting) return void (await requestJob(app));

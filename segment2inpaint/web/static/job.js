@@ -3,6 +3,7 @@
 import { call, Failure, get, post } from "./api.js";
 import { byId } from "./app.js";
 import { showProgress } from "./busy.js";
+import { activeSelection } from "./document_state.js";
 import { currentRequest } from "./request_export.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -114,11 +115,11 @@ function lostJob(id, { kind, message }) {
 function finishJob(app, { state, result, error }) {
   const doc = { ...app.doc, job: null, erases: false };
   const finished = { ...doc, result, candidate: 0 };
-  if (app.doc.erases) state === "done" ? app.amend(finished) : app.takeBack();
-  else {
-    app.amend(doc);
-    if (state === "done") app.commit(finished);
-  }
+  const { erases } = app.doc; // then the result belongs to the step that began with the stroke
+  if (!erases) app.amend(doc);
+  if (state === "done" && erases) app.amend(finished);
+  else if (state === "done") app.commit(finished);
+  else if (erases) app.takeBack();
   if (state === "failed") app.toast(error?.kind === "ModelMissing" ? MODEL_MISSING : (error?.message ?? "The job failed."));
   const message = END_MESSAGES[/** @type {keyof typeof END_MESSAGES} */ (state)];
   app.setStatus(message);
@@ -134,10 +135,13 @@ function render(app) {
   byId("busy").hidden = !job && !app.isStarting && !app.upload;
   if (app.upload) renderUpload(app.upload.share);
   else if (app.isStarting && !app.stopsStarting)
-    renderProgress(app, { state: "running", place: 0, stage: app.searchState.pending ? "detect" : "", share: 0 });
+    renderProgress(app, { state: "running", place: 0, stage: isLooking(app) ? "detect" : "", share: 0 });
   if (!job) byId("busy-sketch").hidden = true;
   byId("busy-preview-note").hidden = !job || app.preview?.job !== job;
 }
+
+/** Whether an object is being looked for: a stroke is its own mask. @param {App} app */
+const isLooking = (app) => app.searchState.pending && activeSelection(app.doc)?.kind !== "brush";
 
 /** @param {number} share that is sent */
 function renderUpload(share) {
