@@ -44,11 +44,12 @@ async function photoToErase({ doc }) {
 /** Find the mask of the step just begun and start its job. Take the step back if that fails. @param {App} app */
 async function startRemoval(app) {
   const { doc } = app;
-  const takeBack = () => app.doc === doc && app.takeBack();
+  const isShown = () => app.doc.photo === doc.photo && app.doc.erases; // no other photo or result was opened
+  const takeBack = () => isShown() && app.takeBack();
   try {
     await app.untilFound();
     app.stroke = null;
-    if (app.doc !== doc) return;
+    if (!isShown()) return;
     const { ready, failed } = app.searchState;
     if (ready && !app.stopsStarting) return void (await requestJob(app));
     if (failed) app.toast(failed.canRetry ? failed.message : "No object was found there. Paint over it instead.");

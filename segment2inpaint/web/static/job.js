@@ -47,12 +47,14 @@ export async function startJob(app) {
 
 /** Ask the server for the job of the document. @param {App} app */
 export async function requestJob(app) {
-  const { doc } = app;
-  const job = await post(`/photos/${doc.photo?.id}/jobs`, currentRequest(app));
-  if (app.doc !== doc) return void (await call("DELETE", `/jobs/${job.id}`)); // another photo was opened
-  void loadPreview(app, job.id);
-  app.amend({ ...doc, job: job.id });
-  if (app.stopsStarting) await call("DELETE", `/jobs/${job.id}`);
+  const { photo } = app.doc;
+  const job = await post(`/photos/${photo?.id}/jobs`, currentRequest(app));
+  const isShown = app.doc.photo === photo && !app.doc.result; // no other photo or result was opened
+  if (isShown) {
+    void loadPreview(app, job.id);
+    app.amend({ ...app.doc, job: job.id });
+  }
+  if (app.stopsStarting || !isShown) await call("DELETE", `/jobs/${job.id}`);
 }
 
 /** Load a rough fill to show while the job runs. @param {App} app @param {string} job */
