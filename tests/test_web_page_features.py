@@ -121,15 +121,18 @@ def test_the_reason_is_shown_and_a_button_mends_it(server: str, browser: Any) ->
     def with_reason(route: Any) -> None:
         response = route.fetch()
         report = response.json()
-        report["candidates"][0] |= {
-            "verdict": "doubtful",
-            "reason": "seam",
-            "sentence": "look at it",
-        }
+        judged = {"verdict": "doubtful", "reason": "seam", "sentence": "look at it"}
+        report["candidates"][0] |= judged
+        for check in report["candidates"][0]["checks"]:
+            check["picture"] = check["name"] == "seam"
         route.fulfill(response=response, json={**report, "action": action})
 
     with open_page(browser, server) as page:
         page.route(re.compile(r"/results/[^/]+$"), with_reason)
+        page.route(
+            re.compile(r"/checks/seam"),
+            lambda route: route.fulfill(body=encode(draw_scene()), content_type="image/png"),
+        )
         open_photo(page)
         select_disc_by_color(page)
         run_job(page)

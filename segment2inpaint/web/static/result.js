@@ -118,7 +118,7 @@ const asSentence = (words) => words && `${words[0].toUpperCase()}${words.slice(1
 
 /** Show the place of what speaks most against a candidate. @param {string} id @param {number} index @param {Candidate} candidate */
 function renderReason(id, index, { reason, checks }) {
-  const rows = checks.filter((check) => check.name === reason).map((check) => checkPicture(id, index, check));
+  const rows = checks.filter((check) => check.name === reason && check.picture).map((check) => checkPicture(id, index, check));
   byId("checks").replaceChildren(...rows);
 }
 
@@ -136,7 +136,8 @@ function summary(report, { changed, settings }) {
   const seconds = Object.values(report.seconds).reduce((a, b) => a + b, 0);
   const attempts = report.attempts.length > 1 ? `, ${report.attempts.length} attempts` : "";
   const pixels = `${changed.toLocaleString()} pixels repainted, ${report.changed_outside} changed elsewhere (before the file is encoded).`;
-  return `${pixels} ${settings.detector} + ${settings.inpainter}, ${seconds.toFixed(1)} s${attempts}.`;
+  const shadow = settings.shadow ? "Taken with its shadow. " : "";
+  return `${shadow}${pixels} ${settings.detector} + ${settings.inpainter}, ${seconds.toFixed(1)} s${attempts}.`;
 }
 
 /** @param {App} app @param {Report} report */
