@@ -248,6 +248,19 @@ class StrokesIn(StrictModel):
     strokes: Annotated[list[StrokeIn], Field(min_length=1, max_length=500)]
 
 
+class ResultIn(StrictModel):
+    """A result, and the index of one of its candidates; the best is 0."""
+
+    result: Id
+    candidate: Annotated[int, Field(ge=0, le=31)] = 0
+
+
+class ZipIn(StrictModel):
+    """Results to download together."""
+
+    results: Annotated[list[ResultIn], Field(min_length=1, max_length=200)]
+
+
 class DownloadIn(StrictModel):
     """The licence on the model's card, which the user has seen and agreed to."""
 

@@ -25,7 +25,7 @@ from segment2inpaint.types import (
     UserMask,
     bounding_box,
 )
-from segment2inpaint.web import contours, quick_preview, requests, tiles
+from segment2inpaint.web import contours, quick_preview, requests, sample_photo, tiles
 from segment2inpaint.web.app_state import (
     FILE_SUFFIXES,
     IMMUTABLE,
@@ -75,16 +75,26 @@ def create_router(state: AppState) -> APIRouter:
     router = APIRouter(tags=["photos"])
     sessions = state.sessions
 
+    async def open_file(
+        load: Callable[[], bytes], name: str, background: BackgroundTasks
+    ) -> PhotoOut:
+        photo = await state.file_executor.run(lambda: state.read(load(), name))
+        session = sessions.add(photo)
+        background.add_task(state.prepare, session)
+        return describe_photo(session)
+
     @router.post("/photos", status_code=201, openapi_extra=BINARY_BODY)
     async def open_photo(
         request: Request, background: BackgroundTasks, name: FileName = "photo"
     ) -> PhotoOut:
         """Upload a photo. The body holds the bytes of its file."""
         data = await request.body()
-        photo = await state.file_executor.run(lambda: state.read(data, safe_file_name(name)))
-        session = sessions.add(photo)
-        background.add_task(state.prepare, session)
-        return describe_photo(session)
+        return await open_file(lambda: data, safe_file_name(name), background)
+
+    @router.post("/photos/sample", status_code=201)
+    async def open_sample(background: BackgroundTasks) -> PhotoOut:
+        """Open a drawn scene of a ball on a lawn, to try the page without a photo."""
+        return await open_file(sample_photo.draw_sample, sample_photo.NAME, background)
 
     @router.get("/photos/{photo}")
     def show_photo(photo: Id) -> PhotoOut:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi.responses import StreamingResponse
 
 from segment2inpaint import images
-from segment2inpaint.errors import BadOption
 from segment2inpaint.judgement import Check
 from segment2inpaint.protocols import ProgressCallback
 from segment2inpaint.request import to_json
@@ -33,6 +34,7 @@ from segment2inpaint.web.responses import (
     PhotoOut,
     ResultOut,
 )
+from segment2inpaint.web.result_files import encode_result, find_patch, zip_results
 from segment2inpaint.web.routes_photos import (
     BINARY,
     CandidateIndex,
@@ -52,6 +54,7 @@ from segment2inpaint.web.session import (
 
 CHECK_PICTURE_SIDE = 900  # px
 THUMBNAIL_SIDE = 320  # px
+ZIP_NAME = "photos.zip"
 MIN_THUMBNAIL_MARGIN = 32  # px of the photo around the changed part
 
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "JXL"]
@@ -111,7 +114,7 @@ def create_router(state: AppState) -> APIRouter:
     ) -> Response:
         """Download a tile of the result, like a tile of a photo."""
         session = sessions.find_by_result(result)
-        return tile_response(session, _patch(session, result, candidate), level, column, row)
+        return tile_response(session, find_patch(session, result, candidate), level, column, row)
 
     @router.get("/results/{result}/file", response_class=BINARY)
     async def download_result(
@@ -126,15 +129,35 @@ def create_router(state: AppState) -> APIRouter:
         """
         session = sessions.find_by_result(result)
         written = format or output_format(session.photo)
-        patch = _patch(session, result, candidate)
-        data = await state.file_executor.run(lambda: _encode(session, patch, written, quality))
+        patch = find_patch(session, result, candidate)
+        data = await state.file_executor.run(
+            lambda: encode_result(session, patch, written, quality)
+        )
         return file_response(data, written, result_stem(session.photo))
+
+    @router.post("/results/zip", response_class=BINARY)
+    async def download_zip(query: requests.ZipIn) -> Response:
+        """Download many results as a zip: their files, named as the photos, and ``verdicts.csv``.
+
+        The columns of ``verdicts.csv`` are file, verdict and sentence.
+        """
+        chosen = [(item.result, item.candidate) for item in query.results]
+        for result_id, candidate in chosen:
+            find_patch(sessions.find_by_result(result_id), result_id, candidate)
+        pieces = zip_results(sessions, chosen)
+
+        async def stream() -> AsyncIterator[bytes]:
+            while piece := await state.file_executor.run(lambda: next(pieces, b"")):
+                yield piece
+
+        headers = {"content-disposition": f'attachment; filename="{ZIP_NAME}"'}
+        return StreamingResponse(stream(), media_type="application/zip", headers=headers)
 
     @router.get("/results/{result}/mask", response_class=BINARY)
     async def download_changed_mask(result: Id, candidate: CandidateIndex = 0) -> Response:
         """Download the alpha of the changed pixels as PNG."""
         session = sessions.find_by_result(result)
-        patch = _patch(session, result, candidate)
+        patch = find_patch(session, result, candidate)
         data = await state.file_executor.run(
             lambda: images.encode_mask(patch.apply(session.photo)[1])
         )
@@ -144,7 +167,7 @@ def create_router(state: AppState) -> APIRouter:
     def show_preview(result: Id, candidate: CandidateIndex = 0) -> Response:
         """Download the changed part and some of its surroundings, as a small JPEG."""
         session = sessions.find_by_result(result)
-        data = _thumbnail(session, _patch(session, result, candidate))
+        data = _thumbnail(session, find_patch(session, result, candidate))
         return Response(data, media_type="image/jpeg", headers=IMMUTABLE)
 
     @router.get("/results/{result}/checks/{name}", response_class=BINARY)
@@ -162,7 +185,7 @@ def create_router(state: AppState) -> APIRouter:
     ) -> PhotoOut:
         """Open the result as a new photo, to keep editing it."""
         session = sessions.find_by_result(result)
-        patch = _patch(session, result, candidate)
+        patch = find_patch(session, result, candidate)
         photo = await state.file_executor.run(lambda: _result_photo(state, session, patch))
         new_session = sessions.add(photo)
         background.add_task(state.prepare, new_session)
@@ -256,13 +279,6 @@ def _describe_result(session: PhotoSession, result_id: str) -> ResultOut:
     )  # fmt: skip
 
 
-def _patch(session: PhotoSession, result_id: str, candidate: int) -> ResultPatch:
-    patches = session.get_result(result_id).patches
-    if candidate >= len(patches):
-        raise NotFound(f"no candidate {candidate}: there are {len(patches)}, numbered from 0")
-    return patches[candidate]
-
-
 def _thumbnail(session: PhotoSession, patch: ResultPatch) -> bytes:
     margin = max(MIN_THUMBNAIL_MARGIN, max(patch.box.width, patch.box.height) // 2)
     window = patch.box.expand(margin, session.photo.size)
@@ -270,18 +286,9 @@ def _thumbnail(session: PhotoSession, patch: ResultPatch) -> bytes:
     return tiles.encode_thumbnail(pixels, THUMBNAIL_SIDE)
 
 
-def _encode(session: PhotoSession, patch: ResultPatch, format: str, quality: int | None) -> bytes:
-    if format not in images.formats():
-        raise BadOption(
-            f"cannot write {format} on this machine, expected {', '.join(images.formats())}"
-        )
-    image, alpha = patch.apply(session.photo)
-    return images.encode(session.photo, image, alpha, format=format, quality=quality)
-
-
 def _result_photo(state: AppState, session: PhotoSession, patch: ResultPatch) -> images.Photo:
     """Return the photo that a second command would read from the result's file."""
     format = output_format(session.photo)
-    data = _encode(session, patch, format, None)
+    data = encode_result(session, patch, format)
     name = f"{result_stem(session.photo)}.{FILE_SUFFIXES[format]}"
     return replace(state.read(data, name), path=None)
