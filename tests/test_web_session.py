@@ -50,6 +50,22 @@ def test_memory_is_bounded_and_photos_with_running_jobs_stay() -> None:
     assert len(store) == 3
 
 
+def test_a_photo_that_was_just_used_is_not_dropped_for_one_that_keeps_it() -> None:
+    now = [0.0]
+    store = SessionStore(Limits(photos=2), lambda: now[0])
+    first, second = store.add(black_photo()), store.add(black_photo())
+    now[0] = 10
+    store.get(second.id)
+    now[0] = 15
+    third = store.add(black_photo(), keep=8)
+    with pytest.raises(NotFound):
+        store.get(first.id)
+    with pytest.raises(ServerBusy):
+        store.add(black_photo(), keep=8)
+    assert store.get(second.id) is second
+    assert store.get(third.id) is third
+
+
 def test_idle_photos_are_dropped() -> None:
     now = [0.0]
     store = SessionStore(Limits(idle=60), lambda: now[0])

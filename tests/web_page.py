@@ -48,9 +48,9 @@ def open_page(browser: Any, address: str, **options: Any) -> Iterator[Page]:
 
 
 @contextmanager
-def open_page_with_errors(browser: Any, address: str) -> Iterator[Page]:
+def open_page_with_errors(browser: Any, address: str, **options: Any) -> Iterator[Page]:
     """Open the page without the check for errors in the console, where failed calls appear."""
-    context = browser.new_context(**DESKTOP, reduced_motion="reduce")
+    context = browser.new_context(**{**DESKTOP, "reduced_motion": "reduce", **options})
     page = context.new_page()
     page.set_default_timeout(TIMEOUT)
     page.goto(address)

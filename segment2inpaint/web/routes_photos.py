@@ -55,6 +55,7 @@ from segment2inpaint.web.session import (
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{22}$")]
 FileName = Annotated[str, Query(max_length=300, description="the name of the file")]
+KeepSeconds = Annotated[float, Query(ge=0, le=86_400)]
 TileLevel = Annotated[int, Path(ge=0, le=tiles.MAX_LEVEL)]
 TileIndex = Annotated[int, Path(ge=0, le=10_000)]
 CandidateIndex = Annotated[
@@ -75,26 +76,36 @@ def create_router(state: AppState) -> APIRouter:
     router = APIRouter(tags=["photos"])
     sessions = state.sessions
 
-    async def open_file(
-        load: Callable[[], bytes], name: str, background: BackgroundTasks
-    ) -> PhotoOut:
-        photo = await state.file_executor.run(lambda: state.read(load(), name))
-        session = sessions.add(photo)
-        background.add_task(state.prepare, session)
-        return describe_photo(session)
-
     @router.post("/photos", status_code=201, openapi_extra=BINARY_BODY)
     async def open_photo(
-        request: Request, background: BackgroundTasks, name: FileName = "photo"
+        request: Request,
+        background: BackgroundTasks,
+        name: FileName = "photo",
+        prepare: bool = True,
+        keep: KeepSeconds = 0.0,
     ) -> PhotoOut:
-        """Upload a photo. The body holds the bytes of its file."""
+        """Upload a photo. The body holds the bytes of its file.
+
+        ``prepare`` computes its embedding, so that the first click is quick. If the server is
+        full, it drops the photos that were not used for the longest time, but none that were used
+        in the last ``keep`` seconds.
+        """
         data = await request.body()
-        return await open_file(lambda: data, safe_file_name(name), background)
+        photo = await state.file_executor.run(lambda: state.read(data, safe_file_name(name)))
+        session = sessions.add(photo, keep)
+        if prepare:
+            background.add_task(state.prepare, session)
+        return describe_photo(session)
 
     @router.post("/photos/sample", status_code=201)
     async def open_sample(background: BackgroundTasks) -> PhotoOut:
         """Open a drawn scene of a ball on a lawn, to try the page without a photo."""
-        return await open_file(sample_photo.draw_sample, sample_photo.NAME, background)
+        photo = await state.file_executor.run(
+            lambda: state.read(sample_photo.draw_sample(), sample_photo.NAME)
+        )
+        session = sessions.add(photo)
+        background.add_task(state.prepare, session)
+        return describe_photo(session)
 
     @router.get("/photos/{photo}")
     def show_photo(photo: Id) -> PhotoOut:

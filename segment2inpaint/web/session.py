@@ -229,16 +229,23 @@ class SessionStore:
         self._sessions: OrderedDict[str, PhotoSession] = OrderedDict()
         self._lock = threading.RLock()
 
-    def add(self, photo: Photo) -> PhotoSession:
-        """Return a new session for the photo. Raises ``ServerBusy`` if there is no space."""
+    def add(self, photo: Photo, keep: float = 0.0) -> PhotoSession:
+        """Return a new session for the photo.
+
+        Photos that were used in the last ``keep`` seconds are not dropped for it. Raises
+        ``ServerBusy`` if there is no space.
+        """
         session = PhotoSession(
             new_id(), replace(photo, path=None), self.limits, last_used=self._now()
         )
         with self._lock:
             self._sessions[session.id] = session
-            if not self.evict_idle():
+            if not self.evict_idle(keep):
                 del self._sessions[session.id]
-                raise ServerBusy("the server has no space for another photo; try again later")
+                raise ServerBusy(
+                    "the server has no space for another photo; close some, or start it with more "
+                    "--memory"
+                )
         return session
 
     def get(self, photo_id: str) -> PhotoSession:
@@ -267,11 +274,11 @@ class SessionStore:
                     return self.get(session.id)
         raise NotFound("no such result on the server; it may have been dropped, run the job again")
 
-    def evict_idle(self) -> bool:
+    def evict_idle(self, keep: float = 0.0) -> bool:
         """Drop idle sessions, then the least recently used ones until the rest is within limits.
 
-        The newest session and those with running jobs stay. Return whether the rest is within
-        limits.
+        The newest session, those used in the last ``keep`` seconds and those with running jobs
+        stay. Return whether the rest is within limits.
         """
         with self._lock:
             for session in list(self._sessions.values()):
@@ -281,7 +288,7 @@ class SessionStore:
             for session in list(self._sessions.values())[:-1]:
                 if self._is_within_limits():
                     break
-                if not session.running_jobs:
+                if not session.running_jobs and self._now() - session.last_used >= keep:
                     del self._sessions[session.id]
             return self._is_within_limits()
 

@@ -104,16 +104,16 @@ export const post = async (path, json, signal) => toJson(await call("POST", path
 
 /**
  * Upload a file. `onProgress` is called with the share that is sent, from 0 to 1: `fetch` reports none.
- * @param {string} path @param {Blob} body @param {(share: number) => void} onProgress @param {AbortSignal} signal
+ * @param {string} path @param {Blob} body @param {(share: number) => void} [onProgress] @param {AbortSignal} [signal]
  */
-export async function upload(path, body, onProgress, signal) {
+export async function upload(path, body, onProgress = () => {}, signal) {
   const request = new XMLHttpRequest();
   request.open("POST", ROOT + path);
   const headers = { ...authorization(), "content-type": "application/octet-stream" };
   for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
   request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
   request.upload.onload = () => onProgress(1);
-  signal.addEventListener("abort", () => request.abort());
+  signal?.addEventListener("abort", () => request.abort());
   const response = await new Promise((resolve, reject) => {
     request.onload = () => resolve(new Response(request.response, { status: request.status }));
     request.onerror = () => reject(serverIsAway());
@@ -123,9 +123,9 @@ export async function upload(path, body, onProgress, signal) {
   return toJson(await checked(response));
 }
 
-/** Download a file and save it under the name that the server gives. @param {string} path */
-export async function download(path) {
-  const response = await call("GET", path);
+/** Download a file and save it under the name that the server gives. @param {string} path @param {unknown} [json] for a POST */
+export async function download(path, json) {
+  const response = await call(json === undefined ? "GET" : "POST", path, { json });
   const disposition = response.headers.get("content-disposition") ?? "";
   const name = /filename\*=UTF-8''(\S+)/.exec(disposition)?.[1] ?? /filename="([^"]+)"/.exec(disposition)?.[1];
   saveAs(await response.blob(), decodeURIComponent(name ?? "photo"));

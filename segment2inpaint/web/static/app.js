@@ -57,6 +57,8 @@ export class App {
     this.stopsStarting = false; // the user has cancelled it meanwhile
     /** @type {any} */
     this.capabilities = null; // of the server, from /about
+    /** @type {Map<string, File>} */
+    this.uploadedFiles = new Map(); // clean plates and pictures to insert, by id
     /** @type {Set<() => void>} */
     this.listeners = new Set();
   }
@@ -192,7 +194,7 @@ export class App {
   }
 
   /**
-   * Upload the file that the user chose, null if there is none.
+   * Upload the file that the user chose, null if there is none or another photo is shown by then.
    * @param {HTMLInputElement} input @param {"mask"|"plate"|"picture"} kind
    * @returns {Promise<{id: string, name: string}|null>}
    */
@@ -200,10 +202,12 @@ export class App {
     const file = input.files?.[0];
     input.value = "";
     if (!file) return null;
+    const photo = this.doc.photo?.id;
     const query = `kind=${kind}&name=${encodeURIComponent(file.name.slice(-200))}`;
-    const stored = await this.send(`/photos/${this.doc.photo?.id}/files?${query}`, file);
+    const stored = await this.send(`/photos/${photo}/files?${query}`, file);
+    this.uploadedFiles.set(stored.id, file);
     if (stored.note) this.toast(stored.note);
-    return stored;
+    return photo === this.doc.photo?.id ? stored : null;
   }
 
   /** Keep the photo of the last visit if the server still has it. */

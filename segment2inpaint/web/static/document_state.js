@@ -219,20 +219,22 @@ function changedOptions(name, options, defaults) {
   return changed.length ? { [name]: Object.fromEntries(changed) } : {};
 }
 
-const STORAGE_KEY = "segment2inpaint-document"; // of the session storage
+export const STORAGE_KEY = "segment2inpaint-document"; // of the session storage
 const MAX_STEPS = 60; // steps that can be undone
 
 /** Every state of the document since the photo was opened, for undo and redo. It survives a reload. */
 export class History {
-  constructor() {
+  /** @param {string} key of the session storage */
+  constructor(key = STORAGE_KEY) {
+    this.key = key;
     /** @type {Doc[]} */
     this.docs = [EMPTY];
     this.index = 0; // of the current state
     try {
-      const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "null");
+      const stored = JSON.parse(sessionStorage.getItem(key) ?? "null");
       if (stored?.docs?.length) [this.docs, this.index] = [stored.docs, stored.index];
     } catch {
-      sessionStorage.removeItem(STORAGE_KEY);
+      sessionStorage.removeItem(key);
     }
   }
 
@@ -277,6 +279,13 @@ export class History {
     this.index = 0;
   }
 
+  /** Keep the states under another key of the session storage. @param {string} key */
+  moveTo(key) {
+    sessionStorage.removeItem(this.key);
+    this.key = key;
+    this.#store();
+  }
+
   get canUndo() {
     return Boolean(this.previous?.photo);
   }
@@ -287,9 +296,9 @@ export class History {
 
   #store() {
     try {
-      sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ docs: this.docs, index: this.index }));
+      sessionStorage.setItem(this.key, JSON.stringify({ docs: this.docs, index: this.index }));
     } catch {
-      sessionStorage.removeItem(STORAGE_KEY); // too many strokes for the storage: a reload loses the history
+      sessionStorage.removeItem(this.key); // too many strokes for the storage: a reload loses the history
     }
   }
 }

@@ -1,13 +1,16 @@
 // @ts-check
-/** Sets up the page: toolbar, zoom, theme, opening photos, and the state of all of them. */
+/** Sets up the page: toolbar, zoom, theme, and the state of all of them. */
 import { Failure, onServerAway, setToken, takeTokenFromAddress } from "./api.js";
 import { App, byId, messageOf } from "./app.js";
 import { drawOverlay } from "./draw.js";
 import { setUpModels } from "./models.js";
+import { setUpOpening } from "./opening.js";
 import { loadCapabilities, setUpPanel } from "./panel.js";
 import { setUpPointer } from "./pointer.js";
 import { setUpResults } from "./result.js";
 import { setUpShortcuts } from "./shortcuts.js";
+import { Strip } from "./strip.js";
+import { setUpStrip } from "./strip_view.js";
 import { adaptToTouch } from "./touch_words.js";
 import { View } from "./view.js";
 import { setUpWidened } from "./widened.js";
@@ -18,6 +21,7 @@ const ZOOM_STEP = 1.4;
 takeTokenFromAddress();
 adaptToTouch(document.body);
 const app = new App();
+const strip = new Strip(app);
 const view = new View(/** @type {HTMLCanvasElement} */ (byId("canvas")), (context) => drawOverlay(app, view, context));
 
 setUpPanel(app);
@@ -27,7 +31,8 @@ setUpModels(app);
 setUpToolbar();
 setUpZoom();
 setUpTheme();
-setUpOpening();
+setUpStrip(strip);
+setUpOpening(app, strip);
 setUpPointer(app, view);
 setUpShortcuts(app, view);
 app.listeners.add(render);
@@ -46,7 +51,7 @@ await start();
 async function start() {
   try {
     await loadCapabilities(app);
-    await app.restorePhoto();
+    await (strip.entries.length ? strip.restore() : app.restorePhoto());
   } catch (error) {
     if (error instanceof Failure && error.status === 401) return askForToken();
     app.toast(messageOf(error));
@@ -100,35 +105,8 @@ function setUpTheme() {
   });
 }
 
-/** Open photos by a button, by drag and drop, and from the clipboard. */
-function setUpOpening() {
-  const input = /** @type {HTMLInputElement} */ (byId("file"));
-  for (const id of ["open", "choose"]) byId(id).addEventListener("click", () => input.click());
-  input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    input.value = "";
-    if (file) void app.openPhoto(file, file.name);
-  });
-  let dragDepth = 0; // elements that the dragged file has entered and not left
-  addEventListener("dragenter", () => (byId("drop").hidden = ++dragDepth === 0));
-  addEventListener("dragleave", () => (byId("drop").hidden = --dragDepth === 0));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    dragDepth = 0;
-    byId("drop").hidden = true;
-    const file = event.dataTransfer?.files[0];
-    if (file) void app.openPhoto(file, file.name);
-  });
-  addEventListener("paste", (event) => {
-    const file = event.clipboardData?.files[0];
-    if (file) void app.openPhoto(file, file.name || "pasted.png");
-  });
-}
-
 function render() {
   const { photo } = app.doc;
-  renderOpening();
   renderToolbar();
   byId("zoom").hidden = !photo;
   byId("about-photo").textContent = photo
@@ -136,13 +114,6 @@ function render() {
     : "";
   renderStatus();
   view.show(photo);
-}
-
-function renderOpening() {
-  byId("empty").hidden = app.doc.photo !== null;
-  const button = /** @type {HTMLButtonElement} */ (byId("choose"));
-  button.disabled = app.isOpening;
-  button.textContent = app.isOpening ? "Opening…" : "Open a photo…";
 }
 
 function renderToolbar() {

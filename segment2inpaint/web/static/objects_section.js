@@ -80,7 +80,9 @@ async function toggleSuggestions(app) {
   }
   app.setStatus("Looking for all objects…");
   const body = { prompts: [{ everything: [] }] };
-  const { objects } = await post(`/photos/${app.doc.photo?.id}/find`, body);
+  const photo = app.doc.photo?.id;
+  const { objects } = await post(`/photos/${photo}/find`, body);
+  if (photo !== app.doc.photo?.id) return;
   app.suggestions = { prompt: "everything", objects };
   app.notify();
 }

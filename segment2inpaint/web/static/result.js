@@ -36,6 +36,7 @@ export function setUpResults(app, view) {
   onClickOnce(app, "continue", "Opening the result…", async () => {
     const { result, candidate } = app.doc;
     const photo = await post(`/results/${result}/continue?candidate=${candidate}`, {});
+    if (app.doc.result !== result) return;
     app.commit(withPhoto(app.doc, photo));
   });
   byId("mend").addEventListener("click", () => void app.reportErrors(() => mend(app)));
