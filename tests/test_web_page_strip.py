@@ -346,6 +346,37 @@ def test_a_folder_and_pasted_pictures_and_the_sample_can_be_opened(
         wait_for_objects(page)
 
 
+def test_a_dropped_folder_is_opened_with_the_folders_in_it(
+    server: str, browser: Any, tmp_path: Path
+) -> None:
+    for name in ("scans/2.png", "scans/10.png", "scans/sub/3.png", "scans/notes.txt", "a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(encode(draw_scene()))
+    dropped = {"items": [], "files": [str(tmp_path / name) for name in ("scans", "a.png")]}
+    with open_page(browser, server) as page:
+        page.wait_for_selector("#formats:has-text('JPEG')")
+        mouse = page.context.new_cdp_session(page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            event = {"type": kind, "x": 300, "y": 300, "data": {**dropped, "dragOperationsMask": 1}}
+            mouse.send("Input.dispatchDragEvent", event)
+        names = page.locator("#strip-photos li")
+        expect(names).to_have_text(["a.png", "2.png", "10.png", "3.png"])
+        expect(page.locator("#toasts p")).to_contain_text("1 file that is not a photo")
+        wait_for_photo(page, "a.png")
+
+
+def test_more_photos_than_the_server_holds_are_not_opened(browser: Any) -> None:
+    with run_server(make_app(Limits(photos=3))) as address, open_page(browser, address) as page:
+        page.wait_for_selector("#formats:has-text('JPEG')")
+        files = [
+            {"name": name, "mimeType": "image/png", "buffer": data} for name, data in scenes(5)
+        ]
+        page.set_input_files("#file", files)
+        expect(page.locator("#toasts p")).to_contain_text("the last 2 of 5 were not opened")
+        expect(page.locator("#strip-photos li")).to_have_count(3)
+        wait_for_photo(page, "scan 1.png")
+
+
 PASTE_FILE = """bytes => {
   const pasted = new DataTransfer();
   pasted.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));

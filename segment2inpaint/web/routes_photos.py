@@ -55,7 +55,7 @@ from segment2inpaint.web.session import (
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{22}$")]
 FileName = Annotated[str, Query(max_length=300, description="the name of the file")]
-KeepSeconds = Annotated[float, Query(ge=0, le=86_400)]
+KeepSeconds = Annotated[float, Query(ge=0, le=1e9)]
 TileLevel = Annotated[int, Path(ge=0, le=tiles.MAX_LEVEL)]
 TileIndex = Annotated[int, Path(ge=0, le=10_000)]
 CandidateIndex = Annotated[

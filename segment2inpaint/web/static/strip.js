@@ -59,8 +59,9 @@ export class Strip {
     if (files.length === 1 && !this.entries.length) return this.app.openPhoto(files[0], files[0].name);
     if (!this.entries.length) this.start = performance.now();
     if (!this.entries.length && this.app.doc.photo) this.entries.push(newEntry(this.app.doc.photo.name, null, this.app.history));
-    const free = this.app.capabilities.limits.photos - this.entries.length;
-    if (files.length > free) this.app.toast(`The server holds ${this.app.capabilities.limits.photos} photos: the last ${files.length - free} of ${files.length} were not opened. For more, use the command segment2inpaint batch.`);
+    const { photos } = this.app.capabilities?.limits ?? { photos: Infinity };
+    const free = photos - this.entries.length;
+    if (files.length > free) this.app.toast(`The server holds ${photos} photos: the last ${files.length - free} of ${files.length} were not opened. For more, use the command segment2inpaint batch.`);
     const added = files.slice(0, free).map((file) => newEntry(file.name, file, new History(`${STORAGE_KEY}-${crypto.randomUUID?.() ?? Math.random()}`)));
     this.entries.push(...added);
     this.note = "";

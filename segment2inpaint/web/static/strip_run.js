@@ -87,8 +87,8 @@ async function edit(strip, run, entry) {
 /** The document to edit a photo by: its own if the user has selected something in it. @param {Strip} strip @param {Entry} entry @returns {Promise<Doc|null>} */
 async function docOf({ app, source }, entry) {
   const { doc } = entry.history;
-  const isOwn = doc.selections.length > 0 && JSON.stringify(doc.selections) !== entry.shared;
-  if (isOwn) return { ...doc, job: null, result: null, candidate: 0 };
+  const isOwn = doc.photo?.id === source?.photo?.id || JSON.stringify(doc.selections) !== entry.shared;
+  if (doc.selections.length && isOwn) return { ...doc, job: null, result: null, candidate: 0 };
   if (!source || !doc.photo) return null;
   const shared = await docForPhoto(app, source, doc.photo);
   entry.shared = JSON.stringify(shared.selections);
