@@ -22,9 +22,11 @@ from web_page import (
     open_page_with_errors,
     open_photo,
     run_job,
+    scenes,
     screen_position,
     select_disc_by_color,
     wait_for_objects,
+    wait_for_photo,
 )
 from web_server import DISC_CENTER, decode, draw_scene, encode, make_app, run_server
 
@@ -37,23 +39,12 @@ RUN_TIMEOUT = 120_000  # ms, for the photos of a run
 BROKEN = ("broken.png", b"not a picture")
 
 
-def scenes(count: int) -> list[tuple[str, bytes]]:
-    """Return photos of the same disc on backgrounds of different grain, by name."""
-    return [(f"scan {i + 1}.png", encode(draw_scene(i))) for i in range(count)]
-
-
 def open_photos(page: Page, files: list[tuple[str, bytes]]) -> None:
     page.wait_for_selector("#formats:has-text('JPEG')", state="attached")
     chosen = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
     page.set_input_files("#file", chosen)
     expect(page.locator("#strip-photos li")).to_have_count(len(files))
     wait_for_photo(page, next(name for name, data in files if data != BROKEN[1]))
-
-
-def wait_for_photo(page: Page, name: str) -> None:
-    page.wait_for_selector(f"#about-photo:has-text('{name}')", state="attached")
-    expect(page.locator("#strip-photos [aria-selected=true]")).to_contain_text(name)
-    page.wait_for_load_state("networkidle")
 
 
 def thumbnail(page: Page, index: int) -> Any:
@@ -148,6 +139,22 @@ def error_of(page: Page, index: int) -> str:
     title = thumbnail(page, index).get_attribute("title")
     assert "not a picture" in title
     return str(title).partition(", ")[2]
+
+
+def test_the_reason_of_a_failure_stays_when_the_photo_is_shown(server: str, browser: Any) -> None:
+    """Here a prompt needs a model that is not installed."""
+    with open_page(browser, server) as page:
+        open_photos(page, scenes(2))
+        select_disc_by_color(page)
+        page.click("[data-mode=replace]")
+        page.fill("#prompt", "a rose")
+        run_all(page)
+        assert marks(page) == ["error", "error"]
+        thumbnail(page, 1).click()
+        wait_for_photo(page, "scan 2.png")
+        assert marks(page) == ["error", "error"]
+        expect(page.locator("#strip-note")).to_contain_text("scan 2.png: ")
+        expect(page.locator("#download-all")).to_be_hidden()
 
 
 def test_each_photo_has_its_own_history(server: str, browser: Any) -> None:
@@ -320,68 +327,6 @@ def test_a_photo_that_the_server_dropped_is_uploaded_again_when_it_is_shown(
         wait_for_photo(page, "scan 1.png")
         wait_for_objects(page, 1)
         run_job(page)
-
-
-def test_a_folder_and_pasted_pictures_and_the_sample_can_be_opened(
-    server: str, browser: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "sub").mkdir()
-    for name in ("b 2.png", "b 10.png", "sub/a.png", ".hidden.png"):
-        (tmp_path / name).write_bytes(encode(draw_scene()))
-    (tmp_path / "notes.txt").write_text("not a photo")
-    with open_page(browser, server) as page:
-        page.wait_for_selector("#formats:has-text('JPEG')")
-        page.set_input_files("#folder", tmp_path)
-        names = page.locator("#strip-photos li")
-        expect(names).to_have_text(["b 2.png", "b 10.png", "a.png"])
-        expect(page.locator("#toasts p")).to_contain_text("1 file that is not a photo")
-        wait_for_photo(page, "b 2.png")
-        page.evaluate(PASTE_FILE, list(encode(draw_scene())))
-        wait_for_photo(page, "pasted.png")
-        expect(names).to_have_count(4)
-    with open_page(browser, server) as page:
-        page.click("#open-sample")
-        page.wait_for_selector("#about-photo:has-text('sample.jpg')")
-        click_photo(page, 600, 440, (640, 960))
-        wait_for_objects(page)
-
-
-def test_a_dropped_folder_is_opened_with_the_folders_in_it(
-    server: str, browser: Any, tmp_path: Path
-) -> None:
-    for name in ("scans/2.png", "scans/10.png", "scans/sub/3.png", "scans/notes.txt", "a.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(encode(draw_scene()))
-    dropped = {"items": [], "files": [str(tmp_path / name) for name in ("scans", "a.png")]}
-    with open_page(browser, server) as page:
-        page.wait_for_selector("#formats:has-text('JPEG')")
-        mouse = page.context.new_cdp_session(page)
-        for kind in ("dragEnter", "dragOver", "drop"):
-            event = {"type": kind, "x": 300, "y": 300, "data": {**dropped, "dragOperationsMask": 1}}
-            mouse.send("Input.dispatchDragEvent", event)
-        names = page.locator("#strip-photos li")
-        expect(names).to_have_text(["a.png", "2.png", "10.png", "3.png"])
-        expect(page.locator("#toasts p")).to_contain_text("1 file that is not a photo")
-        wait_for_photo(page, "a.png")
-
-
-def test_more_photos_than_the_server_holds_are_not_opened(browser: Any) -> None:
-    with run_server(make_app(Limits(photos=3))) as address, open_page(browser, address) as page:
-        page.wait_for_selector("#formats:has-text('JPEG')")
-        files = [
-            {"name": name, "mimeType": "image/png", "buffer": data} for name, data in scenes(5)
-        ]
-        page.set_input_files("#file", files)
-        expect(page.locator("#toasts p")).to_contain_text("the last 2 of 5 were not opened")
-        expect(page.locator("#strip-photos li")).to_have_count(3)
-        wait_for_photo(page, "scan 1.png")
-
-
-PASTE_FILE = """bytes => {
-  const pasted = new DataTransfer();
-  pasted.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
-  window.dispatchEvent(new ClipboardEvent("paste", { clipboardData: pasted }));
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

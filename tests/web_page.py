@@ -66,6 +66,17 @@ def open_photo(page: Page, data: bytes | None = None, name: str = "photo.png") -
     page.wait_for_load_state("networkidle")
 
 
+def scenes(count: int) -> list[tuple[str, bytes]]:
+    """Return photos of the same disc on backgrounds of different grain, by name."""
+    return [(f"scan {i + 1}.png", encode(draw_scene(i))) for i in range(count)]
+
+
+def wait_for_photo(page: Page, name: str) -> None:
+    page.wait_for_selector(f"#about-photo:has-text('{name}')", state="attached")
+    expect(page.locator("#strip-photos [aria-selected=true]")).to_contain_text(name)
+    page.wait_for_load_state("networkidle")
+
+
 def screen_position(
     page: Page, x: float, y: float, size: tuple[int, int] = (120, 160)
 ) -> tuple[float, float]:

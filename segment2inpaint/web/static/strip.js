@@ -98,7 +98,6 @@ export class Strip {
     this.app.isOpening = true;
     this.app.notify();
     try {
-      entry.error = "";
       await this.ensureOpen(entry, true);
       if (hadResult && !entry.history.doc.result) this.app.toast(`${entry.name}: the server had dropped the photo, and its results are lost. It was opened again.`);
       return true;
@@ -127,6 +126,7 @@ export class Strip {
     const keep = Math.ceil((performance.now() - this.start) / 1000); // drop nothing that the strip has used
     const send = prepare ? this.app.send.bind(this.app) : upload; // the shown photo tells its share
     const photo = await send(`/photos?prepare=${prepare}&keep=${keep}&name=${encodeURIComponent(entry.name.slice(-200))}`, entry.file);
+    entry.error = "";
     entry.history.clear();
     entry.history.push(doc.photo ? reopened(doc, photo) : this.newDoc(photo));
   }
