@@ -155,6 +155,11 @@ def test_the_reason_of_a_failure_stays_when_the_photo_is_shown(server: str, brow
         assert marks(page) == ["error", "error"]
         expect(page.locator("#strip-note")).to_contain_text("scan 2.png: ")
         expect(page.locator("#download-all")).to_be_hidden()
+        select_disc_by_color(page)
+        run_job(page)
+        assert marks(page)[0] == "error"
+        assert marks(page)[1] in ("clean", "doubtful")
+        expect(page.locator("#strip-note")).not_to_contain_text("scan 2.png: ")
 
 
 def test_each_photo_has_its_own_history(server: str, browser: Any) -> None:

@@ -11,6 +11,7 @@
  * @property {File|null} file null after a reload
  * @property {History} history
  * @property {string} error why it could not be opened or edited, in one line
+ * @property {string|null} failedResult the result that was shown when the error came
  * @property {string} shared the selections that it got from another photo, as JSON
  * @property {""|"waiting"|"running"} state in the run over all photos
  * @property {Promise<void>|null} opening the upload in progress
@@ -102,7 +103,7 @@ export class Strip {
       if (hadResult && !entry.history.doc.result) this.app.toast(`${entry.name}: the server had dropped the photo, and its results are lost. It was opened again.`);
       return true;
     } catch (error) {
-      entry.error = error instanceof Error ? error.message : String(error);
+      setError(entry, error);
       return false;
     } finally {
       this.app.isOpening = false;
@@ -172,7 +173,7 @@ export class Strip {
     const lost = results.filter((entry, i) => !found[i]);
     for (const entry of lost) {
       entry.history.amend({ ...entry.history.doc, result: null, candidate: 0 });
-      entry.error = "the server has dropped its result";
+      setError(entry, "the server has dropped its result");
     }
     this.app.notify();
     return lost.length;
@@ -194,7 +195,7 @@ export class Strip {
 
   /** Keep the strip for a reload. */
   store() {
-    const entries = this.entries.map(({ name, history, error, shared }) => ({ name, key: history.key, error, shared }));
+    const entries = this.entries.map(({ name, history, error, failedResult, shared }) => ({ name, key: history.key, error, failedResult, shared }));
     const stored = { entries, shown: this.app.history.key, isRunning: this.run !== null, note: this.note };
     if (entries.length) sessionStorage.setItem(STRIP_KEY, JSON.stringify(stored));
     else sessionStorage.removeItem(STRIP_KEY);
@@ -203,7 +204,7 @@ export class Strip {
   #load() {
     const stored = JSON.parse(sessionStorage.getItem(STRIP_KEY) ?? "null");
     if (!stored) return;
-    this.entries = stored.entries.map((/** @type {any} */ { name, key, error, shared }) => ({ ...newEntry(name, null, new History(key)), error, shared }));
+    this.entries = stored.entries.map((/** @type {any} */ { name, key, ...state }) => ({ ...newEntry(name, null, new History(key)), ...state }));
     this.note = stored.isRunning ? "The reload has stopped the run over all photos. Start it again for the rest." : stored.note;
     const shown = this.entries.find(({ history }) => history.key === stored.shown);
     if (shown) this.app.history = shown.history;
@@ -211,7 +212,18 @@ export class Strip {
 }
 
 /** @param {string} name @param {File|null} file @param {History} history @returns {Entry} */
-const newEntry = (name, file, history) => ({ name, file, history, error: "", shared: "", state: "", opening: null });
+const newEntry = (name, file, history) => ({ name, file, history, error: "", failedResult: null, shared: "", state: "", opening: null });
+
+/** @param {Entry} entry @param {unknown} error */
+export function setError(entry, error) {
+  entry.error = error instanceof Error ? error.message : String(error);
+  entry.failedResult = entry.history.doc.result;
+}
+
+/** The error of an entry, unless it has a newer result. @param {Entry} entry */
+export function errorOf({ error, failedResult, history: { doc } }) {
+  return doc.result && doc.result !== failedResult ? "" : error;
+}
 
 /** Delete the photos of an entry from the server, which may have dropped them. @param {Entry} entry */
 async function deletePhotos({ history, opening }) {

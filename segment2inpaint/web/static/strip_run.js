@@ -2,6 +2,7 @@
 /** The run over all photos of a strip: the same request for all, or each photo's own. */
 import { call, Failure, get, post } from "./api.js";
 import { docForPhoto, requestOf } from "./shared_request.js";
+import { setError } from "./strip.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./strip.js").Entry} Entry */
@@ -58,7 +59,7 @@ async function runOne(strip, run, entry) {
     await edit(strip, run, entry);
   } catch (error) {
     if (error instanceof Failure && STOPPING_STATUS.includes(error.status)) throw error; // the others would fail too
-    entry.error = error instanceof Error ? error.message : String(error);
+    setError(entry, error);
   }
   entry.state = "";
   run.done += 1;
@@ -76,6 +77,7 @@ async function edit(strip, run, entry) {
   if (run.cancelled) return;
   const job = await post(`/photos/${doc.photo?.id}/jobs`, request);
   run.job = job.id;
+  if (run.cancelled) await cancelRun(strip);
   const { state, result, error } = await follow(strip, run, job.id);
   run.job = null;
   if (state === "failed") throw new Error(error.message);

@@ -3,6 +3,7 @@
 import { download } from "./api.js";
 import { byId, createElement } from "./app.js";
 import { isComplete } from "./objects_section.js";
+import { errorOf } from "./strip.js";
 import { cancelRun, runAll } from "./strip_run.js";
 import { drawThumbnail } from "./thumbnails.js";
 import { markOf } from "./verdict_marks.js";
@@ -94,7 +95,7 @@ function renderNote({ app, entries, note, run }) {
   const counts = verdicts.filter(([count]) => count).map((pair) => pair.join(" ")).join(", ");
   const done = entries.filter(({ history }) => history.doc.result).length;
   const summary = done && !run ? `${done} of ${entries.length} photos are done${counts ? `: ${counts}` : ""}.` : "";
-  const errors = entries.filter(({ error }) => error).map(({ name, error }) => (error.startsWith(name) ? error : `${name}: ${error}`));
+  const errors = entries.filter(errorOf).map(({ name, error }) => (error.startsWith(name) ? error : `${name}: ${error}`));
   const text = [[note, summary].filter(Boolean).join(" "), ...errors].filter(Boolean).join("\n");
   if (byId("strip-note").textContent !== text) byId("strip-note").textContent = text;
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** The mark of a photo in the strip: its verdict, its error, or what is going on. */
 import { get } from "./api.js";
+import { errorOf } from "./strip.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./strip.js").Entry} Entry */
@@ -10,7 +11,9 @@ import { get } from "./api.js";
 const verdicts = new Map();
 
 /** @param {App} app @param {Entry} entry @returns {Mark} */
-export function markOf(app, { state, error, history: { doc } }) {
+export function markOf(app, entry) {
+  const { state, history: { doc } } = entry;
+  const error = errorOf(entry);
   if (state === "running" || doc.job) return { mark: "running", words: "in work" };
   if (state === "waiting") return { mark: "waiting", words: "waiting" };
   if (error) return { mark: "error", words: error };
