@@ -10,9 +10,12 @@ from typing import Any
 
 from segment2inpaint import detect, images, inpaint, pipeline
 from segment2inpaint.batching import EditRun, run_batched, single_outcome
+from segment2inpaint.compositing.cutout import cut_out
 from segment2inpaint.conversions import PhotoLike, as_photo
 from segment2inpaint.errors import BadOption, BadPrompt, NothingFound, Segment2InpaintError
 from segment2inpaint.models import catalogue
+from segment2inpaint.networks.onnx import shipped_network
+from segment2inpaint.networks.saliency import salient_box
 from segment2inpaint.pipeline import Pipeline
 from segment2inpaint.protocols import (
     Detector,
@@ -24,7 +27,7 @@ from segment2inpaint.protocols import (
 )
 from segment2inpaint.request import validate
 from segment2inpaint.result import Result
-from segment2inpaint.types import Detection, Request
+from segment2inpaint.types import Detection, ReplacementImage, Request
 
 # ``auto`` tries the first other one of these that is available after a failed removal.
 FALLBACK_INPAINTERS = ("lama", "exemplar")
@@ -92,6 +95,8 @@ class Editor:
                 self.on_message(f"inpainter: {choice.name} ({choice.reason})")
         if paint and request.inpainter in inpaint.OBSCURERS and request.verify:
             self.on_message(f"{request.inpainter} hides the object: there is nothing to verify")
+        if paint and request.fill.picture_placement.is_moved and request.verify:
+            self.on_message("the place of the picture is given: the result is not verified")
         if paint and generates and request.inpainter in PROMPTLESS_INPAINTERS:
             raise BadOption(
                 f"{request.inpainter} cannot read a prompt; choose a diffusion model, or give a "
@@ -163,7 +168,34 @@ class Editor:
     ) -> EditRun[Result]:
         photo = as_photo(source)
         with naming_photo(photo):
-            return (yield from self.pipeline(request, progress).edit_run(photo, request))
+            pipeline = self.pipeline(request, progress)
+            return (yield from pipeline.edit_run(photo, self._with_picture_cut_out(request)))
+
+    def _with_picture_cut_out(self, request: Request) -> Request:
+        fill = request.fill
+        if not (fill.picture and fill.picture_cutout):
+            return request
+        return replace(request, fill=replace(fill, picture=self.cut_out_picture(fill.picture)))
+
+    def cut_out_picture(self, picture: ReplacementImage) -> ReplacementImage:
+        """Return the object that stands out in an opaque picture, cropped and with soft edges.
+
+        A picture with transparency is returned as it is. Raises ``BadOption`` if nothing stands
+        out.
+        """
+        if picture.alpha.min() < 1:
+            return picture
+        network = shipped_network("saliency")
+        box = network and salient_box(picture.image, network)
+        if not box:
+            raise BadOption(
+                f"{picture.source or 'the picture'}: no object stands out in it; cut one out with "
+                "`segment2inpaint cutout`, and leave out --with-cutout"
+            )
+        photo = as_photo(picture.image, name=picture.source)
+        detections = self.find_objects(photo, Request((box,), detector="builtin"))
+        cropped = cut_out(photo, detections)
+        return ReplacementImage(cropped.image, cropped.alpha, picture.source)
 
     def _other_inpainters(self, request: Request, inpainter: str) -> list[str]:
         """Return the names of the inpainters for further attempts or candidates."""

@@ -166,8 +166,8 @@ class Pipeline:
         """Stitch the painted crops of one attempt and verify the result."""
         image, alpha = stitch_crops(job, spec, region, crops)
         checks: tuple[Check, ...] = ()
-        obscures = spec.inpainter.input_spec.obscures
-        if job.request.verify and not spec.refine.invert and not obscures:
+        unchecked = spec.inpainter.input_spec.obscures or spec.fill.picture_placement.is_moved
+        if job.request.verify and not spec.refine.invert and not unchecked:
             with timer("verify"):
                 boxes = [w.box for w in region.windows]
                 checks = self._checks(job, image, alpha, spec.fill, boxes)

@@ -11,13 +11,13 @@ import numpy as np
 from segment2inpaint import masks, window
 from segment2inpaint.attempts import AttemptSpec
 from segment2inpaint.batching import InpaintCall
+from segment2inpaint.compositing.insertion import insert_picture
 from segment2inpaint.effects import edit_difference, shadow
 from segment2inpaint.errors import BadPrompt, NothingFound
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
-    Box,
     Detection,
     Fill,
     Find,
@@ -26,7 +26,6 @@ from segment2inpaint.types import (
     Points,
     Prompt,
     Refine,
-    ReplacementImage,
     Request,
     bounding_box,
 )
@@ -241,7 +240,7 @@ def stitch_crops(
         window.stitch(image, alpha, w, crop)
     if spec.fill.picture:
         box = bounding_box(masks.union(job.detections))
-        alpha = _place_picture(image, alpha, spec.fill.picture, box)
+        alpha = insert_picture(image, alpha, spec.fill.picture, box, spec.fill.picture_placement)
     if spec.refine.protect:
         image[job.protected] = job.photo[job.protected]
         alpha = np.where(job.protected, np.float32(0), alpha)
@@ -264,13 +263,4 @@ def _add_edit_difference(
     soft = shadow.shadow_alpha(shadow.Shadow(mask, 1.0), softness)
     both = alpha.copy()
     np.maximum(both[w.box.slices], soft, out=both[w.box.slices])
-    return both
-
-
-def _place_picture(image: Image, alpha: Alpha, picture: ReplacementImage, box: Box) -> Alpha:
-    """Blend a picture into the old object's box of ``image``, in place; return the new alpha."""
-    place, pixels, opacity = window.place_picture(picture, box)
-    window.blend(image[place.slices], pixels, opacity)
-    both = alpha.copy()
-    np.maximum(both[place.slices], opacity, out=both[place.slices])
     return both

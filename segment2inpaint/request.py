@@ -12,6 +12,7 @@ import numpy as np
 
 from segment2inpaint.backgrounds import check_background
 from segment2inpaint.errors import BadOption, BadPrompt
+from segment2inpaint.placements import check_placement, placement_from_json, placement_to_json
 from segment2inpaint.types import (
     Alpha,
     BinaryMask,
@@ -25,6 +26,7 @@ from segment2inpaint.types import (
     Granularity,
     Length,
     PictureFit,
+    PicturePlacement,
     Point,
     Points,
     Prompt,
@@ -48,9 +50,10 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "candidates": (Integral, 1, 64),
     "attempts": (Integral, 1, inf),
 }
-BOOLEANS = "fill_holes", "invert", "edge_refine", "shadow", "verify"
+BOOLEANS = "fill_holes", "invert", "edge_refine", "shadow", "verify", "picture_cutout"
 STRINGS = "prompt", "negative_prompt", "detector", "inpainter", "background"
 LENGTHS = "dilate", "feather"
+UNSET_OPTIONS = "picture_fit", "background", "picture_placement", "picture_cutout"
 OPTIONAL = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # may be None
 
 
@@ -107,6 +110,7 @@ def validate(request: Request) -> None:
             f"fill_color needs the inpainter solid, got {request.inpainter}; add --fill solid"
         )
     check_background(request)
+    check_placement(request)
 
 
 def run_lengths(mask: BinaryMask) -> dict[str, list[int]]:
@@ -125,9 +129,11 @@ def _fields(options: Refine | Fill | Request) -> list[tuple[str, Any]]:
 
 
 def _value_to_json(value: Any) -> Any:
-    if isinstance(value, Length):
-        return str(value)
-    return _file_of(value) if isinstance(value, ReplacementImage) else value
+    if isinstance(value, PicturePlacement):
+        return placement_to_json(value)
+    if isinstance(value, ReplacementImage):
+        return _file_of(value)
+    return str(value) if isinstance(value, Length) else value
 
 
 def _refine_to_json(refine: Refine) -> dict[str, Any]:
@@ -138,10 +144,9 @@ def _refine_to_json(refine: Refine) -> dict[str, Any]:
 
 
 def _fill_to_json(fill: Fill) -> dict[str, Any]:
-    """Return the options as JSON; those of a background only if there is one."""
+    """Return the options as JSON; those of a background and of a placement only if set."""
     data = {name: _value_to_json(value) for name, value in _fields(fill)}
-    unset = {name for name in ("picture_fit", "background") if data[name] is None}
-    return {name: value for name, value in data.items() if name not in unset}
+    return {name: v for name, v in data.items() if v or name not in UNSET_OPTIONS}
 
 
 def _file_of(picture: CleanPlate | ReplacementImage) -> str:
@@ -196,6 +201,7 @@ def _parse(
         refine["protect"] = tuple(_parse_prompt(a, read_picture, read_mask) for a in areas)
     if fill.get("picture"):
         fill["picture"] = read_picture(fill["picture"])
+    fill["picture_placement"] = placement_from_json(fill.get("picture_placement"))
     if fill.get("fill_color") is not None:
         fill["fill_color"] = tuple(fill["fill_color"])
     rest = {k: data[k] for k in ("detector", "inpainter", "verify", "attempts") if k in data}
@@ -324,7 +330,9 @@ def _validate_prompt(prompt: Any) -> None:
             expected = "the alpha of a mask must be float32 in [0, 1] and of the mask's size"
         case Text() if not isinstance(prompt.words, str) or not prompt.words.strip():
             expected = "the words of a text prompt must not be empty"
-        case Text() if prompt.threshold is not None and not _is_share(prompt.threshold):
+        case Text() if prompt.threshold is not None and not _is_number(
+            prompt.threshold, Real, 0, 1
+        ):
             expected = "threshold must be a number from 0 to 1"
         case Text() | Everything() | Find() if not _are_whole_numbers(prompt.pick):
             expected = "pick must be whole numbers"
@@ -344,7 +352,7 @@ def _fault_of_find(prompt: Find) -> str:
     boxes = [place for place in places if not _is_number(place, Integral)]
     if prompt.kind not in get_args(FindKind):
         return f"what to find must be one of {', '.join(get_args(FindKind))}"
-    if prompt.threshold is not None and not _is_share(prompt.threshold):
+    if prompt.threshold is not None and not _is_number(prompt.threshold, Real, 0, 1):
         return "threshold must be a number from 0 to 1"
     if not _is_number(prompt.min_size, Integral):
         return "min_size must be a whole number of 0 or more"
@@ -364,10 +372,6 @@ def _describe(prompt: Any) -> str:
 def _is_number(value: Any, kind: type, low: float = 0, high: float = inf) -> bool:
     valid = isinstance(value, kind) and not isinstance(value, bool)
     return valid and low <= value <= high and value < inf
-
-
-def _is_share(value: Any) -> bool:
-    return _is_number(value, Real, 0, 1)
 
 
 def _are_whole_numbers(values: Any) -> bool:

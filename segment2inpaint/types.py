@@ -274,6 +274,31 @@ class ReplacementImage:
 
 
 @dataclass(frozen=True)
+class PicturePlacement:
+    """The place, size and light of a ``ReplacementImage`` that is put in an object's place.
+
+    ``at`` is the centre (x, y) of the picture without its transparent margin, in photo px from the
+    photo's top left corner, fractions included. None puts the picture on the lower edge of the
+    old object's box. ``scale``, 0.01 to 100, is 1 for the largest size that fits that box.
+    ``flip`` mirrors the picture left to right. ``angle``, -360 to 360 degrees, then turns it
+    clockwise around its centre. ``blend``, 0 to 1, adapts its colours to the surroundings.
+    ``contact_shadow`` darkens the ground below it.
+    """
+
+    at: tuple[float, float] | None = None
+    scale: float = 1.0
+    angle: float = 0.0
+    flip: bool = False
+    blend: float = 0.0
+    contact_shadow: bool = False
+
+    @property
+    def is_moved(self) -> bool:
+        """Return whether the picture stands elsewhere than by default, or larger, or turned."""
+        return self.at is not None or self.scale != 1 or bool(self.angle)
+
+
+@dataclass(frozen=True)
 class Fill:
     """Options of the inpainter. None leaves a value to the model's card.
 
@@ -281,10 +306,12 @@ class Fill:
     (0 < strength <= 1) mean what they mean in diffusers. An inpainter without a text encoder
     refuses ``prompt`` and ignores the others. ``seed`` is 0 or more. ``padding_mask_crop`` is the
     context around the mask in photo px; None chooses it. ``picture`` is placed over the filled
-    hole: as large as the old object's box allows, on the box's lower edge. With ``Refine.invert``
-    it is laid behind the object and nothing is painted: ``picture_fit`` scales it to ``cover`` the
-    photo (also if None), to be contained in it, or to be stretched to its size. ``background``
-    does the same without a picture: ``white``, ``blur``, ``transparent`` or ``#rrggbb``.
+    hole as ``picture_placement`` says: by default as large as the old object's box allows, on the
+    box's lower edge. ``picture_cutout`` cuts out what stands out in an opaque picture. With
+    ``Refine.invert`` the picture is laid behind the object and nothing is painted: ``picture_fit``
+    scales it to ``cover`` the photo (also if None), to be contained in it, or to be stretched to
+    its size. ``background`` does the same without a picture: ``white``, ``blur``, ``transparent``
+    or ``#rrggbb``.
     ``candidates``, 1 to 64, is the number of results to generate; they are ranked by their checks.
     ``fill_color``, 0 to 255 each, is what ``solid`` paints; None is the object's mean colour.
     """
@@ -301,6 +328,8 @@ class Fill:
     picture_fit: PictureFit | None = None
     background: str | None = None
     fill_color: tuple[int, int, int] | None = None
+    picture_placement: PicturePlacement = PicturePlacement()
+    picture_cutout: bool = False
 
     @property
     def generates(self) -> bool:

@@ -14,11 +14,10 @@ from math import ceil, isqrt, sqrt
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from segment2inpaint.protocols import Crop, InputSpec
-from segment2inpaint.types import Alpha, BinaryMask, Box, Image, ReplacementImage, bounding_box
+from segment2inpaint.types import Alpha, BinaryMask, Box, Image
 
 MIN_PADDING = 32  # photo px on each side
 MAX_ASPECT = 2.0  # of a window's sides, if the photo allows it
@@ -252,22 +251,3 @@ def blend(image: Image, new: Image, alpha: Alpha) -> None:
     old = image[blended].astype(np.float32)
     pixels = old + alpha[blended][:, None] * (new[blended] - old)
     image[blended] = np.rint(pixels).astype(np.uint8)
-
-
-def place_picture(picture: ReplacementImage, box: Box) -> tuple[Box, Image, Alpha]:
-    """Scale a picture to fit ``box``, centred on the box's lower edge.
-
-    Return its place in the photo, its pixels and its alpha there.
-    """
-    trim = bounding_box(picture.alpha > 0)
-    rgba = np.dstack([picture.image, np.rint(picture.alpha * 255).astype(np.uint8)])[trim.slices]
-    scale = min(box.width / trim.width, box.height / trim.height)
-    width, height = max(1, int(trim.width * scale)), max(1, int(trim.height * scale))
-    # resampled with premultiplied alpha, so that hidden pixels do not bleed into the outline
-    small = Pillow.fromarray(rgba).convert("RGBa")
-    small = small.resize((width, height), Pillow.Resampling.LANCZOS).convert("RGBA")
-    x0 = box.x0 + (box.width - width) // 2
-    place = Box(x0, box.y1 - height, x0 + width, box.y1)
-    pixels: NDArray[np.uint8] = np.asarray(small)
-    opacity: Alpha = np.divide(pixels[..., 3], 255, dtype=np.float32)
-    return place, pixels[..., :3], opacity

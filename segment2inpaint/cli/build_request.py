@@ -147,7 +147,22 @@ def _fill_json(options: FillOptions) -> dict[str, Any]:
         **({"picture_fit": options.picture_fit} if options.picture_fit else {}),
         **({"background": options.background} if options.background else {}),
         **({"fill_color": options.fill_color} if options.fill_color is not None else {}),
+        **({"picture_placement": placement} if (placement := _placement_json(options)) else {}),
+        **({"picture_cutout": True} if options.with_cutout else {}),
     }
+
+
+def _placement_json(options: FillOptions) -> dict[str, Any]:
+    """Return the options that place a picture, as far as they are set."""
+    values = {
+        "at": options.with_at and list(options.with_at),
+        "scale": options.with_scale,
+        "angle": options.with_angle,
+        "flip": options.with_flip or None,
+        "blend": options.with_blend,
+        "contact_shadow": options.with_shadow or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_background(options: EditRequestOptions) -> None:

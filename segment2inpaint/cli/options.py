@@ -26,6 +26,7 @@ from segment2inpaint.cli.param_types import (
     parse_length,
     parse_number_or_box,
     parse_numbers,
+    parse_place,
     parse_point,
     parse_protected,
     parse_rgb,
@@ -213,6 +214,13 @@ class FillOptions:
     picture: Path | None = None
     picture_fit: str | None = None
     background: str | None = None
+    with_at: tuple[float, float] | None = None
+    with_scale: float | None = None
+    with_angle: float | None = None
+    with_flip: bool = False
+    with_blend: float | None = None
+    with_shadow: bool = False
+    with_cutout: bool = False
 
 
 FILL_OPTIONS = (
@@ -237,6 +245,21 @@ REPLACEMENT_OPTIONS = (
                       "lay behind the object."),
     click.option("--with-fit", "picture_fit", type=click.Choice(["cover", "contain", "stretch"]),
                  help="How --with is scaled to the photo behind the object.  [default: cover]"),
+    click.option("--with-at", type=parse_place, metavar="X,Y",
+                 help="Where the centre of --with lies, in photo pixels.  [default: on the lower "
+                      "edge of the old object's box]"),
+    click.option("--with-scale", type=FiniteFloat(0.01, 100), metavar="FACTOR",
+                 help="Size of --with; 1 is as large as the old object's box allows.  "
+                      "[default: 1]"),
+    click.option("--with-angle", type=FiniteFloat(-360, 360), metavar="DEGREES",
+                 help="Turn --with clockwise around its centre."),
+    click.option("--with-flip", is_flag=True, help="Mirror --with left to right, before it turns."),
+    click.option("--with-blend", type=FiniteFloat(0, 1), metavar="SHARE",
+                 help="How far the colours of --with are adapted to the surroundings; 0.5 is "
+                      "moderate.  [default: 0]"),
+    click.option("--with-shadow", is_flag=True, help="Darken the ground below --with."),
+    click.option("--with-cutout", is_flag=True,
+                 help="Cut out the object that stands out in --with, if the picture is opaque."),
 )  # fmt: skip
 
 BACKGROUND_OPTION = click.option("--background", type=parse_background,

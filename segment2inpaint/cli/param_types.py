@@ -38,6 +38,15 @@ def parse_point(text: str) -> tuple[int, int]:
     return x, y
 
 
+def parse_place(text: str) -> tuple[float, float]:
+    """Return (x, y) in ``X,Y``, fractions of a pixel included. Raises ``click.BadParameter``."""
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected X,Y in photo pixels, got {text!r}") from None
+    return x, y
+
+
 def parse_box(text: str) -> tuple[int, int, int, int]:
     """Return the box (x0, y0, x1, y1) in ``X0,Y0,X1,Y1``. Raises ``click.BadParameter``."""
     x0, y0, x1, y1 = _parse_pixels(text, "X0,Y0,X1,Y1")

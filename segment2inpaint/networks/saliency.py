@@ -8,10 +8,12 @@ object detection", Pattern Recognition 106, 2020). It takes no prompt: the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
 
+from segment2inpaint.masks import connected_components
 from segment2inpaint.networks.letterbox import outside_mask, resample, sigmoid
 from segment2inpaint.networks.onnx import Network
 from segment2inpaint.types import Box, FloatArray, Image
@@ -58,3 +60,15 @@ def predict_saliency(image: Image, window: Box, network: Network) -> SaliencyMap
     scaled = cv2.resize(part, (INPUT_SIDE, INPUT_SIDE), interpolation=interpolation)
     planes = (scaled.astype(np.float32) / 255 - PIXEL_MEAN) / PIXEL_STD
     return SaliencyMap(window, network(planes.astype(np.float32).transpose(2, 0, 1))[0])
+
+
+def salient_box(image: Image, network: Network) -> Box | None:
+    """Return the box of the largest object that stands out in a photo, None if none does."""
+    height, width = image.shape[:2]
+    salient = predict_saliency(image, Box(0, 0, width, height), network).probability() > 0.5
+    found = list(connected_components(salient))
+    if not found:
+        return None
+    box, _ = max(found, key=lambda each: int(each[1].sum()))
+    x, y = width / INPUT_SIDE, height / INPUT_SIDE
+    return Box(int(box.x0 * x), int(box.y0 * y), ceil(box.x1 * x), ceil(box.y1 * y))

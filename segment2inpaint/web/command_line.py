@@ -13,6 +13,7 @@ from segment2inpaint.types import (
     Fill,
     Find,
     Length,
+    PicturePlacement,
     Point,
     Points,
     Prompt,
@@ -172,12 +173,24 @@ def _fill_args(fill: Fill) -> Args:
         "--padding-mask-crop": fill.padding_mask_crop,
         "--candidates": fill.candidates if fill.candidates > 1 else None,
     }
-    return [
+    args = [
         arg
         for name, value in options.items()
         if value is not None
         for arg in (name, _format_value(value))
     ]
+    return args + _placement_args(fill)
+
+
+def _placement_args(fill: Fill) -> Args:
+    place = fill.picture_placement
+    args = ["--with-at", ",".join(map(_format_value, place.at))] if place.at else []
+    for name in ("scale", "angle", "blend"):
+        value = getattr(place, name)
+        if value != getattr(PicturePlacement(), name):
+            args += [f"--with-{name}", _format_value(float(value))]
+    args += ["--with-flip"] * place.flip + ["--with-shadow"] * place.contact_shadow
+    return args + ["--with-cutout"] * fill.picture_cutout
 
 
 def _rank_args(request: Request, rank: int) -> Args:

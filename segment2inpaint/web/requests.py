@@ -19,8 +19,8 @@ Pixel = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 Pixels = Annotated[list[Pixel], Field(max_length=500)]
 BoxCoordinate = Annotated[int, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
 BoxCoordinates = Annotated[list[BoxCoordinate], Field(min_length=4, max_length=4)]
-StrokeCoordinate = Annotated[float, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
-StrokePoint = Annotated[list[StrokeCoordinate], Field(min_length=2, max_length=2)]
+ExactCoordinate = Annotated[float, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
+ExactPoint = Annotated[list[ExactCoordinate], Field(min_length=2, max_length=2)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 ObjectNumber = Annotated[int, Field(ge=1, le=255)]
@@ -148,6 +148,17 @@ class RefineIn(StrictModel):
     ] = []
 
 
+class PlacementIn(StrictModel):
+    """Where and how a picture stands in the photo; ``at`` is its centre [x, y] in photo px."""
+
+    at: ExactPoint | None = None
+    scale: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    angle: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    flip: bool = False
+    blend: Annotated[float, Field(ge=0, le=1)] = 0.0
+    contact_shadow: bool = False
+
+
 class FillIn(StrictModel):
     """The options of the fill.
 
@@ -169,6 +180,10 @@ class FillIn(StrictModel):
     picture: Annotated[Id, Field(description="id of an uploaded picture")] | None = None
     # each candidate takes the time of a job, and its result is held in memory
     candidates: Annotated[int, bounds("candidates", 8)] = 1
+    picture_placement: PlacementIn | None = None
+    picture_cutout: Annotated[
+        bool, Field(description="cut out what stands out in an opaque picture")
+    ] = False
     fill_color: (
         Annotated[
             list[Byte],
@@ -236,7 +251,7 @@ class OutlineIn(StrictModel):
 class StrokeIn(StrictModel):
     """A stroke of a round brush along points [x, y], in photo px."""
 
-    points: Annotated[list[StrokePoint], Field(min_length=1, max_length=5000)]
+    points: Annotated[list[ExactPoint], Field(min_length=1, max_length=5000)]
     radius: Annotated[float, Field(gt=0, le=5000)]
     erase: bool = False
 
