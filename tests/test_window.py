@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from segment2inpaint import window
 from segment2inpaint.masks import connected_components
 from segment2inpaint.protocols import InputSpec
-from segment2inpaint.types import Alpha, BinaryMask, Box, ReplacementImage
-from segment2inpaint.window import Window, crop_window, place_picture, plan, stitch
+from segment2inpaint.types import Alpha, BinaryMask, Box
+from segment2inpaint.window import Window, crop_window, plan, stitch
 
 CANVASES = [
     InputSpec(),
@@ -205,14 +205,3 @@ def test_a_smooth_picture_survives_resampling_and_back() -> None:
     half = window.resample(ramp, (100, 150))
     assert np.abs(window.resample(half, (200, 300)).astype(int) - ramp).max() <= 2
     assert window.resample(ramp, (200, 300)) is ramp
-
-
-def test_a_picture_stands_on_the_lower_edge_of_the_box() -> None:
-    """As large as the box allows, trimmed to its outline, centred, on the lower edge."""
-    alpha = np.zeros((50, 80), np.float32)
-    alpha[10:50, 20:40] = 1
-    picture = ReplacementImage(np.full((50, 80, 3), 9, np.uint8), alpha)
-    where, pixels, share = place_picture(picture, Box(100, 100, 160, 180))
-    assert where == Box(110, 100, 150, 180)
-    assert (share == 1).all()
-    assert (pixels == 9).all()

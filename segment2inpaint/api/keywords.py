@@ -18,6 +18,7 @@ from segment2inpaint.types import (
     Fill,
     Length,
     PictureFit,
+    PicturePlacement,
     Prompt,
     Refine,
     ReplacementImage,
@@ -65,6 +66,8 @@ class ReplaceKeywords(MaskKeywords, total=False):
     seed: int
     padding_mask_crop: int | None
     picture_fit: PictureFit | None
+    picture_placement: PicturePlacement
+    picture_cutout: bool
     background: str | None
     fill_color: tuple[int, int, int] | None
     candidates: int

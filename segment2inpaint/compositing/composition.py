@@ -110,19 +110,15 @@ def _shadow(size: tuple[int, int], alpha: Alpha, box: Box, shear: float) -> Alph
     The outline is laid down on the ground from its lowest line, and softened; a contact shadow is
     right below it.
     """
+    height = box.height
+    base = float(box.y1 - 1)
     outline = _paste(np.zeros(size, np.float32), alpha, box)
-    cast = _project(outline, float(box.y1 - 1), CAST_LENGTH, shear, 0.03 * box.height)
-    dark: Alpha = 1 - (1 - CAST_OPACITY * cast) * (1 - contact_shadow(size, alpha, box))
+    cast = _project(outline, base, CAST_LENGTH, shear, 0.03 * height)
+    feet = outline.copy()
+    feet[: max(0, box.y1 - max(2, round(CONTACT_SHARE * height)))] = 0
+    contact = _project(feet, base, 0.5, 0.0, max(1.0, 0.015 * height))
+    dark: Alpha = 1 - (1 - CAST_OPACITY * cast) * (1 - CONTACT_OPACITY * contact)
     return dark
-
-
-def contact_shadow(size: tuple[int, int], alpha: Alpha, box: Box) -> Alpha:
-    """Return how dark an object at ``box`` makes each pixel of a ground right below its feet."""
-    feet = _paste(np.zeros(size, np.float32), alpha, box)
-    feet[: max(0, box.y1 - max(2, round(CONTACT_SHARE * box.height)))] = 0
-    dark = _project(feet, float(box.y1 - 1), 0.5, 0.0, max(1.0, 0.015 * box.height))
-    scaled: Alpha = CONTACT_OPACITY * dark
-    return scaled
 
 
 def _project(outline: Alpha, base: float, length: float, shear: float, sigma: float) -> Alpha:

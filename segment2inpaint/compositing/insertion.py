@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from segment2inpaint import window
 from segment2inpaint.compositing.color_transfer import match_colors
-from segment2inpaint.compositing.composition import contact_shadow
+from segment2inpaint.compositing.contact_shadow import contact_shadow
 from segment2inpaint.errors import BadOption
 from segment2inpaint.types import (
     Alpha,
@@ -24,7 +24,6 @@ from segment2inpaint.types import (
 )
 
 RGBA = NDArray[np.uint8]
-MIN_SHADOW = 1 / 255  # a weaker shadow changes no pixel
 LANCZOS = Pillow.Resampling.LANCZOS
 
 
@@ -55,13 +54,16 @@ def insert_picture(
         pixels = match_colors(image, placed.image, placed.alpha, placed.box, placement.blend)
     changed = alpha.copy()
     if placement.contact_shadow:
-        dark = contact_shadow(alpha.shape, placed.alpha, placed.box)
-        dark[dark < MIN_SHADOW] = 0
-        window.blend(image, np.zeros_like(image), dark)
-        np.maximum(changed, dark, out=changed)
-    window.blend(image[placed.box.slices], pixels, placed.alpha)
-    np.maximum(changed[placed.box.slices], placed.alpha, out=changed[placed.box.slices])
+        place, dark = contact_shadow(placed.alpha, placed.box, alpha.shape)
+        _blend(image, changed, place, np.zeros((*dark.shape, 3), np.uint8), dark)
+    _blend(image, changed, placed.box, pixels, placed.alpha)
     return changed
+
+
+def _blend(image: Image, changed: Alpha, place: Box, pixels: Image, alpha: Alpha) -> None:
+    """Blend pixels into a part of the photo and note it in ``changed``, both in place."""
+    window.blend(image[place.slices], pixels, alpha)
+    np.maximum(changed[place.slices], alpha, out=changed[place.slices])
 
 
 def place_picture(
@@ -75,7 +77,7 @@ def place_picture(
     A picture that is not turned lies on whole pixels, so that it stays sharp. Raises ``BadOption``
     if no part of it lies in the photo, or if it is transparent all over.
     """
-    pixels = _visible_part(picture, flip=placement.flip)
+    pixels = visible_part(picture, flip=placement.flip)
     high, wide = pixels.shape[:2]
     scale = placement.scale * min(box.width / wide, box.height / high)
     size = max(1, int(high * scale)), max(1, int(wide * scale))
@@ -95,8 +97,11 @@ def place_picture(
     return _placed(_turned(pixels, size, corners, covered), covered)
 
 
-def _visible_part(picture: ReplacementImage, *, flip: bool) -> RGBA:
-    """Return the picture without its transparent margin, (h, w, 4), mirrored if wanted."""
+def visible_part(picture: ReplacementImage, *, flip: bool = False) -> RGBA:
+    """Return the picture without its transparent margin, (h, w, 4) uint8, mirrored if wanted.
+
+    Raises ``BadOption`` if it is transparent all over.
+    """
     visible = bounding_box(picture.alpha > 0)
     if not visible.width:
         raise BadOption(f"{picture.source or 'the picture'} is transparent all over")

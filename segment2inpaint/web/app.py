@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadImage, ModelMissing, Segment2InpaintError
-from segment2inpaint.web import routes_models, routes_photos, routes_results
+from segment2inpaint.web import routes_models, routes_photos, routes_pictures, routes_results
 from segment2inpaint.web.app_state import AppState
 from segment2inpaint.web.jobs import Superseded, error_payload
 from segment2inpaint.web.limits import Limits
@@ -69,6 +69,7 @@ def create_app(
     )  # fmt: skip
     api = APIRouter(prefix="/api/v1", responses=ERROR_RESPONSES)
     api.include_router(routes_photos.create_router(state))
+    api.include_router(routes_pictures.create_router(state))
     api.include_router(routes_results.create_router(state))
     api.include_router(routes_models.create_router(state, version))
     app.include_router(api)

@@ -201,7 +201,11 @@ export class App {
   async uploadChosenFile(input, kind) {
     const file = input.files?.[0];
     input.value = "";
-    if (!file) return null;
+    return file ? this.uploadFile(file, kind) : null;
+  }
+
+  /** @param {File} file @param {"mask"|"plate"|"picture"} kind @returns {Promise<{id: string, name: string}>} */
+  async uploadFile(file, kind) {
     const photo = this.doc.photo?.id;
     const query = `kind=${kind}&name=${encodeURIComponent(file.name.slice(-200))}`;
     const stored = await this.send(`/photos/${photo}/files?${query}`, file);

@@ -23,6 +23,8 @@
  * @property {boolean=} protect no pixel in it may change
  * @typedef {{id: string, name: string, width: number, height: number, format: string,
  *   bits: number, levels: number}} Photo
+ * @typedef {{at: Point|null, scale: number, angle: number, flip: boolean, blend: number,
+ *   contact_shadow: boolean}} Placement of the inserted picture, as the server takes it
  * @typedef {Object} Doc
  * @property {Photo|null} photo
  * @property {Selection[]} selections
@@ -31,7 +33,7 @@
  *   shadow: boolean|null, edge_refine: boolean}} refine
  * @property {{prompt: string, negative_prompt: string, num_inference_steps: number|null,
  *   guidance_scale: number|null, strength: number|null, seed: number, candidates: number,
- *   picture: {id: string, name: string}|null}} fill
+ *   picture: {id: string, name: string}|null, placement: Placement, cutout: boolean}} fill
  * @property {"remove"|"replace"} mode
  * @property {string} detector
  * @property {string} inpainter
@@ -41,6 +43,9 @@
  * @property {number} candidate index of the candidate that is shown
  * @property {boolean} erases a removal with Erase that is not done yet: without a result, the step is taken back
  */
+
+/** @type {Placement} */
+export const UNMOVED = Object.freeze({ at: null, scale: 1, angle: 0, flip: false, blend: 0, contact_shadow: false });
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({
@@ -54,6 +59,7 @@ export const EMPTY = Object.freeze({
   fill: {
     prompt: "", negative_prompt: "", num_inference_steps: null, guidance_scale: null,
     strength: null, seed: 0, candidates: 1, picture: null,
+    placement: UNMOVED, cutout: false,
   },
   mode: "remove",
   detector: "auto",
@@ -197,7 +203,7 @@ function protectedAreas(doc, masksOf) {
 }
 
 /** @param {Doc} doc */
-function fillOptions({ fill, mode }) {
+function fillOptions({ fill, mode, refine }) {
   const { prompt, negative_prompt, seed, candidates, picture } = fill;
   const { num_inference_steps, guidance_scale, strength } = fill;
   const replacing = mode === "replace";
@@ -207,7 +213,8 @@ function fillOptions({ fill, mode }) {
     ...(replacing && num_inference_steps ? { num_inference_steps } : {}),
     ...(replacing && guidance_scale !== null ? { guidance_scale } : {}),
     ...(replacing && strength ? { strength } : {}),
-    ...(replacing && picture ? { picture: picture.id } : {}),
+    ...(replacing && picture ? { picture: picture.id, ...(fill.cutout ? { picture_cutout: true } : {}) } : {}),
+    ...(replacing && picture && !refine.invert ? changedOptions("picture_placement", fill.placement ?? UNMOVED, UNMOVED) : {}),
     ...(seed ? { seed } : {}),
     ...(candidates > 1 ? { candidates } : {}),
   };

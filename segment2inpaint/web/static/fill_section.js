@@ -1,6 +1,7 @@
 // @ts-check
 /** The settings of what to paint, of the models and of the check. */
 import { byId } from "./app.js";
+import { UNMOVED } from "./document_state.js";
 import { copyCommand, saveRequest } from "./request_export.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -73,10 +74,17 @@ function setUpPicture(app) {
   byId("choose-picture").addEventListener("click", () => input.click());
   input.addEventListener("change", () => void app.reportErrors(async () => {
     const picture = await app.uploadChosenFile(input, "picture");
-    if (picture) changeFill(app, { picture });
+    if (picture) changeFill(app, { picture, placement: UNMOVED, cutout: false });
   }));
   byId("clear-picture").addEventListener("click", () => changeFill(app, { picture: null }));
 }
+
+/** Whether a dropped file is the picture to insert. @param {App} app */
+export const takesPicture = (app) => app.editing && app.doc.mode === "replace" && app.doc.selections.length > 0;
+
+/** Insert a dropped picture. @param {App} app @param {File} file */
+export const insertPicture = (app, file) => app.reportErrors(async () =>
+  changeFill(app, { picture: await app.uploadFile(file, "picture"), placement: UNMOVED, cutout: false }));
 
 /** @param {App} app */
 function render(app) {

@@ -6,6 +6,7 @@ import { drawOverlay } from "./draw.js";
 import { setUpModels } from "./models.js";
 import { setUpOpening } from "./opening.js";
 import { loadCapabilities, setUpPanel } from "./panel.js";
+import { setUpPlacement } from "./placement.js";
 import { setUpPointer } from "./pointer.js";
 import { setUpResults } from "./result.js";
 import { setUpShortcuts } from "./shortcuts.js";
@@ -34,6 +35,7 @@ setUpTheme();
 setUpStrip(strip);
 setUpOpening(app, strip);
 setUpPointer(app, view);
+setUpPlacement(app, view);
 setUpShortcuts(app, view);
 app.listeners.add(render);
 onServerAway((away) => {

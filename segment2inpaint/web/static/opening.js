@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { byId } from "./app.js";
 import { EMPTY } from "./document_state.js";
+import { insertPicture, takesPicture } from "./fill_section.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./strip.js").Strip} Strip */
@@ -37,13 +38,18 @@ function setUpPicker(buttons, id, open) {
 /** @param {App} app @param {(files: File[]) => void} open */
 function setUpDrop(app, open) {
   let depth = 0; // elements that the dragged file has entered and not left
-  addEventListener("dragenter", () => (byId("drop").hidden = ++depth === 0));
+  addEventListener("dragenter", () => {
+    byId("drop").hidden = ++depth === 0;
+    byId("drop").textContent = takesPicture(app) ? "Drop to insert" : "Drop to open";
+  });
   addEventListener("dragleave", () => (byId("drop").hidden = --depth === 0));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
     depth = 0;
     byId("drop").hidden = true;
+    const file = event.dataTransfer?.files[0];
+    if (file && takesPicture(app)) return void insertPicture(app, file);
     if (event.dataTransfer) void app.reportErrors(async () => open(await droppedFiles(app, /** @type {DataTransfer} */ (event.dataTransfer))));
   });
 }
