@@ -49,8 +49,12 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "padding_mask_crop": (Integral, 0, inf),
     "candidates": (Integral, 1, 64),
     "attempts": (Integral, 1, inf),
+    "scale": (Real, 0.01, 100),
+    "angle": (Real, -360, 360),
+    "blend": (Real, 0, 1),
 }
-BOOLEANS = "fill_holes", "invert", "edge_refine", "shadow", "verify", "picture_cutout"
+BOOLEANS = {"fill_holes", "invert", "edge_refine", "shadow", "verify", "picture_cutout", "flip",
+            "contact_shadow"}  # fmt: skip
 STRINGS = "prompt", "negative_prompt", "detector", "inpainter", "background"
 LENGTHS = "dilate", "feather"
 UNSET_OPTIONS = "picture_fit", "background", "picture_placement", "picture_cutout"
@@ -60,9 +64,8 @@ OPTIONAL = {f.name for f in fields(Fill) if f.default is None} | {"shadow"}  # m
 def to_json(request: Request) -> dict[str, Any]:
     """Return the request as JSON data.
 
-    A clean plate and a picture are written as the name of their file; a user's mask too, or as
-    uncompressed COCO run lengths if it has no file. Raises ``BadOption`` for a clean plate, a
-    picture or a soft mask that has no file.
+    Files are written by name, a user's mask without one as uncompressed COCO run lengths. Raises
+    ``BadOption`` for a clean plate, a picture or a soft mask that has no file.
     """
     return {
         "detector": request.detector,
@@ -101,7 +104,8 @@ def validate(request: Request) -> None:
         if not isinstance(area, Box | UserMask):
             raise BadOption(f"a protected area must be a Box or a UserMask, got {_describe(area)}")
         _validate_prompt(area)
-    for options in (request.refine, request.fill, request):
+    check_placement(request)
+    for options in (request.refine, request.fill, request.fill.picture_placement, request):
         for name, value in _fields(options):
             if value is not None or name not in OPTIONAL:
                 _validate_value(name, value)
@@ -110,7 +114,6 @@ def validate(request: Request) -> None:
             f"fill_color needs the inpainter solid, got {request.inpainter}; add --fill solid"
         )
     check_background(request)
-    check_placement(request)
 
 
 def run_lengths(mask: BinaryMask) -> dict[str, list[int]]:
@@ -124,16 +127,14 @@ def run_lengths(mask: BinaryMask) -> dict[str, list[int]]:
 # --- to JSON ----------------------------------------------------------------------------------
 
 
-def _fields(options: Refine | Fill | Request) -> list[tuple[str, Any]]:
+def _fields(options: Refine | Fill | PicturePlacement | Request) -> list[tuple[str, Any]]:
     return [(f.name, getattr(options, f.name)) for f in fields(options)]
 
 
 def _value_to_json(value: Any) -> Any:
-    if isinstance(value, PicturePlacement):
-        return placement_to_json(value)
-    if isinstance(value, ReplacementImage):
-        return _file_of(value)
-    return str(value) if isinstance(value, Length) else value
+    if isinstance(value, Length):
+        return str(value)
+    return _file_of(value) if isinstance(value, ReplacementImage) else value
 
 
 def _refine_to_json(refine: Refine) -> dict[str, Any]:
@@ -146,6 +147,7 @@ def _refine_to_json(refine: Refine) -> dict[str, Any]:
 def _fill_to_json(fill: Fill) -> dict[str, Any]:
     """Return the options as JSON; those of a background and of a placement only if set."""
     data = {name: _value_to_json(value) for name, value in _fields(fill)}
+    data["picture_placement"] = placement_to_json(fill.picture_placement)
     return {name: v for name, v in data.items() if v or name not in UNSET_OPTIONS}
 
 
@@ -393,6 +395,5 @@ def _is_array(value: Any, axes: int, dtype: type) -> bool:
 
 
 def _is_alpha(value: Any, size: tuple[int, ...]) -> bool:
-    if not isinstance(value, np.ndarray) or value.shape != size or value.dtype != np.float32:
-        return False
-    return bool(((value >= 0) & (value <= 1)).all())
+    has_form = _is_array(value, 2, np.float32) and value.shape == size
+    return has_form and bool(((value >= 0) & (value <= 1)).all())

@@ -305,15 +305,15 @@ class Fill:
     ``prompt``, ``negative_prompt``, ``num_inference_steps``, ``guidance_scale`` and ``strength``
     (0 < strength <= 1) mean what they mean in diffusers. An inpainter without a text encoder
     refuses ``prompt`` and ignores the others. ``seed`` is 0 or more. ``padding_mask_crop`` is the
-    context around the mask in photo px; None chooses it. ``picture`` is placed over the filled
-    hole as ``picture_placement`` says: by default as large as the old object's box allows, on the
-    box's lower edge. ``picture_cutout`` cuts out what stands out in an opaque picture. With
+    context around the mask in photo px; None chooses it. ``picture`` is placed over the filled hole
+    as ``picture_placement`` says: by default as large as the old object's box allows, on the box's
+    lower edge. ``picture_cutout`` has an ``Editor`` cut the object out of an opaque picture. With
     ``Refine.invert`` the picture is laid behind the object and nothing is painted: ``picture_fit``
     scales it to ``cover`` the photo (also if None), to be contained in it, or to be stretched to
     its size. ``background`` does the same without a picture: ``white``, ``blur``, ``transparent``
-    or ``#rrggbb``.
-    ``candidates``, 1 to 64, is the number of results to generate; they are ranked by their checks.
-    ``fill_color``, 0 to 255 each, is what ``solid`` paints; None is the object's mean colour.
+    or ``#rrggbb``. ``candidates``, 1 to 64, is the number of results to generate; they are ranked
+    by their checks. ``fill_color``, 0 to 255 each, is what ``solid`` paints; None is the object's
+    mean colour.
     """
 
     prompt: str | None = None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from segment2inpaint.cli import main
-from segment2inpaint.types import BinaryMask, Image
+from segment2inpaint.editor import Editor
+from segment2inpaint.errors import BadOption
+from segment2inpaint.types import BinaryMask, Image, Request
 
 SIZE = (120, 160)  # height, width
 DISC_CENTER = (80, 60)  # x, y
@@ -59,3 +63,18 @@ def assert_error(result: Result, status: int, *parts: str) -> None:
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     for part in parts:
         assert part in line
+
+
+def requests_of(command: str) -> list[Request]:
+    """Return the requests that a command as one would type it makes; it is not carried out."""
+    made: list[Request] = []
+
+    def record(editor: Editor, request: Request) -> Request:
+        made.append(request)
+        raise BadOption("recorded")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Editor, "resolve", record)
+        result = run(*shlex.split(command)[1:])
+    assert "recorded" in result.stderr, result.output
+    return made

@@ -218,9 +218,7 @@ def test_the_page_computes_the_same_rectangles() -> None:
         picture = ReplacementImage(
             np.zeros((*case["size"][::-1], 3), np.uint8), np.ones(case["size"][::-1], np.float32)
         )
-        placement = PicturePlacement(
-            case["at"] and tuple(case["at"]), case["scale"], case["angle"]
-        )
+        placement = PicturePlacement(case["at"] and tuple(case["at"]), case["scale"], case["angle"])
         placed = place_picture(picture, Box(*case["box"]), (400, 400), placement)
         turn = np.deg2rad(found["angle"])
         reach = (

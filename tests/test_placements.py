@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import SIZE, assert_error, load, run, save_scene, scene
+from command_line import SIZE, assert_error, load, requests_of, run, save_scene, scene
 from dataset_photos import FAST_OPTIONS, NO_WORKERS, batch, output_photos, read_manifest
+from fastapi.testclient import TestClient
 from PIL import Image as Pillow
+from web_server import API, BASE_URL, decode, draw_scene, encode, make_app, open_photo, run_job
+from web_server import assert_error as assert_web_error
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption
@@ -148,17 +150,9 @@ def test_the_page_copies_a_command_with_the_placement(
     fill = Fill(picture=picture, picture_placement=placement, picture_cutout=cutout)
     command = format_command(Request((Box(1, 2, 30, 40),), fill=fill), str(photo), "out.png")
     assert command is not None
-    read_back: list[Request] = []
-
-    def record(editor: Editor, request: Request) -> Request:
-        read_back.append(request)
-        raise BadOption("recorded")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Editor, "resolve", record)
-        run(*shlex.split(command)[1:])
-    assert read_back[0].fill.picture_placement == placement
-    assert read_back[0].fill.picture_cutout == cutout
+    (request,) = requests_of(command)
+    assert request.fill.picture_placement == placement
+    assert request.fill.picture_cutout == cutout
 
 
 def test_rows_of_a_table_place_pictures(tmp_path: Path, blue: Path) -> None:
@@ -206,3 +200,26 @@ def test_a_picture_in_which_nothing_stands_out_is_refused() -> None:
     picture = ReplacementImage(plain, np.ones(SIZE, np.float32), "wall.jpg")
     with pytest.raises(BadOption, match=r"wall\.jpg: no object stands out in it; cut one out"):
         Editor("cpu").cut_out_picture(picture)
+
+
+# --- the server ---------------------------------------------------------------------------------
+
+
+def test_the_server_shows_a_picture_as_it_inserts_it() -> None:
+    """Without its transparent margin; the size in the header is that of the uploaded pixels."""
+    large = np.zeros((1500, 2400, 4), np.uint8)
+    large[100:1300, 200:2200] = (*BLUE, 255)
+    with TestClient(make_app(), base_url=BASE_URL) as client:
+        photo = open_photo(client)
+        files = f"{API}/photos/{photo}/files"
+        upload = client.post(files, params={"kind": "picture"}, content=encode(large))
+        shown = client.get(f"{files}/{upload.json()['id']}/picture")
+        assert shown.headers["x-size"] == "2000,1200"
+        assert decode(shown.content).shape[1] == 1024
+        placement = {"at": [30, 100], "scale": 0.5}
+        fill = {"picture": upload.json()["id"], "picture_placement": placement}
+        job = run_job(client, photo, prompts=[{"box": [62, 42, 98, 78]}], fill=fill)
+        result = decode(client.get(f"{API}/results/{job['result']}/file").content)
+        assert tuple(result[100, 30]) == BLUE
+        assert (result[:20] == draw_scene()[:20]).all()
+        assert_web_error(client.get(f"{files}/{'x' * 22}/picture"), 404)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="needs playwright, of the extra [dev]")
-from playwright.sync_api import expect
 from PIL import Image as Pillow
+from playwright.sync_api import expect
 from web_page import (
     PHONE,
     Page,

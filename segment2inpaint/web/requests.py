@@ -152,10 +152,10 @@ class PlacementIn(StrictModel):
     """Where and how a picture stands in the photo; ``at`` is its centre [x, y] in photo px."""
 
     at: ExactPoint | None = None
-    scale: Annotated[float, Field(ge=0.01, le=100)] = 1.0
-    angle: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    scale: Annotated[float, bounds("scale")] = 1.0
+    angle: Annotated[float, bounds("angle")] = 0.0
     flip: bool = False
-    blend: Annotated[float, Field(ge=0, le=1)] = 0.0
+    blend: Annotated[float, bounds("blend")] = 0.0
     contact_shadow: bool = False
 
 
