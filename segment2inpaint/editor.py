@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import Any
@@ -168,8 +168,8 @@ class Editor:
     ) -> EditRun[Result]:
         photo = as_photo(source)
         with naming_photo(photo):
-            pipeline = self.pipeline(request, progress)
-            return (yield from pipeline.edit_run(photo, self._with_picture_cut_out(request)))
+            flow = self.pipeline(request, progress)
+            return (yield from flow.edit_run(photo, self._with_picture_cut_out(request)))
 
     def _with_picture_cut_out(self, request: Request) -> Request:
         fill = request.fill
@@ -185,17 +185,24 @@ class Editor:
         """
         if picture.alpha.min() < 1:
             return picture
-        network = shipped_network("saliency")
-        box = network and salient_box(picture.image, network)
-        if not box:
+        photo = as_photo(picture.image, name=picture.source)
+        salient = self._salient_objects(photo)
+        if not salient:
             raise BadOption(
                 f"{picture.source or 'the picture'}: no object stands out in it; cut one out with "
                 "`segment2inpaint cutout`, and leave out --with-cutout"
             )
-        photo = as_photo(picture.image, name=picture.source)
-        detections = self.find_objects(photo, Request((box,), detector="builtin"))
-        cropped = cut_out(photo, detections)
+        cropped = cut_out(photo, salient)
         return ReplacementImage(cropped.image, cropped.alpha, picture.source)
+
+    def _salient_objects(self, photo: images.Photo) -> list[Detection]:
+        """Return the object that stands out most in a photo; no object if none does."""
+        network = shipped_network("saliency")
+        box = network and salient_box(photo.image, network)
+        if box:
+            with suppress(NothingFound):
+                return self.find_objects(photo, Request((box,), detector="builtin"))
+        return []
 
     def _other_inpainters(self, request: Request, inpainter: str) -> list[str]:
         """Return the names of the inpainters for further attempts or candidates."""

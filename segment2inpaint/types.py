@@ -295,7 +295,7 @@ class PicturePlacement:
     @property
     def is_moved(self) -> bool:
         """Return whether the picture stands elsewhere than by default, or larger, or turned."""
-        return self.at is not None or self.scale != 1 or bool(self.angle)
+        return self.at is not None or self.scale != 1 or self.angle % 360 != 0
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,13 @@ def test_a_picture_outside_the_photo_and_one_without_pixels_are_refused() -> Non
         place_picture(hidden, box, SIZE, PicturePlacement())
 
 
+def test_a_turned_picture_of_which_only_an_empty_corner_lies_in_the_photo_is_refused() -> None:
+    picture = ReplacementImage(np.full((20, 20, 3), 9, np.uint8), np.ones((20, 20), np.float32))
+    placement = PicturePlacement((-13, -13), angle=45, blend=1, contact_shadow=True)
+    with pytest.raises(BadOption, match="outside the photo"):
+        place_picture(picture, Box(0, 0, 20, 20), SIZE, placement)
+
+
 def test_a_picture_a_hundred_times_as_large_is_cut_to_the_photo() -> None:
     placement = PicturePlacement((100, 100), scale=100, angle=10)
     placed = place_picture(smooth_picture((50, 60)), Box(0, 0, 240, 200), SIZE, placement)

@@ -13,10 +13,10 @@ from math import sqrt
 import cv2
 import numpy as np
 
-from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image
+from segment2inpaint.types import Alpha, Box, FloatArray, Image
 
-RING_SHARE = 0.5  # width of the surroundings, as a share of the picture's mean side
-MIN_RING = 8  # px
+MARGIN_SHARE = 0.5  # width of the surroundings, as a share of the picture's mean side
+MIN_MARGIN = 8  # px
 MIN_SPREAD = 1.0  # of L*a*b*: a picture of one colour has no spread to change
 SPREAD_RATIOS = 0.5, 2.0  # a flat wall must not make a picture flat
 
@@ -28,12 +28,12 @@ def match_colors(image: Image, pixels: Image, alpha: Alpha, box: Box, strength: 
     changes nothing, and 1 gives the mean of the surroundings. A picture that covers the photo has
     no surroundings and stays as it is.
     """
-    around = _surroundings(alpha, box, (image.shape[0], image.shape[1]))
-    if not around.any():
+    ground = _surroundings(image, alpha, box)
+    if not len(ground):
         return pixels
-    new, ground = _to_lab(pixels), _to_lab(image[around][None])[0]
+    new, ground_lab = _to_lab(pixels), _to_lab(ground[None])[0]
     mean, spread = _moments(new[alpha > 0], alpha[alpha > 0])
-    ground_mean, ground_spread = _moments(ground, np.ones(len(ground), np.float32))
+    ground_mean, ground_spread = _moments(ground_lab, np.ones(len(ground), np.float32))
     ratio = np.clip(ground_spread / np.maximum(spread, MIN_SPREAD), *SPREAD_RATIOS)
     spread_factor = 1 + strength * (ratio - 1)
     moved = (new - mean) * spread_factor + mean + strength * (ground_mean - mean)
@@ -42,14 +42,15 @@ def match_colors(image: Image, pixels: Image, alpha: Alpha, box: Box, strength: 
     return matched
 
 
-def _surroundings(alpha: Alpha, box: Box, size: tuple[int, int]) -> BinaryMask:
-    """Return the pixels near the picture that it does not touch, ``(H, W)`` bool."""
-    covered = np.zeros(size, np.uint8)
-    covered[box.slices] = alpha > 0
-    radius = max(MIN_RING, round(RING_SHARE * sqrt(box.width * box.height)))
-    near = cv2.dilate(covered, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
-    around: BinaryMask = (near > 0) & (covered == 0)
-    return around
+def _surroundings(image: Image, alpha: Alpha, box: Box) -> Image:
+    """Return the pixels in a larger box that the picture does not touch, (n, 3) uint8."""
+    margin = max(MIN_MARGIN, round(MARGIN_SHARE * sqrt(box.width * box.height)))
+    around = box.expand(margin, (image.shape[0], image.shape[1]))
+    free = np.ones((around.height, around.width), np.bool_)
+    x, y = box.x0 - around.x0, box.y0 - around.y0
+    free[y : y + box.height, x : x + box.width] = alpha == 0
+    outside: Image = image[around.slices][free]
+    return outside
 
 
 def _to_lab(pixels: Image) -> FloatArray:

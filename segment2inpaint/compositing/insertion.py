@@ -86,15 +86,19 @@ def place_picture(
     angle = placement.angle % 360
     corners = _corners(center, size, angle)
     covered = _inside(_enclosing_box(corners), photo_size)
-    if covered.width <= 0 or covered.height <= 0:
-        x, y = center
-        raise BadOption(
-            f"the picture lies outside the photo: its centre is at {x:g},{y:g}, and the photo is "
-            f"{photo_size[1]}x{photo_size[0]}; move it with --with-at"
+    if covered.width > 0 and covered.height > 0:
+        layer = (
+            _turned(pixels, size, corners, covered)
+            if angle
+            else _scaled(pixels, size, corners[0], covered)
         )
-    if not angle:
-        return _placed(_scaled(pixels, size, corners[0], covered), covered)
-    return _placed(_turned(pixels, size, corners, covered), covered)
+        placed = _placed(layer, covered)
+        if placed.alpha.any():
+            return placed
+    raise BadOption(
+        f"the picture lies outside the photo: its centre is at {center[0]:g},{center[1]:g}, and "
+        f"the photo is {photo_size[1]}x{photo_size[0]}; move it with --with-at"
+    )
 
 
 def visible_part(picture: ReplacementImage, *, flip: bool = False) -> RGBA:
@@ -113,7 +117,7 @@ def visible_part(picture: ReplacementImage, *, flip: bool = False) -> RGBA:
 def _corners(
     center: tuple[float, float], size: tuple[int, int], angle: float
 ) -> NDArray[np.float64]:
-    """Return the top left, top right and bottom left corner and the fourth, (4, 2), in photo px."""
+    """Return the corners top left, top right, bottom left, bottom right, (4, 2), in photo px."""
     height, width = size
     if not angle:
         left, top = floor(center[0] - width / 2 + 0.5), floor(center[1] - height / 2 + 0.5)
@@ -154,10 +158,10 @@ def _turned(
     """Return the picture, scaled to ``size`` and turned to its corners, over a box of the photo."""
     reduced = min(size[1], pixels.shape[1]), min(size[0], pixels.shape[0])
     small = np.asarray(Pillow.fromarray(pixels).convert("RGBa").resize(reduced, LANCZOS))
-    half = 0.5  # OpenCV's coordinates are those of the centres of pixels
-    source = np.array([(0, 0), (reduced[0], 0), (0, reduced[1])], np.float32) - half
-    target = (corners[:3] - covered[:2]).astype(np.float32) - np.float32(half)
-    matrix = cv2.getAffineTransform(source.astype(np.float32), target)
+    source = np.array([(0, 0), (reduced[0], 0), (0, reduced[1])], np.float32)
+    target = (corners[:3] - covered[:2]).astype(np.float32)
+    half = np.float32(0.5)  # OpenCV's whole numbers are the centres of pixels
+    matrix = cv2.getAffineTransform(source - half, target - half)
     turned = cv2.warpAffine(small, matrix, (covered.width, covered.height), flags=cv2.INTER_CUBIC)
     return Pillow.frombytes("RGBa", (covered.width, covered.height), turned.tobytes())
 
