@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from web_server import API, BASE_URL, make_app
 
 from segment2inpaint.request import RANGES
-from segment2inpaint.web.requests import FillIn, RequestIn
+from segment2inpaint.web.requests import FillIn, PlacementIn, RequestIn
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def test_every_route_is_in_the_openapi_description(client: TestClient) -> None:
 def test_bounds_of_the_api_lie_within_the_bounds_of_requests() -> None:
     properties = {
         **FillIn.model_json_schema()["properties"],
+        **PlacementIn.model_json_schema()["properties"],
         **RequestIn.model_json_schema()["properties"],
     }
     for name, (_, low, high) in RANGES.items():
