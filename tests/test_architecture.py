@@ -35,12 +35,12 @@ LAYERS = (
     ("detect", "effects", "inpaint"),
     ("verify", "compositing"),
     ("attempts", "batching", "result"),
-    ("regions", "mending"),
+    ("regions", "mending", "overlay"),
     ("pipeline",),
     ("editor",),
     ("api",),
     ("dataset",),
-    ("web",),
+    ("web", "mcp"),
     ("cli",),
     ("__main__",),
 )
@@ -71,6 +71,7 @@ OPTIONAL = {
         "inpaint/weights.py", "models/device.py", "models/download.py", "models/quiet.py",
     ),
     "matting": ("compositing/matting.py",),
+    "mcp": ("mcp/server.py", "cli/mcp.py"),
     "parquet": (
         "dataset/formats/shards.py", "dataset/inputs.py", "dataset/manifest.py",
         "dataset/pair_files.py", "dataset/ray_backend.py",

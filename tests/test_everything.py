@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.cli.overlay import draw_numbered_masks
+from segment2inpaint.overlay import draw_numbered_masks
 from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.detect.builtin.everything import MAX_OBJECTS
 from segment2inpaint.errors import BadPrompt

@@ -215,7 +215,7 @@ def _write_outputs(
     else:
         images.write_mask(options.output, alpha, source=photo.path, overwrite=options.overwrite)
     if options.overlay:
-        from segment2inpaint.cli import overlay
+        from segment2inpaint import overlay
 
         write_picture(options.overlay, overlay.draw_numbered_masks(photo.image, detections))
     if options.as_json:

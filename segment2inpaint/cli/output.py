@@ -192,7 +192,7 @@ def _contact_sheet_path(output: str) -> Path:
 
 def _write_contact_sheet(path: Path, result: Result) -> None:
     """Write all candidates side by side, numbered by rank."""
-    from segment2inpaint.cli import overlay
+    from segment2inpaint import overlay
 
     candidates = result.candidates
     captions = [f"{rank} {c.verdict or ''}" for rank, c in enumerate(candidates, 1)]

@@ -72,10 +72,10 @@ def web(options: WebOptions) -> None:
     The page serves this machine alone, unless --host and --token say otherwise. It loads nothing
     from other servers. Photos are kept in memory only, until you stop the server with Ctrl-C.
     """
-    _serve(options, _checked_token(options.host, options.token))
+    _serve(options, checked_token(options.host, options.token))
 
 
-def _checked_token(host: str, token: str | None) -> str | None:
+def checked_token(host: str, token: str | None) -> str | None:
     """Return the token, generated for ``auto``; None if this machine alone can reach the server.
 
     Raises ``BadOption`` for a short token, and for none if other machines can reach the server.
