@@ -34,6 +34,7 @@ class WebOptions(MachineOptions):
     max_pixels: int
     max_upload: int
     memory: int
+    openai: bool
 
 
 @cloup.command(epilog=examples("web", "web --host 0.0.0.0 --token auto --no-open"))
@@ -52,6 +53,8 @@ class WebOptions(MachineOptions):
                       "it for several."),
     click.option("--open/--no-open", "open_browser", default=True, show_default=True,
                  help="Open the page in a browser."),
+    click.option("--openai", is_flag=True,
+                 help="Also answer POST /v1/images/edits in the form of OpenAI's API."),
 )  # fmt: skip
 @option_group(
     "Limits",
@@ -109,8 +112,9 @@ def _serve(options: WebOptions, token: str | None) -> None:
         memory=options.memory * MEGABYTE,
     )
     app = create_app(
-        editor, __version__, limits, token, options.allowed_hosts, partial(warm_up, editor)
-    )
+        editor, __version__, limits, token, options.allowed_hosts, partial(warm_up, editor),
+        openai=options.openai,
+    )  # fmt: skip
     listening = bind_socket(options.host, options.port)
     address = page_address(options.host, listening.getsockname()[1], token)
     serve(app, listening, partial(announce, address, open_browser=options.open_browser))

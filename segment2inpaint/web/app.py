@@ -16,7 +16,13 @@ from starlette.exceptions import HTTPException
 
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadImage, ModelMissing, Segment2InpaintError
-from segment2inpaint.web import routes_models, routes_photos, routes_pictures, routes_results
+from segment2inpaint.web import (
+    openai_edits,
+    routes_models,
+    routes_photos,
+    routes_pictures,
+    routes_results,
+)
 from segment2inpaint.web.app_state import AppState
 from segment2inpaint.web.jobs import Superseded, error_payload
 from segment2inpaint.web.limits import Limits
@@ -46,11 +52,13 @@ def create_app(
     token: str | None = None,
     hosts: tuple[str, ...] = (),
     on_start: Callable[[], None] = lambda: None,
+    *,
+    openai: bool = False,
 ) -> SecurityMiddleware:
     """Return the server as an ASGI application.
 
     ``token`` and ``hosts`` are those of ``SecurityMiddleware``. ``on_start`` is called in a
-    thread when the server starts.
+    thread when the server starts. ``openai`` adds ``POST /v1/images/edits``.
     """
     state = AppState(editor, limits)
 
@@ -73,6 +81,8 @@ def create_app(
     api.include_router(routes_results.create_router(state))
     api.include_router(routes_models.create_router(state, version))
     app.include_router(api)
+    if openai:
+        app.include_router(openai_edits.create_router(state))
     _add_pages(app)
     _add_error_handlers(app)
     return SecurityMiddleware(app, limits, token, hosts)

@@ -134,7 +134,7 @@ class SecurityMiddleware:
 
     def _max_body(self, scope: Scope) -> int:
         """Return the bytes that the body of this request may have."""
-        is_upload = scope["path"].endswith(("/photos", "/files"))
+        is_upload = scope["path"].endswith(("/photos", "/files", "/images/edits"))
         return self.limits.upload if is_upload else self.limits.body
 
 
