@@ -8,8 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pytest
 from dataset_photos import save_photo
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
+import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
 RED_SQUARE = {"color_at": [26, 22]}
 FAST = {"inpainter": "telea"}
@@ -170,3 +172,40 @@ def test_a_cancelled_removal_writes_nothing(tmp_path: Path) -> None:
 
     talk(tmp_path, say)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+# --- streamable HTTP --------------------------------------------------------------------------
+
+TOKEN = "a-token-of-24-characters"
+
+
+@contextmanager
+def http_server(root: Path) -> Iterator[str]:
+    """Start the server behind a token. Yield its address."""
+    words = [*COMMAND, "mcp", "--root", str(root), "--http", "--port", "0", "--token", TOKEN]
+    server = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert server.stderr
+    try:
+        address = next(line for line in server.stderr if line.startswith("http://")).strip()
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def test_http_answers_to_the_token_alone(root: Path) -> None:
+    async def ask(address: str, token: str) -> list[str]:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            httpx2.AsyncClient(headers=headers) as http_client,
+            Client(streamable_http_client(address, http_client=http_client)) as client,
+        ):
+            found = await client.call_tool("find", {"photo": "a.png", "selection": RED_SQUARE})
+            return [str(data_of(found)["objects"])]
+
+    with http_server(root) as address:
+        assert "'number': 1" in asyncio.run(ask(address, TOKEN))[0]
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            assert httpx2.post(address, json={}, headers=headers).status_code == 401
+        evil = {"Authorization": f"Bearer {TOKEN}", "Origin": "http://evil.example"}
+        assert httpx2.post(address, json={}, headers=evil).status_code == 403
