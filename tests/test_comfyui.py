@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from web_server import DISC_CENTER, draw_scene
 
+from segment2inpaint import remove
+
 torch = pytest.importorskip("torch", reason="ComfyUI brings torch")
 
 PACK = Path(__file__).parent.parent / "integrations" / "comfyui"
@@ -74,6 +76,14 @@ def test_a_removal_keeps_every_bit_outside(pack: Any, scene: Any, mask: Any) -> 
     assert (after[mask == 1] != scene[mask == 1]).any()
     assert set(verdict.split("\n")) <= {"clean", "doubtful", "failed"}
     assert message
+
+
+def test_a_removal_gives_the_pixels_of_the_library(pack: Any, mask: Any) -> None:
+    photo, found = draw_scene(), mask[0].numpy() > 0.5
+    image = torch.from_numpy(photo.astype(np.float32) / 255)[None]
+    after, *_ = run(pack, "Remove", image, mask[:1], "if likely", "telea", 0)
+    expected = remove(photo, found, inpainter="telea").image
+    assert ((after[0] * 255).round().byte().numpy() == expected).all()
 
 
 def test_a_crop_is_stitched_back_exactly(pack: Any, scene: Any, mask: Any) -> None:

@@ -63,6 +63,13 @@ def to_alpha(tensor: Tensor) -> Alpha:
     return np.asarray(tensor.clamp(0, 1).float().cpu().numpy())
 
 
+def to_prompt(tensor: Tensor) -> UserMask:
+    """Return one mask of a batch as a prompt: hard if each value is 0 or 1, else soft."""
+    alpha = to_alpha(tensor)
+    is_soft = bool(((alpha > 0) & (alpha < 1)).any())
+    return UserMask.from_values(alpha if is_soft else alpha > 0, "mask")
+
+
 def with_result(before: Tensor, result: Image, alpha: Alpha) -> Tensor:
     """Return ``before`` with the result where alpha is above 0; all else keeps its bits."""
     after = before.clone()
@@ -243,7 +250,7 @@ class Remove:
     ) -> tuple[Tensor, Tensor, str, str]:
         images, changed, verdicts, messages = [], [], [], []
         for index, picture in enumerate(image):
-            prompt = UserMask.from_values(to_alpha(mask_of(mask, index)), "mask")
+            prompt = to_prompt(mask_of(mask, index))
             request = Request(
                 (prompt,), Refine(shadow=SHADOW[shadow]), Fill(seed=seed), inpainter=inpainter
             )
