@@ -56,7 +56,7 @@ HEAVY = {
 
 # Modules of a distribution whose names differ from its own, and those that it always brings.
 PROVIDES = {
-    "fastapi": ("fastapi", "starlette", "pydantic"),
+    "fastapi": ("fastapi", "starlette", "pydantic", "anyio"),
     "opencv-python-headless": ("cv2",),
     "pillow": ("PIL",),
     "pymatting": ("pymatting", "scipy"),

@@ -54,7 +54,7 @@ def sections(text: str) -> list[str]:
 def test_the_main_help_lists_every_command_in_a_section() -> None:
     text = help_of()
     assert sections(text) == [
-        "Options", "Edit photos", "Judge results", "Edit in a browser", "Models and machine",
+        "Options", "Edit photos", "Judge results", "Edit in a browser, or through an assistant", "Models and machine",
         "Examples",
     ]  # fmt: skip
     assert re.findall(r"^  (\w+) {2,}\w", text, re.MULTILINE) == list(COMMANDS)

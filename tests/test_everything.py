@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment2inpaint.overlay import draw_numbered_masks
 from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.detect.builtin.everything import MAX_OBJECTS
 from segment2inpaint.errors import BadPrompt
 from segment2inpaint.masks import deepest_point, labels
+from segment2inpaint.overlay import draw_numbered_masks
 from segment2inpaint.types import BinaryMask, Box, Detection, Everything, Image
 
 DISCS = {(60, 40): (200, 40, 40), (130, 70): (40, 60, 200)}

@@ -35,7 +35,7 @@ class McpOptions(MachineOptions):
 @option_group(
     "Files",
     click.option("--root", "roots", multiple=True, metavar="FOLDER", default=(".",),
-                 type=click.Path(exists=True, file_okay=False, path_type=Path),
+                 type=click.Path(path_type=Path),
                  help="Folder in which photos may be read and results written. Repeat it for "
                       "several.  [default: the current folder]"),
 )  # fmt: skip
@@ -64,6 +64,7 @@ def mcp(options: McpOptions) -> None:
     and writes only below the folders of --root, and never over the photo itself.
     """
     extras.require("mcp", "segment2inpaint mcp")
+    from segment2inpaint import __version__
     from segment2inpaint.editor import Editor
     from segment2inpaint.mcp.files import Files
     from segment2inpaint.mcp.server import build_server
@@ -71,12 +72,22 @@ def mcp(options: McpOptions) -> None:
 
     runtime = runtime_options(options)
     editor = Editor(options.device, options.dtype, options.cache, runtime=runtime)
-    files = Files(tuple(root.resolve() for root in options.roots))
-    server = build_server(Tools(files, editor))
+    files = Files(tuple(_existing_folder(root) for root in options.roots))
+    server = build_server(Tools(files, editor), __version__)
     if not options.http:
         server.run("stdio")
         return
     _serve_http(options, server)
+
+
+def _existing_folder(root: Path) -> Path:
+    """Return the absolute path of a folder. Raises ``BadOption`` if there is none."""
+    from segment2inpaint.errors import BadOption
+
+    folder = root.expanduser().resolve()
+    if not folder.is_dir():
+        raise BadOption(f"--root {root}: no such folder; create it, or give another")
+    return folder
 
 
 def _serve_http(options: McpOptions, server: Any) -> None:

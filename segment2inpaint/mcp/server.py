@@ -13,7 +13,6 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from segment2inpaint import __version__
 from segment2inpaint.errors import Segment2InpaintError
 from segment2inpaint.mcp.arguments import Options, Output, Overwrite, PhotoSource, Selection
 from segment2inpaint.mcp.tools import Answer, Tools
@@ -33,9 +32,11 @@ class Stopped(Exception):
     """The client has cancelled the call."""
 
 
-def build_server(tools: Tools) -> MCPServer:
-    """Return the server with all tools."""
-    server = MCPServer("segment2inpaint", version=__version__, instructions=INSTRUCTIONS)
+def build_server(tools: Tools, version: str) -> MCPServer:
+    """Return the server with all tools; ``version`` is that of the package."""
+    server = MCPServer(
+        "segment2inpaint", version=version, instructions=INSTRUCTIONS, log_level="WARNING"
+    )
     _add_finders(server, tools)
     _add_editors(server, tools)
     _add_batch(server, tools)
