@@ -21,7 +21,7 @@ from command_line import assert_error, run
 from segment2inpaint import images
 from segment2inpaint.cli import ErrorGroup, main
 
-COMMANDS = ("remove", "replace", "mask", "cutout", "batch", "score", "compare", "web", "models",
+COMMANDS = ("remove", "replace", "mask", "cutout", "batch", "score", "compare", "web", "mcp", "models",
             "doctor", "completion")  # fmt: skip
 HEAVY_LIBRARIES = {"cv2", "torch", "PIL", "numba", "numpy", "pyarrow", "tqdm"}
 EVERYDAY_SECTIONS = ["Point at it", "Mask", "Fill", "Check the result", "Output"]
@@ -54,8 +54,8 @@ def sections(text: str) -> list[str]:
 def test_the_main_help_lists_every_command_in_a_section() -> None:
     text = help_of()
     assert sections(text) == [
-        "Options", "Edit photos", "Judge results", "Edit in a browser, or through an assistant", "Models and machine",
-        "Examples",
+        "Options", "Edit photos", "Judge results", "Edit in a browser or by an assistant",
+        "Models and machine", "Examples",
     ]  # fmt: skip
     assert re.findall(r"^  (\w+) {2,}\w", text, re.MULTILINE) == list(COMMANDS)
 

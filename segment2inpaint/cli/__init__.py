@@ -80,5 +80,5 @@ def main() -> None:
 
 main.section("Edit photos", edit.remove, edit.replace, mask.mask, cutout.cutout, batch.batch)
 main.section("Judge results", score.score, compare.compare)
-main.section("Edit in a browser, or through an assistant", web.web, mcp.mcp)
+main.section("Edit in a browser or by an assistant", web.web, mcp.mcp)
 main.section("Models and machine", models.models, doctor.doctor, completion.completion)
