@@ -21,8 +21,8 @@ from command_line import assert_error, run
 from segment2inpaint import images
 from segment2inpaint.cli import ErrorGroup, main
 
-COMMANDS = ("remove", "replace", "mask", "cutout", "batch", "score", "compare", "web", "mcp", "models",
-            "doctor", "completion")  # fmt: skip
+COMMANDS = ("remove", "replace", "mask", "cutout", "batch", "score", "compare", "web", "mcp",
+            "models", "doctor", "completion")  # fmt: skip
 HEAVY_LIBRARIES = {"cv2", "torch", "PIL", "numba", "numpy", "pyarrow", "tqdm"}
 EVERYDAY_SECTIONS = ["Point at it", "Mask", "Fill", "Check the result", "Output"]
 LAST_SECTIONS = ["Models and machine", "Advanced diffusion", "Other options"]
