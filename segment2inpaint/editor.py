@@ -208,7 +208,7 @@ class Editor:
         """Return the names of the inpainters for further attempts or candidates."""
         spare = request.inpainter == "auto" and not request.fill.generates
         others = (name for name in FALLBACK_INPAINTERS if name != inpainter)
-        fallback = [name for name in others if _is_available(name)][:1] if spare else []
+        fallback = [name for name in others if is_available(name)][:1] if spare else []
         if self.inpainter(inpainter).input_spec.uses_seed:
             return fallback
         wanted = request.fill.candidates - 1
@@ -239,7 +239,7 @@ class Editor:
             return self._models[key]
 
 
-def _is_available(inpainter: str) -> bool:
+def is_available(inpainter: str) -> bool:
     """Return whether the inpainter needs no model or its model can be used on this machine."""
     named = [card.name for card in catalogue.cards()]
     return inpainter not in named or catalogue.is_usable(inpainter)

@@ -73,3 +73,9 @@ def test_the_likelier_candidate_ranks_first() -> None:
 def test_a_replacement_that_is_there_ranks_first() -> None:
     absent, there = ([make_check("absent", s), make_check("seam", 0.5)] for s in (0.9, 0.1))
     assert acceptance.rank([absent, there]) == [1, 0]
+
+
+def test_a_candidate_in_which_a_check_has_failed_ranks_last() -> None:
+    """Even if the check does not count for the probability."""
+    ghost, other = removal_checks(ghost=0.99), removal_checks(coherence=0.3)
+    assert acceptance.rank([ghost, other]) == [1, 0]

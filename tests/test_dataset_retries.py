@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dataset_photos import NO_WORKERS, batch, modification_times, output_photos, read_manifest
+from made_checks import make_check
 
+from segment2inpaint.dataset import results_log, retries
+from segment2inpaint.dataset.formats.annotations import AnnotationFilter
+from segment2inpaint.dataset.formats.registry import open_source
+from segment2inpaint.dataset.plan import RunPlan
+from segment2inpaint.dataset.run_types import RunSettings
+from segment2inpaint.errors import BadOption
 from segment2inpaint.judgement import Judgement
 from segment2inpaint.verify import acceptance
 
@@ -86,3 +94,56 @@ def test_the_report_filters_by_action(
     data = json.loads(page[start : page.index("</script>", start)])
     assert data["actions"] == {"grow-mask": len(data["cards"])}
     assert all("Try: grow the mask" in card["caption"] for card in data["cards"])
+
+
+def test_a_retry_that_fails_leaves_the_earlier_results(
+    photo_folder: Path, tmp_path: Path, judge: GivenJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    batch(photo_folder, out, *OPTIONS)
+    before, times = read_manifest(out), modification_times(out)
+
+    def fail(*_: object) -> None:
+        raise BadOption("cannot be done")
+
+    monkeypatch.setattr(retries, "mend_steps", fail)
+    result = batch(photo_folder, out, *OPTIONS, "--retry-doubtful")
+    assert result.exit_code == 0
+    after = read_manifest(out)
+    assert [row["status"] for row in after] == [row["status"] for row in before]
+    assert all(modification_times(out)[name] == times[name] for name in output_photos(out))
+
+
+def test_the_photos_that_a_stopped_retry_has_not_reached_stay_in_the_manifest(
+    photo_folder: Path, tmp_path: Path, judge: GivenJudge
+) -> None:
+    out = tmp_path / "out"
+    batch(photo_folder, out, *OPTIONS)
+    settings = RunSettings(str(out))
+    reader = open_source(
+        str(photo_folder), {"prompts": [{"color": {"rgb": [220, 30, 30]}}]}, format="auto",
+        annotation_filter=AnnotationFilter(), root=None, globs=(), out=str(out),
+    )  # fmt: skip
+    with RunPlan(tmp_path / "plan.sqlite", settings, lambda _: {}) as plan:
+        plan.read_source(reader)
+        plan.add_records(results_log.read_records(str(out)))
+        stored = [record["output"] for record in plan.records()]
+        plan._database.execute("insert into retries select output, record from done")
+        plan._database.execute("delete from done")
+        assert [record["output"] for record in plan.records()] == stored
+
+
+def test_an_action_whose_model_is_missing_is_not_taken() -> None:
+    action = {"name": "other-fill", "inpainter": "lama", "options": "", "sentence": ""}
+    assert not retries.is_mendable({"rows": [{"action": action}]})
+    assert retries.is_mendable({"rows": [{"action": {**action, "inpainter": "ns"}}]})
+
+
+def test_a_result_is_not_better_than_its_own_record(judge: GivenJudge) -> None:
+    check = make_check("leftover", 0.6)
+    judge.probability = 0.50049
+    result = SimpleNamespace(verdict="doubtful", judgement=judge([check]))
+    rows = [{"verdict": "doubtful", "probability": 0.5}, {"verdict": None}]
+    assert not retries.is_better([result], {"rows": rows})  # type: ignore[list-item]
+    failed = SimpleNamespace(verdict="failed", judgement=Judgement("failed", 0.9, check, ""))
+    assert not retries.is_better([failed], {"rows": rows})  # type: ignore[list-item]

@@ -325,8 +325,13 @@ class RunPlan:
         return self._jobs("where jobs.output not in (select output from done)")
 
     def records(self) -> Iterator[Json]:
-        """Yield the records of the processed photos, sorted by output name."""
-        for (record,) in self._database.execute("select record from done order by output"):
+        """Yield the records of the processed photos, sorted by output name.
+
+        A result that is to be mended has its earlier record until it is.
+        """
+        waiting = "select output, record from retries where output not in (select output from done)"
+        query = f"select output, record from done union all {waiting} order by output"
+        for _, record in self._database.execute(query):
             yield json.loads(record)
 
     def models(self) -> list[tuple[str, str]]:

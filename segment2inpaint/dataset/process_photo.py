@@ -28,7 +28,7 @@ from segment2inpaint.dataset.manifest_rows import (
 )
 from segment2inpaint.dataset.names import mask_name, object_mask_name, thumbnail_path
 from segment2inpaint.dataset.photo_states import AbortRun, EditedPhoto, FailedPhoto, LoadedPhoto
-from segment2inpaint.dataset.run_types import Json, PhotoJob, RunSettings
+from segment2inpaint.dataset.run_types import FAILED_STATUSES, Json, PhotoJob, RunSettings
 from segment2inpaint.dataset.thumbnails import edit_thumbnail
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import (
@@ -83,6 +83,8 @@ def load_photo(job: PhotoJob, settings: RunSettings) -> LoadedPhoto | FailedPhot
 
 def quarantine_record(job: PhotoJob, error: str) -> Json:
     """Return the record of a photo that crashed its worker process."""
+    if job.earlier:
+        return retries.without_actions(job.earlier)
     names = [job.photo, *request_json.referenced_files(job.items)]
     try:
         inputs = [file_version(name) for name in names]
@@ -198,11 +200,17 @@ def _edit_alone(loaded: LoadedPhoto | FailedPhoto, editor: Editor) -> EditedPhot
 def write_results(photo: EditedPhoto | FailedPhoto, settings: RunSettings) -> Json:
     """Write the results of a photo, and return its record.
 
-    Raises ``AbortRun`` if the disk is full.
+    A retry that fails leaves the earlier result and its record. Raises ``AbortRun`` if the disk is
+    full.
     """
+    earlier = (photo if isinstance(photo, FailedPhoto) else photo.loaded).job.earlier
     if isinstance(photo, FailedPhoto):
+        if earlier:
+            return retries.without_actions(earlier)
         return recorded(photo, lambda: _write_failed(photo, settings))
-    return recorded(photo.loaded, lambda: _write_edited(photo, settings))
+    record = recorded(photo.loaded, lambda: _write_edited(photo, settings))
+    is_lost = earlier is not None and record["status"] in FAILED_STATUSES
+    return retries.without_actions(earlier) if earlier and is_lost else record
 
 
 def recorded(photo: LoadedPhoto | FailedPhoto, write: Callable[[], Json]) -> Json:

@@ -13,14 +13,20 @@ from functools import reduce
 from segment2inpaint import mending
 from segment2inpaint.dataset.manifest_rows import EditStep
 from segment2inpaint.dataset.run_types import Json
+from segment2inpaint.editor import is_available
 from segment2inpaint.judgement import action_from_json
 from segment2inpaint.result import Result
 from segment2inpaint.types import Request
 
 
 def is_mendable(record: Json) -> bool:
-    """Return whether an action may mend the result that a record of the results log describes."""
-    return any(row.get("action") for row in record["rows"])
+    """Return whether an action may mend the result that a record of the results log describes.
+
+    An inpainter that is not on this machine cannot.
+    """
+    actions = [row["action"] for row in record["rows"] if row.get("action")]
+    names = [action["inpainter"] for action in actions if action.get("inpainter")]
+    return bool(actions) and all(map(is_available, names))
 
 
 def mend_steps(steps: Sequence[EditStep], earlier: Json) -> list[EditStep]:
@@ -56,17 +62,23 @@ def with_actions(rows: Sequence[Json], earlier: Json) -> list[Json]:
 def is_better(results: Sequence[Result], earlier: Json) -> bool:
     """Return whether new results of a photo's steps are better than those of a record.
 
-    The worst step counts, by its probability, and by its verdict if there is none.
+    The worst step counts, by its verdict, then by its probability, rounded as records have it.
     """
-    new = [(r.verdict, r.judgement.probability if r.judgement else None) for r in results]
-    old = [(row.get("verdict"), row.get("probability")) for row in earlier["rows"]]
-    return min(map(_goodness, new)) > min(map(_goodness, old))
+    new = [
+        _goodness(r.verdict, r.judgement.to_json()["probability"] if r.judgement else None)
+        for r in results
+    ]
+    old = [
+        _goodness(row["verdict"], row.get("probability"))
+        for row in earlier["rows"]
+        if row.get("verdict")
+    ]
+    return min(new) > min(old, default=(-1, 0.0))
 
 
-def _goodness(value: tuple[str | None, float | None]) -> tuple[float, int]:
-    verdict, probability = value
+def _goodness(verdict: str | None, probability: float | None) -> tuple[int, float]:
     order = ("failed", "doubtful", "clean")
-    return probability or 0.0, order.index(verdict) if verdict in order else -1
+    return order.index(verdict) if verdict in order else -1, probability or 0.0
 
 
 def without_actions(earlier: Json) -> Json:

@@ -87,10 +87,16 @@ def _judge_replacement(checks: Sequence[Check]) -> Judgement:
 
 
 def rank(candidates: Sequence[Sequence[Check]]) -> list[int]:
-    """Return the indices of the candidates by their checks, best first."""
-    return sorted(
-        range(len(candidates)), key=lambda index: sum(_evidence(candidates[index]).values())
-    )
+    """Return the indices of the candidates by their checks, best first.
+
+    Those in which a check has failed come last.
+    """
+
+    def sort_key(index: int) -> tuple[bool, float]:
+        checks = candidates[index]
+        return any(check.failed for check in checks), sum(_evidence(checks).values())
+
+    return sorted(range(len(candidates)), key=sort_key)
 
 
 def _evidence(checks: Sequence[Check]) -> dict[str, float]:
