@@ -52,6 +52,7 @@ def data_of(result: Any) -> dict[str, Any]:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     save_photo(folder / "a.png")
+    save_photo(folder / "taken.png")
     return folder
 
 
@@ -110,8 +111,17 @@ def test_masks_cutouts_and_scores_are_written_and_told(root: Path) -> None:
         ({"photo": "/etc/hostname", "selection": RED_SQUARE}, "outside the folders"),
         ({"photo": "a.png", "selection": {}}, "nothing selected; give points"),
         ({"photo": "a.png", "selection": {"points": [[999, 1]]}}, "outside the photo"),
-        ({"photo": "a.png", "selection": RED_SQUARE, "output": "a.png"}, "exists; give another"),
+        (
+            {"photo": "a.png", "selection": RED_SQUARE, "output": "taken.png"},
+            "exists; give another",
+        ),
         ({"photo": "a.png", "selection": RED_SQUARE, "output": "../b.png"}, "outside the folders"),
+        (
+            {"photo": "a.png", "selection": RED_SQUARE, "output": "a.png", "overwrite": True},
+            "is the photo itself",
+        ),
+        ({"photo": "~nobody-at-all/a.png", "selection": RED_SQUARE}, "not a path"),
+        ({"photo": "a\0.png", "selection": RED_SQUARE}, "not a path"),
         ({"photo": "none.png", "selection": RED_SQUARE}, "none.png"),
         ({"photo": "data:image/png;base64,?", "selection": RED_SQUARE}, "give a path instead"),
         ({"photo": "a.png", "selection": {**RED_SQUARE, "circle": 1}}, "circle"),
@@ -155,6 +165,34 @@ def test_a_batch_is_told_and_resumes(root: Path, tmp_path: Path) -> None:
     assert first["failures"] == 1
     assert "bad.png" in first["failed"][0]
     assert second["finished_before"] == 3
+
+
+def test_a_batch_stays_below_the_root(tmp_path: Path) -> None:
+    """Neither a link in a folder nor a table that names files leads out."""
+    root = tmp_path / "root"
+    save_photo(tmp_path / "secret.png")
+    save_photo(root / "in" / "a.png")
+    save_photo(root / "linked" / "a.png")
+    (root / "linked" / "b.png").symlink_to(tmp_path / "secret.png")
+    (root / "out").mkdir()
+    (root / "out" / "a.png").symlink_to(tmp_path / "secret.png")
+    (root / "rows.csv").write_text(f"photo,output\n{tmp_path / 'secret.png'},x.png\n")
+    secret = (tmp_path / "secret.png").read_bytes()
+
+    async def say(client: Client) -> list[Any]:
+        calls = [("linked", "o1"), ("in", "out"), ("rows.csv", "o2"), ("in", "../o3")]
+        return [
+            await client.call_tool(
+                "batch",
+                {"source": s, "outdir": o, "selection": RED_SQUARE, "options": FAST},
+            )
+            for s, o in calls
+        ]
+
+    messages = [result.content[0].text for result in talk(root, say)]
+    assert all("outside the folders" in messages[i] for i in (0, 1, 3)), messages
+    assert "expected a folder of photos" in messages[2]
+    assert (tmp_path / "secret.png").read_bytes() == secret
 
 
 def test_a_cancelled_removal_writes_nothing(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def test_the_form_in_json_and_several_results(client: TestClient) -> None:
         ({"size": "1024x1024"}, "expected auto or 160x120"),
         ({"n": "11"}, "expected 1 to 10"),
         ({"n": "many"}, "n: got 'many'"),
+        ({"remove": "yes"}, "remove: got 'yes'"),
+        ({"mask": None, "points": "[[1e999, 2]]"}, "points: got"),
         ({"response_format": "url"}, "expected b64_json"),
         ({"colour": "red"}, "unknown field 'colour'"),
         ({"mask": None, "points": "[[1]]"}, "points: got"),

@@ -80,8 +80,10 @@ def with_result(before: Tensor, result: Image, alpha: Alpha) -> Tensor:
 
 
 def mask_of(batch: Tensor, index: int) -> Tensor:
-    """Return the mask of an image; one mask serves a whole batch."""
-    return batch[min(index, len(batch) - 1)]
+    """Return the mask of an image; one mask serves a whole batch. Raises ``ValueError``."""
+    if len(batch) > 1 and index >= len(batch):
+        raise ValueError(f"expected one mask, or one for each image, got {len(batch)}")
+    return batch[index if len(batch) > 1 else 0]
 
 
 def numbers_in(text: str, count: int, name: str) -> list[tuple[int, ...]]:
@@ -191,6 +193,8 @@ class Crop:
     def crop(
         self, image: Tensor, mask: Tensor, model_side: int, padding: int
     ) -> tuple[Tensor, Tensor, Cut]:
+        if len(image) > 1:
+            raise ValueError(f"Crop: expected one image, got {len(image)}; split the batch")
         picture, alpha = to_image(image[0]), to_alpha(mask[0])
         size = (alpha.shape[0], alpha.shape[1])
         if picture.shape[:2] != size:
@@ -275,6 +279,8 @@ class Verify:
 
     def verify(self, before: Tensor, after: Tensor, mask: Tensor) -> tuple[str, float, str, bool]:
         """Judge the first image of each batch."""
+        if before.shape[1:3] != after.shape[1:3] or before.shape[1:3] != mask.shape[1:3]:
+            raise ValueError("Verify: expected before, after and mask of one size")
         photos = [photo_from_array(to_image(batch[0])) for batch in (before, after)]
         judgement = score_removal(photos[0], photos[1], to_alpha(mask[0])).judgement
         probability = 0.0 if judgement.probability is None else judgement.probability

@@ -31,7 +31,10 @@ class Files:
 
         Raises ``BadOption`` for a path outside the roots.
         """
-        path = (self.roots[0] / Path(name).expanduser()).resolve()
+        try:
+            path = (self.roots[0] / Path(name).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BadOption(f"{name[:80]!r}: not a path: {error}") from None
         if not any(path.is_relative_to(root) for root in self.roots):
             roots = ", ".join(map(str, self.roots))
             raise BadOption(f"{name}: outside the folders that this server may use ({roots})")
@@ -47,11 +50,22 @@ class Files:
         """Return the mask in a file or in a data URL, of the photo's size."""
         is_data = source.startswith(DATA_PREFIX)
         return images.read_mask(
-            decode_data(source) if is_data else self.resolve(source),
+            decode_data(source, "mask") if is_data else self.resolve(source),
             photo.size,
             name="mask" if is_data else source,
             orientation=photo.orientation,
         )
+
+    def resolve_folder(self, name: str) -> Path:
+        """Return the path of a folder of which nothing leads out of the roots.
+
+        Raises ``BadOption`` for another path, and for a link to a place outside.
+        """
+        folder = self.resolve(name)
+        for path in folder.rglob("*") if folder.is_dir() else ():
+            if path.is_symlink():
+                self.resolve(str(path))
+        return folder
 
     def output(
         self, name: str | None, photo: Photo, end: str, *, overwrite: bool, suffix: str = ""
@@ -59,10 +73,12 @@ class Files:
         """Return the path of a result: ``name``, or a new one beside the photo.
 
         A new name is the photo's with ``end`` and, if ``suffix`` is given, another suffix.
-        Raises ``BadOption`` for a path outside the roots, and for a file that exists already
-        unless ``overwrite``.
+        Raises ``BadOption`` for a path outside the roots, for the photo itself, and for a file
+        that exists already unless ``overwrite``.
         """
         path = self.resolve(name) if name else self._free_name(photo, end, suffix)
+        if photo.path and path == Path(photo.path).resolve():
+            raise BadOption(f"{path}: is the photo itself; give another output")
         if path.exists() and not overwrite:
             raise BadOption(f"{path}: exists; give another output, or overwrite=true")
         return path
@@ -79,11 +95,11 @@ class Files:
         raise BadOption(f"{folder}: too many results of {source.stem}; give an output")
 
 
-def decode_data(source: str) -> bytes:
+def decode_data(source: str, name: str = "photo") -> bytes:
     """Return the bytes of a base64 data URL. Raises ``BadImage``."""
     if len(source) > MAX_DATA:
         raise BadImage(
-            f"photo: expected at most {MAX_DATA} characters of base64, got {len(source)}; "
+            f"{name}: expected at most {MAX_DATA} characters of base64, got {len(source)}; "
             "give a path instead"
         )
     head, comma, body = source.partition(",")
@@ -93,7 +109,7 @@ def decode_data(source: str) -> bytes:
         return base64.b64decode(body, validate=True)
     except (ValueError, binascii.Error):
         raise BadImage(
-            "photo: expected data:image/TYPE;base64,DATA, got other text; give a path instead"
+            f"{name}: expected data:image/TYPE;base64,DATA, got other text; give a path instead"
         ) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from threading import Event
 from typing import Any
 
@@ -25,6 +25,7 @@ picture in the answer, and at "sentence" and "try": what is doubtful, and what m
 
 
 ANYTHING, DEFAULTS = Selection(), Options()
+MAX_AT_ONCE = 2  # tools that work
 PROGRESS_STEP = 0.1  # of a stage, from one report to the next
 
 
@@ -112,16 +113,22 @@ def _add_batch(server: MCPServer, tools: Tools) -> None:
     server.add_tool(batch, structured_output=False)
 
 
+@cache
+def limiter() -> anyio.CapacityLimiter:
+    """Return the limit of work that runs at once: photos and models are large."""
+    return anyio.CapacityLimiter(MAX_AT_ONCE)
+
+
 async def _answer(work: Callable[..., Answer], context: Context | None = None) -> list[Any]:
     """Return the answer of work that runs in a thread, and report its progress if it has any.
 
-    If the client cancels the call, the work stops at its next step. Errors of the package become
+    If the client cancels an edit, it stops at its next step. Errors of the package become
     a line for the assistant.
     """
     stop = Event()
     job = partial(work, progress=_reporter(context, stop)) if context else work
     try:
-        answer = await anyio.to_thread.run_sync(job, abandon_on_cancel=True)
+        answer = await anyio.to_thread.run_sync(job, abandon_on_cancel=True, limiter=limiter())
     except Segment2InpaintError as error:
         raise ToolError(str(error)) from error
     finally:

@@ -158,12 +158,22 @@ class Tools:
         retry_doubtful: bool = False,
         progress: ProgressCallback = no_progress,
     ) -> Answer:
-        """Remove the same selection from every photo of a folder, a table or annotations."""
-        path, out = self.files.resolve(source), self.files.resolve(outdir)
+        """Remove the same selection from every photo of a folder.
+
+        Raises ``BadOption`` for another source, which may name files anywhere.
+        """
+        path, out = self.files.resolve_folder(source), self.files.resolve_folder(outdir)
+        if not path.is_dir():
+            raise BadOption(f"{source}: expected a folder of photos; call batch on one")
+        if selection.mask:
+            raise BadOption("mask: a batch takes none; give points, boxes, find or color_at")
         request = request_data(selection, options)
-        settings = RunSettings(str(out))
+        settings = RunSettings(
+            str(out), device=self.editor.device, dtype=self.editor.dtype, cache=self.editor.cache,
+            runtime=self.editor.runtime,
+        )  # fmt: skip
         reader = open_source(
-            str(path), request, format="auto", annotation_filter=AnnotationFilter(), root=None,
+            str(path), request, format="folder", annotation_filter=AnnotationFilter(), root=None,
             globs=(), out=settings.out,
         )  # fmt: skip
         verdicts: Counter[str] = Counter()

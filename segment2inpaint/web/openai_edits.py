@@ -111,7 +111,7 @@ def _parse(fields: Fields, name: str, parse: Callable[[Any], Any], default: Any)
         return default
     try:
         return parse(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError):
         raise BadOption(f"{name}: got {value!r:.60}, which is not understood") from None
 
 
