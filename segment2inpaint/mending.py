@@ -21,6 +21,7 @@ from segment2inpaint.types import Box, Length, Point, Points, Prompt, Request
 
 GROWTH = 2.0  # the dilation of a mask that is to grow, over the one used
 BETTER_INPAINTER = {"telea": "exemplar", "ns": "exemplar"}  # for what they smear
+LAST_SEED = 4 * SEED_STEP  # that is proposed: what four seeds do not mend, a fifth does not
 MIN_DILATE = 2.0  # px, that counts as used
 REST_LEVEL = 0.5  # of the heatmap, from which a pixel is a part of the object
 # View px from a rest's outside, at its deepest point. The heatmap of what looks like the object at
@@ -84,7 +85,8 @@ def _other_fill(
     if not kept.spec.inpainter.input_spec.uses_seed:
         better = BETTER_INPAINTER.get(kept.spec.inpainter.name)
         return Action("other-fill", inpainter=better) if better else None
-    return Action("other-seed", seed=SEED_STEP + max(a.spec.fill.seed for a in attempts))
+    seed = SEED_STEP + max(a.spec.fill.seed for a in attempts)
+    return Action("other-seed", seed=seed) if seed <= LAST_SEED else None
 
 
 def next_attempts(

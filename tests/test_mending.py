@@ -98,6 +98,12 @@ def test_exemplar_is_proposed_in_place_of_a_fill_that_smears() -> None:
     assert mending.next_attempts(CLICK, [kept], [kept], []) == []
 
 
+def test_seeds_are_not_proposed_for_ever() -> None:
+    kept = attempt_with(make_check("smear", 0.9))
+    late = replace(kept.spec, fill=Fill(seed=mending.LAST_SEED))
+    assert mending.action_for(CLICK, [replace(kept, spec=late)], kept, []) is None
+
+
 def test_actions_change_the_request() -> None:
     box = Request((Box(1, 2, 3, 4),))
     assert mending.apply(Action("take-shadow"), CLICK).refine.shadow is True

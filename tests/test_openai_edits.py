@@ -113,6 +113,7 @@ def test_the_form_in_json_and_several_results(client: TestClient) -> None:
         ({"remove": "yes"}, "remove: got 'yes'"),
         ({"mask": None, "points": "[[1e999, 2]]"}, "points: got"),
         ({"response_format": "url"}, "expected b64_json"),
+        ({"output_format": "webp"}, "output_format: expected png"),
         ({"colour": "red"}, "unknown field 'colour'"),
         ({"mask": None, "points": "[[1]]"}, "points: got"),
         ({"prompt": "a red rose"}, "prompt"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,10 @@ class Tools:
         request = build_request(source, selection, options, self.files, **fill)
         result = self.editor.run(source, request, progress)
         images.write(path, source, result.image, result.alpha, overwrite=overwrite)
+        changes = images.file_changes(
+            source, result.changed_outside, result.alpha, path.read_bytes()
+        )
+        result = replace(result, changed_outside=changes.outside)
         return Answer(_report(result, path), preview(_changed_part(source, result)))
 
     def mask(

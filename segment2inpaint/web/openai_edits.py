@@ -124,12 +124,17 @@ def _edit(state: AppState, fields: Fields) -> tuple[dict[str, Any], dict[str, st
         raise BadImage("image: expected a file, got none")
     photo = state.read(fields["image"], "image")
     _check_size(str(fields.get("size") or "auto"), photo)
+    own = output_format(photo).lower()
+    if fields.get("output_format") not in (None, "", own):
+        raise BadOption(f"output_format: expected {own}, the photo's own, or none")
     if fields.get("response_format") not in (None, "", "b64_json"):
         raise BadOption("response_format: expected b64_json; results are not kept for a URL")
     request = _request(fields, photo)
     result = state.editor.run(photo, request)
-    data = [{"b64_json": base64.b64encode(_encode(photo, c)).decode()} for c in result.candidates]
-    return {"created": int(time()), "data": data}, _headers(result)
+    files = [_encode(photo, candidate) for candidate in result.candidates]
+    changes = images.file_changes(photo, result.changed_outside, result.alpha, files[0])
+    data = [{"b64_json": base64.b64encode(file).decode()} for file in files]
+    return {"created": int(time()), "data": data}, _headers(result, changes.outside)
 
 
 def _request(fields: Fields, photo: Photo) -> EditRequest:
@@ -200,8 +205,8 @@ def _encode(photo: Photo, candidate: Candidate) -> bytes:
     return images.encode(photo, candidate.image, candidate.alpha, format=output_format(photo))
 
 
-def _headers(result: Result) -> dict[str, str]:
-    headers = {"x-changed-outside": str(result.changed_outside)}
+def _headers(result: Result, changed_outside: int) -> dict[str, str]:
+    headers = {"x-changed-outside": str(changed_outside)}
     if result.judgement:
         headers |= {"x-verdict": result.judgement.verdict, "x-sentence": result.judgement.sentence}
     return headers

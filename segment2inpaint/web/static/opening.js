@@ -1,6 +1,6 @@
 // @ts-check
 /** Opening photos: by a button, a folder, drag and drop, the clipboard, or the sample. */
-import { post } from "./api.js";
+import { Failure, post } from "./api.js";
 import { byId } from "./app.js";
 import { EMPTY } from "./document_state.js";
 import { insertPicture, takesPicture } from "./fill_section.js";
@@ -98,7 +98,7 @@ async function readClipboard() {
     const type = item.types.find((name) => name.startsWith("image/"));
     if (type) return [new File([await item.getType(type)], `pasted.${type.slice(6)}`, { type })];
   }
-  throw new Error("There is no picture in the clipboard.");
+  throw new Failure(0, "BadImage", "There is no picture in the clipboard.");
 }
 
 /** @param {File} file */

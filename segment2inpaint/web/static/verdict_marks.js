@@ -30,7 +30,7 @@ function verdictOf(app, result, candidate) {
   verdicts.set(key, unknown);
   get(`/results/${result}`).then(({ candidates }) => {
     const { verdict, sentence } = candidates[candidate];
-    if (verdict) verdicts.set(key, { mark: verdict, words: `${verdict}: ${sentence}` });
+    if (verdict) verdicts.set(key, { mark: verdict, words: sentence });
     app.notify();
   }, () => verdicts.delete(key));
   return unknown;
