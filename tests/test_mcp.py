@@ -22,6 +22,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from segment2inpaint.errors import BadImage
+from segment2inpaint.mcp import files as mcp_files
+
 RED_SQUARE = {"color_at": [26, 22]}
 FAST = {"inpainter": "telea"}
 COMMAND = [sys.executable, "-m", "segment2inpaint"]
@@ -247,3 +250,9 @@ def test_http_answers_to_the_token_alone(root: Path) -> None:
             assert httpx2.post(address, json={}, headers=headers).status_code == 401
         evil = {"Authorization": f"Bearer {TOKEN}", "Origin": "http://evil.example"}
         assert httpx2.post(address, json={}, headers=evil).status_code == 403
+
+
+def test_too_much_data_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_files, "MAX_DATA", 100)
+    with pytest.raises(BadImage, match="at most 100 characters of base64, got 200; give a path"):
+        mcp_files.decode_data("x" * 200)
