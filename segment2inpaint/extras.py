@@ -30,7 +30,7 @@ EXTRAS = {
     "models": Extra(_MODELS, "words, SAM, LaMa, MI-GAN, diffusion models, downloads", 5980),
     "matting": Extra(("pymatting",), "soft edges of cutout and of another background", 150),
     "parquet": Extra(("pyarrow",), "Parquet and Arrow sources, pairs, manifest.parquet", 180),
-    "mcp": Extra(("mcp",), "tools for assistants: segment2inpaint mcp", 60),
+    "mcp": Extra(("mcp",), "tools for assistants: segment2inpaint mcp", 29),
     "datasets": Extra(("datasets", "pyarrow"), "results as a Hugging Face dataset", 300),
     "ray": Extra(("ray", "pyarrow"), "batch on a Ray cluster", 530),
     "edgetam": Extra((*_MODELS, "timm"), "the edgetam detector", 6000),

@@ -1,4 +1,4 @@
-"""What is said of a result: its checks, the verdict that follows, and what would mend it."""
+"""The judgement of a result: its checks, the verdict that follows, and the action to try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may mend a result, by the reason of its judgement: in a further attempt or a new request."""
+"""Actions that may mend a result, as a further attempt or as a changed request."""
 
 from __future__ import annotations
 

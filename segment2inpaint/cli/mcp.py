@@ -14,7 +14,12 @@ from segment2inpaint import extras
 from segment2inpaint.cli.build_request import runtime_options
 from segment2inpaint.cli.machine_options import MachineOptions, device_section, runtime_section
 from segment2inpaint.cli.options import examples, pass_options
-from segment2inpaint.cli.web import checked_token
+from segment2inpaint.cli.web import (
+    ALLOW_HOST_OPTION,
+    HOST_OPTION,
+    TOKEN_OPTION,
+    checked_token,
+)
 
 MAX_BODY = 100_000_000  # bytes of a call, which may hold a photo
 
@@ -43,16 +48,11 @@ class McpOptions(MachineOptions):
     "Server",
     click.option("--http", is_flag=True,
                  help="Serve streamable HTTP at /mcp instead of standard input and output."),
-    click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-                 help="Address to serve at. An address that other machines can reach needs "
-                      "--token."),
+    HOST_OPTION,
     click.option("--port", type=click.IntRange(0, 65535), default=8809, show_default=True,
                  metavar="PORT", help="Port to serve at; 0 picks a free one."),
-    click.option("--token", envvar="SEGMENT2INPAINT_TOKEN", metavar="auto|TEXT",
-                 help="Secret that a client must send; auto generates one.  "
-                      "[env: SEGMENT2INPAINT_TOKEN]"),
-    click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME",
-                 help="Host name that clients may use, besides addresses and localhost."),
+    TOKEN_OPTION,
+    ALLOW_HOST_OPTION,
 )  # fmt: skip
 @device_section
 @runtime_section

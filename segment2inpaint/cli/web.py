@@ -21,6 +21,19 @@ MIN_TOKEN_LENGTH = 16  # characters; shorter tokens could be guessed
 TOKEN_BYTES = 24  # random bytes of a generated token
 MEGABYTE = 1_000_000
 
+HOST_OPTION = click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
+    help="Address to serve at. An address that other machines can reach needs --token.",
+)  # fmt: skip
+TOKEN_OPTION = click.option(
+    "--token", envvar="SEGMENT2INPAINT_TOKEN", metavar="auto|TEXT",
+    help="Secret that a client must send; auto generates one.  [env: SEGMENT2INPAINT_TOKEN]",
+)  # fmt: skip
+ALLOW_HOST_OPTION = click.option(
+    "--allow-host", "allowed_hosts", multiple=True, metavar="NAME",
+    help="Host name that clients may use, besides addresses and localhost. Repeat it for several.",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class WebOptions(MachineOptions):
@@ -40,17 +53,11 @@ class WebOptions(MachineOptions):
 @cloup.command(epilog=examples("web", "web --host 0.0.0.0 --token auto --no-open"))
 @option_group(
     "Server",
-    click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
-                 help="Address to serve at. An address that other machines can reach needs "
-                      "--token."),
+    HOST_OPTION,
     click.option("--port", type=click.IntRange(0, 65535), default=8808, show_default=True,
                  metavar="PORT", help="Port to serve at; 0 picks a free one."),
-    click.option("--token", envvar="SEGMENT2INPAINT_TOKEN", metavar="auto|TEXT",
-                 help="Secret that a client must send; auto generates one.  "
-                      "[env: SEGMENT2INPAINT_TOKEN]"),
-    click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME",
-                 help="Host name that clients may use, besides addresses and localhost. Repeat "
-                      "it for several."),
+    TOKEN_OPTION,
+    ALLOW_HOST_OPTION,
     click.option("--open/--no-open", "open_browser", default=True, show_default=True,
                  help="Open the page in a browser."),
     click.option("--openai", is_flag=True,

@@ -25,7 +25,7 @@ Overwrite = Annotated[bool, Field(description="Replace the output if it exists")
 
 
 class Selection(BaseModel):
-    """Where the objects are; give at least one way. All coordinates are photo pixels."""
+    """The objects, by at least one way to point. All coordinates are photo pixels."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,7 +68,7 @@ class Selection(BaseModel):
 
 
 class Options(BaseModel):
-    """How to remove or replace; the defaults are good for most photos."""
+    """The options of a removal or replacement; the defaults are good for most photos."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -149,7 +149,7 @@ class RefineIn(StrictModel):
 
 
 class PlacementIn(StrictModel):
-    """Where and how a picture stands in the photo; ``at`` is its centre [x, y] in photo px."""
+    """The place and look of a picture in the photo; ``at`` is its centre [x, y] in photo px."""
 
     at: ExactPoint | None = None
     scale: Annotated[float, bounds("scale")] = 1.0
