@@ -195,6 +195,24 @@ def test_each_photo_has_its_own_history(server: str, browser: Any) -> None:
         page.wait_for_selector("#about-photo:has-text('alone.png')", state="attached")
 
 
+def test_a_second_click_on_remove_takes_out_the_photo_that_is_being_opened(
+    server: str, browser: Any
+) -> None:
+    with open_page(browser, server) as page:
+        open_photos(page, scenes(3))
+        thumbnail(page, 1).click()
+        wait_for_photo(page, "scan 2.png")
+        uploads: list[Any] = []
+        page.route("**/photos?*", lambda route: uploads.append(route))
+        with page.expect_request("**/photos?*"):
+            page.click("#remove-photo")
+        page.click("#remove-photo")
+        for upload in uploads:
+            upload.continue_()
+        expect(page.locator("#strip")).to_be_hidden()
+        page.wait_for_selector("#about-photo:has-text('scan 1.png')", state="attached")
+
+
 def test_a_reload_keeps_the_uploaded_photos_and_names_the_lost_ones(
     server: str, browser: Any
 ) -> None:

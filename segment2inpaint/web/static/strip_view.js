@@ -24,7 +24,7 @@ export function setUpStrip(strip) {
   byId("run-all").addEventListener("click", () => strip.run || void app.reportErrors(() => runAll(strip)));
   byId("cancel-all").addEventListener("click", () => void app.reportErrors(() => cancelRun(strip)));
   byId("download-all").addEventListener("click", () => void app.reportErrors(() => downloadAll(strip)));
-  byId("remove-photo").addEventListener("click", () => void strip.remove(strip.shown ?? strip.entries[0]));
+  byId("remove-photo").addEventListener("click", () => void strip.remove(strip.requested ?? strip.shown ?? strip.entries[0]));
   byId("strip-photos").addEventListener("keydown", (event) => onKey(strip, event));
   addEventListener("keydown", (event) => onPageKey(strip, event));
   app.listeners.add(() => render(strip));
