@@ -16,6 +16,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from segment2inpaint.detect.builtin.distractions import (
+    Distraction,
+    Thing,
+    is_selected,
+    read_scene,
+    search_edge,
+)
 from segment2inpaint.detect.builtin.everything import find_everything
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
@@ -119,9 +126,26 @@ class BuiltinDetector:
         embedding = self._embed(image, _whole(image))
         found = find_everything(self._network, embedding)
         return [
-            Detection(_at_full_resolution(image, embedding, logits), score)
-            for logits, score in pick_by_number(found, numbers)
+            Detection(_at_full_resolution(image, embedding, candidate.logits), candidate.score)
+            for candidate in pick_by_number(found, numbers)
         ]
+
+    def search_distractions(self, image: Image) -> Iterator[list[Distraction]]:
+        """Yield the things at the photo's edge that could go, those found so far after each step.
+
+        A step takes some tenths of a second. There are none without a saliency network.
+        """
+        if self._saliency is None:
+            return
+        scene = read_scene(image, self._embed(image, _whole(image)), self._saliency)
+        found, things = list[Distraction](), list[Thing]()
+        for thing in search_edge(scene, self._network):
+            things += [thing] if thing else []
+            yield found
+        for thing in things:
+            selected = self.detect(image, [Points((thing.click,))])
+            found += [Distraction(thing.click, d) for d in selected if is_selected(thing, d.mask)]
+            yield found
 
     # --- where to look --------------------------------------------------------------------------
 

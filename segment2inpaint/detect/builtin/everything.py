@@ -6,7 +6,7 @@ The method and the measures are those of segment_anything's ``SamAutomaticMaskGe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -26,27 +26,23 @@ MAX_OBJECTS = 60
 
 
 class Candidate(NamedTuple):
-    """The logits (h, w) of an object in a frame, and its expected IoU."""
+    """The logits (h, w) of an object in a frame, its expected IoU, and the click that found it."""
 
     logits: FloatArray
     score: float
+    click: Point
 
 
 def find_everything(network: ClickNetwork, embedding: Embedding) -> list[Candidate]:
     """Return the objects in a window, the surest first."""
-    points = list(_grid(embedding.letterbox.window))
-    candidates, boxes = list[Candidate](), list[Box]()
-    for start in range(0, len(points), POINTS_PER_BATCH):
-        prompts = [ObjectPrompt((point,)) for point in points[start : start + POINTS_PER_BATCH]]
-        for answer in network.answers(embedding, prompts):
-            for logits, score in zip(answer.logits, answer.scores, strict=True):
-                if score >= MIN_SCORE and _is_stable(inside := _inside(embedding, logits)):
-                    candidates.append(Candidate(logits, float(score)))
-                    boxes.append(bounding_box(inside > 0))
+    candidates = list[Candidate]()
+    for points in batches(list(grid_points(embedding.letterbox.window))):
+        candidates += candidates_at(network, embedding, points)
+    boxes = [bounding_box(inside_frame(embedding, c.logits) > 0) for c in candidates]
     return [candidates[i] for i in _distinct(boxes, [c.score for c in candidates])]
 
 
-def _grid(window: Box) -> Iterator[Point]:
+def grid_points(window: Box) -> Iterator[Point]:
     """Yield the centres of the cells of a grid over the window, row by row."""
     for row in range(POINTS_PER_SIDE):
         for column in range(POINTS_PER_SIDE):
@@ -55,7 +51,24 @@ def _grid(window: Box) -> Iterator[Point]:
             yield x, y
 
 
-def _inside(embedding: Embedding, logits: FloatArray) -> FloatArray:
+def batches(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
+    """Yield the points in groups that are asked together."""
+    for start in range(0, len(points), POINTS_PER_BATCH):
+        yield points[start : start + POINTS_PER_BATCH]
+
+
+def candidates_at(
+    network: ClickNetwork, embedding: Embedding, points: Sequence[Point]
+) -> Iterator[Candidate]:
+    """Yield the objects at some points whose masks are sure, stable and neither tiny nor huge."""
+    answers = network.answers(embedding, [ObjectPrompt((point,)) for point in points])
+    for click, answer in zip(points, answers, strict=True):
+        for logits, score in zip(answer.logits, answer.scores, strict=True):
+            if score >= MIN_SCORE and _is_stable(inside_frame(embedding, logits)):
+                yield Candidate(logits, float(score), click)
+
+
+def inside_frame(embedding: Embedding, logits: FloatArray) -> FloatArray:
     """Return the logits where the photo is, without the frame's empty margins."""
     height, width = embedding.letterbox.size
     return logits[: -(-height // MASK_CELL), : -(-width // MASK_CELL)]
