@@ -166,7 +166,7 @@ def test_an_object_can_be_chosen_from_all_objects(server: str, browser: Any) -> 
         open_photo(page)
         with page.expect_response("**/find"):
             page.click("#show-all")
-        page.wait_for_selector("#status:has-text('objects found')")
+        page.wait_for_selector("#status:has-text('found: click')")
         click_photo(page, *DISC_CENTER)
         wait_for_objects(page)
         expect(page.locator("#objects")).to_contain_text("From all")

@@ -44,7 +44,7 @@ def open_page(browser: Any, address: str, **options: Any) -> Iterator[Page]:
     page.goto(address)
     yield page
     context.close()
-    assert not faults
+    assert not faults, faults
 
 
 @contextmanager

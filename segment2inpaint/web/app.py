@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -26,11 +25,11 @@ from segment2inpaint.web import (
 from segment2inpaint.web.app_state import AppState
 from segment2inpaint.web.jobs import Superseded, error_payload
 from segment2inpaint.web.limits import Limits
+from segment2inpaint.web.page import STATIC_FOLDER, render_file
 from segment2inpaint.web.responses import ErrorOut
 from segment2inpaint.web.security import SecurityMiddleware
 from segment2inpaint.web.session import NotFound, ServerBusy
 
-STATIC_FOLDER = Path(__file__).parent / "static"
 EVICTION_INTERVAL = 30.0  # seconds between two searches for idle photos
 STATUS_CODES: list[tuple[type[Segment2InpaintError], int]] = [  # any other error: 422
     (NotFound, 404), (Superseded, 409), (ServerBusy, 503), (ModelMissing, 409), (BadImage, 422),
@@ -96,14 +95,15 @@ async def _evict_regularly(state: AppState) -> None:
 
 def _add_pages(app: FastAPI) -> None:
     headers = {"cache-control": "no-cache"}
+    index, api_docs = render_file("index.html"), render_file("api_docs.html")
 
     @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(STATIC_FOLDER / "index.html", headers=headers)
+    def page() -> HTMLResponse:
+        return HTMLResponse(index, headers=headers)
 
     @app.get("/docs", include_in_schema=False)
-    def docs() -> FileResponse:
-        return FileResponse(STATIC_FOLDER / "api_docs.html", headers=headers)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(api_docs, headers=headers)
 
     app.mount("/static", _RevalidatedFiles(directory=STATIC_FOLDER))
 

@@ -1,5 +1,6 @@
 // @ts-check
 /** Calls of the server's API. Errors are `Failure`s with a message of one line for the user. */
+import { text } from "./texts.js";
 
 const ROOT = "/api/v1";
 const TOKEN_KEY = "segment2inpaint-token";
@@ -25,7 +26,7 @@ function pollUntilServerAnswers() {
 
 function serverIsAway() {
   pollUntilServerAnswers();
-  return new Failure(0, "Away", "The server does not answer. Is it still running?");
+  return new Failure(0, "Away", text("error.serverAway"));
 }
 
 /** Whether the user has cancelled. @param {unknown} error */
@@ -83,7 +84,7 @@ export async function call(method, path, { json, signal } = {}) {
 async function checked(response) {
   if (response.ok) return response;
   const { error } = (await response.json().catch(() => null)) ?? {};
-  const message = typeof error?.message === "string" ? error.message : `The server answered with status ${response.status}.`;
+  const message = typeof error?.message === "string" ? error.message : text("error.status", { status: response.status });
   throw new Failure(response.status, error?.kind ?? "Unknown", message);
 }
 

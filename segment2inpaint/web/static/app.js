@@ -3,6 +3,7 @@
 import { Failure, get, isAbort, upload } from "./api.js";
 import { History, objectsOf, withPhoto } from "./document_state.js";
 import { Finder } from "./objects.js";
+import { text } from "./texts.js";
 import { inTouchWords } from "./touch_words.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -24,7 +25,7 @@ export function createElement(tag, attributes = {}, ...children) {
 
 /** An error in words for the user. @param {unknown} error */
 export const messageOf = (error) =>
-  error instanceof Failure ? error.message : "This did not work because of an error in the page. Reload it: your work is kept.";
+  error instanceof Failure ? error.message : text("error.page");
 
 export class App {
   constructor() {
@@ -223,7 +224,7 @@ export class App {
     } catch (error) {
       if (error instanceof Failure && error.status === 404) {
         this.history.clear();
-        this.toast("The photo is no longer on the server; open it again.");
+        this.toast(text("opening.lostPhoto"));
       }
     }
     this.notify();
@@ -238,9 +239,9 @@ export class App {
     }
   }
 
-  /** Show a message for some seconds. @param {string} text */
-  toast(text) {
-    const line = createElement("p", {}, inTouchWords(text));
+  /** Show a message for some seconds. @param {string} message */
+  toast(message) {
+    const line = createElement("p", {}, inTouchWords(message));
     byId("toasts").append(line);
     setTimeout(() => line.remove(), TOAST_TIME);
   }
@@ -256,9 +257,9 @@ export class App {
     };
   }
 
-  /** Set the line below the photo, which screen readers announce. @param {string} text */
-  setStatus(text) {
-    const words = inTouchWords(text);
+  /** Set the line below the photo, which screen readers announce. @param {string} message */
+  setStatus(message) {
+    const words = inTouchWords(message);
     if (byId("status").textContent !== words) byId("status").textContent = words;
   }
 }

@@ -2,6 +2,7 @@
 /** What a click, a box or a stroke in the photo does to the document. */
 import { activeSelection, addSelection, canExclude, changeSelection } from "./document_state.js";
 import { pathOf } from "./draw.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -38,8 +39,8 @@ export function withClick(doc, point) {
 /** @param {App} app @param {Point} point */
 function excludePoint(app, point) {
   const active = activeSelection(app.doc);
-  if (!active) return app.toast("Click the object first, then the parts that do not belong to it.");
-  if (!canExclude(active)) return app.toast("Clicks cannot exclude parts of this object; use Subtract.");
+  if (!active) return app.toast(text("hint.clickFirst"));
+  if (!canExclude(active)) return app.toast(text("hint.cannotExclude"));
   app.commit(changeSelection(app.doc, active.id, (s) => ({ ...s, exclude: [...s.exclude, point], strokes: [] })));
 }
 

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { addSelection, withPhoto } from "./document_state.js";
 import { requestJob } from "./job.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -52,7 +53,7 @@ async function startRemoval(app) {
     if (!isShown()) return;
     const { ready, failed } = app.searchState;
     if (ready && !app.stopsStarting) return void (await requestJob(app));
-    if (failed) app.toast(failed.canRetry ? failed.message : "No object was found there. Paint over it instead.");
+    if (failed) app.toast(failed.canRetry ? failed.message : text("hint.notFoundByErase"));
     takeBack();
   } catch (error) {
     takeBack();

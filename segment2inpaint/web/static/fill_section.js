@@ -3,6 +3,7 @@
 import { byId } from "./app.js";
 import { UNMOVED } from "./document_state.js";
 import { copyCommand, saveRequest } from "./request_export.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -27,14 +28,14 @@ export function setUpFillSection(app) {
 
 /** @param {App} app */
 function setUpFields(app) {
-  /** @type {Record<string, (text: string) => Partial<Doc["fill"]>>} */
+  /** @type {Record<string, (value: string) => Partial<Doc["fill"]>>} */
   const fillFields = {
     "negative-prompt": (negative_prompt) => ({ negative_prompt }),
-    steps: (text) => ({ num_inference_steps: toNumber(text) }),
-    guidance: (text) => ({ guidance_scale: toNumber(text) }),
-    strength: (text) => ({ strength: toNumber(text) }),
-    seed: (text) => ({ seed: Math.max(0, Math.floor(Number(text) || 0)) }),
-    candidates: (text) => ({ candidates: Number(text) }),
+    steps: (value) => ({ num_inference_steps: toNumber(value) }),
+    guidance: (value) => ({ guidance_scale: toNumber(value) }),
+    strength: (value) => ({ strength: toNumber(value) }),
+    seed: (value) => ({ seed: Math.max(0, Math.floor(Number(value) || 0)) }),
+    candidates: (value) => ({ candidates: Number(value) }),
   };
   for (const [id, change] of Object.entries(fillFields))
     byId(id).addEventListener("change", (event) => changeFill(app, change(/** @type {HTMLInputElement} */ (event.target).value)));
@@ -50,8 +51,8 @@ function changeFill(app, change) {
   app.commit({ ...app.doc, fill: { ...app.doc.fill, ...change } });
 }
 
-/** @param {string} text */
-const toNumber = (text) => (text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text));
+/** @param {string} value */
+const toNumber = (value) => (value.trim() === "" || Number.isNaN(Number(value)) ? null : Number(value));
 
 /** The run button follows the typing; the whole prompt is one step to undo. @param {App} app @param {HTMLInputElement} field */
 function setUpPrompt(app, field) {
@@ -95,7 +96,7 @@ function render(app) {
   byId("no-model").hidden = !capabilities || capabilities.generates;
   byId("no-text-model").hidden = !capabilities || capabilities.reads;
   /** @type {HTMLButtonElement} */ (byId("find-submit")).disabled = capabilities?.reads === false;
-  byId("picture-name").textContent = doc.fill.picture?.name ?? "none";
+  byId("picture-name").textContent = doc.fill.picture?.name ?? text("fill.noPicture");
   byId("clear-picture").hidden = !doc.fill.picture;
   byId("diffusion-options").hidden = !capabilities?.generates;
   renderFields(doc);

@@ -5,18 +5,13 @@ import { byId } from "./app.js";
 import { showProgress } from "./busy.js";
 import { activeSelection } from "./document_state.js";
 import { currentRequest } from "./request_export.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {{id: string, state: string, place: number, stage: string, share: number, sketches: number, result: string|null, error: {kind: string, message: string}|null}} Job */
 
-const MODEL_MISSING = "This needs a model, and none is installed. Press Models to download one. Inserting a picture needs no model.";
-const STAGE_NAMES = {
-  ending: "Waiting for the cancelled job to stop", load: "Loading the model",
-  detect: "Looking for the object", refine: "Refining the mask",
-  inpaint: "Painting", verify: "Checking the result", check: "Comparing pixels",
-};
+const NAMED_STAGES = ["ending", "load", "detect", "refine", "inpaint", "verify", "check"];
 const FINDING_STAGES = ["detect", "refine"]; // done before the job starts, if the mask is shown
-const END_MESSAGES = { done: "Done.", cancelled: "Cancelled.", failed: "" };
 const END_MESSAGE_TIME = 5000; // ms
 const WAIT = 10; // seconds that the server may hold an answer until the status changes
 const RETRY_INTERVAL = 1000; // ms, while the server does not answer
@@ -34,7 +29,7 @@ export function setUpJobs(app) {
 /** @param {App} app */
 async function cancel(app) {
   if (app.upload) return app.upload.controller.abort();
-  byId("busy-stage").textContent = "Stopping…";
+  byId("busy-stage").textContent = text("busy.stopping");
   app.stopsStarting = app.isStarting;
   app.notify();
   if (app.doc.job) await call("DELETE", `/jobs/${app.doc.job}`);
@@ -103,7 +98,7 @@ async function getJob(id, wait) {
     return await get(`/jobs/${id}?wait=${wait}`);
   } catch (error) {
     if (error instanceof Failure && error.status === 404) return lostJob(id, error);
-    byId("busy-stage").textContent = "Waiting for the server";
+    byId("busy-stage").textContent = text("busy.waitingForServer");
     await new Promise((resolve) => setTimeout(resolve, RETRY_INTERVAL));
   }
 }
@@ -122,8 +117,8 @@ function finishJob(app, { state, result, error }) {
   if (state === "done" && erases) app.amend(finished);
   else if (state === "done") app.commit(finished);
   else if (erases) app.takeBack();
-  if (state === "failed") app.toast(error?.kind === "ModelMissing" ? MODEL_MISSING : (error?.message ?? "The job failed."));
-  const message = END_MESSAGES[/** @type {keyof typeof END_MESSAGES} */ (state)];
+  if (state === "failed") app.toast(error?.kind === "ModelMissing" ? text("job.modelMissing") : (error?.message ?? text("job.failed")));
+  const message = state === "done" ? text("job.done") : state === "cancelled" ? text("job.cancelled") : "";
   app.setStatus(message);
   setTimeout(() => message && byId("status").textContent === message && app.setStatus(""), END_MESSAGE_TIME);
 }
@@ -147,17 +142,17 @@ const isLooking = (app) => app.searchState.pending && activeSelection(app.doc)?.
 
 /** @param {number} share that is sent */
 function renderUpload(share) {
-  if (share < 1) showProgress({ title: "Uploading", share });
-  else showProgress({ title: "Reading the file" });
+  if (share < 1) showProgress({ title: text("busy.uploading"), share });
+  else showProgress({ title: text("busy.reading") });
 }
 
 /** @param {App} app @param {{state: string, place: number, stage: string, share: number}} job */
 function renderProgress(app, { state, place, stage, share }) {
   const shown = FINDING_STAGES.includes(stage) && app.searchState.ready ? "inpaint" : stage;
-  const name = STAGE_NAMES[/** @type {keyof typeof STAGE_NAMES} */ (shown)] ?? (shown && shown[0].toUpperCase() + shown.slice(1));
+  const name = NAMED_STAGES.includes(shown) ? text(`stage.${shown}`) : shown && shown[0].toUpperCase() + shown.slice(1);
   showProgress({
-    title: name || (state === "queued" ? "Waiting" : "Starting…"),
-    note: place ? `${place} ${place === 1 ? "job" : "jobs"} ahead` : "",
+    title: name || text(state === "queued" ? "busy.waiting" : "busy.starting"),
+    note: place ? text("busy.jobsAhead", { count: place }) : "",
     share,
   });
 }

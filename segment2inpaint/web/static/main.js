@@ -12,6 +12,7 @@ import { setUpResults } from "./result.js";
 import { setUpShortcuts } from "./shortcuts.js";
 import { Strip } from "./strip.js";
 import { setUpStrip } from "./strip_view.js";
+import { text } from "./texts.js";
 import { adaptToTouch } from "./touch_words.js";
 import { View } from "./view.js";
 import { setUpWidened } from "./widened.js";
@@ -89,8 +90,8 @@ function setUpZoom() {
   byId("zoom-actual").addEventListener("click", () => view.showActualPixels());
   const redraw = view.redraw.bind(view);
   view.redraw = () => {
-    byId("zoom-actual").textContent = `${Math.round(view.scale * devicePixelRatio * 100)}%`;
-    byId("radius-out").textContent = `${Math.round(app.radius / view.scale) || 1} px`;
+    byId("zoom-actual").textContent = text("photo.scale", { percent: Math.round(view.scale * devicePixelRatio * 100) });
+    byId("radius-out").textContent = text("unit.pixels", { value: Math.round(app.radius / view.scale) || 1 });
     redraw();
   };
 }
@@ -111,11 +112,14 @@ function render() {
   const { photo } = app.doc;
   renderToolbar();
   byId("zoom").hidden = !photo;
-  byId("about-photo").textContent = photo
-    ? `${photo.name} · ${photo.width} × ${photo.height} · ${photo.format}${photo.bits === 16 ? ", 16 bit" : ""}`
-    : "";
+  byId("about-photo").textContent = photo ? aboutPhoto(photo) : "";
   renderStatus();
   view.show(photo);
+}
+
+/** @param {import("./document_state.js").Photo} photo */
+function aboutPhoto({ name, width, height, format, bits }) {
+  return text(bits === 16 ? "top.deepPhoto" : "top.photo", { name, width, height, format });
 }
 
 function renderToolbar() {
@@ -147,9 +151,9 @@ function renderStatus() {
 }
 
 function statusText() {
-  if (app.serverAway) return "The server does not answer. The page keeps trying.";
+  if (app.serverAway) return text("error.serverStillAway");
   if (!app.editing) return "";
-  if (app.suggestions) return `${app.suggestions.objects.length} objects found: click the ones you want.`;
+  if (app.suggestions) return text("objects.found", { count: app.suggestions.objects.length });
   const { pending, failed } = app.searchState;
-  return pending ? "Looking for the object…" : (failed?.message ?? "");
+  return pending ? text("objects.searching") : (failed?.message ?? "");
 }

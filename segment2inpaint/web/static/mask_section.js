@@ -3,6 +3,7 @@
 import { call, saveAs } from "./api.js";
 import { byId } from "./app.js";
 import { currentRequest, photoStem } from "./request_export.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 
@@ -58,8 +59,8 @@ function render(app) {
     const isAuto = refine[name] === "auto";
     const value = isAuto ? outline?.[name] : Number.parseFloat(refine[name]);
     if (value !== undefined && document.activeElement !== slider) slider.value = String(Math.round(value));
-    const autoText = outline ? `auto, ${Math.round(outline[name])} px` : "auto";
-    byId(`${name}-out`).textContent = isAuto ? autoText : refine[name].replace("px", " px");
+    const autoText = outline ? text("mask.autoPixels", { pixels: Math.round(outline[name]) }) : text("mask.auto");
+    byId(`${name}-out`).textContent = isAuto ? autoText : text("unit.pixels", { value: refine[name].replace("px", "") });
   }
   for (const [id, key] of Object.entries(CHECKBOXES)) /** @type {HTMLInputElement} */ (byId(id)).checked = refine[key];
   /** @type {HTMLSelectElement} */ (byId("shadow")).value = refine.shadow === null ? "" : String(refine.shadow);

@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { byId, createElement } from "./app.js";
 import { loadCapabilities } from "./panel.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {{name: string, title: string, kind: string, licence: string, gated: boolean, size: number, page: string, here: boolean}} Model */
@@ -42,13 +43,15 @@ async function renderList(app) {
 }
 
 /** @param {number} bytes */
-const formatSize = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`);
+const formatSize = (bytes) =>
+  bytes >= 1e9 ? text("models.gigabytes", { size: (bytes / 1e9).toFixed(1) }) : text("models.megabytes", { size: Math.round(bytes / 1e6) });
 
 /** @param {App} app @param {Model} model */
 function modelRow(app, model) {
-  const description = `${model.name}: ${model.kind}, ${formatSize(model.size)}, licence ${model.licence}`;
-  const installed = createElement("span", { class: "quiet" }, "installed");
-  const button = createElement("button", { class: "small" }, "Download…");
+  const { name, kind, licence, size } = model;
+  const description = text("models.description", { name, kind, licence, size: formatSize(size) });
+  const installed = createElement("span", { class: "quiet" }, text("models.isInstalled"));
+  const button = createElement("button", { class: "small" }, text("models.choose"));
   const row = createElement("li", {}, createElement("b", {}, model.title), model.here ? installed : button, createElement("span", { class: "quiet" }, description));
   button.addEventListener("click", () => {
     button.hidden = true;
@@ -59,29 +62,29 @@ function modelRow(app, model) {
 
 /** @param {App} app @param {Model} model @param {() => void} onRefuse */
 function confirmation(app, model, onRefuse) {
-  const gate = model.gated ? " You must accept the licence on the model's page first." : "";
+  const size = formatSize(model.size);
   const box = createElement("div", { class: "sure" });
-  const text = createElement("p", {}, `Download ${formatSize(model.size)} from huggingface.co? The licence is ${model.licence}.${gate} `);
-  text.append(createElement("a", { href: model.page, target: "_blank", rel: "noreferrer" }, "Model page"));
-  const yes = createElement("button", { class: "primary" }, `Download ${formatSize(model.size)}`);
-  const no = createElement("button", {}, "Not now");
+  const question = [text("models.question", { size, licence: model.licence }), ...(model.gated ? [text("models.gated")] : [])];
+  const page = createElement("a", { href: model.page, target: "_blank", rel: "noreferrer" }, text("models.page"));
+  const yes = createElement("button", { class: "primary" }, text("models.download", { size }));
+  const no = createElement("button", {}, text("models.refuse"));
   no.addEventListener("click", () => (box.remove(), onRefuse()));
   yes.addEventListener("click", () => void app.reportErrors(() => downloadModel(app, model, box)));
-  box.append(text, createElement("div", { class: "row end" }, no, yes));
+  box.append(createElement("p", {}, `${question.join(" ")} `, page), createElement("div", { class: "row end" }, no, yes));
   return box;
 }
 
 /** Download a model and show the progress in `box`. @param {App} app @param {Model} model @param {HTMLElement} box */
 async function downloadModel(app, model, box) {
   let job = await post(`/models/${model.name}/download`, { licence: model.licence });
-  const bar = /** @type {HTMLProgressElement} */ (createElement("progress", { max: "1", "aria-label": `Download of ${model.title}` }));
-  const text = createElement("p", { class: "quiet" }, "Starting…");
-  box.replaceChildren(bar, text);
+  const bar = /** @type {HTMLProgressElement} */ (createElement("progress", { max: "1", "aria-label": text("models.progressOf", { title: model.title }) }));
+  const line = createElement("p", { class: "quiet" }, text("models.starting"));
+  box.replaceChildren(bar, line);
   while (job.state === "queued" || job.state === "running") {
     job = await get(`/jobs/${job.id}?wait=5`);
     bar.value = job.share;
-    text.textContent = `${job.stage || "Waiting"} ${Math.round(job.share * 100)} %`;
+    line.textContent = text("models.progress", { stage: job.stage || text("models.waiting"), percent: Math.round(job.share * 100) });
   }
-  text.textContent = job.state === "done" ? "Installed." : job.error?.message ?? job.state;
+  line.textContent = job.state === "done" ? text("models.done") : job.error?.message ?? job.state;
   if (job.state === "done") await loadCapabilities(app);
 }

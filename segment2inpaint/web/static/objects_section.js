@@ -5,23 +5,19 @@ import { byId, createElement } from "./app.js";
 import { activeSelection, addSelection, canExclude, changeSelection, removeSelection } from "./document_state.js";
 import { hue } from "./draw.js";
 import { setGranularity } from "./edits.js";
+import { text } from "./texts.js";
 import { inTouchWords, isTouch } from "./touch_words.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Selection} Selection */
 
-const KIND_NAMES = {
-  click: "Click", box: "Box", color: "Colour", text: "Name", everything: "From all", find: "All",
-  plate: "Clean plate", mask: "Mask file", brush: "Brush",
-};
-
 /** @param {App} app */
 export function setUpObjectsSection(app) {
   byId("new-object").addEventListener("click", () => {
     app.amend({ ...app.doc, active: 0 });
     app.selectTool("click");
-    app.setStatus("Click another object.");
+    app.setStatus(text("objects.clickAnother"));
   });
   for (const button of byId("granularity").querySelectorAll("button"))
     button.addEventListener("click", () => setGranularity(app, /** @type {any} */ (button.dataset.granularity)));
@@ -54,8 +50,8 @@ function setUpFindByName(app) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("find-dialog"));
   byId("find-by-name").addEventListener("click", () => app.editing && dialog.showModal());
   dialog.addEventListener("close", () => {
-    const text = /** @type {HTMLInputElement} */ (byId("object-name")).value.trim();
-    if (dialog.returnValue === "yes" && text) app.commit(addSelection(app.doc, "text", { text }));
+    const name = /** @type {HTMLInputElement} */ (byId("object-name")).value.trim();
+    if (dialog.returnValue === "yes" && name) app.commit(addSelection(app.doc, "text", { text: name }));
     dialog.returnValue = "";
   });
 }
@@ -78,7 +74,7 @@ async function toggleSuggestions(app) {
     app.suggestions = null;
     return app.notify();
   }
-  app.setStatus("Looking for all objects…");
+  app.setStatus(text("objects.searchingAll"));
   const body = { prompts: [{ everything: [] }] };
   const photo = app.doc.photo?.id;
   const { objects } = await post(`/photos/${photo}/find`, body);
@@ -106,35 +102,24 @@ function setUpFiles(app) {
 
 // --- hints -----------------------------------------------------------------------------------
 
-const FIRST_HINTS = {
-  click: isTouch ? "Tap the object in the photo." : "Click the object in the photo, or drag a box around it.",
-  exclude: "Click the object first; then click the parts that do not belong to it with this tool.",
-  box: "Drag a box around the object.",
-  brush: "Paint over the object.",
-  erase: "Paint over something, or click it. It is removed at once.",
-  subtract: "Nothing to subtract from yet: click the object first.",
-  color: "Click a colour to select the area that has it.",
-  hand: "Drag the photo to move it.",
-};
-
 /** Whether the document says what to paint. @param {Doc} doc */
 export const isComplete = (doc) => Boolean(doc.mode === "remove" || doc.fill.prompt || doc.fill.picture);
 
 /** The next step for the user. @param {App} app */
-export const hint = (app) => inTouchWords(nextStep(app));
-
-/** @param {App} app */
-function nextStep(app) {
-  if (app.tool === "erase") return FIRST_HINTS.erase;
+export function hint(app) {
+  if (app.tool === "erase") return firstHint(app.tool);
   const { pending, failed, ready } = app.searchState;
-  if (app.suggestions) return "Click all the objects that you want. Choose any tool to finish.";
-  if (!app.doc.selections.length) return FIRST_HINTS[app.tool];
-  if (pending) return "Looking for the object…";
+  if (app.suggestions) return text("hint.suggestions");
+  if (!app.doc.selections.length) return firstHint(app.tool);
+  if (pending) return text("objects.searching");
   if (failed && !ready)
-    return failed.canRetry || !foundNothing(failed) ? failed.message : "No object was found there. Undo, then click elsewhere, drag a box, or paint over the object.";
-  if (!isComplete(app.doc)) return "Say below what to put there, or choose a picture.";
-  return `Too little? Click the rest. Too much? ${excludeHint(app)}. Then press ${app.doc.mode === "remove" ? "Remove" : "Replace"}.`;
+    return failed.canRetry || !foundNothing(failed) ? inTouchWords(failed.message) : text("hint.notFound");
+  if (!isComplete(app.doc)) return text("hint.fill");
+  return text("hint.correct", { exclude: excludeHint(app), button: text(app.doc.mode === "remove" ? "fill.remove" : "fill.replace") });
 }
+
+/** The hint while nothing is selected. @param {import("./app.js").Tool} tool */
+const firstHint = (tool) => text(tool === "click" && isTouch ? "firstHint.tap" : `firstHint.${tool}`);
 
 /** @param {import("./objects.js").Answer} answer */
 const foundNothing = ({ message }) => message.includes("nothing");
@@ -142,8 +127,8 @@ const foundNothing = ({ message }) => message.includes("nothing");
 /** @param {App} app */
 function excludeHint(app) {
   const active = activeSelection(app.doc);
-  if (active && !canExclude(active)) return "Paint over it with Subtract";
-  return isTouch ? "Tap it with Not this" : "Right-click it";
+  if (active && !canExclude(active)) return text("hint.paintOver");
+  return text(isTouch ? "hint.tapExclude" : "hint.rightClick");
 }
 
 // --- rendering -------------------------------------------------------------------------------
@@ -160,7 +145,7 @@ function render(app) {
   byId("color-options").hidden = !active?.color;
   if (!active?.color) return;
   const { tolerance, everywhere } = active.color;
-  byId("tolerance-out").textContent = tolerance === null ? "auto" : String(tolerance);
+  byId("tolerance-out").textContent = tolerance === null ? text("mask.auto") : String(tolerance);
   if (tolerance !== null) /** @type {HTMLInputElement} */ (byId("tolerance")).value = String(tolerance);
   /** @type {HTMLInputElement} */ (byId("everywhere")).checked = everywhere;
 }
@@ -171,12 +156,12 @@ function selectionRow(app, selection, number) {
   const swatch = createElement("span", { class: "swatch" });
   swatch.style.background = `hsl(${hue(selection.id)} 80% 50%)`;
   const note = createElement("span", { class: answer.state === "failed" ? "bad quiet" : "quiet" }, selectionNote(selection, answer));
-  const button = createElement("button", { class: "name", title: answer.message }, swatch, `${number} ${inTouchWords(KIND_NAMES[selection.kind])}`, note);
+  const button = createElement("button", { class: "name", title: answer.message }, swatch, text("objects.row", { number, kind: text(`kind.${selection.kind}`) }), note);
   button.addEventListener("click", () => (answer.canRetry ? app.finder.retry() : app.amend({ ...app.doc, active: selection.id })));
-  const remove = createElement("button", { class: "icon small", "aria-label": `Remove object ${number} from the list`, title: "Remove from the list (Del)" });
+  const remove = createElement("button", { class: "icon small", "aria-label": text("objects.remove", { number }), title: text("objects.removeTitle") });
   remove.append(crossIcon());
   remove.addEventListener("click", () => app.commit(removeSelection(app.doc, selection.id)));
-  const protect = createElement("button", { class: "small protect", "aria-pressed": String(Boolean(selection.protect)), title: "Nothing in it may change" }, "Protect");
+  const protect = createElement("button", { class: "small protect", "aria-pressed": String(Boolean(selection.protect)), title: text("objects.protectTitle") }, text("objects.protect"));
   protect.addEventListener("click", () => app.commit({
     ...changeSelection(app.doc, selection.id, (s) => ({ ...s, protect: !s.protect })),
     active: selection.protect ? selection.id : 0,
@@ -194,10 +179,11 @@ function crossIcon() {
 
 /** @param {Selection} selection @param {import("./objects.js").Answer} answer */
 function selectionNote(selection, answer) {
-  if (answer.state === "pending") return "looking…";
-  if (answer.state === "failed") return answer.canRetry ? "try again" : foundNothing(answer) ? "nothing found" : "see why";
-  if (selection.kind === "find") return `${selection.find === "text" ? "lines of text" : "faces"}, ${answer.objects.length}`;
-  if (selection.kind === "text") return `“${selection.text}”, ${answer.objects.length}`;
+  if (answer.state === "pending") return text("objects.looking");
+  if (answer.state === "failed") return text(answer.canRetry ? "objects.tryAgain" : foundNothing(answer) ? "objects.nothingFound" : "objects.seeWhy");
+  const count = answer.objects.length;
+  if (selection.kind === "find") return text(selection.find === "text" ? "objects.linesOfText" : "objects.faces", { count });
+  if (selection.kind === "text") return text("objects.named", { name: selection.text ?? "", count });
   if (selection.name) return selection.name;
-  return selection.strokes.length && selection.kind !== "brush" ? "corrected" : "";
+  return selection.strokes.length && selection.kind !== "brush" ? text("objects.corrected") : "";
 }

@@ -4,6 +4,7 @@ import { Failure, post } from "./api.js";
 import { byId } from "./app.js";
 import { EMPTY } from "./document_state.js";
 import { insertPicture, takesPicture } from "./fill_section.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./strip.js").Strip} Strip */
@@ -40,7 +41,7 @@ function setUpDrop(app, open) {
   let depth = 0; // elements that the dragged file has entered and not left
   addEventListener("dragenter", () => {
     byId("drop").hidden = ++depth === 0;
-    byId("drop").textContent = takesPicture(app) ? "Drop to insert" : "Drop to open";
+    byId("drop").textContent = text(takesPicture(app) ? "opening.dropPicture" : "opening.drop");
   });
   addEventListener("dragleave", () => (byId("drop").hidden = --depth === 0));
   addEventListener("dragover", (event) => event.preventDefault());
@@ -87,8 +88,8 @@ function photosOf(app, files) {
   const photos = files.filter(({ name }) => PHOTO_NAME.test(name) && !name.startsWith("."));
   photos.sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath, undefined, { numeric: true }));
   const others = files.filter(({ name }) => !name.startsWith(".")).length - photos.length;
-  if (!photos.length) app.toast("There is no photo in that folder.");
-  else if (others) app.toast(`${others} ${others === 1 ? "file that is not a photo was" : "files that are not photos were"} left out.`);
+  if (!photos.length) app.toast(text("opening.noPhoto"));
+  else if (others) app.toast(text("opening.leftOut", { count: others }));
   return photos;
 }
 
@@ -98,7 +99,7 @@ async function readClipboard() {
     const type = item.types.find((name) => name.startsWith("image/"));
     if (type) return [new File([await item.getType(type)], `pasted.${type.slice(6)}`, { type })];
   }
-  throw new Failure(0, "BadImage", "There is no picture in the clipboard.");
+  throw new Failure(0, "BadImage", text("opening.emptyClipboard"));
 }
 
 /** @param {File} file */
@@ -117,5 +118,5 @@ async function openSample(app) {
 function render(app) {
   byId("empty").hidden = app.doc.photo !== null;
   for (const id of OPENING_BUTTONS) /** @type {HTMLButtonElement} */ (byId(id)).disabled = app.isOpening;
-  byId("choose").textContent = app.isOpening ? "Opening…" : "Choose photos…";
+  byId("choose").textContent = text(app.isOpening ? "opening.isOpening" : "opening.choose");
 }

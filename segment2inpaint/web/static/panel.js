@@ -5,6 +5,7 @@ import { byId, createElement } from "./app.js";
 import { setUpFillSection } from "./fill_section.js";
 import { setUpMaskSection } from "./mask_section.js";
 import { hint, isComplete, setUpObjectsSection } from "./objects_section.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 
@@ -26,7 +27,7 @@ export async function loadCapabilities(app) {
   setOptions("detector", detectors.filter((/** @type {string} */ name) => !OTHER_PROMPT_DETECTORS.includes(name)));
   setOptions("inpainter", inpainters);
   const names = formats.map((/** @type {string} */ format) => (format === "WEBP" ? "WebP" : format));
-  byId("formats").textContent = `${names.join(", ")}; up to ${Math.round(limits.pixels / 1e6)} megapixels`;
+  byId("formats").textContent = text("opening.formats", { formats: names.join(", "), megapixels: Math.round(limits.pixels / 1e6) });
   app.notify();
 }
 
@@ -58,7 +59,7 @@ function renderRunButton(app) {
   const { doc, editing } = app;
   const run = /** @type {HTMLButtonElement} */ (byId("run"));
   run.disabled = !editing || !app.searchState.ready || !isComplete(doc);
-  run.title = !editing ? "" : run.disabled ? hint(app) : "Enter, or R";
-  run.textContent = doc.mode === "remove" ? "Remove" : "Replace";
+  run.title = !editing ? "" : run.disabled ? hint(app) : text("fill.runTitle");
+  run.textContent = text(doc.mode === "remove" ? "fill.remove" : "fill.replace");
   run.parentElement?.toggleAttribute("hidden", Boolean(doc.result) || app.erasesResult);
 }

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { byId } from "./app.js";
 import { objectsOf, UNMOVED } from "./document_state.js";
 import { lengthOf, moved, pinched, rectangleOf, scaled, turnBetween, turned } from "./placement_geometry.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
@@ -238,7 +239,7 @@ function setUpOptions(app) {
   input("contact-shadow").addEventListener("change", () => changePlacement(app, { contact_shadow: input("contact-shadow").checked }));
   input("picture-cutout").addEventListener("change", () =>
     app.commit({ ...app.doc, fill: { ...app.doc.fill, cutout: input("picture-cutout").checked } }));
-  const showBlend = () => (byId("blend-out").textContent = `${input("blend").value} %`);
+  const showBlend = () => (byId("blend-out").textContent = text("unit.percent", { value: input("blend").value }));
   input("blend").addEventListener("input", showBlend);
   app.listeners.add(() => {
     byId("placement-options").hidden = !app.doc.fill.picture || app.doc.refine.invert;

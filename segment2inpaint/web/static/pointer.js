@@ -3,6 +3,7 @@
 import { addBox, addClick, addStroke, changeGranularity } from "./edits.js";
 import { eraseAt, eraseStroke } from "./eraser.js";
 import { HoverPreview } from "./hover.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./view.js").View} View */
@@ -190,7 +191,7 @@ class CanvasInput {
       const pixel = this.#pixel(drag.start);
       if (pixel) addClick(app, pixel, { exclude: event.button === 2 || event.altKey, newObject: event.shiftKey });
       if (pixel && hovered) app.finder.expect(app.doc, hovered);
-    } else if (!drag.moved && !drag.held && app.doc.result) app.setStatus("This is the result. To remove more, choose Erase or press Keep editing.");
+    } else if (!drag.moved && !drag.held && app.doc.result) app.setStatus(text("photo.isResult"));
   }
 
   /** Remove what was painted over, or the object at a click. @param {Drag} drag @param {Point[]|null} stroke */
@@ -249,7 +250,7 @@ class CanvasInput {
       Math.min(photo.height - 1, Math.max(0, Math.floor(y + dy))),
     ];
     if (app.dragBox) app.dragBox = { from: app.dragBox.from, to: app.cursor };
-    app.setStatus(`x ${app.cursor[0]}, y ${app.cursor[1]}`);
+    app.setStatus(text("photo.crosshair", { x: app.cursor[0], y: app.cursor[1] }));
     this.view.redraw();
   }
 

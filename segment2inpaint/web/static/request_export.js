@@ -2,6 +2,7 @@
 /** The request of the document, as a command for the clipboard or as a file. */
 import { download, post, saveAs } from "./api.js";
 import { buildRequest } from "./document_state.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 
@@ -21,7 +22,7 @@ export async function copyCommand(app) {
   for (const file of answer.files) await download(`/photos/${photo?.id}/masks/${file.id}`);
   try {
     await navigator.clipboard.writeText(answer.command);
-    app.toast(`Copied: ${answer.command}`);
+    app.toast(text("request.copied", { command: answer.command }));
   } catch {
     app.toast(answer.command);
   }
@@ -35,6 +36,6 @@ export async function saveRequest(app) {
 
 /** @param {App} app @param {object} request */
 function saveAsJson(app, request) {
-  const text = JSON.stringify(request, null, 2);
-  saveAs(new Blob([text], { type: "application/json" }), `${photoStem(app)}.request.json`);
+  const json = JSON.stringify(request, null, 2);
+  saveAs(new Blob([json], { type: "application/json" }), `${photoStem(app)}.request.json`);
 }

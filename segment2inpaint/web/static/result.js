@@ -8,6 +8,7 @@ import { copyPicture } from "./copy_picture.js";
 import { withPhoto } from "./document_state.js";
 import { setUpJobs, startJob } from "./job.js";
 import { mended } from "./mending.js";
+import { text } from "./texts.js";
 import { inTouchWords } from "./touch_words.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -26,14 +27,14 @@ const pictures = new Map();
 /** @param {App} app @param {View} view */
 export function setUpResults(app, view) {
   setUpJobs(app);
-  onClickOnce(app, "download", "Writing the file…", () => download(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`));
+  onClickOnce(app, "download", text("result.writing"), () => download(`/results/${app.doc.result}/file?candidate=${app.doc.candidate}`));
   byId("save-changed").addEventListener("click", () => void app.reportErrors(() => download(`/results/${app.doc.result}/mask?candidate=${app.doc.candidate}`)));
-  onClickOnce(app, "copy-picture", "Copying the picture…", () => copyPicture(app));
+  onClickOnce(app, "copy-picture", text("result.copying"), () => copyPicture(app));
   byId("back").addEventListener("click", () => {
     if (app.tool === "erase") app.selectTool("click");
     app.commit({ ...app.doc, result: null, candidate: 0 });
   });
-  onClickOnce(app, "continue", "Opening the result…", async () => {
+  onClickOnce(app, "continue", text("result.opening"), async () => {
     const { result, candidate } = app.doc;
     const photo = await post(`/results/${result}/continue?candidate=${candidate}`, {});
     if (app.doc.result !== result) return;
@@ -104,7 +105,7 @@ function renderReport(app, report) {
   const key = `${report.id} ${index}`;
   if (section.dataset.shown === key) return;
   section.dataset.shown = key;
-  byId("verdict").textContent = candidate.verdict ?? "not checked";
+  byId("verdict").textContent = verdictName(candidate.verdict);
   byId("verdict").className = `verdict ${candidate.verdict ?? ""}`;
   byId("judgement").textContent = inTouchWords(asSentence(candidate.sentence));
   renderReason(report.id, index, candidate);
@@ -113,6 +114,9 @@ function renderReport(app, report) {
   byId("summary").textContent = summary(report, candidate);
   renderCandidates(app, report);
 }
+
+/** @param {string|null} verdict */
+const verdictName = (verdict) => text(`verdict.${verdict ?? "unchecked"}`);
 
 /** @param {string} words */
 const asSentence = (words) => words && `${words[0].toUpperCase()}${words.slice(1)}.`;
@@ -126,7 +130,7 @@ function renderReason(id, index, { reason, checks }) {
 /** @param {string} id @param {number} index @param {Check} check */
 function checkPicture(id, index, check) {
   const row = createElement("li", { class: check.failed ? "failed" : "doubt" });
-  const picture = createElement("img", { alt: `The place, in red: ${check.sentence}` });
+  const picture = createElement("img", { alt: text("result.place", { sentence: check.sentence }) });
   void fetchPicture(`/results/${id}/checks/${check.name}?candidate=${index}`).then((url) => picture.setAttribute("src", url));
   row.append(picture);
   return row;
@@ -134,20 +138,23 @@ function checkPicture(id, index, check) {
 
 /** @param {Report} report @param {Candidate} candidate */
 function summary(report, { changed, settings }) {
-  const seconds = Object.values(report.seconds).reduce((a, b) => a + b, 0);
-  const attempts = report.attempts.length > 1 ? `, ${report.attempts.length} attempts` : "";
-  const pixels = `${changed.toLocaleString()} pixels repainted, ${report.changed_outside} changed elsewhere (before the file is encoded).`;
-  const shadow = settings.shadow ? "Taken with its shadow. " : "";
-  return `${shadow}${pixels} ${settings.detector} + ${settings.inpainter}, ${seconds.toFixed(1)} s${attempts}.`;
+  const seconds = Object.values(report.seconds).reduce((a, b) => a + b, 0).toFixed(1);
+  const count = report.attempts.length;
+  const { detector, inpainter, shadow } = settings;
+  return [
+    ...(shadow ? [text("result.withShadow")] : []),
+    text("result.pixels", { count: changed, pixels: changed.toLocaleString(), outside: report.changed_outside }),
+    text(count > 1 ? "result.madeInAttempts" : "result.made", { detector, inpainter, seconds, count }),
+  ].join(" ");
 }
 
 /** @param {App} app @param {Report} report */
 function renderCandidates(app, report) {
   byId("candidate-list").hidden = report.candidates.length < 2;
   byId("candidate-list").replaceChildren(...report.candidates.map(({ verdict }, i) => {
-    const label = `Candidate ${i + 1}: ${verdict ?? "not checked"}`;
+    const label = text("result.candidate", { number: i + 1, verdict: verdictName(verdict) });
     const button = createElement("button", { role: "radio", "aria-checked": String(i === app.doc.candidate), "aria-label": label });
-    button.append(thumbnail(`/results/${report.id}/preview?candidate=${i}`), createElement("span", { class: `verdict ${verdict ?? ""}` }, verdict ?? String(i + 1)));
+    button.append(thumbnail(`/results/${report.id}/preview?candidate=${i}`), createElement("span", { class: `verdict ${verdict ?? ""}` }, verdict ? verdictName(verdict) : String(i + 1)));
     button.addEventListener("click", () => app.commit({ ...app.doc, candidate: i }));
     return button;
   }));
@@ -170,7 +177,7 @@ function renderHistory(app) {
   byId("history").replaceChildren(...[...steps].map(([name, index], i) => {
     const [stepResult, stepCandidate] = name.split(" ");
     const isCurrent = stepResult === result && Number(stepCandidate) === candidate;
-    const button = createElement("button", { "aria-label": `Result ${i + 1}`, ...(isCurrent ? { "aria-current": "true" } : {}) });
+    const button = createElement("button", { "aria-label": text("history.result", { number: i + 1 }), ...(isCurrent ? { "aria-current": "true" } : {}) });
     button.append(thumbnail(`/results/${stepResult}/preview?candidate=${stepCandidate}`));
     button.addEventListener("click", () => app.commit(app.history.docs[index]));
     return createElement("li", {}, button);

@@ -2,6 +2,7 @@
 /** The request of one photo for another photo: the same clicks, boxes, strokes and files. */
 import { call, upload } from "./api.js";
 import { buildRequest } from "./document_state.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -80,7 +81,7 @@ async function copyMasks(app, source, selection, photo) {
 function copyFile(app, photo, { id, name }, kind) {
   return copyOnce(`${photo.id} ${id}`, () => {
     const file = app.uploadedFiles.get(id);
-    if (!file) throw new Error(`choose ${name} again: a reload has forgotten the file`);
+    if (!file) throw new Error(text("strip.lostFile", { name }));
     return uploadTo(photo, kind, name, file);
   });
 }

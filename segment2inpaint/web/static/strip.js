@@ -19,6 +19,7 @@
  */
 import { call, Failure, get, upload } from "./api.js";
 import { EMPTY, History, STORAGE_KEY } from "./document_state.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./document_state.js").Doc} Doc */
@@ -62,7 +63,7 @@ export class Strip {
     if (!this.entries.length && this.app.doc.photo) this.entries.push(newEntry(this.app.doc.photo.name, null, this.app.history));
     const { photos } = this.app.capabilities?.limits ?? { photos: Infinity };
     const free = photos - this.entries.length;
-    if (files.length > free) this.app.toast(`The server holds ${photos} photos: the last ${files.length - free} of ${files.length} were not opened. For more, use the command segment2inpaint batch.`);
+    if (files.length > free) this.app.toast(text("strip.full", { limit: photos, count: files.length - free, total: files.length }));
     const added = files.slice(0, free).map((file) => newEntry(file.name, file, new History(`${STORAGE_KEY}-${crypto.randomUUID?.() ?? Math.random()}`)));
     this.entries.push(...added);
     this.note = "";
@@ -100,7 +101,7 @@ export class Strip {
     this.app.notify();
     try {
       await this.ensureOpen(entry, true);
-      if (hadResult && !entry.history.doc.result) this.app.toast(`${entry.name}: the server had dropped the photo, and its results are lost. It was opened again.`);
+      if (hadResult && !entry.history.doc.result) this.app.toast(text("strip.droppedPhoto", { name: entry.name }));
       return true;
     } catch (error) {
       setError(entry, error);
@@ -123,7 +124,7 @@ export class Strip {
   async #open(entry, prepare) {
     const { doc } = entry.history;
     if (doc.photo && (await exists(`/photos/${doc.photo.id}`))) return;
-    if (!entry.file) throw new Error(`${entry.name} is no longer on the server; open it again.`);
+    if (!entry.file) throw new Error(text("strip.lostPhoto", { name: entry.name }));
     const keep = Math.ceil((performance.now() - this.start) / 1000); // drop nothing that the strip has used
     const send = prepare ? this.app.send.bind(this.app) : upload; // the shown photo tells its share
     const photo = await send(`/photos?prepare=${prepare}&keep=${keep}&name=${encodeURIComponent(entry.name.slice(-200))}`, entry.file);
@@ -173,7 +174,7 @@ export class Strip {
     const lost = results.filter((entry, i) => !found[i]);
     for (const entry of lost) {
       entry.history.amend({ ...entry.history.doc, result: null, candidate: 0 });
-      setError(entry, "the server has dropped its result");
+      setError(entry, text("strip.droppedResult"));
     }
     this.app.notify();
     return lost.length;
@@ -185,7 +186,7 @@ export class Strip {
     const lost = this.entries.filter((entry, i) => !found[i]);
     this.entries = this.entries.filter((entry, i) => found[i]);
     for (const entry of lost) sessionStorage.removeItem(entry.history.key);
-    if (lost.length) this.app.toast(`Open again: ${listed(lost.map(({ name }) => name))}. The server does not have ${lost.length === 1 ? "this photo" : "these photos"}, and a reload forgets the files.`);
+    if (lost.length) this.app.toast(text("strip.lostPhotos", { names: listed(lost.map(({ name }) => name)), count: lost.length }));
     const { shown } = this;
     if (!shown || !(await this.tryOpen(shown))) for (const entry of this.entries) if (await this.show(entry)) break;
     this.#dissolve();
@@ -205,7 +206,7 @@ export class Strip {
     const stored = JSON.parse(sessionStorage.getItem(STRIP_KEY) ?? "null");
     if (!stored) return;
     this.entries = stored.entries.map((/** @type {any} */ { name, key, ...state }) => ({ ...newEntry(name, null, new History(key)), ...state }));
-    this.note = stored.isRunning ? "The reload has stopped the run over all photos. Start it again for the rest." : stored.note;
+    this.note = stored.isRunning ? text("strip.stoppedByReload") : stored.note;
     const shown = this.entries.find(({ history }) => history.key === stored.shown);
     if (shown) this.app.history = shown.history;
   }
@@ -251,6 +252,6 @@ async function exists(path) {
 
 /** The first names, and the number of the others. @param {string[]} names */
 function listed(names) {
-  const more = names.length - 3;
-  return more > 0 ? `${names.slice(0, 3).join(", ")} and ${more} more` : names.join(", ");
+  const count = names.length - 3;
+  return count > 0 ? text("strip.namesAndMore", { names: names.slice(0, 3).join(", "), count }) : names.join(", ");
 }

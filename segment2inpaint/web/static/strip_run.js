@@ -3,6 +3,7 @@
 import { call, Failure, get, post } from "./api.js";
 import { docForPhoto, requestOf } from "./shared_request.js";
 import { setError } from "./strip.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./strip.js").Entry} Entry */
@@ -34,7 +35,7 @@ export async function runAll(strip) {
     }
     strip.note = noteOf(run, await strip.dropLostResults());
   } catch (error) {
-    strip.note = `Stopped: ${error instanceof Error ? error.message : error}. Then run the rest.`;
+    strip.note = text("strip.stopped", { error: error instanceof Error ? error.message : String(error) });
   } finally {
     for (const entry of strip.entries) entry.state = "";
     strip.run = null;
@@ -71,7 +72,7 @@ async function runOne(strip, run, entry) {
 async function edit(strip, run, entry) {
   const current = entry.history.doc;
   const doc = await docOf(strip, entry);
-  if (!doc) throw new Error("nothing is selected in this photo");
+  if (!doc) throw new Error(text("strip.nothingSelected"));
   if (current.result && contentOf(current) === contentOf(doc)) return;
   const request = await requestOf(strip.app, doc);
   if (run.cancelled) return;
@@ -124,6 +125,6 @@ async function getJob(id, wait) {
 
 /** What the marks do not say about a run. @param {Run} run @param {number} lost results */
 function noteOf(run, lost) {
-  if (lost) return `The server had no space left and has dropped ${lost} ${lost === 1 ? "result" : "results"}. Download the others, take them out, and run the rest.`;
-  return run.cancelled ? "Cancelled." : "";
+  if (lost) return text("strip.noSpace", { count: lost });
+  return run.cancelled ? text("strip.cancelled") : "";
 }

@@ -5,6 +5,7 @@ import { byId, createElement } from "./app.js";
 import { isComplete } from "./objects_section.js";
 import { errorOf } from "./strip.js";
 import { cancelRun, runAll } from "./strip_run.js";
+import { text } from "./texts.js";
 import { drawThumbnail } from "./thumbnails.js";
 import { markOf } from "./verdict_marks.js";
 
@@ -67,7 +68,7 @@ async function downloadAll(strip) {
   try {
     const lost = await strip.dropLostResults();
     const results = resultsOf(strip);
-    if (lost) strip.app.toast(`The server has dropped ${lost} ${lost === 1 ? "result" : "results"}; run the photos without a mark again.`);
+    if (lost) strip.app.toast(text("strip.droppedResults", { count: lost }));
     if (results.length) await download("/results/zip", { results });
   } finally {
     button.ariaBusy = "false";
@@ -91,13 +92,19 @@ function render(strip) {
 /** What became of the photos, and why some failed. @param {Strip} strip */
 function renderNote({ app, entries, note, run }) {
   const marks = entries.map((entry) => markOf(app, entry).mark);
-  const verdicts = ["clean", "doubtful", "failed"].map((verdict) => [marks.filter((mark) => mark === verdict).length, verdict]);
-  const counts = verdicts.filter(([count]) => count).map((pair) => pair.join(" ")).join(", ");
   const done = entries.filter(({ history }) => history.doc.result).length;
-  const summary = done && !run ? `${done} of ${entries.length} photos are done${counts ? `: ${counts}` : ""}.` : "";
-  const errors = entries.filter(errorOf).map(({ name, error }) => (error.startsWith(name) ? error : `${name}: ${error}`));
-  const text = [[note, summary].filter(Boolean).join(" "), ...errors].filter(Boolean).join("\n");
-  if (byId("strip-note").textContent !== text) byId("strip-note").textContent = text;
+  const verdicts = verdictCounts(marks);
+  const count = entries.length;
+  const summary = done && !run ? text(verdicts ? "strip.summaryWithVerdicts" : "strip.summary", { done, count, verdicts }) : "";
+  const errors = entries.filter(errorOf).map(({ name, error }) => (error.startsWith(name) ? error : text("strip.photoError", { name, error })));
+  const lines = [[note, summary].filter(Boolean).join(" "), ...errors].filter(Boolean).join("\n");
+  if (byId("strip-note").textContent !== lines) byId("strip-note").textContent = lines;
+}
+
+/** How many photos have each verdict, as text. @param {string[]} marks */
+function verdictCounts(marks) {
+  const verdicts = ["clean", "doubtful", "failed"].filter((verdict) => marks.includes(verdict));
+  return verdicts.map((verdict) => `${marks.filter((mark) => mark === verdict).length} ${text(`verdict.${verdict}`)}`).join(", ");
 }
 
 /** @param {Strip} strip */
@@ -113,7 +120,7 @@ function renderItems(strip) {
     item.tabIndex = isCurrent ? 0 : -1;
     item.ariaBusy = String(entry === strip.requested || entry.state === "running");
     item.dataset.mark = mark;
-    item.title = item.ariaLabel = words ? `${entry.name}, ${words}` : entry.name;
+    item.title = item.ariaLabel = words ? text("strip.photo", { name: entry.name, mark: words }) : entry.name;
     drawThumbnail(entry, /** @type {HTMLCanvasElement} */ (item.firstChild));
   }
 }
@@ -130,16 +137,15 @@ function createItem(strip, entry) {
 
 /** @param {Strip} strip */
 function renderButtons({ app, entries, run, source }) {
-  const words = app.doc.mode === "remove" ? "Remove in all" : "Replace in all";
   const isReady = app.doc.selections.length ? app.searchState.ready && isComplete(app.doc) : source || entries.some(({ history }) => history.doc.selections.length);
   const runButton = /** @type {HTMLButtonElement} */ (byId("run-all"));
   runButton.hidden = run !== null;
   runButton.disabled = !isReady || Boolean(app.doc.job) || app.isStarting;
-  runButton.textContent = `${words} ${entries.length}`;
+  runButton.textContent = text(app.doc.mode === "remove" ? "strip.removeInAllCount" : "strip.replaceInAllCount", { count: entries.length });
   const count = entries.filter(({ history }) => history.doc.result).length;
   const downloadButton = /** @type {HTMLButtonElement} */ (byId("download-all"));
   downloadButton.hidden = !count || run !== null;
-  downloadButton.textContent = `Download all ${count}`;
+  downloadButton.textContent = text("strip.downloadAllCount", { count });
   /** @type {HTMLButtonElement} */ (byId("remove-photo")).disabled = run !== null;
 }
 
@@ -147,7 +153,7 @@ function renderButtons({ app, entries, run, source }) {
 function renderProgress({ run }) {
   byId("strip-progress").hidden = !run;
   if (!run) return;
-  byId("strip-count").textContent = run.cancelled ? "Stopping…" : `${Math.min(run.done + 1, run.total)} of ${run.total}`;
+  byId("strip-count").textContent = run.cancelled ? text("busy.stopping") : text("strip.position", { number: Math.min(run.done + 1, run.total), total: run.total });
   const bar = /** @type {HTMLProgressElement} */ (byId("strip-bar"));
   bar.max = run.total;
   bar.value = run.done + run.share;

@@ -1,7 +1,7 @@
 // @ts-check
 /** The words for a finger: "tap" where the texts of the page and the server say "click". */
 
-export const isTouch = matchMedia("(pointer: coarse)").matches;
+export const isTouch = globalThis.matchMedia?.("(pointer: coarse)").matches ?? false;
 const MOUSE_KEYS = / \([^)]*-click[^)]*\)/g; // as in "(X, right-click or Alt-click)"
 const ATTRIBUTES = ["title", "aria-label"];
 

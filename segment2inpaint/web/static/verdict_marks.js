@@ -2,6 +2,7 @@
 /** The mark of a photo in the strip: its verdict, its error, or what is going on. */
 import { get } from "./api.js";
 import { errorOf } from "./strip.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 /** @typedef {import("./strip.js").Entry} Entry */
@@ -14,8 +15,8 @@ const verdicts = new Map();
 export function markOf(app, entry) {
   const { state, history: { doc } } = entry;
   const error = errorOf(entry);
-  if (state === "running" || doc.job) return { mark: "running", words: "in work" };
-  if (state === "waiting") return { mark: "waiting", words: "waiting" };
+  if (state === "running" || doc.job) return { mark: "running", words: text("strip.running") };
+  if (state === "waiting") return { mark: "waiting", words: text("strip.waiting") };
   if (error) return { mark: "error", words: error };
   if (!doc.result) return { mark: "", words: "" };
   return verdictOf(app, doc.result, doc.candidate);
@@ -26,7 +27,7 @@ function verdictOf(app, result, candidate) {
   const key = `${result} ${candidate}`;
   const known = verdicts.get(key);
   if (known) return known;
-  const unknown = { mark: "done", words: "done" };
+  const unknown = { mark: "done", words: text("strip.done") };
   verdicts.set(key, unknown);
   get(`/results/${result}`).then(({ candidates }) => {
     const { verdict, sentence } = candidates[candidate];

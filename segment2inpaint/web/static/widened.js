@@ -3,6 +3,7 @@
 import { byId } from "./app.js";
 import { pathOf } from "./draw.js";
 import { shownCandidate } from "./result.js";
+import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
 
@@ -19,9 +20,7 @@ export function setUpWidened(app) {
     const isWider = Boolean(candidate) && shareOutside(app, candidate) > MIN_SHARE;
     app.widened = isWider && candidate ? candidate.paths : null;
     byId("widened").hidden = !isWider;
-    byId("widened").textContent = isWider
-      ? `A later attempt changed more than the dashed line showed: ${Math.round(share * 100)} % of the changed area lies outside. Compare draws the new line.`
-      : "";
+    byId("widened").textContent = isWider ? text("result.widened", { percent: Math.round(share * 100) }) : "";
   });
 }
 
