@@ -31,6 +31,12 @@ MAX_CONTOURS = 1_500  # contours of a mask
 MIN_TOLERANCE = 0.5  # px that a simplified contour may lie from the true one
 
 
+def mask_contours(mask: BinaryMask) -> list[Contour]:
+    """Return the contours of a mask of the photo's size, as ``find_contours`` does."""
+    box = bounding_box(mask)
+    return find_contours(mask[box.slices], (box.x0, box.y0))
+
+
 def find_contours(mask: BinaryMask, offset: tuple[int, int] = (0, 0)) -> list[Contour]:
     """Return the contours of a mask, those of its holes among them, for an even-odd fill.
 

@@ -77,6 +77,16 @@ class HoverOut(BaseModel):
     paths: list[list[int]]
 
 
+class DistractionOut(BaseModel):
+    """A thing that could go: a click [x, y] on it, and the contours of what the click selects.
+
+    ``paths`` are those of ``ObjectOut``.
+    """
+
+    click: list[int]
+    paths: list[list[int]]
+
+
 class OutlineOut(BaseModel):
     """The contours of the pixels that will change, and the radii in photo px.
 

@@ -35,9 +35,11 @@ from segment2inpaint.web.app_state import (
     result_stem,
 )
 from segment2inpaint.web.command_line import format_command, format_replay_command
+from segment2inpaint.web.distractions import find_distractions
 from segment2inpaint.web.request_builder import build_request, safe_file_name, self_contained
 from segment2inpaint.web.responses import (
     CommandOut,
+    DistractionOut,
     FileOut,
     FindOut,
     HoverOut,
@@ -152,6 +154,12 @@ def create_router(state: AppState) -> APIRouter:
         session = sessions.get(photo)
         slot = f"{photo} {query.slot}" if query.slot else ""
         return await state.hover_executor.run(lambda: _hover(state, session, query), slot)
+
+    @router.get("/photos/{photo}/distractions")
+    async def list_distractions(photo: Id, request: Request) -> list[DistractionOut]:
+        """Find things at the photo's edge that could go. Clicks of all pages come first."""
+        session = sessions.get(photo)
+        return await find_distractions(state, session, request.is_disconnected)
 
     @router.post("/photos/{photo}/outline")
     def outline_masks(photo: Id, query: requests.OutlineIn) -> OutlineOut:
@@ -277,13 +285,8 @@ def _hover(state: AppState, session: PhotoSession, query: requests.FindIn) -> Ho
     detections: list[Detection] = []
     with suppress(Segment2InpaintError):  # the click reports the error
         detections = state.editor.find_objects(session.photo, request)
-    paths = [path for detection in detections for path in _contours(detection.mask)]
+    paths = [path for detection in detections for path in contours.mask_contours(detection.mask)]
     return HoverOut(ready=True, paths=paths)
-
-
-def _contours(mask: BinaryMask) -> list[list[int]]:
-    box = bounding_box(mask)
-    return contours.find_contours(mask[box.slices], (box.x0, box.y0))
 
 
 def _store_object(session: PhotoSession, detection: Detection) -> ObjectOut:

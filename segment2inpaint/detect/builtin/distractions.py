@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from segment2inpaint.detect.builtin.everything import (
     batches,
@@ -40,7 +41,7 @@ MAX_DISTANCE = 0.08  # of each side of the photo, from a thing to the edge
 MIN_AREA, MAX_AREA = 0.0015, 0.12  # of the photo
 MIN_AGREEMENT = 0.55  # soft IoU of a thing and what is salient in its surroundings
 SURROUNDINGS, MIN_SURROUNDINGS = 0.4, 0.02  # of a thing's, of the frame's long side: their width
-MAIN_SHARE = 0.3  # of the largest salient part, area from which another belongs to the main object
+MAIN_SHARE = 0.3  # of the largest salient part, area from which one inside belongs to it
 MAX_ON_MAIN = 0.25  # of a thing, share that lies on the main object or next to it
 MAIN_MARGIN = 0.02  # of the frame's long side, width of what is next to the main object
 MAX_IOU = 0.5  # of two things
@@ -80,16 +81,28 @@ def read_scene(image: Image, embedding: Embedding, saliency: Network) -> Scene:
     """Find the photo's main object. ``embedding`` is that of the whole photo."""
     height, width = (-(-side // MASK_CELL) for side in embedding.letterbox.size)
     probability = predict_saliency(image, embedding.letterbox.window, saliency).probability()
-    salient = cv2.resize(probability, (width, height)) > 0.5
-    parts = list(connected_components(salient))
-    largest = max((int(part.sum()) for _, part in parts), default=0)
-    main = np.zeros((height, width), np.uint8)
-    for box, part in parts:
-        if part.sum() >= MAIN_SHARE * largest:
-            main[box.slices] |= part
+    main = _main_parts(cv2.resize(probability, (width, height)) > 0.5)
     margin = 2 * round(MAIN_MARGIN * max(height, width)) + 1
     grown = cv2.dilate(main, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin, margin)))
     return Scene(image, embedding, saliency, grown > 0)
+
+
+def _main_parts(salient: BinaryMask) -> NDArray[np.uint8]:
+    """Return the largest salient part, and the others that are large and not at the edge."""
+    parts = list(connected_components(salient))
+    largest = max((int(part.sum()) for _, part in parts), default=0)
+    main, size = np.zeros(salient.shape, np.uint8), (salient.shape[0], salient.shape[1])
+    for box, part in parts:
+        is_large = part.sum() >= MAIN_SHARE * largest and _edge_distance(box, size) > MAX_DISTANCE
+        if is_large or part.sum() == largest:
+            main[box.slices] |= part
+    return main
+
+
+def _edge_distance(box: Box, size: tuple[int, int]) -> float:
+    """Return a box's distance from the edge of a frame (h, w), as a share of the frame's side."""
+    height, width = size
+    return min(box.x0 / width, box.y0 / height, 1 - box.x1 / width, 1 - box.y1 / height)
 
 
 def search_edge(scene: Scene, network: ClickNetwork) -> Iterator[Thing | None]:
@@ -151,11 +164,10 @@ def _iou(one: BinaryMask, other: BinaryMask) -> float:
 
 def _is_distraction(scene: Scene, mask: BinaryMask) -> bool:
     """Return whether a mask is a thing at the edge, and not the main object or a part of it."""
-    box, area, (height, width) = bounding_box(mask), float(mask.mean()), mask.shape
-    distance = min(box.x0 / width, box.y0 / height, 1 - box.x1 / width, 1 - box.y1 / height)
+    box, size = bounding_box(mask), (mask.shape[0], mask.shape[1])
     return (
-        MIN_AREA <= area <= MAX_AREA
-        and distance <= MAX_DISTANCE
+        MIN_AREA <= mask.mean() <= MAX_AREA
+        and _edge_distance(box, size) <= MAX_DISTANCE
         and (mask & scene.main).sum() <= MAX_ON_MAIN * mask.sum()
         and _agreement(scene, mask, box) >= MIN_AGREEMENT
     )

@@ -52,6 +52,8 @@ export class App {
     this.widened = null; // contours of the changed part, if it is wider than the outline that was shown
     /** @type {{share: number, controller: AbortController}|null} */
     this.upload = null; // that is running
+    /** @type {import("./distractions.js").Distractions|null} */
+    this.distractions = null; // things at the edge that could go
     this.serverAway = false; // the server does not answer
     this.isOpening = false; // a photo is being uploaded
     this.isStarting = false; // a job is being started

@@ -7,6 +7,7 @@ import { protectedBox } from "./document_state.js";
 /** @typedef {CanvasRenderingContext2D} Context */
 
 const DASH_LENGTH = 7; // px of the moving dashes
+const DOT_LENGTH = 3; // px of a dotted line
 const DASH_SPEED = 60; // ms per px
 
 /** @type {Partial<Record<import("./app.js").Tool, string>>} */
@@ -30,6 +31,11 @@ export function pathOf(contours) {
   pathCache.set(contours, path);
   return path;
 }
+
+const measuring = /** @type {Context} */ (document.createElement("canvas").getContext("2d"));
+
+/** Whether a pixel lies inside contours. @param {number[][]} paths @param {number[]} pixel */
+export const containsPixel = (paths, [x, y]) => measuring.isPointInPath(pathOf(paths), x + 0.5, y + 0.5, "evenodd");
 
 /** @param {App} app @param {View} view @param {Context} context */
 export function drawOverlay(app, view, context) {
@@ -65,6 +71,7 @@ function drawMasks(app, view, context) {
   const { doc } = app;
   const px = 1 / view.scale;
   (app.suggestions?.objects ?? []).forEach((object, index) => drawSuggestion(context, object, index, px));
+  app.distractions?.draw(view, context);
   for (const selection of doc.selections) {
     const box = protectedBox(selection);
     const objects = box ? [{ paths: [cornersOf(box)] }] : app.finder.latestAnswer(doc, selection).objects;
@@ -113,6 +120,13 @@ function drawHover(app, view, context) {
   context.fillStyle = "hsl(205 95% 60% / 0.2)";
   context.fill(path, "evenodd");
   drawThinLine(view, context, path);
+}
+
+/** Draw contours as a thin dotted line. @param {View} view @param {Context} context @param {number[][]} paths */
+export function drawQuietLine(view, context, paths) {
+  context.setLineDash([DOT_LENGTH / view.scale, DOT_LENGTH / view.scale]);
+  drawThinLine(view, context, pathOf(paths));
+  context.setLineDash([]);
 }
 
 /** Draw a white line with a dark edge. @param {View} view @param {Context} context @param {Path2D} path */

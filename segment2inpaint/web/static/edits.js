@@ -1,7 +1,7 @@
 // @ts-check
 /** What a click, a box or a stroke in the photo does to the document. */
 import { activeSelection, addSelection, canExclude, changeSelection } from "./document_state.js";
-import { pathOf } from "./draw.js";
+import { containsPixel } from "./draw.js";
 import { text } from "./texts.js";
 
 /** @typedef {import("./app.js").App} App */
@@ -22,6 +22,8 @@ export function addClick(app, point, { exclude = false, newObject = false } = {}
     const color = { at: point, tolerance: null, everywhere: false };
     return app.commit(addSelection(doc, "color", { color }));
   }
+  const outlined = exclude || app.tool !== "click" ? undefined : app.distractions?.at(point);
+  if (outlined) return app.commit(addSelection(doc, "click", { include: [outlined.click] }));
   const active = activeSelection(doc);
   const isRepeated = active && [...active.include, ...active.exclude].some(([x, y]) => x === point[0] && y === point[1]);
   if (isRepeated && !newObject) return;
@@ -45,12 +47,11 @@ function excludePoint(app, point) {
 }
 
 /** Choose the smallest suggested object at a pixel, or drop it if it was chosen. @param {App} app @param {Point} point */
-function toggleSuggestion(app, [x, y]) {
-  const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+function toggleSuggestion(app, pixel) {
   const objects = app.suggestions?.objects ?? [];
   const hit = objects
     .map((object, i) => ({ object, number: i + 1 }))
-    .filter(({ object }) => context.isPointInPath(pathOf(object.paths), x, y, "evenodd"))
+    .filter(({ object }) => containsPixel(object.paths, pixel))
     .sort((a, b) => a.object.area - b.object.area)[0];
   if (!hit) return;
   const selection = app.doc.selections.find(({ kind }) => kind === "everything");

@@ -18,7 +18,8 @@ export function eraseStroke(app, points, radius) {
 
 /** Remove the object at a pixel. @param {App} app @param {Point} point */
 export function eraseAt(app, point) {
-  return erase(app, (doc) => addSelection(doc, "click", { include: [point] }));
+  const click = app.distractions?.at(point)?.click ?? point;
+  return erase(app, (doc) => addSelection(doc, "click", { include: [click] }));
 }
 
 /** @param {App} app @param {(doc: Doc) => Doc} select */

@@ -8,7 +8,7 @@
 import { get, post } from "./api.js";
 import { byId } from "./app.js";
 import { activeSelection, promptsOf } from "./document_state.js";
-import { pathOf } from "./draw.js";
+import { containsPixel } from "./draw.js";
 import { withClick } from "./edits.js";
 import { TAB_ID } from "./objects.js";
 
@@ -59,7 +59,9 @@ export class HoverPreview {
     if (this.restPosition && distance(this.restPosition, position) <= REST_DISTANCE) return;
     this.stop();
     this.restPosition = position;
-    if (this.app.hover && !contains(this.app.hover, pixel)) this.#show(null);
+    if (this.app.hover && !containsPixel(this.app.hover, pixel)) this.#show(null);
+    const outlined = this.app.distractions?.at(pixel);
+    if (outlined) return this.#show(outlined.paths);
     this.timer = setTimeout(() => void this.#ask(pixel), REST_TIME);
   }
 
@@ -105,7 +107,7 @@ export class HoverPreview {
     const { doc, finder } = this.app;
     const active = activeSelection(doc);
     if (!active) return false;
-    return active.strokes.length > 0 || finder.answerFor(doc, active).objects.some(({ paths }) => contains(paths, pixel));
+    return active.strokes.length > 0 || finder.answerFor(doc, active).objects.some(({ paths }) => containsPixel(paths, pixel));
   }
 
   /** @param {Point} pixel */
@@ -175,8 +177,3 @@ const distance = ([x0, y0], [x1, y1]) => Math.hypot(x0 - x1, y0 - y1);
 
 /** @param {number[]} values */
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
-const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
-
-/** Whether a pixel lies inside contours. @param {number[][]} paths @param {Point} pixel */
-const contains = (paths, [x, y]) => context.isPointInPath(pathOf(paths), x + 0.5, y + 0.5, "evenodd");

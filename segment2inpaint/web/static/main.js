@@ -2,6 +2,7 @@
 /** Sets up the page: toolbar, zoom, theme, and the state of all of them. */
 import { Failure, onServerAway, setToken, takeTokenFromAddress } from "./api.js";
 import { App, byId, messageOf } from "./app.js";
+import { Distractions } from "./distractions.js";
 import { drawOverlay } from "./draw.js";
 import { setUpModels } from "./models.js";
 import { setUpOpening } from "./opening.js";
@@ -26,6 +27,7 @@ const app = new App();
 const strip = new Strip(app);
 const view = new View(/** @type {HTMLCanvasElement} */ (byId("canvas")), (context) => drawOverlay(app, view, context));
 
+app.distractions = new Distractions(app);
 setUpPanel(app);
 setUpResults(app, view);
 setUpWidened(app);
