@@ -54,8 +54,8 @@ class EditJob:
 
     @cached_property
     def shadows(self) -> Sequence[shadow.Shadow]:
-        """Return the possible shadows of the objects."""
-        found = (shadow.find_shadow(self.photo, d.mask) for d in self.detections)
+        """Return the possible shadows of the objects, without the parts at negative clicks."""
+        found = (self._find_shadow(detection.mask) for detection in self.detections)
         return [cast for cast in found if cast.certainty >= shadow.REQUESTED_CERTAINTY]
 
     @cached_property
@@ -70,7 +70,11 @@ class EditJob:
             return none
         if len(self.detections) == 1:
             return self.shadows[0] if self.shadows else none
-        return shadow.find_shadow(self.photo, masks.union(self.detections))
+        return self._find_shadow(masks.union(self.detections))
+
+    def _find_shadow(self, mask: BinaryMask) -> shadow.Shadow:
+        found = shadow.find_shadow(self.photo, mask)
+        return found.without(excluded_points(self.request.prompts))
 
     def shadows_to_remove(
         self, refine: Refine, alpha: Alpha, input_spec: InputSpec = InputSpec()
@@ -180,7 +184,7 @@ def refined_alpha(
     alpha, dilate, feather = masks.refine(
         detections,
         refine,
-        keep=_excluded_points(prompts),
+        keep=excluded_points(prompts),
         min_dilate=min_dilate,
         dilate_factor=dilate_factor,
     )
@@ -189,7 +193,8 @@ def refined_alpha(
     return spare_protected(refine, detections, alpha), dilate, feather
 
 
-def _excluded_points(prompts: Sequence[Prompt]) -> list[Point]:
+def excluded_points(prompts: Sequence[Prompt]) -> list[Point]:
+    """Return the clicks (x, y) on what is to stay."""
     return [point for p in prompts if isinstance(p, Points) for point in p.exclude]
 
 

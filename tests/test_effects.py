@@ -15,7 +15,16 @@ from segment2inpaint.effects.shadow import Shadow, add_shadows, shadow_alpha
 from segment2inpaint.images import photo_from_array
 from segment2inpaint.protocols import InputSpec
 from segment2inpaint.regions import EditJob
-from segment2inpaint.types import BinaryMask, Detection, Find, Prompt, Refine, Request, UserMask
+from segment2inpaint.types import (
+    BinaryMask,
+    Detection,
+    Find,
+    Points,
+    Prompt,
+    Refine,
+    Request,
+    UserMask,
+)
 
 SOFT = {"inpainter": "telea", "dilate": 3, "feather": 0}
 
@@ -101,6 +110,22 @@ def test_a_check_does_not_miss_the_shadow_of_text() -> None:
     assert not job.cast_shadow.mask.any()
     wanted = Request((Find("text"),), Refine(shadow=True))
     assert EditJob(scene(shaded=True), [Detection(post_mask())], wanted).cast_shadow.mask.any()
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+def test_a_negative_click_keeps_the_part_of_the_shadow_that_it_lies_on(wanted: bool | None) -> None:
+    """A click beside the shadow changes nothing."""
+    photo, refine = scene(shaded=True), Refine(shadow=wanted)
+
+    def shadow_after(*clicks: tuple[int, int]) -> Shadow:
+        request = Request((Points(((130, 90),), clicks),), refine)
+        return EditJob(photo, [Detection(post_mask())], request).cast_shadow
+
+    whole = shadow_after()
+    assert whole.mask.sum() > 500
+    assert (shadow_after((20, 20)).mask == whole.mask).all()
+    y, x = (int(values[0]) for values in np.nonzero(whole.mask & shadow_mask()))
+    assert shadow_after((x, y)).mask.sum() < 0.2 * whole.mask.sum()
 
 
 def test_a_shadow_is_drawn_as_in_the_whole_photo() -> None:

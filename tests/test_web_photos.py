@@ -228,6 +228,12 @@ def test_the_outline_holds_the_shadow_that_goes_with_the_object(client: TestClie
     assert likely == right_end_of_outline(client, shadow=True) > 170
 
 
+def test_a_negative_click_on_the_shadow_keeps_it(client: TestClient) -> None:
+    y, x = (int(values.mean()) for values in np.nonzero(shadow_scene.shadow_mask()))
+    assert right_end_of_outline(client, shadow=None, exclude=[[x, y]]) < 145
+    assert right_end_of_outline(client, shadow=None, exclude=[[5, 5]]) > 170
+
+
 @pytest.mark.parametrize(
     "query", [{"flat": True}, {"inpainter": "pixelate"}, {"picture": True}, {"replace": True}]
 )

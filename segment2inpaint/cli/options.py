@@ -103,7 +103,7 @@ POINT_OPTIONS = (
     click.option("-p", "--point", "points", type=parse_point, metavar="X,Y", multiple=True,
                  help="Pixel on the object. Repeat it for several clicks on one object."),
     click.option("-n", "--not-point", "not_points", type=parse_point, metavar="X,Y", multiple=True,
-                 help="Pixel that is not on the object."),
+                 help="Pixel that is not on the object, or on a part of its shadow that stays."),
     click.option("-b", "--box", "boxes", type=parse_box, metavar="X0,Y0,X1,Y1", multiple=True,
                  help="Box around the object. Repeat it for several objects."),
     click.option("--each", is_flag=True, help="Treat each --point as a separate object."),

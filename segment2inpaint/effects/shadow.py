@@ -18,9 +18,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from segment2inpaint.effects import cast_shadow
+from segment2inpaint.masks import components_at
 from segment2inpaint.models.shipped import shipped_folder
 from segment2inpaint.models.threads import single_blas_thread
-from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image, bounding_box
+from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image, Point, bounding_box
 
 WEIGHTS_FILE = shipped_folder("weights") / "shadow.safetensors"
 NETWORK_SIDE = 160  # px, side of the network's square input
@@ -47,6 +48,13 @@ class Shadow:
 
     mask: BinaryMask
     certainty: float
+
+    def without(self, points: Sequence[Point]) -> Shadow:
+        """Return the shadow without the connected parts at the points (x, y), which are to stay."""
+        if not any(self.mask[y, x] for x, y in points):
+            return self
+        kept = components_at(self.mask, (), points)
+        return Shadow(kept, self.certainty if kept.any() else 0.0)
 
     def goes_with_object(self, wanted: bool | None, alpha: Alpha) -> bool:
         """Return whether it goes with its object: if ``wanted``, or None and it would be missed.

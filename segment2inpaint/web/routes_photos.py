@@ -316,7 +316,8 @@ def _shadows(session: PhotoSession, query: requests.OutlineIn, refine: Refine) -
     ):  # fmt: skip
         return []
     least = REQUESTED_CERTAINTY if refine.shadow else AUTOMATIC_CERTAINTY
-    shadows = [session.find_shadow(mask_id) for mask_id in query.masks]
+    kept = [(x, y) for x, y in query.exclude]
+    shadows = [session.find_shadow(mask_id).without(kept) for mask_id in query.masks]
     return [cast for cast in shadows if cast.certainty >= least]
 
 
