@@ -143,6 +143,7 @@ def test_keys_move_scale_turn_and_flip_and_undo_takes_a_series_back(
         assert placement["flip"] is placement["contact_shadow"] is True
         assert placement["blend"] == 0.05
         page.wait_for_selector("#summary:has-text('0 changed elsewhere')")
+        expect(page.locator("#judgement")).to_contain_text("look at it yourself")
 
 
 def test_two_fingers_scale_and_turn_the_picture(server: str, browser: Any) -> None:

@@ -185,3 +185,13 @@ def test_a_result_that_is_wider_than_the_dashed_line_says_so_and_shows_its_line(
         page.click("#compare")
         page.wait_for_timeout(200)
         assert max_difference(screen_color(page, 100, 20), plain) > 40
+
+
+def test_the_word_at_the_end_of_a_job_goes_with_an_undo(server: str, browser: Any) -> None:
+    with open_page(browser, server) as page:
+        open_photo(page)
+        select_disc_by_color(page)
+        page.click("#run")
+        page.wait_for_selector("#status:has-text('Done.')")
+        page.keyboard.press("Control+z")
+        page.wait_for_selector("#status:not(:has-text('Done.'))", state="attached", timeout=2000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO, StringIO
@@ -59,6 +60,7 @@ def test_a_zip_holds_the_bytes_of_the_single_downloads_and_the_verdicts(client: 
     results = [checked, make_result(client, "tree.jpg", "JPEG")]
     archive = download_zip(client, *results)
     assert archive.testzip() is None
+    assert {info.date_time[:2] for info in archive.infolist()} == {time.localtime()[:2]}
     assert archive.namelist() == ["beach.png", "tree.jpg", "verdicts.csv"]
     for name, result in zip(archive.namelist(), results, strict=False):
         assert archive.read(name) == client.get(f"{API}/results/{result}/file").content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -48,6 +49,7 @@ def zip_results(sessions: SessionStore, chosen: Iterable[tuple[str, int]]) -> It
     columns of ``verdicts.csv`` are file, verdict and sentence. Raises ``NotFound``.
     """
     stream, rows, used = _Pieces(), [("file", "verdict", "sentence")], {VERDICTS}
+    now = time.localtime()[:6]
     with zipfile.ZipFile(stream, "w") as archive:
         for result_id, candidate in chosen:
             session = sessions.find_by_result(result_id)
@@ -55,10 +57,10 @@ def zip_results(sessions: SessionStore, chosen: Iterable[tuple[str, int]]) -> It
             report = session.get_result(result_id).reports[candidate]
             format = output_format(session.photo)
             name = _unique(_archive_name(session.photo.name, format), used)
-            archive.writestr(zipfile.ZipInfo(name), encode_result(session, patch, format))
+            archive.writestr(zipfile.ZipInfo(name, now), encode_result(session, patch, format))
             rows.append((name, report["verdict"] or "not checked", report["sentence"]))
             yield stream.take()
-        archive.writestr(zipfile.ZipInfo(VERDICTS), _csv(rows))
+        archive.writestr(zipfile.ZipInfo(VERDICTS, now), _csv(rows))
     yield stream.take()
 
 

@@ -19,6 +19,9 @@ const RETRY_INTERVAL = 1000; // ms, while the server does not answer
 /** @type {Set<string>} ids of the jobs that are being followed */
 const followedJobs = new Set();
 
+/** @type {{message: string, doc: import("./document_state.js").Doc}|null} */
+let shownEnd = null; // of the last job
+
 /** @param {App} app */
 export function setUpJobs(app) {
   byId("run").addEventListener("click", () => void app.reportErrors(() => startJob(app)));
@@ -118,9 +121,20 @@ function finishJob(app, { state, result, error }) {
   else if (state === "done") app.commit(finished);
   else if (erases) app.takeBack();
   if (state === "failed") app.toast(error?.kind === "ModelMissing" ? text("job.modelMissing") : (error?.message ?? text("job.failed")));
-  const message = state === "done" ? text("job.done") : state === "cancelled" ? text("job.cancelled") : "";
+  showEnd(app, state === "done" ? text("job.done") : state === "cancelled" ? text("job.cancelled") : "");
+}
+
+/** Say for some seconds, or until the document changes, that the job has ended. @param {App} app @param {string} message */
+function showEnd(app, message) {
   app.setStatus(message);
-  setTimeout(() => message && byId("status").textContent === message && app.setStatus(""), END_MESSAGE_TIME);
+  const end = (shownEnd = { message, doc: app.doc });
+  setTimeout(() => shownEnd === end && hideEnd(app), END_MESSAGE_TIME);
+}
+
+/** @param {App} app */
+function hideEnd(app) {
+  if (shownEnd?.message && byId("status").textContent === shownEnd.message) app.setStatus("");
+  shownEnd = null;
 }
 
 // --- rendering -------------------------------------------------------------------------------
@@ -129,6 +143,7 @@ function finishJob(app, { state, result, error }) {
 function render(app) {
   const { job } = app.doc;
   if (job) void followJob(app, job);
+  if (shownEnd && shownEnd.doc !== app.doc) hideEnd(app);
   byId("busy").hidden = !job && !app.isStarting && !app.upload;
   if (app.upload) renderUpload(app.upload.share);
   else if (app.isStarting && !app.stopsStarting)

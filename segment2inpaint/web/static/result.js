@@ -107,7 +107,8 @@ function renderReport(app, report) {
   section.dataset.shown = key;
   byId("verdict").textContent = verdictName(candidate.verdict);
   byId("verdict").className = `verdict ${candidate.verdict ?? ""}`;
-  byId("judgement").textContent = inTouchWords(asSentence(candidate.sentence));
+  const unchecked = app.doc.verify && !candidate.verdict ? text("result.noCheck") : "";
+  byId("judgement").textContent = inTouchWords(asSentence(candidate.sentence)) || unchecked;
   renderReason(report.id, index, candidate);
   byId("mend").hidden = !report.action || index > 0;
   byId("mend").textContent = inTouchWords(asSentence(report.action?.sentence ?? "").replace(/\.$/, ""));
