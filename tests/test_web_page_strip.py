@@ -141,6 +141,22 @@ def error_of(page: Page, index: int) -> str:
     return str(title).partition(", ")[2]
 
 
+def test_a_photo_in_which_the_click_selects_far_more_is_left_to_the_user(
+    server: str, browser: Any
+) -> None:
+    """The ground has the disc's colour in the second photo."""
+    first, third = scenes(2)
+    plain = np.full((120, 160, 3), decode(first[1])[PIXEL], np.uint8)
+    with open_page(browser, server) as page:
+        open_photos(page, [first, ("plain.png", encode(plain)), third])
+        use_fast_fill(page)
+        select_disc_by_color(page)
+        run_all(page)
+        assert marks(page)[1] == "error"
+        assert not {marks(page)[i] for i in (0, 2)} & {"error", ""}
+        expect(page.locator("#strip-note")).to_contain_text("plain.png: the same click selects")
+
+
 def test_the_reason_of_a_failure_stays_when_the_photo_is_shown(server: str, browser: Any) -> None:
     """Here a prompt needs a model that is not installed."""
     with open_page(browser, server) as page:

@@ -11,6 +11,9 @@ import { text } from "./texts.js";
 /** @typedef {import("./document_state.js").Selection} Selection */
 
 const POLL_INTERVAL = 50; // ms between two looks at the answers of the server
+const SEARCHED_KINDS = ["click", "color"]; // whose objects depend on what lies at a place
+const MAX_TIMES = 4; // the area in another photo, compared with the area that the user has seen
+const MIN_SHARE = 0.002; // of the photo; a smaller area counts as this
 
 /** @type {Map<string, Promise<string>>} ids of copies, by photo and file */
 const copies = new Map();
@@ -26,6 +29,27 @@ export async function requestOf(app, doc) {
       return objects.map(({ mask }) => mask);
     });
     if (!isPending) return request;
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+  }
+}
+
+/**
+ * Throw an error if the same clicks select far more in another photo: something else lies there.
+ * @param {App} app @param {Doc} source @param {Doc} doc of the other photo
+ */
+export async function refuseFarLarger(app, source, doc) {
+  const share = await foundShare(app, doc);
+  const times = share / Math.max(await foundShare(app, source), MIN_SHARE);
+  if (times > MAX_TIMES) throw new Error(text("strip.farLarger", { times: Math.round(times) }));
+}
+
+/** The share of a photo that the objects found at clicks cover. @param {App} app @param {Doc} doc */
+async function foundShare(app, doc) {
+  const clicked = doc.selections.filter(({ kind, protect }) => SEARCHED_KINDS.includes(kind) && !protect);
+  for (;;) {
+    const answers = clicked.map((selection) => app.finder.answerFor(doc, selection));
+    const area = answers.flatMap(({ objects }) => objects).reduce((sum, object) => sum + object.area, 0);
+    if (answers.every(({ state }) => state !== "pending")) return area / ((doc.photo?.width ?? 1) * (doc.photo?.height ?? 1));
     await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The run over all photos of a strip: the same request for all, or each photo's own. */
 import { call, Failure, get, post } from "./api.js";
-import { docForPhoto, requestOf } from "./shared_request.js";
+import { docForPhoto, refuseFarLarger, requestOf } from "./shared_request.js";
 import { setError } from "./strip.js";
 import { text } from "./texts.js";
 
@@ -94,6 +94,7 @@ async function docOf({ app, source }, entry) {
   if (doc.selections.length && isOwn) return { ...doc, job: null, result: null, candidate: 0 };
   if (!source || !doc.photo) return null;
   const shared = await docForPhoto(app, source, doc.photo);
+  await refuseFarLarger(app, source, shared);
   entry.shared = JSON.stringify(shared.selections);
   return shared;
 }
