@@ -44,7 +44,7 @@ export function fakeServer() {
 /** Let all promises that can settle do so. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-/** An app with a document, as the edits use it. `masks` are the objects of every selection. */
+/** An app with a document, as the edits use it. Every selection has the same `objects`. */
 export function fakeApp(doc = { ...EMPTY, photo: PHOTO }, objects = []) {
   return {
     doc,

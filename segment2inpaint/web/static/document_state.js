@@ -322,12 +322,18 @@ function toJson(docs, index) {
     if (!numbers.has(stroke)) numbers.set(stroke, numbers.size);
     return numbers.get(stroke);
   };
-  const states = JSON.stringify({ docs, index }, (key, value) => (key === "strokes" ? value.map(numberOf) : value));
-  return JSON.stringify([states, [...numbers.keys()]]);
+  const states = docs.map((doc) => mapStrokes(doc, numberOf));
+  return JSON.stringify({ docs: states, index, strokes: [...numbers.keys()] });
 }
 
 /** The states that were stored. Throws an error for any other text. @param {string} text @returns {{docs: Doc[], index: number}} */
 function fromJson(text) {
-  const [states, strokes] = JSON.parse(text);
-  return JSON.parse(states, (key, value) => (key === "strokes" ? value.map((/** @type {number} */ number) => strokes[number]) : value));
+  const { docs, index, strokes } = JSON.parse(text);
+  return { docs: docs.map((/** @type {Doc} */ doc) => mapStrokes(doc, (number) => strokes[number])), index };
 }
+
+/** @param {Doc} doc @param {(stroke: any) => any} convert */
+const mapStrokes = (doc, convert) => ({
+  ...doc,
+  selections: doc.selections.map((selection) => ({ ...selection, strokes: selection.strokes.map(convert) })),
+});

@@ -190,7 +190,7 @@ let lastStrokeNumber = 0;
 /** @type {WeakMap<Stroke, number>} */
 const strokeNumbers = new WeakMap();
 
-/** The number of a stroke in this visit, for the questions: its points would make them long. @param {Stroke} stroke */
+/** The number that stands for a stroke in the keys of answers: its points would make them long. @param {Stroke} stroke */
 function strokeNumber(stroke) {
   const number = strokeNumbers.get(stroke) ?? ++lastStrokeNumber;
   strokeNumbers.set(stroke, number);
