@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from node import needs_node
 from PIL import Image as Pillow
 
 from segment2inpaint.compositing.contact_shadow import contact_shadow
@@ -205,7 +205,7 @@ def test_a_picture_a_hundred_times_as_large_is_cut_to_the_photo() -> None:
     assert placed.box == Box(0, 0, SIZE[1], SIZE[0])
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
+@needs_node
 def test_the_page_computes_the_same_rectangles() -> None:
     rng = np.random.default_rng(3)
     cases = []

@@ -18,7 +18,7 @@ PHONE = {
     "viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True,
     "device_scale_factor": 2,
 }  # fmt: skip
-MARGIN, NARROW_MARGIN = 28, 10  # px around a fitted photo, as in view.js
+MARGIN, NARROW_MARGIN = 28, 10  # px around a fitted photo, as in view_geometry.js
 NARROW_WIDTH = 600  # px of a canvas
 MAX_FIT_SCALE = 8
 TIMEOUT = 30_000  # ms

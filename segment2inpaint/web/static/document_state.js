@@ -238,8 +238,8 @@ export class History {
     this.docs = [EMPTY];
     this.index = 0; // of the current state
     try {
-      const stored = JSON.parse(sessionStorage.getItem(key) ?? "null");
-      if (stored?.docs?.length) [this.docs, this.index] = [stored.docs, stored.index];
+      const stored = sessionStorage.getItem(key);
+      if (stored) ({ docs: this.docs, index: this.index } = fromJson(stored));
     } catch {
       sessionStorage.removeItem(key);
     }
@@ -303,9 +303,37 @@ export class History {
 
   #store() {
     try {
-      sessionStorage.setItem(this.key, JSON.stringify({ docs: this.docs, index: this.index }));
+      sessionStorage.setItem(this.key, toJson(this.docs, this.index));
     } catch {
       sessionStorage.removeItem(this.key); // too many strokes for the storage: a reload loses the history
     }
   }
 }
+
+/**
+ * States as JSON. A stroke, which all states after it share, is written once: storing each step of
+ * a long history would take seconds.
+ * @param {Doc[]} docs @param {number} index
+ */
+function toJson(docs, index) {
+  /** @type {Map<Stroke, number>} */
+  const numbers = new Map();
+  const numberOf = (/** @type {Stroke} */ stroke) => {
+    if (!numbers.has(stroke)) numbers.set(stroke, numbers.size);
+    return numbers.get(stroke);
+  };
+  const states = docs.map((doc) => mapStrokes(doc, numberOf));
+  return JSON.stringify({ docs: states, index, strokes: [...numbers.keys()] });
+}
+
+/** The states that were stored. Throws an error for any other text. @param {string} text @returns {{docs: Doc[], index: number}} */
+function fromJson(text) {
+  const { docs, index, strokes } = JSON.parse(text);
+  return { docs: docs.map((/** @type {Doc} */ doc) => mapStrokes(doc, (number) => strokes[number])), index };
+}
+
+/** @param {Doc} doc @param {(stroke: any) => any} convert */
+const mapStrokes = (doc, convert) => ({
+  ...doc,
+  selections: doc.selections.map((selection) => ({ ...selection, strokes: selection.strokes.map(convert) })),
+});

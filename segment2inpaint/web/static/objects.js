@@ -15,6 +15,7 @@ import { activeSelection, objectsOf, promptsOf } from "./document_state.js";
 
 /** @typedef {import("./document_state.js").Doc} Doc */
 /** @typedef {import("./document_state.js").Selection} Selection */
+/** @typedef {import("./document_state.js").Stroke} Stroke */
 
 const MAX_ANSWERS = 200; // cached
 const MAX_OUTLINED_MASKS = 200; // the server refuses more
@@ -40,7 +41,8 @@ export class Finder {
   /** The answer for a selection. The first call asks the server. @param {Doc} doc @param {Selection} selection @returns {Answer} */
   answerFor(doc, selection) {
     const photo = doc.photo?.id ?? "";
-    const key = JSON.stringify([photo, doc.detector, doc.refine.edge_refine, promptsOf(selection), selection.strokes]);
+    const strokes = selection.strokes.map(strokeNumber);
+    const key = JSON.stringify([photo, doc.detector, doc.refine.edge_refine, promptsOf(selection), strokes]);
     const cached = this.answers.get(key);
     if (cached) return cached;
     const base = selection.strokes.length ? { ...selection, strokes: selection.strokes.slice(0, -1) } : null;
@@ -182,6 +184,17 @@ export class Finder {
     this.answers.set(key, answer);
     dropOldest(this.answers);
   }
+}
+
+let lastStrokeNumber = 0;
+/** @type {WeakMap<Stroke, number>} */
+const strokeNumbers = new WeakMap();
+
+/** The number that stands for a stroke in the keys of answers: its points would make them long. @param {Stroke} stroke */
+function strokeNumber(stroke) {
+  const number = strokeNumbers.get(stroke) ?? ++lastStrokeNumber;
+  strokeNumbers.set(stroke, number);
+  return number;
 }
 
 /** @param {Doc} doc @param {object|null} body of an outline call */

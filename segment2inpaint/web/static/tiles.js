@@ -2,7 +2,6 @@
 /** Cache of the tiles of photos and results: visible ones are fetched, the oldest are dropped. */
 import { call } from "./api.js";
 
-export const TILE_SIDE = 512; // px
 const MAX_FETCHES = 6; // at the same time
 
 /** @typedef {{path: string, query: string, level: number, column: number, row: number}} TileKey */

@@ -1,18 +1,13 @@
 // @ts-check
 /** The canvas: where the photo lies on the screen, and drawing it from tiles. */
-import { TILE_SIDE, Tiles } from "./tiles.js";
+import { Tiles } from "./tiles.js";
+import { boxOfTile, fitted, panned, sharpLevel, tilesIn, zoomed } from "./view_geometry.js";
 
 /** @typedef {import("./document_state.js").Photo} Photo */
 /** @typedef {import("./tiles.js").TileKey} TileKey */
 /** @typedef {{path: string, query: string}} Layer the photo or a result */
 
-const MAX_SCALE = 32; // screen px per photo px
-const MAX_FIT_SCALE = 8; // of a small photo that is fitted into the canvas
 const FRAME_INTERVAL = 90; // ms between two frames of an animation
-const MARGIN = 28; // px around a photo that is fitted into the canvas
-const NARROW_MARGIN = 10; // px, on a narrow canvas
-const NARROW_WIDTH = 600; // px of a canvas
-const MIN_VISIBLE = 60; // px of the photo that stay on the canvas
 const [MAX_TILES, MAX_TILES_TOUCH] = [200, 80]; // in the cache
 
 export class View {
@@ -62,12 +57,7 @@ export class View {
   fit() {
     this.fitted = true;
     if (!this.photo || !this.width) return;
-    const margin = this.width < NARROW_WIDTH ? NARROW_MARGIN : MARGIN;
-    const [width, height] = [this.width - 2 * margin, this.height - 2 * margin];
-    const scale = Math.min(width / this.photo.width, height / this.photo.height);
-    this.scale = Math.min(Math.max(scale, 0.001), MAX_FIT_SCALE);
-    this.x = (this.width - this.photo.width * this.scale) / 2;
-    this.y = (this.height - this.photo.height * this.scale) / 2;
+    Object.assign(this, fitted(this.photo, this));
     this.redraw();
   }
 
@@ -83,22 +73,19 @@ export class View {
 
   /** Zoom around the point (x, y) of the canvas. @param {number} factor @param {number} x @param {number} y */
   zoom(factor, x, y) {
-    if (!this.photo) return;
-    const minScale = Math.min(1, Math.min(this.width / this.photo.width, this.height / this.photo.height) / 4);
-    const scale = Math.min(MAX_SCALE, Math.max(minScale, this.scale * factor));
-    this.x = x - ((x - this.x) * scale) / this.scale;
-    this.y = y - ((y - this.y) * scale) / this.scale;
-    this.scale = scale;
-    this.fitted = false;
-    this.#keepVisible();
+    if (this.photo) this.#moveTo(zoomed(this, factor, x, y, this.photo, this));
   }
 
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
-    this.x += dx;
-    this.y += dy;
+    if (this.photo) this.#moveTo(panned(this, dx, dy, this.photo, this));
+  }
+
+  /** @param {import("./view_geometry.js").Place} place */
+  #moveTo(place) {
+    Object.assign(this, place);
     this.fitted = false;
-    this.#keepVisible();
+    this.redraw();
   }
 
   /** From canvas to photo coordinates. @param {number} x @param {number} y @returns {[number, number]} */
@@ -125,14 +112,6 @@ export class View {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   timer;
 
-  #keepVisible() {
-    const photo = /** @type {Photo} */ (this.photo);
-    const [width, height] = [photo.width * this.scale, photo.height * this.scale];
-    this.x = Math.min(this.width - MIN_VISIBLE, Math.max(MIN_VISIBLE - width, this.x));
-    this.y = Math.min(this.height - MIN_VISIBLE, Math.max(MIN_VISIBLE - height, this.y));
-    this.redraw();
-  }
-
   #resize() {
     this.canvas.width = Math.max(1, Math.round(this.width * devicePixelRatio));
     this.canvas.height = Math.max(1, Math.round(this.height * devicePixelRatio));
@@ -157,61 +136,63 @@ export class View {
     this.drawOverlay(context);
   }
 
-  /** Draw a layer, over the last complete one where tiles are missing. @param {Layer} layer @param {number} left @param {number} right */
+  /** Draw a layer, over the last complete one where tiles are missing. Return those. @param {Layer} layer @param {number} left @param {number} right */
   #drawCovered(layer, left, right) {
-    const missing = this.#drawLayer(layer, left, right);
+    const missing = this.#missingTiles(layer, left, right);
+    const { complete } = this;
     if (!missing.length) this.complete = layer;
-    else if (this.complete) {
-      this.#drawLayer(this.complete, left, right);
-      this.#drawLayer(layer, left, right);
-    }
+    else if (complete && complete.path + complete.query !== layer.path + layer.query) this.#drawLayer(complete, left, right);
+    this.#drawLayer(layer, left, right);
     return missing;
   }
 
-  /** Draw a layer between two x of the canvas, sharp tiles over coarse ones. Return the missing tiles. @param {Layer} layer @param {number} left @param {number} right */
+  /** The tiles to fetch: the coarsest, which stand in for others, and the sharp ones. @param {Layer} layer @param {number} left @param {number} right */
+  #missingTiles(layer, left, right) {
+    const levels = new Set([this.#levels, this.#sharpLevel]);
+    return [...levels].flatMap((level) => this.#visibleTiles(layer, level, left, right)).filter((tile) => !this.tiles.get(tile));
+  }
+
+  /** Draw a layer between two x of the canvas, and coarse tiles where sharp ones are missing. @param {Layer} layer @param {number} left @param {number} right */
   #drawLayer(layer, left, right) {
     const { context } = this;
-    const photo = /** @type {Photo} */ (this.photo);
-    const sharpest = Math.floor(Math.log2(1 / (this.scale * devicePixelRatio)) + 0.01);
-    const level = Math.min(photo.levels, Math.max(0, sharpest));
+    const sharpTiles = this.#visibleTiles(layer, this.#sharpLevel, left, right);
+    const isSharp = sharpTiles.every((tile) => this.tiles.get(tile));
+    const coarse = isSharp ? [] : [this.#levels, Math.min(this.#levels, this.#sharpLevel + 1)];
     context.save();
     context.beginPath();
     context.rect(left, 0, right - left, this.height);
     context.clip();
     context.imageSmoothingEnabled = this.scale * devicePixelRatio < 3;
     context.imageSmoothingQuality = "high";
-    const missing = [];
-    for (const drawn of new Set([photo.levels, Math.min(photo.levels, level + 1), level]))
-      for (const tile of this.#visibleTiles(layer, drawn, left, right)) {
-        const bitmap = this.tiles.get(tile);
-        if (bitmap) this.#drawTile(tile, bitmap);
-        else if (drawn === level || drawn === photo.levels) missing.push(tile);
-      }
+    for (const level of new Set([...coarse, this.#sharpLevel]))
+      for (const tile of this.#visibleTiles(layer, level, left, right)) this.#drawTile(tile);
     context.restore();
-    return missing;
   }
 
-  /** @param {Layer} layer @param {number} level @param {number} left @param {number} right */
-  *#visibleTiles(layer, level, left, right) {
-    const photo = /** @type {Photo} */ (this.photo);
-    const step = TILE_SIDE * 2 ** level;
-    const [x0, y0] = this.toPhoto(left, 0);
-    const [x1, y1] = this.toPhoto(right, this.height);
-    const [lastColumn, lastRow] = [Math.ceil(photo.width / step) - 1, Math.ceil(photo.height / step) - 1];
-    for (let row = Math.max(0, Math.floor(y0 / step)); row <= Math.min(lastRow, y1 / step); row++)
-      for (let column = Math.max(0, Math.floor(x0 / step)); column <= Math.min(lastColumn, x1 / step); column++)
-        yield { ...layer, level, column, row };
+  /** The coarsest level of the photo. */
+  get #levels() {
+    return /** @type {Photo} */ (this.photo).levels;
   }
 
-  /** @param {TileKey} tile @param {ImageBitmap} bitmap */
-  #drawTile({ level, column, row }, bitmap) {
+  get #sharpLevel() {
+    return sharpLevel(this.#levels, this.scale * devicePixelRatio);
+  }
+
+  /** @param {Layer} layer @param {number} level @param {number} left @param {number} right @returns {TileKey[]} */
+  #visibleTiles(layer, level, left, right) {
     const photo = /** @type {Photo} */ (this.photo);
-    const step = TILE_SIDE * 2 ** level;
-    const right = Math.min(photo.width, (column + 1) * step);
-    const bottom = Math.min(photo.height, (row + 1) * step);
+    const part = [...this.toPhoto(left, 0), ...this.toPhoto(right, this.height)];
+    return tilesIn(photo, level, part).map((position) => ({ ...layer, ...position }));
+  }
+
+  /** Draw a tile if it is in the cache. @param {TileKey} tile */
+  #drawTile(tile) {
+    const bitmap = this.tiles.get(tile);
+    if (!bitmap) return;
+    const [left, top, right, bottom] = boxOfTile(/** @type {Photo} */ (this.photo), tile);
     // whole screen pixels: no seams between tiles
     const snap = (/** @type {number} */ v) => Math.round(v * devicePixelRatio) / devicePixelRatio;
-    const [x0, y0] = this.toCanvas(column * step, row * step).map(snap);
+    const [x0, y0] = this.toCanvas(left, top).map(snap);
     const [x1, y1] = this.toCanvas(right, bottom).map(snap);
     this.context.drawImage(bitmap, x0, y0, x1 - x0, y1 - y0);
   }
