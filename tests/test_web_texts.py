@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from js_source import TextCall, literals, text_calls, without_comments
+from node import needs_node
 from web_server import BASE_URL, make_app
 
 from segment2inpaint.web.page import PLACEHOLDER, STATIC_FOLDER, read_texts, render
@@ -185,9 +185,6 @@ def run_text(texts: dict[str, Any], expressions: list[str], *, touch: bool = Fal
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     values: list[str] = json.loads(run.stdout)
     return values
-
-
-needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs node")
 
 
 @needs_node

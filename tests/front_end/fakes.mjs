@@ -1,5 +1,11 @@
 /** Stand-ins for the parts of a browser and of the page that the modules under test use. */
+import { readFileSync } from "node:fs";
 import { EMPTY } from "../../segment2inpaint/web/static/document_state.js";
+
+const TEXTS = readFileSync(new URL("../../segment2inpaint/web/static/texts.en.json", import.meta.url), "utf8");
+
+// The texts are in the HTML that the server sends.
+globalThis.document = { getElementById: (id) => (id === "texts" ? { textContent: TEXTS } : null) };
 
 /** A photo of 4000 by 3000 px, with tiles at four levels. */
 export const PHOTO = { id: "p1", name: "photo.jpg", width: 4000, height: 3000, format: "JPEG", bits: 8, levels: 3 };

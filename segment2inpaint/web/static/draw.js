@@ -32,10 +32,14 @@ export function pathOf(contours) {
   return path;
 }
 
-const measuring = /** @type {Context} */ (document.createElement("canvas").getContext("2d"));
+/** @type {Context|undefined} */
+let measuring;
 
 /** Whether a pixel lies inside contours. @param {number[][]} paths @param {number[]} pixel */
-export const containsPixel = (paths, [x, y]) => measuring.isPointInPath(pathOf(paths), x + 0.5, y + 0.5, "evenodd");
+export function containsPixel(paths, [x, y]) {
+  measuring ??= /** @type {Context} */ (document.createElement("canvas").getContext("2d"));
+  return measuring.isPointInPath(pathOf(paths), x + 0.5, y + 0.5, "evenodd");
+}
 
 /** @param {App} app @param {View} view @param {Context} context */
 export function drawOverlay(app, view, context) {
