@@ -24,7 +24,7 @@ LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
     "leftover": -4.8, "ghost": -1.3, "stranger": -3.7, "seam": -4.3, "smear": -0.6,
-    "repeats": -2.5, "coherence": -2.7, "shadow": -1.0, "coverage": -6.0,
+    "repeats": -2.5, "coherence": -2.4, "shadow": -1.0, "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
 CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.8, 0.2
