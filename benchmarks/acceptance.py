@@ -53,6 +53,8 @@ FILLS = (("telea", 0), ("ns", 0), *(("exemplar", number * SEED_STEP) for number 
 SEEDS, WAYS = FILLS[2:], FILLS[:4]
 FILL_FAULTS = ("smear", "repeats")  # made faults that a person may not see: judged as fills are
 SHARES = {"truth": 1.0, "fault": 1.0, "shadow": 0.3, "fill": 1.0, "run": 3.0}  # of the fit's weight
+# The scenes are cropped around their objects: they cannot show what ``coverage`` means.
+FITTED = [name for name in acceptance.WEIGHTS if name != "coverage"]
 FloatArray = NDArray[np.float64]
 
 
@@ -118,8 +120,9 @@ def runs(scene: Scene, index: int) -> Iterator[Outcome]:
             continue
         hole = result.alpha > 0
         found = checks.check_removal(
-            before, result.image, result.alpha, result.mask, [bounding_box(hole)], prompts=(prompt,)
-        )
+            before, result.image, result.alpha, result.mask, [bounding_box(hole)],
+            prompts=(prompt,), looks=[d.look for d in result.detections if d.look],
+        )  # fmt: skip
         yield compared(scene, "run", name, before, result.image, hole | effect, found)
 
 
@@ -197,8 +200,8 @@ def fit(tuning: Sequence[Outcome]) -> None:
         value = (weights * np.logaddexp(0, np.where(good, -logits, logits))).sum()
         return value + ridge @ parameters[:-1], np.append(2 * ridge - rows.T @ error, error.sum())
 
-    bounds = [(0, None)] * len(acceptance.WEIGHTS) + [(None, None)]
-    start = np.append(np.full(len(acceptance.WEIGHTS), 0.3), 1.0)
+    bounds = [(0, None)] * len(FITTED) + [(None, None)]
+    start = np.append(np.full(len(FITTED), 0.3), 1.0)
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     results = good & np.array([o.kind in ("fill", "run") for o in tuning])
     print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1]:.2f}")
@@ -207,13 +210,11 @@ def fit(tuning: Sequence[Outcome]) -> None:
 
 def by_name(values: FloatArray) -> str:
     """Return the values of the checks as the entries of a dict."""
-    return ", ".join(
-        f'"{name}": {value:.2f}' for name, value in zip(acceptance.WEIGHTS, values, strict=True)
-    )
+    return ", ".join(f'"{name}": {value:.2f}' for name, value in zip(FITTED, values, strict=True))
 
 
 def logits_of(found: Sequence[Outcome]) -> FloatArray:
-    return np.array([[o.logits[name] for name in acceptance.WEIGHTS] for o in found])
+    return np.array([[o.logits[name] for name in FITTED] for o in found])
 
 
 def good_of(found: Sequence[Outcome]) -> NDArray[np.bool_]:
@@ -229,7 +230,7 @@ def fit_weights(found: Sequence[Outcome]) -> FloatArray:
 
 def probabilities(found: Sequence[Outcome]) -> FloatArray:
     """Return the package's probabilities."""
-    weights = np.array(list(acceptance.WEIGHTS.values()))
+    weights = np.array([acceptance.WEIGHTS[name] for name in FITTED])
     return sigmoid(acceptance.BIAS - logits_of(found) @ weights)
 
 

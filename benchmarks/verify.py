@@ -48,6 +48,7 @@ from segment2inpaint.types import (
     bounding_box,
 )
 from segment2inpaint.verify import checks as verify
+from segment2inpaint.verify.hole_view import hole_view
 
 ROOT = Path(__file__).parent.parent
 FAULTS = {
@@ -88,7 +89,8 @@ def evaluate(case: Case, tuning: bool) -> Evaluation:
     """Run the checks on a case."""
     box = bounding_box(case.alpha > 0)
     checks = verify.check_removal(case.before, case.after, case.alpha, case.mask, [box])
-    view = verify.view_with_rest(case.before, case.after, case.alpha, case.mask, box)
+    view = hole_view(case.before, case.after, case.alpha, case.mask, box)
+    view = verify.with_rest(view, case.before, case.mask)
     return Evaluation(
         case.scene, case.fault, tuning,
         {name: spec.measure(view).numbers for name, spec in verify.CHECK_SPECS.items()},
@@ -200,7 +202,8 @@ def report_leftovers(photos: list[Case]) -> None:
     spec, scores_by_fault = verify.CHECK_SPECS["leftover"], dict[str, list[float]]()
     for case in photos:
         window = bounding_box(case.alpha > 0)
-        view = verify.view_with_rest(case.before, case.after, case.alpha, case.mask, window)
+        view = hole_view(case.before, case.after, case.alpha, case.mask, window)
+        view = verify.with_rest(view, case.before, case.mask)
         total = np.dot(spec.weights, spec.measure(view).numbers) + spec.bias
         scores_by_fault.setdefault(case.fault, []).append(float(1 / (1 + np.exp(-total))))
     print("\nleftover, in unedited photos")

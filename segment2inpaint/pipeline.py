@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -29,7 +30,7 @@ from segment2inpaint.edge_refine import REMAINING_UNCERTAINTY, refine_edge
 from segment2inpaint.errors import NothingFound, Segment2InpaintError
 from segment2inpaint.images import Photo
 from segment2inpaint.judgement import Check
-from segment2inpaint.mending import action_for, next_attempts
+from segment2inpaint.mending import CountSelected, action_for, next_attempts
 from segment2inpaint.protocols import (
     CompilesKernels,
     Detector,
@@ -121,7 +122,8 @@ class Pipeline:
             rounds.append((yield from self._run_attempts(job, specs, timer)))
             finished = [attempt for attempts in rounds for attempt in attempts]
             specs = next_attempts(request, finished, rounds[-1], self.other_inpainters)
-        return _result(job, photo, rounds, self.other_inpainters, timer)
+        count_selected = partial(_count_selected, self.detector, job)
+        return _result(job, photo, rounds, self.other_inpainters, timer, count_selected)
 
     def _change_background(
         self, photo: Photo, detections: list[Detection], request: Request, timer: _StageTimer
@@ -182,8 +184,9 @@ class Pipeline:
         if fill.prompt or fill.picture:
             return verification.check_replacement(job.photo, image, alpha, mask, boxes)
         prompts = job.request.prompts
+        looks = [detection.look for detection in job.detections if detection.look]
         checks = verification.check_removal(
-            job.photo, image, alpha, mask, boxes, job.cast_shadow, prompts
+            job.photo, image, alpha, mask, boxes, job.cast_shadow, prompts, looks
         )
         return redetect(checks, self.detector, image, prompts, alpha, mask, boxes[0])
 
@@ -215,6 +218,7 @@ def _result(
     rounds: Sequence[Sequence[Attempt]],
     others: Sequence[Inpainter],
     timer: _StageTimer,
+    count_selected: CountSelected,
 ) -> Result:
     """Return the result of the best attempt."""
     finished = [attempt for attempts in rounds for attempt in attempts]
@@ -222,6 +226,7 @@ def _result(
     best = ranked[0]
     with timer("check"):
         changed = changed_outside(job.photo, best.image, best.alpha)
+        action = action_for(job.request, finished, best, others, count_selected)
     history = (
         attempt.to_dict(number, kept=attempt is best)
         for number, attempts in enumerate(rounds, 1)
@@ -233,9 +238,14 @@ def _result(
     )
     return Result(
         best.image, best.alpha, tuple(job.detections), changed, timer.seconds, best.settings,
-        best.checks, best.judgement, action_for(job.request, finished, best, others),
-        tuple(history), tuple(candidates), photo,
+        best.checks, best.judgement, action, tuple(history), tuple(candidates), photo,
     )  # fmt: skip
+
+
+def _count_selected(detector: Detector, job: EditJob, prompts: Sequence[Prompt]) -> int:
+    """Return how many pixels a detector selects at prompts that are not in the job's objects."""
+    found = detector.detect(job.photo, prompts)
+    return int((masks.union(found) & ~masks.union(job.detections)).sum()) if found else 0
 
 
 def _settings(spec: AttemptSpec, region: RepaintRegion) -> dict[str, Any]:

@@ -48,8 +48,21 @@ def test_a_failed_check_is_never_clean() -> None:
     assert judgement(removal_checks(ghost=0.999)).verdict != "clean"
 
 
+def test_a_mask_of_most_of_the_photo_is_never_clean() -> None:
+    found = judgement(removal_checks(coverage=0.7))
+    assert found.verdict == "doubtful"
+    assert found.reason
+    assert found.reason.name == "coverage"
+    assert judgement(removal_checks(coverage=0.4)).verdict == "clean"
+    both = judgement(removal_checks(coverage=0.7, seam=0.99))
+    assert both.verdict == "failed"
+    assert both.reason
+    assert both.reason.name == "coverage"
+
+
 def test_many_faults_fail() -> None:
-    found = judgement(removal_checks(**dict.fromkeys(acceptance.WEIGHTS, 0.97)))
+    names = [name for name in acceptance.WEIGHTS if name != "coverage"]
+    found = judgement(removal_checks(**dict.fromkeys(names, 0.97)))
     assert found.verdict == "failed"
     assert found.sentence.startswith("failed: ")
 

@@ -22,9 +22,12 @@ from segment2inpaint import images
 from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY
 from segment2inpaint.judgement import DOUBTFUL_SCORE, Check
 from segment2inpaint.masks import feather_mask
+from segment2inpaint.networks.letterbox import outside_mask
 from segment2inpaint.types import (
     BinaryMask,
+    Box,
     Color,
+    FloatArray,
     Image,
     Points,
     Prompt,
@@ -32,6 +35,7 @@ from segment2inpaint.types import (
     bounding_box,
 )
 from segment2inpaint.verify import checks
+from segment2inpaint.verify.hole_view import hole_view
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 BLACK, NO_HEATMAP = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)
@@ -52,7 +56,7 @@ def run_checks(after: Image, mask: BinaryMask) -> dict[str, Check]:
 def test_a_perfect_result_does_not_fail() -> None:
     found = run_checks(ground(), disc_mask())
     assert not any(check.failed for check in found.values())
-    assert list(found) == [*checks.CHECK_SPECS, "shadow"]
+    assert list(found) == [*checks.CHECK_SPECS, "shadow", "coverage"]
     for check in found.values():
         assert 0 <= check.score <= 1
         assert check.sentence
@@ -145,6 +149,33 @@ def test_the_click_network_finds_the_rest_of_a_chair() -> None:
     # A given mask or colour, or a prompt for a part, does not mean the whole object.
     for prompt in (UserMask(legs), Color((9, 9)), Points(corner, granularity="part")):
         assert leftover(legs, prompt).score < 0.5
+
+
+def test_a_mask_of_most_of_the_photo_is_told() -> None:
+    mask = np.ones(SIZE, np.bool_)
+    mask[:, : SIZE[1] // 5] = False
+    coverage = run_checks(ground(), mask)["coverage"]
+    assert DOUBTFUL_SCORE <= coverage.score < coverage.threshold
+    assert coverage.sentence == f"the mask covers {100 * coverage.score:.0f} % of the photo"
+    assert run_checks(ground(), disc_mask(12))["coverage"].score < DOUBTFUL_SCORE
+
+
+def test_the_network_looks_where_it_saw_the_object_before() -> None:
+    """It predicts nothing beyond that window; one without the object is no use."""
+    photo, mask = with_object(ground(), disc_mask()), disc_mask()
+    alpha, box = feather_mask(mask, 6, 4), bounding_box(mask)
+    view = hole_view(photo, photo, alpha, mask, bounding_box(alpha > 0))
+    look = box.expand(2, SIZE)
+    beyond = outside_mask(look, view.box, view.hole.shape)
+
+    def probability(*looks: Box) -> FloatArray:
+        return checks.with_rest(view, photo, mask, looks).object_probability
+
+    assert not probability(look)[beyond].any()
+    assert probability()[beyond].any()
+    corner = Box(0, 0, 20, 20)
+    assert np.array_equal(probability(corner), probability())
+    assert np.array_equal(probability(corner, look), probability(look))
 
 
 def test_thresholds_are_above_the_doubtful_score() -> None:

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from fake_networks import iou, red_network, red_photo
 
-from segment2inpaint.detect.builtin.detector import PHOTO_SIDE, WINDOW_SIDE, BuiltinDetector
-from segment2inpaint.networks.click import NEGATIVE, NO_POINT, POSITIVE
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
+from segment2inpaint.networks.click import (
+    NEGATIVE,
+    NO_POINT,
+    PHOTO_SIDE,
+    POSITIVE,
+    WINDOW_SIDE,
+)
 from segment2inpaint.types import Box, Everything, FloatArray, Points
 
 
@@ -19,6 +25,8 @@ def test_a_click_and_a_box_select_the_object() -> None:
         (detection,) = BuiltinDetector(red_network()[0]).detect(image, [prompt])
         assert iou(detection.mask, truth) > 0.95
         assert detection.score == pytest.approx(0.9)
+        assert detection.look
+        assert detection.look.union(box) == detection.look
     assert np.array_equal(image, before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from segment2inpaint.types import (
     Fill,
     Length,
     Points,
+    Prompt,
     Refine,
     ReplacementImage,
     Request,
@@ -83,6 +85,26 @@ def test_the_rest_of_an_object_is_clicked_where_it_is_deepest() -> None:
     by_color = action(leftover_blob(), request=Request((Color((10, 10)),)))
     assert by_color
     assert by_color.name == "grow-mask"
+
+
+def test_a_click_that_selects_much_more_than_the_rest_is_not_proposed() -> None:
+    kept, rest = attempt_with(leftover_blob()), 24 * 24  # photo px
+
+    def proposed(selected: int) -> str:
+        def count_selected(prompts: Sequence[Prompt]) -> int:
+            assert [len(p.include) for p in prompts if isinstance(p, Points)] == [2]
+            return selected
+
+        found = mending.action_for(CLICK, [kept], kept, [], count_selected)
+        assert found
+        return found.name
+
+    assert proposed(2 * rest) == "click-rest"
+    assert proposed(20 * rest) == "grow-mask"
+
+
+def test_nothing_is_proposed_for_a_mask_of_most_of_the_photo() -> None:
+    assert action(make_check("coverage", 0.8)) is None
 
 
 def test_an_inpainter_that_was_not_used_is_tried_before_another_seed() -> None:

@@ -60,7 +60,7 @@ def test_a_good_result_is_told_from_a_bad_one(pair: list[Path], tmp_path: Path) 
     better, worse = (json.loads(r.stdout) for r in reports)
     assert worse["verdict"] == "failed"
     assert better["verdict"] != "failed"
-    assert [c["name"] for c in better["checks"]] == [*CHECK_SPECS, "shadow"]
+    assert [c["name"] for c in better["checks"]] == [*CHECK_SPECS, "shadow", "coverage"]
     assert better["changed_outside"] == worse["changed_outside"] == 0
     assert better["undone"] == 1
     for name in ("psnr", "ssim", "undone", "feature_similarity"):

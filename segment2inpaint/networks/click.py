@@ -24,6 +24,7 @@ from segment2inpaint.networks.onnx import OnnxNetwork, shipped_network
 from segment2inpaint.types import Box, FloatArray, Granularity, Image, Point
 
 CELL = 16  # px of the frame per value of an embedding
+PHOTO_SIDE, WINDOW_SIDE = 1024, 512  # px, long side of the frame of a whole photo, of a window
 MASK_CELL = 4  # px of the frame per value of a mask
 SINGLE, WHOLE = 0, 3  # indices of the mask of the object, and of the whole that it may be part of
 NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT, NO_POINT = 0, 1, 2, 3, -1  # kinds of points
@@ -76,6 +77,14 @@ class ClickNetwork:
         self._encoder, self._decoder = encoder, decoder
         self._cached: OrderedDict[bytes, Future[Embedding]] = OrderedDict()
         self._lock = Lock()
+
+    def look(self, image: Image, window: Box) -> Embedding:
+        """Return the embedding of a window of the photo (H, W, 3) in which objects are to be found.
+
+        Windows are scaled to ``WINDOW_SIDE`` px, whole photos to ``PHOTO_SIDE``.
+        """
+        is_whole = window == (0, 0, image.shape[1], image.shape[0])
+        return self.embed(image, window, PHOTO_SIDE if is_whole else WINDOW_SIDE)
 
     def embed(self, image: Image, window: Box, side: int) -> Embedding:
         """Return the embedding of a window of the photo (H, W, 3), scaled to ``side`` px."""

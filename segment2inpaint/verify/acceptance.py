@@ -15,16 +15,16 @@ from segment2inpaint.verify.checks import fault
 # How much the logit of each check's score lowers the logit of the probability. Logits below
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
-    "leftover": 0.2, "ghost": 0.0, "stranger": 0.21, "seam": 0.18, "smear": 0.11, "repeats": 0.0,
-    "coherence": 0.69, "shadow": 0.91,
+    "leftover": 0.15, "ghost": 0.0, "stranger": 0.19, "seam": 0.21, "smear": 0.11, "repeats": 0.0,
+    "coherence": 0.73, "shadow": 0.91, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -3.51
+BIAS = -3.21
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
     "leftover": -4.8, "ghost": -1.3, "stranger": -3.7, "seam": -4.3, "smear": -0.6,
-    "repeats": -2.5, "coherence": -2.7, "shadow": -1.0,
+    "repeats": -2.5, "coherence": -2.4, "shadow": -1.0, "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
 CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.8, 0.2
@@ -36,7 +36,8 @@ REPLACEMENT_WEIGHTS = {"absent": 1.0, "seam": 0.1}
 def judge(checks: Sequence[Check]) -> Judgement | None:
     """Return the judgement on a result by its checks, None without any.
 
-    A result with a check that has failed has failed, whatever its probability.
+    Whatever its probability, a result with a check that has failed has failed, and one with a
+    doubtful ``coverage`` is not clean: how good such results are is not known.
     """
     if not checks:
         return None
@@ -44,7 +45,7 @@ def judge(checks: Sequence[Check]) -> Judgement | None:
         return _judge_replacement(checks)
     evidence = _evidence(checks)
     probability = 1 / (1 + exp(sum(evidence.values()) - BIAS))
-    verdict = _verdict(probability, any(check.failed for check in checks))
+    verdict = _verdict(probability, checks)
     if verdict == "clean":
         return Judgement(verdict, probability)
     reason = _reason(checks)
@@ -54,12 +55,14 @@ def judge(checks: Sequence[Check]) -> Judgement | None:
 def _reason(checks: Sequence[Check]) -> Check:
     """Return the check that speaks most against a result.
 
-    Those that failed come first, and among them those that name the fault: whatever is wrong, the
-    hole does not fit its surroundings.
+    A doubtful ``coverage`` comes first, then those that failed, and among them those that name the
+    fault: whatever is wrong, the hole does not fit its surroundings.
     """
     failed = [check for check in checks if check.failed]
     named = [check for check in failed if check.name != "coherence"]
-    return max(named or failed or checks, key=lambda check: (_excess(check), check.score))
+    weighty = [check for check in checks if WEIGHTS[check.name] > 0]
+    suspects = _doubtful_coverage(checks) or named or failed or weighty
+    return max(suspects, key=lambda check: (_excess(check), check.score))
 
 
 def _excess(check: Check) -> float:
@@ -72,10 +75,15 @@ def clipped_logit(check: Check) -> float:
     return min(HIGHEST, max(LOWEST.get(check.name, LOWEST_OF_OTHERS), _logit(check.score)))
 
 
-def _verdict(probability: float, has_failed_check: bool) -> Verdict:
-    if probability < FAILED_PROBABILITY or has_failed_check:
+def _verdict(probability: float, checks: Sequence[Check]) -> Verdict:
+    if probability < FAILED_PROBABILITY or any(check.failed for check in checks):
         return "failed"
-    return "clean" if probability >= CLEAN_PROBABILITY else "doubtful"
+    is_clean = probability >= CLEAN_PROBABILITY and not _doubtful_coverage(checks)
+    return "clean" if is_clean else "doubtful"
+
+
+def _doubtful_coverage(checks: Sequence[Check]) -> list[Check]:
+    return [check for check in checks if check.name == "coverage" and check.doubtful]
 
 
 def _judge_replacement(checks: Sequence[Check]) -> Judgement:

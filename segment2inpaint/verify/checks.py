@@ -19,7 +19,7 @@ from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, Shadow, find_sha
 from segment2inpaint.judgement import DOUBTFUL_SCORE, Check
 from segment2inpaint.masks import deepest_point
 from segment2inpaint.networks import click
-from segment2inpaint.networks.click import ObjectPrompt
+from segment2inpaint.networks.click import Embedding, ObjectPrompt
 from segment2inpaint.networks.letterbox import outside_mask, sigmoid
 from segment2inpaint.types import (
     Alpha,
@@ -31,16 +31,14 @@ from segment2inpaint.types import (
     Points,
     Prompt,
     UserMask,
-    bounding_box,
 )
 from segment2inpaint.verify import measures
-from segment2inpaint.verify.hole_view import HoleView, hole_view
+from segment2inpaint.verify.hole_view import HoleView, box_in_photo, hole_view
 from segment2inpaint.verify.measures import Measurement
 
 # The largest holes are checked, and the largest of them encoded, to bound the time.
 MAX_CHECKED_HOLES, MAX_ENCODED_HOLES = 8, 2
-# The window in which the click network is asked what belongs to the object.
-LOOK_SIDE = 512  # px, long side of its frame
+# The window in which the click network is asked what belongs to the object, if it saw none yet.
 LOOK_MARGIN = 1.0  # of the object's long side, on each side
 MIN_LOOK_MARGIN = 8  # px, added to it
 
@@ -94,7 +92,7 @@ CHECK_SPECS = {
         ("no sign of a repeated pattern", "a pattern may repeat", "a pattern seems to repeat"),
     ),
     "coherence": _CheckSpec(
-        measures.unfamiliar_fill, (0.97, 2.45), 1.68, 0.72,
+        measures.unfamiliar_fill, (1.09, 2.71), 2.0, 0.77,
         ("like its surroundings",
          "it may not fit its surroundings",
          "it seems not to fit its surroundings"),
@@ -109,6 +107,7 @@ ABSENT_SENTENCES = (
     "nothing new seems to stand there",
 )  # fmt: skip
 ABSENT_THRESHOLD = 0.95
+COVERAGE_THRESHOLD = 1.0  # nothing is left to fill the hole from
 _SENTENCES = {
     **{name: spec.sentences for name, spec in CHECK_SPECS.items()},
     "shadow": SHADOW_SENTENCES,
@@ -126,22 +125,25 @@ def check_removal(
     windows: Sequence[Box],
     known_shadow: Shadow | None = None,
     prompts: Sequence[Prompt] = (),
+    looks: Sequence[Box] = (),
 ) -> tuple[Check, ...]:
-    """Return the checks of a removal, those of ``CHECK_SPECS`` in order and ``shadow``.
+    """Return the checks of a removal: those of ``CHECK_SPECS``, ``shadow`` and ``coverage``.
 
     The object at ``object_mask`` (H, W) was removed by repainting ``alpha`` > 0. ``windows`` are
     boxes around the holes; the worst hole counts. ``known_shadow`` is the object's shadow, if it
     is known already. The click network predicts what else belongs to the object, unless the
-    ``prompts`` ask for a part of an object or for a given mask or colour.
+    ``prompts`` ask for a part of an object or for a given mask or colour. It looks where it saw the
+    object before, if one of the ``looks`` (see ``Detection``) holds the object.
     """
-    make_view = view_with_rest if _ask_for_whole_object(prompts) else hole_view
-    views = [make_view(before, after, alpha, object_mask, box) for box in largest_windows(windows)]
+    views = [hole_view(before, after, alpha, object_mask, box) for box in largest_windows(windows)]
+    if _ask_for_whole_object(prompts):
+        views = [with_rest(view, before, object_mask, looks) for view in views]
     checks = [
         _run_check(name, views[:MAX_ENCODED_HOLES] if name == "coherence" else views)
         for name in CHECK_SPECS
     ]
     shadow = known_shadow or find_shadow(before, object_mask)
-    return (*checks, _check_shadow(shadow, alpha, views[0]))
+    return *checks, _check_shadow(shadow, alpha, views[0]), _check_coverage(alpha, views[0])
 
 
 def check_replacement(
@@ -178,30 +180,36 @@ def _ask_for_whole_object(prompts: Sequence[Prompt]) -> bool:
     )
 
 
-def view_with_rest(
-    before: Image, after: Image, alpha: Alpha, object_mask: BinaryMask, window: Box
+def with_rest(
+    view: HoleView, before: Image, object_mask: BinaryMask, looks: Sequence[Box] = ()
 ) -> HoleView:
-    """Return the ``hole_view`` with the click network's probability of the whole object.
+    """Return a view with the click network's probability of the whole object.
 
-    The network is asked at the deepest point of the mask, in a window of its own.
+    The network is asked at the deepest point of the mask. It looks at the smallest of ``looks``
+    that holds the object, whose embedding it may have already, or else at a window of its own.
     """
-    view = hole_view(before, after, alpha, object_mask, window)
-    mask_in_window = object_mask[window.slices]
+    mask_in_window = object_mask[view.window.slices]
     if not mask_in_window.any():
         return view
     x, y = deepest_point(mask_in_window)
-    box = bounding_box(mask_in_window)
-    margin = MIN_LOOK_MARGIN + round(LOOK_MARGIN * max(box.width, box.height))
-    moved = Box(box.x0 + window.x0, box.y0 + window.y0, box.x1 + window.x0, box.y1 + window.y0)
-    look = moved.expand(margin, (before.shape[0], before.shape[1]))
-    network = click.shipped_click_network()
-    embedding = network.embed(before, look, LOOK_SIDE)
-    answer = network.answer(embedding, ObjectPrompt(((window.x0 + x, window.y0 + y),)))
-    logits = answer.logits[click.SINGLE]
-    seen = click.resample_logits(embedding.letterbox, logits, view.box, view.hole.shape)
-    probability = sigmoid(seen)
-    probability[outside_mask(look, view.box, view.hole.shape)] = 0
+    place = view.window.x0 + x, view.window.y0 + y
+    embedding = _look(before, box_in_photo(object_mask, view.window), looks)
+    answer = click.shipped_click_network().answer(embedding, ObjectPrompt((place,)))
+    letterbox, size = embedding.letterbox, view.hole.shape
+    logits = click.resample_logits(letterbox, answer.logits[click.SINGLE], view.box, size)
+    probability = sigmoid(logits)
+    probability[outside_mask(letterbox.window, view.box, size)] = 0
     return replace(view, object_probability=probability)
+
+
+def _look(photo: Image, object_box: Box, looks: Sequence[Box]) -> Embedding:
+    """Return the embedding of the window in which the click network is asked about an object."""
+    network = click.shipped_click_network()
+    known = [look for look in looks if look.union(object_box) == look]
+    if known:
+        return network.look(photo, min(known, key=lambda look: look.width * look.height))
+    margin = MIN_LOOK_MARGIN + round(LOOK_MARGIN * max(object_box.width, object_box.height))
+    return network.embed(photo, object_box.expand(margin, photo.shape[:2]), click.WINDOW_SIDE)
 
 
 def _run_check(name: str, views: Sequence[HoleView]) -> Check:
@@ -238,3 +246,14 @@ def _check_shadow(shadow: Shadow, alpha: Alpha, view: HoleView) -> Check:
     heatmap = cv2.resize(remaining_crop, size, interpolation=cv2.INTER_AREA)
     sentence = _choose_sentence("shadow", score, AUTOMATIC_CERTAINTY)
     return Check("shadow", score, AUTOMATIC_CERTAINTY, sentence, view.box, view.crop, heatmap)
+
+
+def _check_coverage(alpha: Alpha, view: HoleView) -> Check:
+    """Return the check for a hole that leaves too little of the photo to fill it from.
+
+    Its score is the share of the photo that the hole covers.
+    """
+    share = float((alpha > 0).mean())
+    sentence = f"the mask covers {100 * share:.0f} % of the photo"
+    heatmap = view.hole.astype(np.float32)
+    return Check("coverage", share, COVERAGE_THRESHOLD, sentence, view.box, view.crop, heatmap)

@@ -14,11 +14,12 @@ from math import log
 import cv2
 import numpy as np
 
+from segment2inpaint.models.threads import single_blas_thread
 from segment2inpaint.networks.click import CELL, ClickNetwork
 from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, Image
 from segment2inpaint.verify.hole_view import view_box
 
-FRAME_SIDE = 512  # px, long side of the window in the encoder's frame
+FRAME_SIDE = 512  # px, long side of the window in the encoder's frame, unless another is given
 HOLE_COVERAGE = 0.5  # of a cell by the hole, from which the cell is the hole's
 WINDOW_CELLS, WINDOW_STEP = 6, 3  # side of a window and distance between two, in cells
 MIN_CELLS = 3  # inside and outside the hole, in a window that counts
@@ -43,16 +44,21 @@ class HoleFeatures:
 
 
 def hole_features(
-    image: Image, hole: BinaryMask | Alpha, window: Box, network: ClickNetwork
+    image: Image,
+    hole: BinaryMask | Alpha,
+    window: Box,
+    network: ClickNetwork,
+    side: int = FRAME_SIDE,
 ) -> HoleFeatures:
     """Return the features of the hole in ``window`` and of its surroundings.
 
     ``image`` is (H, W, 3) uint8 RGB, the result; the hole is where ``hole`` (H, W) is above 0.
+    ``side`` is the long side in px of the frame in which the encoder sees them.
     """
     box = view_box(hole, window)
-    embedding = network.embed(image, box, FRAME_SIDE)
+    embedding = network.embed(image, box, side)
     size = embedding.letterbox.size
-    height, width = (-(-side // CELL) for side in size)
+    height, width = (-(-length // CELL) for length in size)
     values = embedding.values[0, :, :height, :width].astype(np.float32).transpose(1, 2, 0)
     frame = np.zeros((height * CELL, width * CELL), np.float32)
     covered = (hole[box.slices] > 0).astype(np.float32)
@@ -135,6 +141,7 @@ def _nearest_distance(rows: FloatArray, others: FloatArray, first: int = 0) -> f
     return float(np.quantile(_nearest_distances(rows, others, first), NOVELTY_QUANTILE))
 
 
+@single_blas_thread
 def _nearest_distances(rows: FloatArray, others: FloatArray, first: int = 0) -> FloatArray:
     """Return each row's mean squared distance to its ``NEIGHBOURS`` nearest others.
 

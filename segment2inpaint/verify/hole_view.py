@@ -68,12 +68,13 @@ def view_box(hole: Alpha | BinaryMask, window: Box) -> Box:
 
     The surroundings may lie outside the window.
     """
-    box = _hole_box(hole, window)
+    box = box_in_photo(hole, window)
     margin = max(MIN_CONTEXT, round(CONTEXT_SHARE * hypot(box.width, box.height)))
     return box.expand(margin, (hole.shape[0], hole.shape[1]))
 
 
-def _hole_box(hole: Alpha | BinaryMask, window: Box) -> Box:
+def box_in_photo(hole: Alpha | BinaryMask, window: Box) -> Box:
+    """Return the smallest box of the photo with all of ``hole`` (H, W) > 0 in a window of it."""
     x0, y0, x1, y1 = bounding_box(hole[window.slices] > 0)
     return Box(window.x0 + x0, window.y0 + y0, window.x0 + x1, window.y0 + y1)
 
@@ -85,7 +86,7 @@ def hole_view(
 
     ``before`` and ``after`` are (H, W, 3) uint8 RGB; ``alpha`` and ``object_mask`` are (H, W).
     """
-    hole_box = _hole_box(alpha, window)
+    hole_box = box_in_photo(alpha, window)
     box = view_box(alpha, window)
     scale = min(1.0, MAX_VIEW_SIDE / max(box.width, box.height))
     size = max(1, round(box.width * scale)), max(1, round(box.height * scale))

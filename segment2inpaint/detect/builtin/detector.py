@@ -60,8 +60,6 @@ from segment2inpaint.types import (
     bounding_box,
 )
 
-PHOTO_SIDE = 1024  # px, long side of the frame of a whole photo
-WINDOW_SIDE = 512  # px, long side of the frame of a window
 SMALL_OBJECT = 0.1  # of the photo's long side; a smaller object is looked at in a window
 WINDOW_MARGIN = 0.6  # of an object's long side, on each side of its window
 BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
@@ -98,7 +96,7 @@ class BuiltinDetector:
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode each photo, so that the first click on it runs the decoder alone."""
         for image in images:
-            self._embed(image, _whole(image))
+            self._network.look(image, _whole(image))
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """Return a detection for each object. Raises ``BadPrompt``."""
@@ -116,14 +114,18 @@ class BuiltinDetector:
         embedding = self._look(image, prompt)
         logits, score = self._correct(image, embedding, prompt)
         mask = _at_full_resolution(image, embedding, logits)
-        return Detection(_obey_prompt(mask, prompt), float(np.clip(score, 0, 1)))
+        return Detection(
+            _obey_prompt(mask, prompt),
+            float(np.clip(score, 0, 1)),
+            look=embedding.letterbox.window,
+        )
 
     def _find_everything(
         self, image: Image, prompts: Sequence[Prompt], numbers: tuple[int, ...]
     ) -> list[Detection]:
         if not all(isinstance(p, Everything) for p in prompts):
             raise BadPrompt(f"{self.name}: everything cannot be combined with other prompts")
-        embedding = self._embed(image, _whole(image))
+        embedding = self._network.look(image, _whole(image))
         found = find_everything(self._network, embedding)
         return [
             Detection(_at_full_resolution(image, embedding, candidate.logits), candidate.score)
@@ -153,8 +155,8 @@ class BuiltinDetector:
         """Return the embedding of the window in which the object is best seen."""
         size = image.shape[0], image.shape[1]
         if prompt.box:
-            return self._embed(image, _around(prompt.box, BOX_MARGIN, size))
-        whole = self._embed(image, _whole(image))
+            return self._network.look(image, _around(prompt.box, BOX_MARGIN, size))
+        whole = self._network.look(image, _whole(image))
         first = replace(prompt, include=prompt.include[:1], exclude=())
         look = partial(self._look_at_click, image, whole, first)
         found = self._windows.get((whole.key, first), look)
@@ -168,7 +170,7 @@ class BuiltinDetector:
         logits, _ = self._guess(found, prompt)
         box = _object_box(found, logits, prompt.include[0])
         if box and _is_small(box, size):
-            found = self._embed(image, _around(box, WINDOW_MARGIN, size))
+            found = self._network.look(image, _around(box, WINDOW_MARGIN, size))
         return found
 
     def _search(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
@@ -179,7 +181,7 @@ class BuiltinDetector:
             is_sure = self._answer(best, prompt).scores.max() >= SURE_SCORE
             if is_sure and best_rating >= SURE_RATING:
                 break
-            embedding = self._embed(image, window)
+            embedding = self._network.look(image, window)
             logits, score = self._guess(embedding, prompt)
             box = _object_box(embedding, logits, click)
             if score < MIN_ZOOM_SCORE or box is None or _is_cut(box, window, size):
@@ -198,10 +200,6 @@ class BuiltinDetector:
             return SURE_RATING + self._guess(embedding, prompt)[1]
         salient = self._find_salient(image, embedding, prompt)
         return float(rate(self._answer(embedding, prompt), salient).max()) if salient else 0.0
-
-    def _embed(self, image: Image, window: Box) -> Embedding:
-        is_whole = window == _whole(image)
-        return self._network.embed(image, window, PHOTO_SIDE if is_whole else WINDOW_SIDE)
 
     # --- clicks in turn -------------------------------------------------------------------------
 
