@@ -55,6 +55,7 @@ FILL_FAULTS = ("smear", "repeats")  # made faults that a person may not see: jud
 SHARES = {"truth": 1.0, "fault": 1.0, "shadow": 0.3, "fill": 1.0, "run": 3.0}  # of the fit's weight
 # The scenes are cropped around their objects: they cannot show what ``coverage`` means.
 FITTED = [name for name in acceptance.WEIGHTS if name != "coverage"]
+FOLDS = 10  # of the cross-validation, by scenes
 FloatArray = NDArray[np.float64]
 
 
@@ -121,7 +122,7 @@ def runs(scene: Scene, index: int) -> Iterator[Outcome]:
         hole = result.alpha > 0
         found = checks.check_removal(
             before, result.image, result.alpha, result.mask, [bounding_box(hole)],
-            prompts=(prompt,), looks=[d.look for d in result.detections if d.look],
+            prompts=(prompt,), seen_in=[d.seen_in for d in result.detections if d.seen_in],
         )  # fmt: skip
         yield compared(scene, "run", name, before, result.image, hole | effect, found)
 
@@ -190,7 +191,16 @@ def read_outcomes(
 
 
 def fit(tuning: Sequence[Outcome]) -> None:
-    """Print the weights and the bias that the outcomes give; no weight is below 0."""
+    """Print the weights, the bias, the usual logits and the verdicts that the outcomes give."""
+    found, good = fitted(tuning), good_of(tuning)
+    results = good & np.array([is_made(o) for o in tuning])
+    print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1]:.2f}")
+    print(f"USUAL_LOGITS = {{{by_name(np.median(logits_of(tuning)[results], 0))}}}")
+    report_levels(tuning)
+
+
+def fitted(tuning: Sequence[Outcome]) -> FloatArray:
+    """Return the weights and the bias of a logistic regression; no weight is below 0."""
     rows, good, weights = logits_of(tuning), good_of(tuning), fit_weights(tuning)
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
@@ -202,10 +212,31 @@ def fit(tuning: Sequence[Outcome]) -> None:
 
     bounds = [(0, None)] * len(FITTED) + [(None, None)]
     start = np.append(np.full(len(FITTED), 0.3), 1.0)
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    results = good & np.array([o.kind in ("fill", "run") for o in tuning])
-    print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1]:.2f}")
-    print(f"USUAL_LOGITS = {{{by_name(np.median(rows[results], 0))}}}")
+    found: FloatArray = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    return found
+
+
+def report_levels(tuning: Sequence[Outcome]) -> None:
+    """Print what each probability to call a result clean would mean, by cross-validation."""
+    made = [o for o in tuning if is_made(o)]
+    fold = {scene: i % FOLDS for i, scene in enumerate(dict.fromkeys(o.scene for o in tuning))}
+    models = [fitted([o for o in tuning if fold[o.scene] != k]) for k in range(FOLDS)]
+    p = np.array([_probability(models[fold[o.scene]], o) for o in made])
+    passed, good = np.array([not o.has_failed_check for o in made]), good_of(made)
+    print(f"\n{'clean from':<12}{'results':>8}{'good':>6}{'of all good':>13}   (tuning half)")
+    for level in np.arange(0.6, 0.91, 0.05):
+        clean = passed & (p >= level)
+        share = (good & clean).sum() / good.sum()
+        print(f"{level:<12.2f}{clean.sum():>8}{good[clean].mean():>6.0%}{share:>13.0%}")
+
+
+def _probability(model: FloatArray, found: Outcome) -> float:
+    return float(sigmoid(model[-1] - logits_of([found])[0] @ model[:-1]))
+
+
+def is_made(found: Outcome) -> bool:
+    """Return whether an inpainter made the outcome."""
+    return found.kind in ("fill", "run")
 
 
 def by_name(values: FloatArray) -> str:
@@ -254,7 +285,7 @@ def report(held_out: Sequence[Outcome]) -> None:
         area = auc(list(p[good]), list(p[~good]))
         print(f"{name:<18}{len(found):>8}{good.mean():>6.0%}{area:>7.3f}")
     print(f"\n{'runs and fills':<18}{'results':>8}{'good':>6}{'of all good':>13}")
-    made = [o for o in held_out if o.kind in ("fill", "run")]
+    made = [o for o in held_out if is_made(o)]
     verdicts = np.array([verdict_of(o) for o in made])
     for verdict in ("clean", "doubtful", "failed"):
         good = good_of(made)[verdicts == verdict]
@@ -293,7 +324,7 @@ def draw_reliability(held_out: Sequence[Outcome], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    made = [o for o in held_out if o.kind in ("fill", "run")]
+    made = [o for o in held_out if is_made(o)]
     p, good = probabilities(made), good_of(made)
     edges = np.linspace(0, 1, 11)
     figure, axes = pyplot.subplots(figsize=(5, 5))

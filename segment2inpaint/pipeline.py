@@ -184,9 +184,9 @@ class Pipeline:
         if fill.prompt or fill.picture:
             return verification.check_replacement(job.photo, image, alpha, mask, boxes)
         prompts = job.request.prompts
-        looks = [detection.look for detection in job.detections if detection.look]
+        seen_in = [d.seen_in for d in job.detections if d.seen_in]
         checks = verification.check_removal(
-            job.photo, image, alpha, mask, boxes, job.cast_shadow, prompts, looks
+            job.photo, image, alpha, mask, boxes, job.cast_shadow, prompts, seen_in
         )
         return redetect(checks, self.detector, image, prompts, alpha, mask, boxes[0])
 

@@ -194,8 +194,8 @@ class Detection:
     distance between the mask's edge and the true edge, in photo px: 0 if the edge was found at
     full resolution, about long side / 256 for a SAM mask before edge refinement. ``from_user``
     marks a mask that the user made, whose holes are intended. ``alpha`` is that of a soft mask, see
-    ``UserMask``. ``look`` is the part of the photo in which the click network saw the object, None
-    if another method found it.
+    ``UserMask``. ``seen_in`` is the part of the photo in which the click network saw the object,
+    None if another method found it.
     """
 
     mask: BinaryMask = field(repr=False)
@@ -203,7 +203,7 @@ class Detection:
     edge_uncertainty: float = 0.0
     from_user: bool = False
     alpha: Alpha | None = field(default=None, repr=False)
-    look: Box | None = None
+    seen_in: Box | None = None
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:

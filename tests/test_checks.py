@@ -168,8 +168,8 @@ def test_the_network_looks_where_it_saw_the_object_before() -> None:
     look = box.expand(2, SIZE)
     beyond = outside_mask(look, view.box, view.hole.shape)
 
-    def probability(*looks: Box) -> FloatArray:
-        return checks.with_rest(view, photo, mask, looks).object_probability
+    def probability(*seen_in: Box) -> FloatArray:
+        return checks.with_rest(view, photo, mask, seen_in).object_probability
 
     assert not probability(look)[beyond].any()
     assert probability()[beyond].any()

@@ -25,8 +25,8 @@ def test_a_click_and_a_box_select_the_object() -> None:
         (detection,) = BuiltinDetector(red_network()[0]).detect(image, [prompt])
         assert iou(detection.mask, truth) > 0.95
         assert detection.score == pytest.approx(0.9)
-        assert detection.look
-        assert detection.look.union(box) == detection.look
+        assert detection.seen_in
+        assert detection.seen_in.union(box) == detection.seen_in
     assert np.array_equal(image, before)
 
 

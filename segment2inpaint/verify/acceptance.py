@@ -27,7 +27,7 @@ USUAL_LOGITS = {
     "repeats": -2.5, "coherence": -2.4, "shadow": -1.0, "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
-CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.8, 0.2
+CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.75, 0.2
 
 # How much the logits of a replacement's checks lower its rank.
 REPLACEMENT_WEIGHTS = {"absent": 1.0, "seam": 0.1}

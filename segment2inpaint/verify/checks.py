@@ -125,7 +125,7 @@ def check_removal(
     windows: Sequence[Box],
     known_shadow: Shadow | None = None,
     prompts: Sequence[Prompt] = (),
-    looks: Sequence[Box] = (),
+    seen_in: Sequence[Box] = (),
 ) -> tuple[Check, ...]:
     """Return the checks of a removal: those of ``CHECK_SPECS``, ``shadow`` and ``coverage``.
 
@@ -133,11 +133,11 @@ def check_removal(
     boxes around the holes; the worst hole counts. ``known_shadow`` is the object's shadow, if it
     is known already. The click network predicts what else belongs to the object, unless the
     ``prompts`` ask for a part of an object or for a given mask or colour. It looks where it saw the
-    object before, if one of the ``looks`` (see ``Detection``) holds the object.
+    object before, if one of ``seen_in`` (see ``Detection``) holds the object.
     """
     views = [hole_view(before, after, alpha, object_mask, box) for box in largest_windows(windows)]
     if _ask_for_whole_object(prompts):
-        views = [with_rest(view, before, object_mask, looks) for view in views]
+        views = [with_rest(view, before, object_mask, seen_in) for view in views]
     checks = [
         _run_check(name, views[:MAX_ENCODED_HOLES] if name == "coherence" else views)
         for name in CHECK_SPECS
@@ -181,11 +181,11 @@ def _ask_for_whole_object(prompts: Sequence[Prompt]) -> bool:
 
 
 def with_rest(
-    view: HoleView, before: Image, object_mask: BinaryMask, looks: Sequence[Box] = ()
+    view: HoleView, before: Image, object_mask: BinaryMask, seen_in: Sequence[Box] = ()
 ) -> HoleView:
     """Return a view with the click network's probability of the whole object.
 
-    The network is asked at the deepest point of the mask. It looks at the smallest of ``looks``
+    The network is asked at the deepest point of the mask. It looks at the smallest of ``seen_in``
     that holds the object, whose embedding it may have already, or else at a window of its own.
     """
     mask_in_window = object_mask[view.window.slices]
@@ -193,7 +193,7 @@ def with_rest(
         return view
     x, y = deepest_point(mask_in_window)
     place = view.window.x0 + x, view.window.y0 + y
-    embedding = _look(before, box_in_photo(object_mask, view.window), looks)
+    embedding = _look(before, box_in_photo(object_mask, view.window), seen_in)
     answer = click.shipped_click_network().answer(embedding, ObjectPrompt((place,)))
     letterbox, size = embedding.letterbox, view.hole.shape
     logits = click.resample_logits(letterbox, answer.logits[click.SINGLE], view.box, size)
@@ -202,10 +202,10 @@ def with_rest(
     return replace(view, object_probability=probability)
 
 
-def _look(photo: Image, object_box: Box, looks: Sequence[Box]) -> Embedding:
+def _look(photo: Image, object_box: Box, seen_in: Sequence[Box]) -> Embedding:
     """Return the embedding of the window in which the click network is asked about an object."""
     network = click.shipped_click_network()
-    known = [look for look in looks if look.union(object_box) == look]
+    known = [box for box in seen_in if box.union(object_box) == box]
     if known:
         return network.look(photo, min(known, key=lambda look: look.width * look.height))
     margin = MIN_LOOK_MARGIN + round(LOOK_MARGIN * max(object_box.width, object_box.height))

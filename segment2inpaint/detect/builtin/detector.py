@@ -117,7 +117,7 @@ class BuiltinDetector:
         return Detection(
             _obey_prompt(mask, prompt),
             float(np.clip(score, 0, 1)),
-            look=embedding.letterbox.window,
+            seen_in=embedding.letterbox.window,
         )
 
     def _find_everything(
@@ -139,7 +139,7 @@ class BuiltinDetector:
         """
         if self._saliency is None:
             return
-        scene = read_scene(image, self._embed(image, _whole(image)), self._saliency)
+        scene = read_scene(image, self._network.look(image, _whole(image)), self._saliency)
         found, things = list[Distraction](), list[Thing]()
         for thing in search_edge(scene, self._network):
             things += [thing] if thing else []
