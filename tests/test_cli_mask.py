@@ -10,6 +10,7 @@ import pytest
 import tiny
 import tiny_detectors
 from command_line import DISC_BOX, assert_error, load, run, save_scene
+from huggingface_hub import constants
 
 
 @pytest.fixture
@@ -100,3 +101,21 @@ def test_no_edge_refine_keeps_the_mask_of_the_model(photo: Path, tmp_path: Path)
     run(*words, tmp_path / "fine.png")
     run(*words, tmp_path / "rough.png", "--no-edge-refine")
     assert (load(tmp_path / "fine.png") != load(tmp_path / "rough.png")).any()
+
+
+def test_a_hint_about_models_is_printed_once_on_a_machine(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be kept, it is printed again, and nothing fails."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def stderr(cache: Path) -> str:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        result = run("mask", photo, "-p", "80,60", "-o", tmp_path / "m.png", "--overwrite")
+        assert result.exit_code == 0, result.output
+        return result.stderr
+
+    assert "models download sam" in stderr(tmp_path / "cache")
+    assert "models download sam" not in stderr(tmp_path / "cache")
+    (tmp_path / "file").write_text("no folder")
+    assert ["models download sam" in stderr(tmp_path / "file") for _ in range(2)] == [True, True]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from segment2inpaint.types import Alpha, Detection, Request
 
 FAILED, SOME_FAILED, NOTHING_FOUND, INTERRUPTED = 1, 3, 4, 130  # exit statuses
+DOWNLOAD = "segment2inpaint models download"  # in a hint about a model that would do better
 FIRST_REPORT_AFTER = 1.0  # s of work before any progress is shown; short runs stay silent
 TERMINAL_INTERVAL = 0.1  # s between two updates of the line on a terminal
 STAGE_INTERVAL = 3.0  # s between two lines elsewhere when the stage has changed
@@ -201,15 +202,34 @@ def candidates_to_json(result: Result, files: Mapping[int, str]) -> list[dict[st
 
 
 def print_message_once() -> Callable[[str], None]:
-    """Return a function that prints a line on standard error, unless it did so before."""
+    """Return a function that prints a line on standard error, unless it did so before.
+
+    A hint about a model to download is printed once on this machine, other lines once in a run.
+    """
     printed: set[str] = set()
 
     def on_message(line: str) -> None:
-        if line not in printed:
-            printed.add(line)
-            click.echo(line, err=True)
+        is_hint = DOWNLOAD in line
+        if line in printed or (is_hint and _was_shown(line)):
+            return
+        printed.add(line)
+        click.echo(line, err=True)
 
     return on_message
+
+
+def _was_shown(hint: str) -> bool:
+    """Return whether a hint was shown before, and remember it for the next time."""
+    import platformdirs
+
+    file = platformdirs.user_cache_path("segment2inpaint") / "shown_hints.txt"
+    with suppress(OSError):
+        if file.exists() and hint in file.read_text(encoding="utf-8").splitlines():
+            return True
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(f"{hint}\n")
+    return False
 
 
 # --- summaries --------------------------------------------------------------------------------
