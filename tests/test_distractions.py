@@ -47,6 +47,13 @@ def test_the_windows_cover_the_edge_and_stay_in_the_photo(size: tuple[int, int])
     assert not covered[height // 2, width // 2]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(1, 1), (2, 300), (300, 2)])
+def test_a_photo_of_any_size_can_be_searched(size: tuple[int, int]) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert list(BuiltinDetector().search_distractions(photo))[-1] == []
+
+
 def test_a_click_that_selects_something_else_is_no_offer() -> None:
     mask = np.zeros((30, 40), np.bool_)
     mask[10:20, :12] = True
