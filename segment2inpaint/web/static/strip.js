@@ -26,6 +26,7 @@ import { text } from "./texts.js";
 /** @typedef {import("./document_state.js").Photo} Photo */
 
 const STRIP_KEY = "segment2inpaint-strip"; // of the session storage
+const DELETE_WAIT = 500; // ms until a photo that was taken out is deleted: its tiles may be on the way
 const KEY_WAIT = 200; // ms from a key to an upload: another key may follow
 
 export class Strip {
@@ -147,9 +148,9 @@ export class Strip {
     this.entries.splice(index, 1);
     this.app.notify();
     sessionStorage.removeItem(entry.history.key);
-    void deletePhotos(entry);
     const neighbours = [...this.entries.slice(index), ...this.entries.slice(0, index).reverse()];
     if (isCurrent) for (const next of neighbours) if (await this.show(next)) break;
+    setTimeout(() => void deletePhotos(entry), DELETE_WAIT);
     this.#dissolve();
     this.store();
     this.app.notify();
