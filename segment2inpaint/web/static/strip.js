@@ -26,7 +26,7 @@ import { text } from "./texts.js";
 /** @typedef {import("./document_state.js").Photo} Photo */
 
 const STRIP_KEY = "segment2inpaint-strip"; // of the session storage
-const DELETE_WAIT = 500; // ms until a photo that was taken out is deleted: its tiles may be on the way
+const DELETE_WAIT = 300; // ms until a photo that was shown is deleted: its tiles may be on the way
 const KEY_WAIT = 200; // ms from a key to an upload: another key may follow
 
 export class Strip {
@@ -43,6 +43,8 @@ export class Strip {
     this.source = null; // whose request the last run used for all photos
     this.note = ""; // what the last run over all photos did
     this.start = performance.now(); // ms, when the strip was opened
+    /** @type {Promise<unknown>} */
+    this.deletions = Promise.resolve(); // of photos that were taken out
     this.#load();
   }
 
@@ -150,7 +152,7 @@ export class Strip {
     sessionStorage.removeItem(entry.history.key);
     const neighbours = [...this.entries.slice(index), ...this.entries.slice(0, index).reverse()];
     if (isCurrent) for (const next of neighbours) if (await this.show(next)) break;
-    setTimeout(() => void deletePhotos(entry), DELETE_WAIT);
+    this.deletions = Promise.all([this.deletions, deletePhotos(entry, isCurrent ? DELETE_WAIT : 0)]);
     this.#dissolve();
     this.store();
     this.app.notify();
@@ -227,9 +229,10 @@ export function errorOf({ error, failedResult, history: { doc } }) {
   return doc.result && doc.result !== failedResult ? "" : error;
 }
 
-/** Delete the photos of an entry from the server, which may have dropped them. @param {Entry} entry */
-async function deletePhotos({ history, opening }) {
+/** Delete the photos of an entry from the server, which may have dropped them. @param {Entry} entry @param {number} wait ms */
+async function deletePhotos({ history, opening }, wait) {
   await opening?.catch(() => {});
+  if (wait) await new Promise((resolve) => setTimeout(resolve, wait));
   const photos = new Set(history.docs.flatMap(({ photo }) => photo?.id ?? []));
   for (const photo of photos) await call("DELETE", `/photos/${photo}`).catch(() => {});
 }

@@ -27,6 +27,7 @@ export async function runAll(strip) {
   strip.note = "";
   strip.store();
   try {
+    await strip.deletions; // the server has no room for more photos before
     await strip.dropLostResults();
     for (const entry of [...strip.entries]) {
       if (run.cancelled) break;
