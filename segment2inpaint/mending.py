@@ -37,7 +37,7 @@ CountSelected = Callable[[Sequence[Prompt]], int]
 
 
 class Rest(NamedTuple):
-    """What is left of an object: the photo pixel (x, y) deepest in it, its area in photo pixels."""
+    """A part of an object left in a result: its deepest pixel (x, y), its area in photo pixels."""
 
     point: Point
     area: float

@@ -244,7 +244,10 @@ def _result(
 
 def _count_selected(detector: Detector, job: EditJob, prompts: Sequence[Prompt]) -> int:
     """Return how many pixels a detector selects at prompts that are not in the job's objects."""
-    found = detector.detect(job.photo, prompts)
+    try:
+        found = detector.detect(job.photo, prompts)
+    except Segment2InpaintError:  # then the click would fail too; the result is there already
+        return int(masks.union(job.detections).size)
     return int((masks.union(found) & ~masks.union(job.detections)).sum()) if found else 0
 
 

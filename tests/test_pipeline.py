@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import FakeDetector, FakeInpainter, masks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from segment2inpaint import pipeline
 from segment2inpaint.errors import NothingFound
 from segment2inpaint.images import Photo, photo_from_array
 from segment2inpaint.pipeline import Pipeline, changed_outside, preview
@@ -24,6 +26,7 @@ from segment2inpaint.types import (
     Prompt,
     Refine,
     ReplacementImage,
+    Request,
 )
 
 LATENT = InputSpec(area=64 * 64, multiple=8, mask_cell=8)
@@ -283,3 +286,30 @@ def test_an_unverified_result_has_no_verdict(verify: bool, invert: bool) -> None
     assert result.verdict is None
     assert result.checks == ()
     assert len(result.attempts) == 1
+
+
+def test_a_result_is_kept_if_the_click_that_may_mend_it_finds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such a click is not worth proposing: it counts as one that selects all."""
+
+    class FindsOnce(FakeDetector):
+        calls = 0
+
+        def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
+            self.calls += 1
+            if self.calls > 1:
+                raise NothingFound("nothing there")
+            return super().detect(image, prompts)
+
+    counts: list[int] = []
+
+    def count(request: Request, *others: Any) -> None:
+        counts.append(others[-1](request.prompts))
+
+    monkeypatch.setattr(pipeline, "action_for", count)
+    result = Pipeline(FindsOnce(block()), FakeInpainter(), verify=False)(
+        photo_from_array(noise(100, 120)), []
+    )
+    assert result.action is None
+    assert counts == [100 * 120]

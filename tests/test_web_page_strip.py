@@ -220,10 +220,11 @@ def test_a_second_click_on_remove_takes_out_the_photo_that_is_being_opened(
         wait_for_photo(page, "scan 2.png")
         uploads: list[Any] = []
         page.route("**/photos?*", lambda route: uploads.append(route))
+        with page.expect_request("**/photos?*"):
+            page.click("#remove-photo")
         page.click("#remove-photo")
-        while not uploads:
-            page.wait_for_timeout(20)
-        page.click("#remove-photo")
+        page.wait_for_timeout(100)  # the handler runs after the request is seen
+        assert uploads
         for upload in uploads:
             upload.continue_()
         expect(page.locator("#strip")).to_be_hidden()

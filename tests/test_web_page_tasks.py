@@ -37,6 +37,11 @@ class User:
         self.page.wait_for_selector(f"#about-photo:has-text('{name}')", state="attached")
         self.page.wait_for_load_state("networkidle")
 
+    def select_ball(self) -> None:
+        self.open("ball.jpg")
+        self.click_photo(*BALL, SIZE)
+        wait_for_objects(self.page)
+
     def choose(self, field: str, name: str) -> None:
         self.page.set_input_files(field, SAMPLES / name)
         self.actions += 1
@@ -65,9 +70,7 @@ def load(name: str) -> np.ndarray:
 def test_a_thing_with_its_shadow_is_removed_in_four_actions(server: str, browser: Any) -> None:
     with open_page(browser, server) as page:
         user = User(page)
-        user.open("ball.jpg")
-        user.click_photo(*BALL, SIZE)
-        wait_for_objects(page)
+        user.select_ball()
         user.click("#run")
         user.wait_for_result("with its shadow")
         result = user.save("#download")
@@ -97,9 +100,7 @@ def test_three_things_are_erased_in_six_actions(server: str, browser: Any) -> No
 def test_a_ball_is_replaced_by_a_picture_in_six_actions(server: str, browser: Any) -> None:
     with open_page(browser, server) as page:
         user = User(page)
-        user.open("ball.jpg")
-        user.click_photo(*BALL, SIZE)
-        wait_for_objects(page)
+        user.select_ball()
         user.click("[data-mode=replace]")
         user.choose("#file-picture", "ball_effect.png")
         expect(page.locator("#picture-name")).to_have_text("ball_effect.png")
@@ -113,9 +114,7 @@ def test_a_ball_is_replaced_by_a_picture_in_six_actions(server: str, browser: An
 def test_a_mask_for_another_program_is_saved_in_three_actions(server: str, browser: Any) -> None:
     with open_page(browser, server) as page:
         user = User(page)
-        user.open("ball.jpg")
-        user.click_photo(*BALL, SIZE)
-        wait_for_objects(page)
+        user.select_ball()
         mask = user.save("#save-mask") > 127
         assert user.actions == 3
         truth = images.read_mask(SAMPLES / "ball_mask.png", SIZE) > 0.5

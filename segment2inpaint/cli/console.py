@@ -209,8 +209,7 @@ def print_message_once() -> Callable[[str], None]:
     printed: set[str] = set()
 
     def on_message(line: str) -> None:
-        is_hint = DOWNLOAD in line
-        if line in printed or (is_hint and _was_shown(line)):
+        if line in printed or (DOWNLOAD in line and not _remember(line)):
             return
         printed.add(line)
         click.echo(line, err=True)
@@ -218,18 +217,18 @@ def print_message_once() -> Callable[[str], None]:
     return on_message
 
 
-def _was_shown(hint: str) -> bool:
-    """Return whether a hint was shown before, and remember it for the next time."""
+def _remember(hint: str) -> bool:
+    """Remember on this machine that a hint is shown. Return whether it is new here."""
     import platformdirs
 
     file = platformdirs.user_cache_path("segment2inpaint") / "shown_hints.txt"
     with suppress(OSError):
         if file.exists() and hint in file.read_text(encoding="utf-8").splitlines():
-            return True
+            return False
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as lines:
             lines.write(f"{hint}\n")
-    return False
+    return True
 
 
 # --- summaries --------------------------------------------------------------------------------

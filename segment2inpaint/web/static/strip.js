@@ -153,19 +153,20 @@ export class Strip {
     const neighbours = [...this.entries.slice(index), ...this.entries.slice(0, index).reverse()];
     if (isCurrent) for (const next of neighbours) if (await this.show(next)) break;
     this.deletions = Promise.all([this.deletions, deletePhotos(entry, isCurrent ? DELETE_WAIT : 0)]);
-    this.#dissolve();
+    this.#dissolve(entry);
     this.store();
     this.app.notify();
   }
 
-  /** Go back to a page with one photo or none, if the strip has no more. */
-  #dissolve() {
+  /** Go back to a page with one photo or none, if the strip has no more. @param {Entry} [removed] the photo that was taken out */
+  #dissolve(removed) {
     if (this.entries.length > 1 || this.isOpen) return;
     const { shown } = this;
     this.entries = [];
     this.source = null;
     this.note = "";
     if (shown) return shown.history.moveTo(STORAGE_KEY);
+    if (removed && removed.history !== this.app.history) return; // the strip is gone already, and one photo is shown
     sessionStorage.removeItem(STORAGE_KEY);
     this.app.history = new History();
   }
