@@ -138,8 +138,8 @@ def test_ctrl_c_leaves_no_partial_file(tmp_path: Path) -> None:
     """An interrupted run has status 130, prints one line and writes nothing."""
     rng = np.random.default_rng(0)
     path, mask = tmp_path / "big.png", tmp_path / "mask.png"
-    Pillow.fromarray(rng.integers(0, 256, (1500, 1500, 3), np.uint8)).save(path)
-    Pillow.fromarray(np.pad(np.full((1100, 1100), 255, np.uint8), 200)).save(mask)
+    Pillow.fromarray(rng.integers(0, 256, (3000, 3000, 3), np.uint8)).save(path)
+    Pillow.fromarray(np.pad(np.full((2400, 2400), 255, np.uint8), 300)).save(mask)
     out = tmp_path / "out" / "big.png"
     words = [sys.executable, "-m", "segment2inpaint", "remove", str(path), "--mask", str(mask)]
     process = subprocess.Popen([*words, "-o", str(out)], stderr=subprocess.PIPE, text=True)
