@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,7 @@ def test_a_result_that_is_wider_than_the_dashed_line_says_so_and_shows_its_line(
         response = route.fetch()
         report = response.json()
         report["candidates"][0] |= {"box": [40, 20, 121, 101], "paths": [corners]}
+        sleep(1)  # the report arrives after the outline
         route.fulfill(response=response, json=report)
 
     with open_page(browser, server) as page:

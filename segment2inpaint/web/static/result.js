@@ -92,6 +92,7 @@ async function showReport(app, id) {
       reports.set(id, await get(`/results/${id}`));
     });
     if (!reports.get(id)) return void reports.delete(id);
+    return app.notify(); // others show parts of the report too
   }
   const report = reports.get(id);
   if (report && app.doc.result === id) renderReport(app, report);
