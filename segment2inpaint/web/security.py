@@ -99,7 +99,7 @@ class SecurityMiddleware:
                 self.upload_budget.pending_bytes -= body.received
         except RequestRefused as refusal:
             if not started:
-                await _send_refusal(send_with_headers, refusal)
+                await send_refusal(send_with_headers, refusal)
 
     def _check(self, scope: Scope) -> None:
         """Raise ``RequestRefused`` for a request that must not reach the application."""
@@ -187,7 +187,8 @@ def _add_security_headers(headers: Any) -> list[tuple[bytes, bytes]]:
     return [*headers, *added]
 
 
-async def _send_refusal(send: Send, refusal: RequestRefused) -> None:
+async def send_refusal(send: Send, refusal: RequestRefused) -> None:
+    """Answer a request that is refused."""
     body = json.dumps({"error": {"kind": "Refused", "message": refusal.detail}}).encode()
     headers = [
         (b"content-type", b"application/json"),

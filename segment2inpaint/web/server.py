@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,20 @@ from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import photo_from_array
 from segment2inpaint.types import Points, Request
+from segment2inpaint.web.security import (
+    App,
+    Message,
+    Receive,
+    RequestRefused,
+    Scope,
+    Send,
+    send_refusal,
+)
 
 MAX_CONNECTIONS = 400
 KEEP_ALIVE = 30  # seconds that an idle connection stays open
 SHUTDOWN_TIMEOUT = 2  # seconds that running calls may take after Ctrl-C
+STOPPED = "the server was stopped before it could answer; start it and try again"
 
 
 class HeaderTimeoutProtocol(H11Protocol):
@@ -64,7 +75,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(app: Any, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(app: App, listening: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve the application until it is stopped. Call ``on_ready`` when it accepts connections."""
 
     class Server(uvicorn.Server):
@@ -72,10 +83,39 @@ def serve(app: Any, listening: socket.socket, on_ready: Callable[[], None]) -> N
             await super().startup(sockets)
             on_ready()
 
-    Server(server_config(app)).run(sockets=[listening])
+    server = Server(server_config(answer_stopped_calls(app)))
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancelled_call)
+    server.run(sockets=[listening])
 
 
-def server_config(app: Any) -> uvicorn.Config:
+def answer_stopped_calls(app: App) -> App:
+    """Return the application that answers 503 to the calls which a stop of the server cancels."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            if not started:
+                await send_refusal(send, RequestRefused(503, STOPPED))
+
+    return call
+
+
+def _is_no_cancelled_call(record: logging.LogRecord) -> bool:
+    """Return whether a line of uvicorn's log is not about calls that it cancels at its stop."""
+    return "graceful shutdown" not in record.getMessage()
+
+
+def server_config(app: App) -> uvicorn.Config:
     """Return the uvicorn settings: no access log, no server header, bounded connections."""
     return uvicorn.Config(
         app, http=HeaderTimeoutProtocol, log_level="warning", access_log=False, server_header=False,
