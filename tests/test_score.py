@@ -148,6 +148,15 @@ def test_another_photo_is_an_error(pair: list[Path], tmp_path: Path) -> None:
     assert_error(run("score", pair[0], other), 1, "other.png", "same scene")
 
 
+def test_a_photo_with_nothing_in_common_is_an_error(pair: list[Path], tmp_path: Path) -> None:
+    blocks = np.random.default_rng(0).integers(0, 2, (10, 13, 3), np.uint8) * 255
+    height, width = BEFORE.shape[:2]
+    other = save(
+        tmp_path / "other.png", np.kron(blocks, np.ones((16, 16, 1), np.uint8))[:height, :width]
+    )
+    assert_error(run("score", pair[0], other), 1, "other.png", "levels; expected the same scene")
+
+
 def test_a_result_that_is_the_photo_itself_is_nothing_found(pair: list[Path]) -> None:
     assert_error(run("score", pair[0], pair[0]), 4, "before.png", "nothing differs")
 

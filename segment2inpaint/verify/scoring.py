@@ -142,9 +142,10 @@ def _given_hole(mask: BinaryMask | Alpha) -> tuple[Alpha, BinaryMask]:
 
 
 def _changed_hole(before: Photo, after: Photo) -> tuple[Alpha, BinaryMask]:
-    """Return the alpha and the mask of what changed. Raises ``NothingFound``."""
+    """Return the alpha and the mask of what changed. Raises ``BadImage``, ``NothingFound``."""
     changed = _changed(before, after)
     if not changed.any():
+        _check_scene(before, after, changed)
         raise NothingFound(
             f"{after.name}: nothing differs from {before.name} by more than noise; give the mask"
         )
@@ -190,7 +191,8 @@ def _check_scene(before: Photo, other: Photo, hole: BinaryMask) -> None:
     difference = np.abs(pictures[0] - pictures[1]).mean(2)
     mean = float((difference * outside).sum() / max(1e-6, float(outside.sum())))
     if mean > MAX_OUTSIDE_DIFFERENCE:
+        place = " outside the mask" if hole.any() else ""
         raise BadImage(
-            f"{other.name}: differs from {before.name} by {mean:.0f} of 255 levels outside the "
-            "mask; expected the same scene, aligned to the pixel"
+            f"{other.name}: differs from {before.name} by {mean:.0f} of 255 levels{place}; "
+            "expected the same scene, aligned to the pixel"
         )
