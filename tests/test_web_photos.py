@@ -84,6 +84,23 @@ def test_grabcut_is_accepted_as_the_old_name_of_the_builtin_detector(client: Tes
     assert "grabcut" not in message
 
 
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ({"everything": True}, "body.prompts.0.everything: Input should be a valid list"),
+        ({"points": {"include": "x"}}, "body.prompts.0.points.include: Input should be a valid"),
+        ({"word": "dog"}, "body.prompts.0: expected a prompt with one of the keys points, box"),
+        (7, "body.prompts.0: expected a prompt with one of the keys points, box"),
+    ],
+)
+def test_an_error_is_about_the_prompt_that_was_sent(
+    client: TestClient, prompt: object, message: str
+) -> None:
+    photo = open_photo(client)
+    answer = client.post(f"{API}/photos/{photo}/find", json={"prompts": [prompt]})
+    assert message in assert_error(answer, 422)
+
+
 def test_erasing_strokes_shrink_the_mask(client: TestClient) -> None:
     photo = open_photo(client)
     found = client.post(f"{API}/photos/{photo}/find", json={"prompts": [DISC_COLOR]}).json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -126,7 +127,8 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        location = ".".join(str(part) for part in first["loc"])[:200]
+        parts = [str(part) for part, _ in groupby(first["loc"])]  # a prompt's key comes twice
+        location = ".".join(parts)[:200]
         return _error_response("BadRequest", f"{location}: {first['msg']}", 422)
 
     @app.exception_handler(HTTPException)

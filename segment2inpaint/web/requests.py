@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from segment2inpaint.request import RANGES
+from segment2inpaint.request import PROMPT_KEYS, RANGES
 from segment2inpaint.types import FindKind, Granularity, PictureFit
 
 MAX_COORDINATE = 1_000_000  # px: longer than any photo
@@ -120,16 +120,28 @@ class MaskPrompt(StrictModel):
     mask: Id | RunLengths
 
 
-Prompt = (
-    PointsPrompt
-    | BoxPrompt
-    | ColorPrompt
-    | TextPrompt
-    | EverythingPrompt
-    | FindPrompt
-    | PlatePrompt
-    | MaskPrompt
-)
+def _prompt_key(prompt: Any) -> str | None:
+    """Return the key that says what a prompt is, None if it has none."""
+    fields = prompt if isinstance(prompt, dict) else getattr(type(prompt), "model_fields", ())
+    return next((key for key in PROMPT_KEYS.split(", ") if key in fields), None)
+
+
+# The key chooses the schema, so that an error is about the prompt that was sent.
+Prompt = Annotated[
+    Annotated[PointsPrompt, Tag("points")]
+    | Annotated[BoxPrompt, Tag("box")]
+    | Annotated[ColorPrompt, Tag("color")]
+    | Annotated[TextPrompt, Tag("text")]
+    | Annotated[EverythingPrompt, Tag("everything")]
+    | Annotated[FindPrompt, Tag("find")]
+    | Annotated[PlatePrompt, Tag("plate")]
+    | Annotated[MaskPrompt, Tag("mask")],
+    Discriminator(
+        _prompt_key,
+        custom_error_type="unknown_prompt",
+        custom_error_message=f"expected a prompt with one of the keys {PROMPT_KEYS}",
+    ),
+]
 Prompts = Annotated[list[Prompt], Field(min_length=1, max_length=200)]
 
 
