@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from dataset_photos import save_photo
+from PIL import Image
 
 pytest.importorskip("mcp", reason="the extra mcp is not installed")
 import httpx2
@@ -105,6 +106,32 @@ def test_masks_cutouts_and_scores_are_written_and_told(root: Path) -> None:
     assert Path(cut["output"]).is_file()
     assert score["area"] > 0
     assert score["sentence"]
+
+
+def test_a_picture_stands_where_the_assistant_puts_it(root: Path) -> None:
+    """The file is the one that the command line writes."""
+    Image.new("RGBA", (8, 8), (0, 90, 0, 255)).save(root / "leaf.png")
+
+    async def say(client: Client) -> list[Any]:
+        edit = {
+            "photo": "a.png", "selection": RED_SQUARE, "options": FAST, "picture": "leaf.png",
+            "output": "leaf_there.png", "placement": {"at": [26, 20], "scale": 0.5, "angle": 45},
+        }  # fmt: skip
+        placed = data_of(await client.call_tool("replace", edit))
+        without = {**edit, "picture": None, "prompt": "a leaf", "overwrite": True}
+        return [placed, await client.call_tool("replace", without)]
+
+    placed, refused = talk(root, say)
+    assert refused.is_error
+    assert "needs a picture" in refused.content[0].text
+    expected = root / "expected_leaf.png"
+    words = [
+        "replace", root / "a.png", "--color", "26,22", "--inpainter", "telea", "-o", expected,
+        "--with", root / "leaf.png", "--with-at", "26,20", "--with-scale", "0.5",
+        "--with-angle", "45",
+    ]  # fmt: skip
+    subprocess.run([*COMMAND, *map(str, words)], check=True, capture_output=True)
+    assert Path(placed["output"]).read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,30 @@ class Options(BaseModel):
     inpainter: str = Field(default="auto", description="What paints")
 
 
+class Placement(BaseModel):
+    """The place and the look of a picture that is put into the photo."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        default=None,
+        description="Its centre x, y in photo pixels; null: on the lower edge of the object's box",
+    )
+    scale: float = Field(default=1.0, description="1 is the largest that fits the object's box")
+    angle: float = Field(default=0.0, description="Degrees clockwise")
+    flip: bool = Field(default=False, description="Mirror it left to right")
+    blend: float = Field(default=0.0, description="Adapt its colours to the surroundings, 0 to 1")
+    contact_shadow: bool = Field(default=False, description="Darken the ground below it")
+    cut_out: bool = Field(
+        default=False, description="Take what stands out in a picture without transparency"
+    )
+
+    def fill(self) -> dict[str, Any]:
+        """Return the values of the fill in the JSON form of a request."""
+        placement = self.model_dump(exclude={"cut_out"}, exclude_defaults=True)
+        return {"picture_placement": placement, "picture_cutout": self.cut_out}
+
+
 def build_request(
     photo: Photo, selection: Selection, options: Options, files: Files, **fill: Any
 ) -> Request:

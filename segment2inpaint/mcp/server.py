@@ -14,7 +14,14 @@ from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from segment2inpaint.errors import Segment2InpaintError
-from segment2inpaint.mcp.arguments import Options, Output, Overwrite, PhotoSource, Selection
+from segment2inpaint.mcp.arguments import (
+    Options,
+    Output,
+    Overwrite,
+    PhotoSource,
+    Placement,
+    Selection,
+)
 from segment2inpaint.mcp.tools import Answer, Tools
 from segment2inpaint.protocols import ProgressCallback
 
@@ -87,14 +94,16 @@ def _add_editors(server: MCPServer, tools: Tools) -> None:
 
     async def replace(
         context: Context, photo: PhotoSource, selection: Selection, picture: str | None = None,
-        prompt: str | None = None, options: Options = DEFAULTS, output: Output = None,
-        overwrite: Overwrite = False,
+        prompt: str | None = None, placement: Placement | None = None,
+        options: Options = DEFAULTS, output: Output = None, overwrite: Overwrite = False,
     ) -> list[Any]:  # fmt: skip
         """Put a picture in the place of the selected objects, or what a prompt describes.
 
-        A prompt needs a diffusion model on this machine.
+        A prompt needs a diffusion model on this machine; placement is for a picture.
         """
-        work = partial(tools.replace, photo, selection, options, picture, prompt, output, overwrite)
+        work = partial(
+            tools.replace, photo, selection, options, picture, prompt, placement, output, overwrite
+        )
         return await _answer(work, context)
 
     for tool in (remove, replace):

@@ -23,7 +23,13 @@ from segment2inpaint.dataset.runner import execute, open_plan
 from segment2inpaint.editor import Editor
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
-from segment2inpaint.mcp.arguments import Options, Selection, build_request, request_data
+from segment2inpaint.mcp.arguments import (
+    Options,
+    Placement,
+    Selection,
+    build_request,
+    request_data,
+)
 from segment2inpaint.mcp.files import Files, preview
 from segment2inpaint.protocols import ProgressCallback, no_progress
 from segment2inpaint.regions import refined_alpha
@@ -85,6 +91,7 @@ class Tools:
         options: Options,
         picture: str | None = None,
         prompt: str | None = None,
+        placement: Placement | None = None,
         output: str | None = None,
         overwrite: bool = False,
         progress: ProgressCallback = no_progress,
@@ -92,7 +99,8 @@ class Tools:
         """Put a picture, or what a prompt describes, in the place of the selected objects."""
         if not (picture or prompt):
             raise BadOption("nothing to put there; give picture, or prompt with a diffusion model")
-        fill = {"picture": picture, "prompt": prompt}
+        placed = placement.fill() if placement else {}
+        fill = {"picture": picture, "prompt": prompt, **placed}
         return self._edit(photo, selection, options, output, overwrite, progress, "replaced", fill)
 
     def _edit(
