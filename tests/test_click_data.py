@@ -10,7 +10,7 @@ import pytest
 import torch
 from box_masks import box_mask
 from fake_networks import iou
-from published_click import randomize
+from published_click import randomize, write_encoder
 from torch import Tensor
 
 from models.training.click import embed, windows
@@ -250,3 +250,16 @@ def test_embeddings_are_those_of_the_encoder() -> None:
     height, width = window.image.shape[:2]
     assert embedding.shape == (EMBEDDING_CHANNELS, height // 16, width // 16)
     assert embedding.std() > 0
+
+
+@pytest.mark.usefixtures("small_frames")
+def test_the_command_writes_windows_for_training_and_for_validation(tmp_path: Path) -> None:
+    for number in range(2):
+        write_polygons(tmp_path / f"{number}.jpg", (240, 320), (PERSON, Box(100, 60, 180, 200)))
+    (tmp_path / "weights").mkdir()
+    write_encoder(randomize(Encoder()), tmp_path / "weights" / "encoder.onnx")
+    words = ["--photos", tmp_path, "--weights", tmp_path / "weights", "--out", tmp_path / "out"]
+    embed.main([str(word) for word in [*words, "--count", "10"]], standalone_mode=False)
+    counts = {k: len(read_all(tmp_path / "out" / k)) for k in ("training", "validation")}
+    assert counts["validation"] == 1
+    assert counts["training"] > 5

@@ -73,7 +73,7 @@ def _write(path: Path, window: Window, embedding: Tensor) -> None:
 @click.option("--count", default=4000, show_default=True, help="Windows for training.")
 def main(photos: tuple[Path, ...], weights: Path, out: Path, count: int) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = read_encoder(weights / "encoder.onnx").to(device).to(torch.channels_last)
+    encoder = read_encoder(weights / "encoder.onnx").to(device, memory_format=torch.channels_last)
     labelled = [photo for folder in photos for photo in read_photos(folder)]
     held_out = labelled[::VALIDATION_STEP]
     kept = [photo for i, photo in enumerate(labelled) if i % VALIDATION_STEP]
