@@ -48,7 +48,7 @@ from segment2inpaint.verify import acceptance, checks, coherence
 from segment2inpaint.verify.reference import undone
 
 MAX_DISTANCE, MIN_UNDONE = 0.33, 0.5  # of a fill that a person would accept
-LABELLED_COUNT = 70  # composites of labelled photos
+LABELLED_COUNT = 120  # composites of labelled photos
 FILLS = (("telea", 0), ("ns", 0), *(("exemplar", number * SEED_STEP) for number in range(4)))
 SEEDS, WAYS = FILLS[2:], FILLS[:4]
 FILL_FAULTS = ("smear", "repeats")  # made faults that a person may not see: judged as fills are

@@ -48,6 +48,16 @@ def test_a_failed_check_is_never_clean() -> None:
     assert judgement(removal_checks(ghost=0.999)).verdict != "clean"
 
 
+def test_the_same_doubt_weighs_more_in_detailed_surroundings() -> None:
+    plain, detailed = (
+        judgement(removal_checks(coherence=0.3, detail=score)) for score in (0.1, 0.7)
+    )
+    assert plain.verdict == "clean"
+    assert detailed.verdict == "doubtful"
+    assert detailed.reason
+    assert detailed.reason.name == "detail"
+
+
 def test_a_mask_of_most_of_the_photo_is_never_clean() -> None:
     found = judgement(removal_checks(coverage=0.7))
     assert found.verdict == "doubtful"

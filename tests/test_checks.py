@@ -80,6 +80,25 @@ def test_a_fault_is_found_by_its_check(name: str, after: Image) -> None:
     assert faulty[name].sentence != sound[name].sentence
 
 
+def test_detailed_surroundings_are_told_from_plain_ones_whatever_the_fill() -> None:
+    stripes = ground() // 2 + (np.indices(SIZE)[1] // 3 % 2 * 120).astype(np.uint8)[..., None]
+    scores = []
+    for picture in (ground(), stripes):
+        alpha = feather_mask(disc_mask(), 6, 4)
+        found = checks.check_removal(
+            picture, picture, alpha, disc_mask(), [bounding_box(alpha > 0)]
+        )
+        (check,) = [check for check in found if check.name == "detail"]
+        assert not check.failed
+        scores.append(check.score)
+    plain, detailed = scores
+    assert plain < DOUBTFUL_SCORE < detailed
+    smeared_score, sound_score = (
+        run_checks(after, disc_mask())["detail"].score for after in (smeared(), ground())
+    )
+    assert smeared_score == pytest.approx(sound_score, abs=0.02)
+
+
 def test_a_rim_of_the_object_outside_the_hole_is_a_leftover() -> None:
     found = run_checks(ground(), disc_mask(12))
     assert found["leftover"].failed
@@ -180,5 +199,5 @@ def test_the_network_looks_where_it_saw_the_object_before() -> None:
 
 def test_thresholds_are_above_the_doubtful_score() -> None:
     specs = checks.CHECK_SPECS.values()
-    assert all(DOUBTFUL_SCORE < spec.threshold < 1 for spec in specs)
+    assert all(DOUBTFUL_SCORE < spec.threshold <= 1 for spec in specs)
     assert DOUBTFUL_SCORE < AUTOMATIC_CERTAINTY < 1

@@ -20,6 +20,7 @@ from segment2inpaint.verify.pixel_statistics import (
     FlatIndices,
     blur,
     distance_to_false,
+    gradient_magnitude,
     gradients,
     masked_blur,
     nearest_distances,
@@ -35,6 +36,7 @@ LEFTOVER_DISTANCE = 2  # px; more of the object counts only further than this fr
 LEFTOVER_AREA_SCALE = 0.02  # share of the object's area; much less than this is nothing
 # Self-similarity below which a fill does not repeat; its surroundings are not compared then.
 MIN_SELF_SIMILARITY = 0.3
+NEGLIGIBLE_GRADIENT = 0.06  # of the lightness, per view px, added before the logarithm
 NEGLIGIBLE_DISTANCE = 0.01  # of features, squared, added before the logarithm
 COHERENCE_SIDE = 384  # px, long side of the encoder's frame: nearly as good as 512, and faster
 # Numbers of pixels in a sample, which bound the time of comparing each with each.
@@ -304,3 +306,15 @@ def unfamiliar_fill(view: HoleView) -> Measurement:
     return Measurement(
         (log(distance + NEGLIGIBLE_DISTANCE), novelty), np.asarray(heatmap * view.hole, np.float32)
     )
+
+
+def detail(view: HoleView) -> Measurement:
+    """Measure how detailed the surroundings are: people seldom accept a fill of detailed ones.
+
+    The number is the log of the median gradient of the lightness outside the hole, slightly
+    blurred, per view px.
+    """
+    gradient = gradient_magnitude(view.after_blurred[..., :1])
+    outside = gradient[~view.hole] if not view.hole.all() else gradient
+    number = log(float(np.median(outside)) + NEGLIGIBLE_GRADIENT)
+    return Measurement((number,), view.hole.astype(np.float32))
