@@ -2,8 +2,8 @@
 
 Each check weighs the numbers of a measurement by a logistic regression, fitted on scenes with
 known truth so that 7 % of the sound results reach a score of 0.5. About 1 % reach the threshold
-from which the check has failed, which ``detail`` and ``coverage`` cannot.
-``benchmarks/verify.py`` fits the weights and the thresholds and reports how good they are.
+from which the check has failed, which ``detail`` cannot. ``benchmarks/verify.py`` fits
+the weights and the thresholds and reports how good they are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from segment2inpaint.verify import measures
 from segment2inpaint.verify.hole_view import HoleView, box_in_photo, hole_view
 from segment2inpaint.verify.measures import Measurement
 
-NO_FAILURE = 1.0  # threshold of a check that cannot fail
 # The largest holes are checked, and the largest of them encoded, to bound the time.
 MAX_CHECKED_HOLES, MAX_ENCODED_HOLES = 8, 2
 # The window in which the click network is asked what belongs to the object, if it saw none yet.
@@ -99,8 +98,8 @@ CHECK_SPECS = {
          "it seems not to fit its surroundings"),
     ),
     "detail": _CheckSpec(
-        # It is no fault itself, but makes one likely.
-        measures.detail, (1.0,), -0.79, NO_FAILURE,
+        # It is no fault itself, but makes one likely: it never fails.
+        measures.detail, (1.0,), -0.79, 1.0,
         ("its surroundings are plain",
          "its surroundings are so detailed that the fill may show",
          "its surroundings are so detailed that the fill may show"),
@@ -115,6 +114,7 @@ ABSENT_SENTENCES = (
     "nothing new seems to stand there",
 )  # fmt: skip
 ABSENT_THRESHOLD = 0.95
+COVERAGE_THRESHOLD = 1.0  # nothing is left to fill the hole from
 _SENTENCES = {
     **{name: spec.sentences for name, spec in CHECK_SPECS.items()},
     "shadow": SHADOW_SENTENCES,
@@ -263,4 +263,4 @@ def _check_coverage(alpha: Alpha, view: HoleView) -> Check:
     share = float((alpha > 0).mean())
     sentence = f"the mask covers {100 * share:.0f} % of the photo"
     heatmap = view.hole.astype(np.float32)
-    return Check("coverage", share, NO_FAILURE, sentence, view.box, view.crop, heatmap)
+    return Check("coverage", share, COVERAGE_THRESHOLD, sentence, view.box, view.crop, heatmap)

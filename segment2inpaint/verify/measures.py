@@ -309,7 +309,7 @@ def unfamiliar_fill(view: HoleView) -> Measurement:
 
 
 def detail(view: HoleView) -> Measurement:
-    """Measure how detailed the surroundings are: people seldom accept a fill of detailed ones.
+    """Measure how detailed the surroundings are: a fill of detailed ones is seldom convincing.
 
     The number is the log of the median gradient of the lightness outside the hole, slightly
     blurred, per view px.
