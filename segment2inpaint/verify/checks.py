@@ -2,8 +2,8 @@
 
 Each check weighs the numbers of a measurement by a logistic regression, fitted on scenes with
 known truth so that 7 % of the sound results reach a score of 0.5. About 1 % reach the threshold
-from which the check has failed, which ``detail`` cannot. ``benchmarks/verify.py`` fits
-the weights and the thresholds and reports how good they are.
+from which the check has failed, which ``detail`` cannot. ``benchmarks/verify.py`` fits the weights
+and the thresholds and reports how good they are.
 """
 
 from __future__ import annotations
