@@ -89,6 +89,7 @@ def test_grabcut_is_accepted_as_the_old_name_of_the_builtin_detector(client: Tes
     [
         ({"everything": True}, "body.prompts.0.everything: Input should be a valid list"),
         ({"points": {"include": "x"}}, "body.prompts.0.points.include: Input should be a valid"),
+        ({"points": {"include": [["x", 1]]}}, "body.prompts.0.points.include.0.0: Input should"),
         ({"word": "dog"}, "body.prompts.0: expected a prompt with one of the keys points, box"),
         (7, "body.prompts.0: expected a prompt with one of the keys points, box"),
     ],

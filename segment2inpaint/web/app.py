@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -127,8 +126,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        parts = [str(part) for part, _ in groupby(first["loc"])]  # a prompt's key comes twice
-        location = ".".join(parts)[:200]
+        location = ".".join(_without_tags(first["loc"]))[:200]
         return _error_response("BadRequest", f"{location}: {first['msg']}", 422)
 
     @app.exception_handler(HTTPException)
@@ -141,6 +139,12 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def out_of_memory(request: Request, error: MemoryError) -> JSONResponse:
         message = "not enough memory for this photo; try a smaller one"
         return _error_response(ServerBusy.__name__, message, 503)
+
+
+def _without_tags(location: Sequence[str | int]) -> list[str]:
+    """Return the parts of a place in a call's JSON; the key of a prompt comes twice in it."""
+    pairs = zip(location, (None, *location), strict=False)
+    return [str(part) for part, before in pairs if isinstance(part, int) or part != before]
 
 
 def _error_response(kind: str, message: str, status: int) -> JSONResponse:
