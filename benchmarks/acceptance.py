@@ -191,12 +191,17 @@ def read_outcomes(
 
 
 def fit(tuning: Sequence[Outcome]) -> None:
-    """Print the weights, the bias, the usual logits and the verdicts that the outcomes give."""
-    found, good = fitted(tuning), good_of(tuning)
-    results = good & np.array([is_made(o) for o in tuning])
-    print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1]:.2f}")
-    print(f"USUAL_LOGITS = {{{by_name(np.median(logits_of(tuning)[results], 0))}}}")
-    report_levels(tuning)
+    """Print the weights, the bias, the usual logits and the verdicts that the outcomes give.
+
+    Weights and bias are scaled so that the probability of fills and runs is right.
+    """
+    made = [o for o in tuning if is_made(o)]
+    crossed, good = crossed_logits(tuning), good_of(made)
+    factor, shift = calibration(crossed, good)
+    found = factor * fitted(tuning)
+    print(f"WEIGHTS = {{{by_name(found[:-1])}}}\nBIAS = {found[-1] + shift:.2f}")
+    print(f"USUAL_LOGITS = {{{by_name(np.median(logits_of(made)[good], 0))}}}")
+    report_levels(made, sigmoid(factor * crossed + shift))
 
 
 def fitted(tuning: Sequence[Outcome]) -> FloatArray:
@@ -216,22 +221,38 @@ def fitted(tuning: Sequence[Outcome]) -> FloatArray:
     return found
 
 
-def report_levels(tuning: Sequence[Outcome]) -> None:
-    """Print what each probability to call a result clean would mean, by cross-validation."""
-    made = [o for o in tuning if is_made(o)]
+def crossed_logits(tuning: Sequence[Outcome]) -> FloatArray:
+    """Return the logits of fills and runs by models that were fitted without their scenes."""
     fold = {scene: i % FOLDS for i, scene in enumerate(dict.fromkeys(o.scene for o in tuning))}
     models = [fitted([o for o in tuning if fold[o.scene] != k]) for k in range(FOLDS)]
-    p = np.array([_probability(models[fold[o.scene]], o) for o in made])
+    made = [o for o in tuning if is_made(o)]
+    rows = zip((models[fold[o.scene]] for o in made), logits_of(made), strict=True)
+    return np.array([model[-1] - row @ model[:-1] for model, row in rows])
+
+
+def calibration(logits: FloatArray, good: NDArray[np.bool_]) -> FloatArray:
+    """Return the factor and the shift of logits that make their probabilities right.
+
+    After Platt (1999).
+    """
+    signs = np.where(good, -1, 1)
+
+    def loss(parameters: FloatArray) -> float:
+        return float(np.logaddexp(0, signs * (parameters[0] * logits + parameters[1])).mean())
+
+    found: FloatArray = minimize(loss, [1.0, 0.0]).x
+    return found
+
+
+def report_levels(made: Sequence[Outcome], p: FloatArray) -> None:
+    """Print what each probability to call a result clean or failed would mean."""
     passed, good = np.array([not o.has_failed_check for o in made]), good_of(made)
-    print(f"\n{'clean from':<12}{'results':>8}{'good':>6}{'of all good':>13}   (tuning half)")
-    for level in np.arange(0.6, 0.91, 0.05):
-        clean = passed & (p >= level)
-        share = (good & clean).sum() / good.sum()
-        print(f"{level:<12.2f}{clean.sum():>8}{good[clean].mean():>6.0%}{share:>13.0%}")
-
-
-def _probability(model: FloatArray, found: Outcome) -> float:
-    return float(sigmoid(model[-1] - logits_of([found])[0] @ model[:-1]))
+    print(f"\n{'level':<14}{'results':>8}{'good':>6}{'of all good':>13}   (cross-validated)")
+    levels = [(f"from {level:.2f}", passed & (p >= level)) for level in np.arange(0.6, 0.91, 0.05)]
+    levels += [(f"below {level:.2f}", p < level) for level in (0.05, 0.1, 0.15, 0.2)]
+    for name, chosen in levels:
+        share = (good & chosen).sum() / good.sum()
+        print(f"{name:<14}{chosen.sum():>8}{good[chosen].mean():>6.0%}{share:>13.0%}")
 
 
 def is_made(found: Outcome) -> bool:

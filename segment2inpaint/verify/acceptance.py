@@ -15,10 +15,10 @@ from segment2inpaint.verify.checks import fault
 # How much the logit of each check's score lowers the logit of the probability. Logits below
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
-    "leftover": 0.13, "ghost": 0.0, "stranger": 0.14, "seam": 0.17, "smear": 0.09, "repeats": 0.0,
-    "coherence": 0.71, "detail": 0.75, "shadow": 0.68, "coverage": 0.0,
+    "leftover": 0.17, "ghost": 0.0, "stranger": 0.18, "seam": 0.23, "smear": 0.13, "repeats": 0.0,
+    "coherence": 0.95, "detail": 1.0, "shadow": 0.91, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -3.23
+BIAS = -4.64
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
@@ -27,7 +27,7 @@ USUAL_LOGITS = {
     "repeats": -2.5, "coherence": -2.5, "detail": -1.1, "shadow": -1.0, "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
-CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.7, 0.2
+CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.7, 0.1
 
 # How much the logits of a replacement's checks lower its rank.
 REPLACEMENT_WEIGHTS = {"absent": 1.0, "seam": 0.1}
