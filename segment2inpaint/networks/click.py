@@ -35,13 +35,15 @@ MAX_CACHED = 24  # embeddings, up to 2 MB each
 class ObjectPrompt:
     """The prompts for one object: clicks on it, clicks not on it, its box, and the granularity.
 
-    Points are (x, y) in photo pixels.
+    Points are (x, y) in photo pixels. The first ``together`` clicks on it are one question, each
+    further click corrects the answer.
     """
 
     include: tuple[Point, ...] = ()
     exclude: tuple[Point, ...] = ()
     box: Box | None = None
     granularity: Granularity = "auto"
+    together: int = 1
 
 
 @dataclass(frozen=True, eq=False)

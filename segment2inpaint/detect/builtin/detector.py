@@ -27,6 +27,16 @@ from segment2inpaint.detect.builtin.everything import find_everything
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
 from segment2inpaint.detect.builtin.salient_object import SalientObject, find_salient_object
+from segment2inpaint.detect.builtin.wearer import Face, find_faces_above
+from segment2inpaint.detect.builtin.windows import (
+    around,
+    click_windows,
+    is_cut,
+    is_small,
+    mask_place,
+    object_box,
+    whole_photo,
+)
 from segment2inpaint.detect.prompts import (
     ONLY_NEGATIVE_POINTS,
     check_for_detector,
@@ -57,15 +67,10 @@ from segment2inpaint.types import (
     Point,
     Points,
     Prompt,
-    bounding_box,
 )
 
-SMALL_OBJECT = 0.1  # of the photo's long side; a smaller object is looked at in a window
 WINDOW_MARGIN = 0.6  # of an object's long side, on each side of its window
 BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
-MIN_MARGIN = 8  # px, added to a margin
-MIN_WINDOW_SIDE = 48  # px, long side of the smallest window
-ZOOM = 0.4  # of the window before, long side of the next window round a click
 SURE_BOX_SCORE = 0.9  # expected IoU of a mask in a box, from which on it is taken as it is
 MIN_ZOOM_SCORE = 0.7  # expected IoU in a closer window
 SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and lead of one
@@ -92,11 +97,12 @@ class BuiltinDetector:
         self._saliency = saliency if network else shipped_network("saliency")
         self._windows, self._answers = _LastOnes[Embedding](), _LastOnes[Answer]()
         self._salient, self._corrected = _LastOnes[SalientObject](), _LastOnes[Scored]()
+        self._faces = _LastOnes[list[Face]]()
 
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode each photo, so that the first click on it runs the decoder alone."""
         for image in images:
-            self._network.look(image, _whole(image))
+            self._network.look(image, whole_photo(image))
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """Return a detection for each object. Raises ``BadPrompt``."""
@@ -111,8 +117,10 @@ class BuiltinDetector:
         return [detection for detection in found if detection.mask.any()]
 
     def _find(self, image: Image, prompt: ObjectPrompt) -> Detection:
-        embedding = self._look(image, prompt)
-        logits, score = self._correct(image, embedding, prompt)
+        face = self._face_of_wearer(image, prompt)
+        asked = _with_click_on(face, prompt) if face else prompt
+        embedding = self._look(image, asked, face.head if face else None)
+        logits, score = self._correct(image, embedding, asked)
         mask = _at_full_resolution(image, embedding, logits)
         return Detection(
             _obey_prompt(mask, prompt),
@@ -125,7 +133,7 @@ class BuiltinDetector:
     ) -> list[Detection]:
         if not all(isinstance(p, Everything) for p in prompts):
             raise BadPrompt(f"{self.name}: everything cannot be combined with other prompts")
-        embedding = self._network.look(image, _whole(image))
+        embedding = self._network.look(image, whole_photo(image))
         found = find_everything(self._network, embedding)
         return [
             Detection(_at_full_resolution(image, embedding, candidate.logits), candidate.score)
@@ -139,7 +147,7 @@ class BuiltinDetector:
         """
         if self._saliency is None:
             return
-        scene = read_scene(image, self._network.look(image, _whole(image)), self._saliency)
+        scene = read_scene(image, self._network.look(image, whole_photo(image)), self._saliency)
         found, things = list[Distraction](), list[Thing]()
         for thing in search_edge(scene, self._network):
             things += [thing] if thing else []
@@ -151,40 +159,62 @@ class BuiltinDetector:
 
     # --- where to look --------------------------------------------------------------------------
 
-    def _look(self, image: Image, prompt: ObjectPrompt) -> Embedding:
-        """Return the embedding of the window in which the object is best seen."""
+    def _look(self, image: Image, prompt: ObjectPrompt, head: Box | None = None) -> Embedding:
+        """Return the embedding of the window in which the object is best seen, with its head."""
         size = image.shape[0], image.shape[1]
         if prompt.box:
-            return self._network.look(image, _around(prompt.box, BOX_MARGIN, size))
-        whole = self._network.look(image, _whole(image))
+            return self._network.look(image, around(prompt.box, BOX_MARGIN, size))
+        whole = self._network.look(image, whole_photo(image))
         first = replace(prompt, include=prompt.include[:1], exclude=())
         look = partial(self._look_at_click, image, whole, first)
         found = self._windows.get((whole.key, first), look)
-        inside = all(map(found.letterbox.window.contains, prompt.include + prompt.exclude))
-        return found if inside else whole
+        corners = [(head.x0, head.y0), (head.x1 - 1, head.y1 - 1)] if head else []
+        seen = [*prompt.include, *prompt.exclude, *corners]
+        return found if all(map(found.letterbox.window.contains, seen)) else whole
+
+    def _face_of_wearer(self, image: Image, prompt: ObjectPrompt) -> Face | None:
+        """Return the face above clothes at the first click.
+
+        There is none for a part, in a box, or if an exclude click is on the face.
+        """
+        if prompt.box or prompt.granularity == "part":
+            return None
+        first = replace(prompt, include=prompt.include[:1], exclude=())
+        embedding = self._look(image, first)
+        find = partial(self._find_faces, image, embedding, first)
+        faces = self._faces.get((embedding.key, first), find)
+        is_excluded = faces and any(map(faces[0].contains, prompt.exclude))
+        return faces[0] if faces and not is_excluded else None
+
+    def _find_faces(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> list[Face]:
+        """Return the faces above the clothes at one click that are not selected with them."""
+        logits, _ = self._correct(image, embedding, prompt)
+        box = object_box(embedding, logits, prompt.include[0])
+        faces = find_faces_above(image, box) if box else []
+        return [face for face in faces if not _is_selected(embedding, logits, face.middle)]
 
     def _look_at_click(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
         """Return the embedding of the window in which the object at one click is best seen."""
         size = image.shape[0], image.shape[1]
         found = self._search(image, whole, prompt)
         logits, _ = self._guess(found, prompt)
-        box = _object_box(found, logits, prompt.include[0])
-        if box and _is_small(box, size):
-            found = self._network.look(image, _around(box, WINDOW_MARGIN, size))
+        box = object_box(found, logits, prompt.include[0])
+        if box and is_small(box, size):
+            found = self._network.look(image, around(box, WINDOW_MARGIN, size))
         return found
 
     def _search(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
         """Return the window with the best answer to one click."""
         size, click = (image.shape[0], image.shape[1]), prompt.include[0]
         best, best_rating = whole, self._rating(image, whole, prompt)
-        for window in _click_windows(click, size):
+        for window in click_windows(click, size):
             is_sure = self._answer(best, prompt).scores.max() >= SURE_SCORE
             if is_sure and best_rating >= SURE_RATING:
                 break
             embedding = self._network.look(image, window)
             logits, score = self._guess(embedding, prompt)
-            box = _object_box(embedding, logits, click)
-            if score < MIN_ZOOM_SCORE or box is None or _is_cut(box, window, size):
+            box = object_box(embedding, logits, click)
+            if score < MIN_ZOOM_SCORE or box is None or is_cut(box, window, size):
                 continue
             rating = self._rating(image, embedding, prompt)
             if rating > best_rating + ZOOM_LEAD:
@@ -215,7 +245,7 @@ class BuiltinDetector:
         logits, _ = self._correct(image, embedding, earlier)
         answer = self._network.answer(embedding, prompt, logits)
         new, click = answer.logits[SINGLE], (prompt.exclude or prompt.include)[-1]
-        place = _mask_place(embedding, click)
+        place = mask_place(embedding, click)
         if prompt.exclude:
             thing = self._network.answer(embedding, ObjectPrompt((click,), prompt.include))
             merged = _take_away(logits, new, thing.logits[SINGLE], place)
@@ -224,6 +254,15 @@ class BuiltinDetector:
         return merged, float(answer.scores[SINGLE])
 
     def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        """Return the answer to one click or a box, or to a click on clothes and one on a face."""
+        if prompt.together == 1:
+            return self._ask_object(image, embedding, prompt)
+        clothes = replace(prompt, include=prompt.include[:1], together=1)
+        logits, score = self._ask_object(image, embedding, clothes)
+        person = self._answer(embedding, prompt).logits[SINGLE]
+        return np.maximum(logits, person), score
+
+    def _ask_object(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
         """Return the answer to one click or a box, together with what stands out there."""
         logits, score = self._guess(embedding, prompt)
         is_sure = score >= (SURE_BOX_SCORE if prompt.box else SURE_SCORE)
@@ -242,7 +281,7 @@ class BuiltinDetector:
     ) -> SalientObject | None:
         """Return what stands out round the object at a click or in a box, if there is one."""
         logits, _ = self._guess(embedding, prompt)
-        box = prompt.box or _object_box(embedding, logits, prompt.include[0])
+        box = prompt.box or object_box(embedding, logits, prompt.include[0])
         if box is None or self._saliency is None:
             return None
         find = partial(find_salient_object, image, embedding, box, self._saliency)
@@ -266,8 +305,9 @@ class _LastOnes(Generic[Found]):
         self._found: OrderedDict[tuple[bytes, ObjectPrompt], Found] = OrderedDict()
 
     def get(self, key: tuple[bytes, ObjectPrompt], compute: Callable[[], Found]) -> Found:
-        found = self._found.get(key) or compute()
-        self._found[key] = found
+        if key not in self._found:
+            self._found[key] = compute()
+        found = self._found[key]
         if len(self._found) > MAX_CACHED:
             self._found.popitem(last=False)
         return found
@@ -277,11 +317,17 @@ def _pick(answer: Answer, index: int) -> Scored:
     return answer.logits[index], float(answer.scores[index])
 
 
+def _with_click_on(face: Face, prompt: ObjectPrompt) -> ObjectPrompt:
+    """Return the prompt with a click on a face together with the first click."""
+    first, *others = prompt.include
+    return replace(prompt, include=(first, face.middle, *others), together=2)
+
+
 def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
     """Return the prompt before the last click, None if that left nothing to ask."""
     if prompt.exclude:
         return replace(prompt, exclude=prompt.exclude[:-1])
-    if len(prompt.include) > (0 if prompt.box else 1):
+    if len(prompt.include) > (0 if prompt.box else prompt.together):
         return replace(prompt, include=prompt.include[:-1])
     return None
 
@@ -314,59 +360,13 @@ def _change_piece(
     return np.where(piece | same, new, old)
 
 
-# --- windows and masks --------------------------------------------------------------------------
+# --- masks ----------------------------------------------------------------------------------------
 
 
-def _whole(image: Image) -> Box:
-    return Box(0, 0, image.shape[1], image.shape[0])
-
-
-def _around(box: Box, margin: float, size: tuple[int, int]) -> Box:
-    """Return the box with a margin on each side, as a share of its long side."""
-    long = max(box.width, box.height)
-    return box.expand(
-        max(MIN_MARGIN + round(margin * long), (MIN_WINDOW_SIDE - long + 1) // 2), size
-    )
-
-
-def _click_windows(click: Point, size: tuple[int, int]) -> Iterator[Box]:
-    """Yield smaller and smaller windows round a click."""
-    x, y = click
-    side = ZOOM * max(size)
-    while side >= MIN_WINDOW_SIDE:
-        yield Box(x, y, x + 1, y + 1).expand(round(side / 2), size)
-        side *= ZOOM
-
-
-def _object_box(embedding: Embedding, logits: FloatArray, click: Point) -> Box | None:
-    """Return the box in the photo of the object at a click, None if there is none."""
-    letterbox = embedding.letterbox
-    x, y = _mask_place(embedding, click)
-    mask = components_at(logits > 0, [(x, y)]) if logits[y, x] > 0 else None
-    if mask is None:
-        return None
-    x0, y0, x1, y1 = (MASK_CELL * value for value in bounding_box(mask))
-    height, width = letterbox.size
-    return letterbox.box_to_photo(Box(x0, y0, min(x1, width), min(y1, height)))
-
-
-def _mask_place(embedding: Embedding, click: Point) -> Point:
-    """Return the place (x, y) of a click of the photo in the logits."""
-    x, y = embedding.letterbox.point_to_input(click)
-    return x // MASK_CELL, y // MASK_CELL
-
-
-def _is_small(box: Box, size: tuple[int, int]) -> bool:
-    return max(box.width, box.height) < SMALL_OBJECT * max(size)
-
-
-def _is_cut(box: Box, window: Box, size: tuple[int, int]) -> bool:
-    """Return whether a window cuts through an object, beyond whose edge the photo goes on."""
-    return (
-        (box.x0 <= window.x0 > 0) or (box.y0 <= window.y0 > 0)
-        or (window.x1 < size[1] and box.x1 >= window.x1)
-        or (window.y1 < size[0] and box.y1 >= window.y1)
-    )  # fmt: skip
+def _is_selected(embedding: Embedding, logits: FloatArray, point: Point) -> bool:
+    """Return whether a point of the photo is in the window, and in the mask of logits (h, w)."""
+    x, y = mask_place(embedding, point)
+    return embedding.letterbox.window.contains(point) and bool(logits[y, x] > 0)
 
 
 def _at_full_resolution(image: Image, embedding: Embedding, logits: FloatArray) -> BinaryMask:
