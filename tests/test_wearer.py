@@ -97,7 +97,9 @@ def test_a_face_is_found_where_the_wearer_has_it(monkeypatch: pytest.MonkeyPatch
     ],
     ids=["aside", "far above", "far below", "too large", "too small"],
 )  # fmt: skip
-def test_faces_of_people_who_hold_it_or_are_before_it_are_left(monkeypatch: pytest.MonkeyPatch, face: Box) -> None:
+def test_faces_of_people_who_hold_it_or_are_before_it_are_left(
+    monkeypatch: pytest.MonkeyPatch, face: Box
+) -> None:
     assert faces_for(monkeypatch, ellipse(face)) == []
 
 
