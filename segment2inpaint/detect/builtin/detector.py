@@ -305,9 +305,9 @@ class _LastOnes(Generic[Found]):
         self._found: OrderedDict[tuple[bytes, ObjectPrompt], Found] = OrderedDict()
 
     def get(self, key: tuple[bytes, ObjectPrompt], compute: Callable[[], Found]) -> Found:
-        if key not in self._found:
-            self._found[key] = compute()
-        found = self._found[key]
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = compute()
         if len(self._found) > MAX_CACHED:
             self._found.popitem(last=False)
         return found
