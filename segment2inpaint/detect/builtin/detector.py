@@ -26,8 +26,8 @@ from segment2inpaint.detect.builtin.distractions import (
 from segment2inpaint.detect.builtin.everything import find_everything
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
+from segment2inpaint.detect.builtin.person import PersonPart, find_rest_of_person
 from segment2inpaint.detect.builtin.salient_object import SalientObject, find_salient_object
-from segment2inpaint.detect.builtin.wearer import Face, find_faces_above
 from segment2inpaint.detect.builtin.windows import (
     around,
     click_windows,
@@ -97,7 +97,7 @@ class BuiltinDetector:
         self._saliency = saliency if network else shipped_network("saliency")
         self._windows, self._answers = _LastOnes[Embedding](), _LastOnes[Answer]()
         self._salient, self._corrected = _LastOnes[SalientObject](), _LastOnes[Scored]()
-        self._faces = _LastOnes[list[Face]]()
+        self._rests = _LastOnes[list[PersonPart]]()
 
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode each photo, so that the first click on it runs the decoder alone."""
@@ -117,9 +117,9 @@ class BuiltinDetector:
         return [detection for detection in found if detection.mask.any()]
 
     def _find(self, image: Image, prompt: ObjectPrompt) -> Detection:
-        face = self._face_of_wearer(image, prompt)
-        asked = _with_click_on(face, prompt) if face else prompt
-        embedding = self._look(image, asked, face.head if face else None)
+        rest = self._rest_of_person(image, prompt)
+        asked = _with_click_on(rest, prompt) if rest else prompt
+        embedding = self._look(image, asked, rest)
         logits, score = self._correct(image, embedding, asked)
         mask = _at_full_resolution(image, embedding, logits)
         return Detection(
@@ -159,39 +159,43 @@ class BuiltinDetector:
 
     # --- where to look --------------------------------------------------------------------------
 
-    def _look(self, image: Image, prompt: ObjectPrompt, head: Box | None = None) -> Embedding:
-        """Return the embedding of the window in which the object is best seen, with its head."""
+    def _look(
+        self, image: Image, prompt: ObjectPrompt, rest: PersonPart | None = None
+    ) -> Embedding:
+        """Return the embedding of the window in which the object is best seen, with its rest."""
         size = image.shape[0], image.shape[1]
         if prompt.box:
             return self._network.look(image, around(prompt.box, BOX_MARGIN, size))
         whole = self._network.look(image, whole_photo(image))
-        first = replace(prompt, include=prompt.include[:1], exclude=())
+        first = replace(prompt, include=prompt.include[:1], exclude=(), together=1)
         look = partial(self._look_at_click, image, whole, first)
         found = self._windows.get((whole.key, first), look)
-        corners = [(head.x0, head.y0), (head.x1 - 1, head.y1 - 1)] if head else []
-        seen = [*prompt.include, *prompt.exclude, *corners]
-        return found if all(map(found.letterbox.window.contains, seen)) else whole
+        seen = rest.seen if rest else None
+        corners = [(seen.x0, seen.y0), (seen.x1 - 1, seen.y1 - 1)] if seen else []
+        places = [*prompt.include, *prompt.exclude, *corners]
+        return found if all(map(found.letterbox.window.contains, places)) else whole
 
-    def _face_of_wearer(self, image: Image, prompt: ObjectPrompt) -> Face | None:
-        """Return the face above clothes at the first click.
+    def _rest_of_person(self, image: Image, prompt: ObjectPrompt) -> PersonPart | None:
+        """Return the rest of the person of whom the first click selects clothes or the head.
 
-        There is none for a part, in a box, or if an exclude click is on the face.
+        There is none for a part, in a box, or if an exclude click is on the rest.
         """
         if prompt.box or prompt.granularity == "part":
             return None
         first = replace(prompt, include=prompt.include[:1], exclude=())
         embedding = self._look(image, first)
-        find = partial(self._find_faces, image, embedding, first)
-        faces = self._faces.get((embedding.key, first), find)
-        is_excluded = faces and any(map(faces[0].contains, prompt.exclude))
-        return faces[0] if faces and not is_excluded else None
+        find = partial(self._find_rest, image, embedding, first)
+        rest = self._rests.get((embedding.key, first), find)
+        is_excluded = rest and any(map(rest[0].contains, prompt.exclude))
+        return rest[0] if rest and not is_excluded else None
 
-    def _find_faces(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> list[Face]:
-        """Return the faces above the clothes at one click that are not selected with them."""
+    def _find_rest(
+        self, image: Image, embedding: Embedding, prompt: ObjectPrompt
+    ) -> list[PersonPart]:
         logits, _ = self._correct(image, embedding, prompt)
         box = object_box(embedding, logits, prompt.include[0])
-        faces = find_faces_above(image, box) if box else []
-        return [face for face in faces if not _is_selected(embedding, logits, face.middle)]
+        is_selected = partial(_is_selected, embedding, logits)
+        return find_rest_of_person(image, box, is_selected) if box else []
 
     def _look_at_click(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
         """Return the embedding of the window in which the object at one click is best seen."""
@@ -254,11 +258,11 @@ class BuiltinDetector:
         return merged, float(answer.scores[SINGLE])
 
     def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
-        """Return the answer to one click or a box, or to a click on clothes and one on a face."""
+        """Return the answer to one click or a box, or to a click and one on the person's rest."""
         if prompt.together == 1:
             return self._ask_object(image, embedding, prompt)
-        clothes = replace(prompt, include=prompt.include[:1], together=1)
-        logits, score = self._ask_object(image, embedding, clothes)
+        click = replace(prompt, include=prompt.include[:1], together=1)
+        logits, score = self._ask_object(image, embedding, click)
         person = self._answer(embedding, prompt).logits[SINGLE]
         return np.maximum(logits, person), score
 
@@ -317,10 +321,10 @@ def _pick(answer: Answer, index: int) -> Scored:
     return answer.logits[index], float(answer.scores[index])
 
 
-def _with_click_on(face: Face, prompt: ObjectPrompt) -> ObjectPrompt:
-    """Return the prompt with a click on a face together with the first click."""
+def _with_click_on(rest: PersonPart, prompt: ObjectPrompt) -> ObjectPrompt:
+    """Return the prompt with a click on the rest of a person together with the first click."""
     first, *others = prompt.include
-    return replace(prompt, include=(first, face.middle, *others), together=2)
+    return replace(prompt, include=(first, rest.point, *others), together=2)
 
 
 def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
