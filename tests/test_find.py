@@ -19,8 +19,8 @@ from segment2inpaint.cli import main
 from segment2inpaint.detect.find.detector import FindDetector, in_reading_order
 from segment2inpaint.detect.find.outline import Outline
 from segment2inpaint.errors import BadModel, BadOption, BadPrompt, NothingFound
+from segment2inpaint.networks.any_size import load_network
 from segment2inpaint.networks.onnx import OnnxNetwork
-from segment2inpaint.networks.whole_photo import load_network
 from segment2inpaint.types import (
     BinaryMask,
     Box,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from segment2inpaint.networks.whole_photo import load_network, resize_for_network
+from segment2inpaint.networks.any_size import load_network, resize_for_network
 from segment2inpaint.types import FloatArray, Image, Point
 
 SURE_FACE_SCORE = 0.35
@@ -38,7 +38,7 @@ class FaceEllipse(NamedTuple):
 
 
 def find_faces(image: Image, scale: float) -> list[FaceEllipse]:
-    """Return the faces in a photo, with any score. Raises ``BadModel``.
+    """Return the faces in a photo or a part of one, with any score. Raises ``BadModel``.
 
     ``image`` is (H, W, 3) uint8 RGB; the network sees it scaled by ``scale``.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segment2inpaint.detect.find.outline import Outline
-from segment2inpaint.networks.whole_photo import load_network, resize_for_network
+from segment2inpaint.networks.any_size import load_network, resize_for_network
 from segment2inpaint.types import FloatArray, Image
 
 DEFAULT_THRESHOLD = 0.8  # minimum mean probability of a line

@@ -1,4 +1,4 @@
-"""Networks that look at a whole photo at once, in an input of any size."""
+"""Networks that look at a photo, or at a part of one, in an input of any size."""
 
 from __future__ import annotations
 
