@@ -8,14 +8,13 @@ to full resolution (``mask_upsampling``).
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Generic, TypeVar
 
 import numpy as np
 
+from segment2inpaint.detect.builtin.corrections import add_piece, take_away
 from segment2inpaint.detect.builtin.distractions import (
     Distraction,
     Thing,
@@ -24,6 +23,15 @@ from segment2inpaint.detect.builtin.distractions import (
     search_edge,
 )
 from segment2inpaint.detect.builtin.everything import find_everything
+from segment2inpaint.detect.builtin.found_objects import (
+    AGREEMENT,
+    MIN_AGREEMENT,
+    ObjectAtClick,
+    agreeing_box,
+    in_frame,
+    sure_box,
+)
+from segment2inpaint.detect.builtin.last_ones import LastOnes
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
 from segment2inpaint.detect.builtin.person import PersonPart, find_rest_of_person
@@ -44,7 +52,7 @@ from segment2inpaint.detect.prompts import (
     pick_by_number,
 )
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import components_at
+from segment2inpaint.masks import components_at, deepest_point
 from segment2inpaint.networks.click import (
     MASK_CELL,
     SINGLE,
@@ -56,6 +64,7 @@ from segment2inpaint.networks.click import (
     shipped_click_network,
 )
 from segment2inpaint.networks.letterbox import sigmoid
+from segment2inpaint.networks.objects import FoundObject, find_objects
 from segment2inpaint.networks.onnx import Network, shipped_network
 from segment2inpaint.types import (
     BinaryMask,
@@ -71,16 +80,14 @@ from segment2inpaint.types import (
 
 WINDOW_MARGIN = 0.6  # of an object's long side, on each side of its window
 BOX_MARGIN = 0.25  # of a box's long side, on each side of its window
+MAX_WINDOW = 0.5  # of the photo's long side; a larger window shows no more than the whole photo
 SURE_BOX_SCORE = 0.9  # expected IoU of a mask in a box, from which on it is taken as it is
+MAX_ASKED = 6  # found objects at a click, in whose boxes the click network is asked
+UNSURE_SCORE = 0.75  # expected IoU, below which a sure object at a click is preferred
 MIN_ZOOM_SCORE = 0.7  # expected IoU in a closer window
 SURE_RATING, ZOOM_LEAD = 1.0, 0.03  # rating that needs no closer window, and lead of one
-MIN_CLICK_LOGIT = 1.0  # at a click
-MIN_CHANGE_LOGIT = 0.5  # towards the click, where the mask changes
-MIN_THING_LOGIT = 1.0  # of a thing that a click beside the object takes away
-MAX_CACHED = 64  # results of each kind
 
 
-Found = TypeVar("Found")
 Scored = tuple[FloatArray, float]  # logits (h, w) of a frame, and the expected IoU
 
 
@@ -95,9 +102,11 @@ class BuiltinDetector:
     ) -> None:
         self._network = network or shipped_click_network()
         self._saliency = saliency if network else shipped_network("saliency")
-        self._windows, self._answers = _LastOnes[Embedding](), _LastOnes[Answer]()
-        self._salient, self._corrected = _LastOnes[SalientObject](), _LastOnes[Scored]()
-        self._rests = _LastOnes[list[PersonPart]]()
+        self._windows, self._answers = LastOnes[Embedding](), LastOnes[Answer]()
+        self._salient, self._corrected = LastOnes[SalientObject](), LastOnes[Scored]()
+        self._rests = LastOnes[list[PersonPart]]()
+        self._finds_objects = network is None
+        self._found, self._chosen = LastOnes[list[FoundObject]](), LastOnes[list[ObjectAtClick]]()
 
     def prepare(self, images: Sequence[Image]) -> None:
         """Encode each photo, so that the first click on it runs the decoder alone."""
@@ -122,8 +131,9 @@ class BuiltinDetector:
         embedding = self._look(image, asked, rest)
         logits, score = self._correct(image, embedding, asked)
         mask = _at_full_resolution(image, embedding, logits)
+        is_object = bool(self._object_at_click(image, _first_click(prompt)))
         return Detection(
-            _obey_prompt(mask, prompt),
+            _obey_prompt(mask, prompt, keep_largest=is_object),
             float(np.clip(score, 0, 1)),
             seen_in=embedding.letterbox.window,
         )
@@ -167,7 +177,7 @@ class BuiltinDetector:
         if prompt.box:
             return self._network.look(image, around(prompt.box, BOX_MARGIN, size))
         whole = self._network.look(image, whole_photo(image))
-        first = replace(prompt, include=prompt.include[:1], exclude=(), together=1)
+        first = _first_click(prompt)
         look = partial(self._look_at_click, image, whole, first)
         found = self._windows.get((whole.key, first), look)
         seen = rest.seen if rest else None
@@ -182,7 +192,7 @@ class BuiltinDetector:
         """
         if prompt.box or prompt.granularity == "part":
             return None
-        first = replace(prompt, include=prompt.include[:1], exclude=())
+        first = _first_click(prompt)
         embedding = self._look(image, first)
         find = partial(self._find_rest, image, embedding, first)
         rest = self._rests.get((embedding.key, first), find)
@@ -199,6 +209,15 @@ class BuiltinDetector:
 
     def _look_at_click(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
         """Return the embedding of the window in which the object at one click is best seen."""
+        size = image.shape[0], image.shape[1]
+        for found in self._object_at_click(image, prompt):
+            window = around(found.box, BOX_MARGIN, size)
+            is_closer = max(window.width, window.height) < MAX_WINDOW * max(size)
+            return self._network.look(image, window) if is_closer else whole
+        return self._search_window(image, whole, prompt)
+
+    def _search_window(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
+        """Return the embedding of the window in which the click network answers best."""
         size = image.shape[0], image.shape[1]
         found = self._search(image, whole, prompt)
         logits, _ = self._guess(found, prompt)
@@ -235,6 +254,47 @@ class BuiltinDetector:
         salient = self._find_salient(image, embedding, prompt)
         return float(rate(self._answer(embedding, prompt), salient).max()) if salient else 0.0
 
+    # --- found objects --------------------------------------------------------------------------
+
+    def _object_at_click(self, image: Image, prompt: ObjectPrompt) -> list[ObjectAtClick]:
+        """Return the found object that one click means, if there is one.
+
+        There is none for a part or a whole, and none in a box.
+        """
+        if prompt.box or prompt.granularity in ("part", "whole") or not self._finds_objects:
+            return []
+        whole = self._network.look(image, whole_photo(image))
+        choose = partial(self._choose_object, image, whole, prompt)
+        return self._chosen.get((whole.key, prompt), choose)
+
+    def _choose_object(
+        self, image: Image, whole: Embedding, prompt: ObjectPrompt
+    ) -> list[ObjectAtClick]:
+        """Return the found object that agrees with the click network's first answer, or its last.
+
+        The last answer is the one in the best window, together with what stands out.
+        """
+        found = self._found.get((whole.key, ObjectPrompt()), partial(find_objects, image))
+        at_click = [o for o in found if o.box.contains(prompt.include[0])][:MAX_ASKED]
+        if not at_click:
+            return []
+        masks = [self._logits_in(whole, prompt, o.box) for o in at_click]
+        first = self._answer(whole, prompt).logits[SINGLE]
+        box = agreeing_box(at_click, masks, first, AGREEMENT)
+        if box:
+            return [ObjectAtClick(box, whole.letterbox, first)]
+        embedding = self._search_window(image, whole, prompt)
+        last, score = self._ask_click_network(image, embedding, prompt)
+        in_whole = in_frame(whole.letterbox, embedding.letterbox, last, first.shape)
+        box = agreeing_box(at_click, masks, in_whole, MIN_AGREEMENT)
+        if box is None and score < UNSURE_SCORE:
+            box = sure_box(at_click)
+        return [ObjectAtClick(box, embedding.letterbox, last)] if box else []
+
+    def _logits_in(self, embedding: Embedding, prompt: ObjectPrompt, box: Box) -> FloatArray:
+        """Return the logits of the object at a click in a box."""
+        return self._answer(embedding, replace(prompt, box=box)).logits[SINGLE]
+
     # --- clicks in turn -------------------------------------------------------------------------
 
     def _correct(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
@@ -252,21 +312,30 @@ class BuiltinDetector:
         place = mask_place(embedding, click)
         if prompt.exclude:
             thing = self._network.answer(embedding, ObjectPrompt((click,), prompt.include))
-            merged = _take_away(logits, new, thing.logits[SINGLE], place)
+            merged = take_away(logits, new, thing.logits[SINGLE], place)
         else:
-            merged = _add(logits, new, place)
+            merged = add_piece(logits, new, place)
         return merged, float(answer.scores[SINGLE])
 
     def _ask_first(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
         """Return the answer to one click or a box, or to a click and one on the person's rest."""
         if prompt.together == 1:
             return self._ask_object(image, embedding, prompt)
-        click = replace(prompt, include=prompt.include[:1], together=1)
-        logits, score = self._ask_object(image, embedding, click)
+        logits, score = self._ask_object(image, embedding, _first_click(prompt))
         person = self._answer(embedding, prompt).logits[SINGLE]
         return np.maximum(logits, person), score
 
     def _ask_object(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
+        """Return the answer to one click or a box, with the found object that a click means."""
+        for found in self._object_at_click(image, prompt):
+            in_box = replace(prompt, box=found.box)
+            logits, score = self._ask_click_network(image, embedding, in_box)
+            return found.blend_with(logits, embedding.letterbox), score
+        return self._ask_click_network(image, embedding, prompt)
+
+    def _ask_click_network(
+        self, image: Image, embedding: Embedding, prompt: ObjectPrompt
+    ) -> Scored:
         """Return the answer to one click or a box, together with what stands out there."""
         logits, score = self._guess(embedding, prompt)
         is_sure = score >= (SURE_BOX_SCORE if prompt.box else SURE_SCORE)
@@ -302,21 +371,6 @@ class BuiltinDetector:
         return self._answers.get((embedding.key, prompt), ask)
 
 
-class _LastOnes(Generic[Found]):
-    """A cache of the last results, by embedding and prompt."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[tuple[bytes, ObjectPrompt], Found] = OrderedDict()
-
-    def get(self, key: tuple[bytes, ObjectPrompt], compute: Callable[[], Found]) -> Found:
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = compute()
-        if len(self._found) > MAX_CACHED:
-            self._found.popitem(last=False)
-        return found
-
-
 def _pick(answer: Answer, index: int) -> Scored:
     return answer.logits[index], float(answer.scores[index])
 
@@ -327,6 +381,11 @@ def _with_click_on(rest: PersonPart, prompt: ObjectPrompt) -> ObjectPrompt:
     return replace(prompt, include=(first, rest.point, *others), together=2)
 
 
+def _first_click(prompt: ObjectPrompt) -> ObjectPrompt:
+    """Return the prompt with its first click alone, and its box."""
+    return replace(prompt, include=prompt.include[:1], exclude=(), together=1)
+
+
 def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
     """Return the prompt before the last click, None if that left nothing to ask."""
     if prompt.exclude:
@@ -334,34 +393,6 @@ def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
     if len(prompt.include) > (0 if prompt.box else prompt.together):
         return replace(prompt, include=prompt.include[:-1])
     return None
-
-
-def _add(old: FloatArray, new: FloatArray, place: Point) -> FloatArray:
-    """Return the logits after a click on the object: it adds the piece that it lies in."""
-    merged = _change_piece(old, new, (old <= 0) & (new > MIN_CHANGE_LOGIT), place)
-    merged[place[::-1]] = max(float(merged[place[::-1]]), MIN_CLICK_LOGIT)
-    return merged
-
-
-def _take_away(old: FloatArray, new: FloatArray, thing: FloatArray, place: Point) -> FloatArray:
-    """Return the logits after a click beside the object: it takes the thing there away.
-
-    ``thing`` are the logits of what the click lies on, asked for by itself.
-    """
-    changed = (old > 0) & (new < -MIN_CHANGE_LOGIT) & (thing > MIN_THING_LOGIT)
-    merged = _change_piece(old, new, changed, place)
-    merged[place[::-1]] = min(float(merged[place[::-1]]), -MIN_CLICK_LOGIT)
-    return merged
-
-
-def _change_piece(
-    old: FloatArray, new: FloatArray, changed: BinaryMask, place: Point
-) -> FloatArray:
-    """Return the new logits in one piece of what changed and where the mask stays as it was."""
-    changed[place[::-1]] = True
-    piece = components_at(changed, [place])
-    same = (old > 0) == (new > 0)
-    return np.where(piece | same, new, old)
 
 
 # --- masks ----------------------------------------------------------------------------------------
@@ -384,10 +415,10 @@ def _at_full_resolution(image: Image, embedding: Embedding, logits: FloatArray) 
     return mask
 
 
-def _obey_prompt(mask: BinaryMask, prompt: ObjectPrompt) -> BinaryMask:
+def _obey_prompt(mask: BinaryMask, prompt: ObjectPrompt, *, keep_largest: bool) -> BinaryMask:
     """Set the pixels of all points, and clear those outside the box.
 
-    If there are include points, only their components stay.
+    If there are include points, only their components stay, and the largest one where asked for.
     """
     if prompt.box:
         inside = np.zeros_like(mask)
@@ -397,4 +428,6 @@ def _obey_prompt(mask: BinaryMask, prompt: ObjectPrompt) -> BinaryMask:
         mask[y, x] = True
     for x, y in prompt.exclude:
         mask[y, x] = False
-    return components_at(mask, prompt.include) if prompt.include else mask
+    if not prompt.include:
+        return mask
+    return components_at(mask, [*prompt.include, *([deepest_point(mask)] if keep_largest else [])])

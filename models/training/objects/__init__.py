@@ -1,0 +1,1 @@
+"""Conversion of the published network that finds objects of eighty kinds."""
