@@ -70,6 +70,7 @@ def test_the_wheel_has_the_weights(site: Path) -> None:
         "saliency.onnx",
         "text_lines.onnx",
         "faces.onnx",
+        "objects.onnx",
     ):
         packed = site / "segment2inpaint" / "models" / "weights" / name
         assert packed.read_bytes() == (ROOT / "models" / "weights" / name).read_bytes()

@@ -8,7 +8,7 @@ to full resolution (``mask_upsampling``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from segment2inpaint.detect.builtin.distractions import (
     search_edge,
 )
 from segment2inpaint.detect.builtin.everything import find_everything
+from segment2inpaint.detect.builtin.final_mask import at_full_resolution, holds, obey_prompt
 from segment2inpaint.detect.builtin.found_objects import (
     AGREEMENT,
     MIN_AGREEMENT,
@@ -33,7 +34,6 @@ from segment2inpaint.detect.builtin.found_objects import (
 )
 from segment2inpaint.detect.builtin.last_ones import LastOnes
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
-from segment2inpaint.detect.builtin.mask_upsampling import upsample_mask
 from segment2inpaint.detect.builtin.person import PersonPart, find_rest_of_person
 from segment2inpaint.detect.builtin.salient_object import SalientObject, find_salient_object
 from segment2inpaint.detect.builtin.windows import (
@@ -52,22 +52,17 @@ from segment2inpaint.detect.prompts import (
     pick_by_number,
 )
 from segment2inpaint.errors import BadPrompt
-from segment2inpaint.masks import components_at, deepest_point
 from segment2inpaint.networks.click import (
-    MASK_CELL,
     SINGLE,
     Answer,
     ClickNetwork,
     Embedding,
     ObjectPrompt,
-    resample_logits,
     shipped_click_network,
 )
-from segment2inpaint.networks.letterbox import sigmoid
 from segment2inpaint.networks.objects import FoundObject, find_objects
 from segment2inpaint.networks.onnx import Network, shipped_network
 from segment2inpaint.types import (
-    BinaryMask,
     Box,
     Detection,
     Everything,
@@ -98,14 +93,17 @@ class BuiltinDetector:
     prompt_types: tuple[type, ...] = (Points, Box, Everything)
 
     def __init__(
-        self, network: ClickNetwork | None = None, saliency: Network | None = None
+        self,
+        network: ClickNetwork | None = None,
+        saliency: Network | None = None,
+        object_finder: Callable[[Image], list[FoundObject]] | None = None,
     ) -> None:
         self._network = network or shipped_click_network()
         self._saliency = saliency if network else shipped_network("saliency")
         self._windows, self._answers = LastOnes[Embedding](), LastOnes[Answer]()
         self._salient, self._corrected = LastOnes[SalientObject](), LastOnes[Scored]()
         self._rests = LastOnes[list[PersonPart]]()
-        self._finds_objects = network is None
+        self._find_objects = object_finder if network else find_objects
         self._found, self._chosen = LastOnes[list[FoundObject]](), LastOnes[list[ObjectAtClick]]()
 
     def prepare(self, images: Sequence[Image]) -> None:
@@ -130,10 +128,10 @@ class BuiltinDetector:
         asked = _with_click_on(rest, prompt) if rest else prompt
         embedding = self._look(image, asked, rest)
         logits, score = self._correct(image, embedding, asked)
-        mask = _at_full_resolution(image, embedding, logits)
+        mask = at_full_resolution(image, embedding, logits)
         is_object = bool(self._object_at_click(image, _first_click(prompt)))
         return Detection(
-            _obey_prompt(mask, prompt, keep_largest=is_object),
+            obey_prompt(mask, prompt, keep_largest=is_object),
             float(np.clip(score, 0, 1)),
             seen_in=embedding.letterbox.window,
         )
@@ -146,7 +144,7 @@ class BuiltinDetector:
         embedding = self._network.look(image, whole_photo(image))
         found = find_everything(self._network, embedding)
         return [
-            Detection(_at_full_resolution(image, embedding, candidate.logits), candidate.score)
+            Detection(at_full_resolution(image, embedding, candidate.logits), candidate.score)
             for candidate in pick_by_number(found, numbers)
         ]
 
@@ -204,7 +202,7 @@ class BuiltinDetector:
     ) -> list[PersonPart]:
         logits, _ = self._correct(image, embedding, prompt)
         box = object_box(embedding, logits, prompt.include[0])
-        is_selected = partial(_is_selected, embedding, logits)
+        is_selected = partial(holds, embedding, logits)
         return find_rest_of_person(image, box, is_selected) if box else []
 
     def _look_at_click(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
@@ -261,7 +259,7 @@ class BuiltinDetector:
 
         There is none for a part or a whole, and none in a box.
         """
-        if prompt.box or prompt.granularity in ("part", "whole") or not self._finds_objects:
+        if prompt.box or prompt.granularity in ("part", "whole"):
             return []
         whole = self._network.look(image, whole_photo(image))
         choose = partial(self._choose_object, image, whole, prompt)
@@ -270,30 +268,32 @@ class BuiltinDetector:
     def _choose_object(
         self, image: Image, whole: Embedding, prompt: ObjectPrompt
     ) -> list[ObjectAtClick]:
-        """Return the found object that agrees with the click network's first answer, or its last.
-
-        The last answer is the one in the best window, together with what stands out.
-        """
-        found = self._found.get((whole.key, ObjectPrompt()), partial(find_objects, image))
-        at_click = [o for o in found if o.box.contains(prompt.include[0])][:MAX_ASKED]
-        if not at_click:
+        """Return the found object that agrees with the click network's first or last answer."""
+        found = self._objects_at(image, whole, prompt.include[0])
+        if not found:
             return []
-        masks = [self._logits_in(whole, prompt, o.box) for o in at_click]
-        first = self._answer(whole, prompt).logits[SINGLE]
-        box = agreeing_box(at_click, masks, first, AGREEMENT)
+        in_boxes = [replace(prompt, box=o.box) for o in found]
+        masks = [answer.logits[SINGLE] for answer in self._network.answers(whole, in_boxes)]
+        alone = self._answer(whole, prompt).logits[SINGLE]
+        box = agreeing_box(found, masks, alone, AGREEMENT)
         if box:
-            return [ObjectAtClick(box, whole.letterbox, first)]
+            return [ObjectAtClick(box, whole.letterbox, alone)]
+        # The last answer is the one in the best window, with what stands out there.
         embedding = self._search_window(image, whole, prompt)
-        last, score = self._ask_click_network(image, embedding, prompt)
-        in_whole = in_frame(whole.letterbox, embedding.letterbox, last, first.shape)
-        box = agreeing_box(at_click, masks, in_whole, MIN_AGREEMENT)
+        alone, score = self._ask_click_network(image, embedding, prompt)
+        in_whole = in_frame(whole.letterbox, embedding.letterbox, alone, masks[0].shape)
+        box = agreeing_box(found, masks, in_whole, MIN_AGREEMENT)
         if box is None and score < UNSURE_SCORE:
-            box = sure_box(at_click)
-        return [ObjectAtClick(box, embedding.letterbox, last)] if box else []
+            box = sure_box(found)
+        return [ObjectAtClick(box, embedding.letterbox, alone)] if box else []
 
-    def _logits_in(self, embedding: Embedding, prompt: ObjectPrompt, box: Box) -> FloatArray:
-        """Return the logits of the object at a click in a box."""
-        return self._answer(embedding, replace(prompt, box=box)).logits[SINGLE]
+    def _objects_at(self, image: Image, whole: Embedding, click: Point) -> list[FoundObject]:
+        """Return the objects found in the photo whose boxes hold a click, the surest first."""
+        if self._find_objects is None:
+            return []
+        find = partial(self._find_objects, image)
+        found = self._found.get((whole.key, ObjectPrompt()), find)
+        return [o for o in found if o.box.contains(click)][:MAX_ASKED]
 
     # --- clicks in turn -------------------------------------------------------------------------
 
@@ -393,41 +393,3 @@ def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
     if len(prompt.include) > (0 if prompt.box else prompt.together):
         return replace(prompt, include=prompt.include[:-1])
     return None
-
-
-# --- masks ----------------------------------------------------------------------------------------
-
-
-def _is_selected(embedding: Embedding, logits: FloatArray, point: Point) -> bool:
-    """Return whether a point of the photo is in the window, and in the mask of logits (h, w)."""
-    x, y = mask_place(embedding, point)
-    return embedding.letterbox.window.contains(point) and bool(logits[y, x] > 0)
-
-
-def _at_full_resolution(image: Image, embedding: Embedding, logits: FloatArray) -> BinaryMask:
-    """Return the mask (H, W) of logits (h, w) over a window."""
-    letterbox = embedding.letterbox
-    size = max(1, letterbox.size[0] // MASK_CELL), max(1, letterbox.size[1] // MASK_CELL)
-    coverage = sigmoid(resample_logits(letterbox, logits, letterbox.window, size))
-    window = letterbox.window
-    mask = np.zeros(image.shape[:2], np.bool_)
-    mask[window.slices] = upsample_mask(image[window.slices], coverage)
-    return mask
-
-
-def _obey_prompt(mask: BinaryMask, prompt: ObjectPrompt, *, keep_largest: bool) -> BinaryMask:
-    """Set the pixels of all points, and clear those outside the box.
-
-    If there are include points, only their components stay, and the largest one where asked for.
-    """
-    if prompt.box:
-        inside = np.zeros_like(mask)
-        inside[prompt.box.slices] = mask[prompt.box.slices]
-        mask = inside
-    for x, y in prompt.include:
-        mask[y, x] = True
-    for x, y in prompt.exclude:
-        mask[y, x] = False
-    if not prompt.include:
-        return mask
-    return components_at(mask, [*prompt.include, *([deepest_point(mask)] if keep_largest else [])])

@@ -1,0 +1,177 @@
+"""A click means the found object with which the click network agrees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_networks import RedDecoder, RedEncoder, iou, red_photo
+from numpy.typing import NDArray
+
+from segment2inpaint.detect.builtin.detector import BuiltinDetector
+from segment2inpaint.detect.builtin.found_objects import (
+    LIKELY_OBJECT,
+    SURE_OBJECT,
+    ObjectAtClick,
+    agreeing_box,
+    sure_box,
+)
+from segment2inpaint.networks.click import MASK_CELL, POSITIVE, SINGLE, TOP_LEFT, ClickNetwork
+from segment2inpaint.networks.letterbox import Letterbox
+from segment2inpaint.networks.objects import FoundObject
+from segment2inpaint.types import BinaryMask, Box, FloatArray, Granularity, Image, Points
+
+PHOTO = Box(0, 0, 640, 480)
+PERSON = Box(200, 100, 400, 340)
+COAT, SHOES = Box(200, 100, 400, 292), Box(200, 292, 400, 340)
+ON_COAT, ON_SHOES = (300, 200), (300, 325)
+
+
+class PartDecoder(RedDecoder):
+    """Answer a click with the upper or the lower part of what is red there, and in a box with all.
+
+    The upper part is four fifths of it.
+    """
+
+    def _answer(
+        self, red: BinaryMask, points: NDArray[np.generic], labels: NDArray[np.generic]
+    ) -> tuple[FloatArray, FloatArray]:
+        answer, scores = super()._answer(red, points, labels)
+        rows = np.indices(red.shape)[0]
+        edge = np.quantile(rows[answer[SINGLE] > 0], 0.8) if (answer[SINGLE] > 0).any() else 0
+        y = float(points[labels == POSITIVE][0][1]) / MASK_CELL
+        in_part = (rows < edge) == (y < edge)
+        is_box = TOP_LEFT in labels
+        return np.where(in_part | is_box, answer, -6).astype(np.float32), scores
+
+
+class Finder:
+    """Find these objects in every photo; ``calls`` counts."""
+
+    def __init__(self, *found: FoundObject) -> None:
+        self.found, self.calls = list(found), 0
+
+    def __call__(self, image: Image) -> list[FoundObject]:
+        self.calls += 1
+        return self.found
+
+
+def person_photo() -> tuple[Image, BinaryMask]:
+    return red_photo(480, 640, PERSON)
+
+
+def area(box: Box) -> BinaryMask:
+    return red_photo(480, 640, box)[1]
+
+
+def selected(
+    finder: Finder, *clicks: tuple[int, int], score: float = 0.9, granularity: Granularity = "auto"
+) -> BinaryMask:
+    network = ClickNetwork(RedEncoder(), PartDecoder(score))
+    detector = BuiltinDetector(network, object_finder=finder)
+    prompt = Points(clicks, granularity=granularity)
+    (detection,) = detector.detect(person_photo()[0], [prompt])
+    return detection.mask
+
+
+# --- clicks ---------------------------------------------------------------------------------------
+
+
+def test_a_click_on_most_of_a_found_object_means_all_of_it() -> None:
+    mask = selected(Finder(FoundObject(PERSON, 0.5, 0)), ON_COAT)
+    assert iou(mask, person_photo()[1]) > 0.95
+
+
+def test_a_click_on_a_small_part_means_the_part_unless_the_object_is_sure() -> None:
+    likely, sure = FoundObject(PERSON, 0.6, 0), FoundObject(PERSON, 0.8, 0)
+    assert iou(selected(Finder(likely), ON_SHOES, score=0.7), area(SHOES)) > 0.85
+    assert iou(selected(Finder(sure), ON_SHOES, score=0.7), person_photo()[1]) > 0.95
+    assert iou(selected(Finder(sure), ON_SHOES, score=0.9), area(SHOES)) > 0.85
+
+
+@pytest.mark.parametrize("granularity", ["part", "whole"])
+def test_a_part_and_a_whole_are_asked_for_without_objects(granularity: Granularity) -> None:
+    finder = Finder(FoundObject(PERSON, 0.9, 0))
+    mask = selected(finder, ON_COAT, granularity=granularity)
+    assert mask[ON_COAT[::-1]]
+    assert not mask[ON_SHOES[::-1]]
+    assert finder.calls == 0
+
+
+def test_an_object_is_asked_for_by_its_granularity_too() -> None:
+    finder = Finder(FoundObject(PERSON, 0.9, 0))
+    assert iou(selected(finder, ON_COAT, granularity="object"), person_photo()[1]) > 0.95
+
+
+def test_objects_beside_the_click_and_weak_ones_change_nothing() -> None:
+    alone = selected(Finder(), ON_COAT)
+    beside = FoundObject(Box(420, 100, 600, 300), 0.9, 0)
+    weak = FoundObject(PERSON, LIKELY_OBJECT, 0)
+    assert np.array_equal(selected(Finder(beside, weak), ON_COAT), alone)
+
+
+def test_objects_are_looked_for_once_in_a_photo() -> None:
+    finder = Finder(FoundObject(PERSON, 0.5, 0))
+    detector = BuiltinDetector(ClickNetwork(RedEncoder(), PartDecoder()), object_finder=finder)
+    image = person_photo()[0]
+    for clicks in [(ON_COAT,), (ON_COAT, (310, 210)), ((250, 150),)]:
+        detector.detect(image, [Points(clicks)])
+    assert finder.calls == 1
+
+
+def test_a_click_beside_a_found_object_takes_away_what_is_there() -> None:
+    detector = BuiltinDetector(
+        ClickNetwork(RedEncoder(), PartDecoder()),
+        object_finder=Finder(FoundObject(PERSON, 0.5, 0)),
+    )
+    image = person_photo()[0]
+    (detection,) = detector.detect(image, [Points((ON_COAT,), (ON_SHOES,))])
+    assert not detection.mask[325, 300]
+    assert detection.mask[200, 300]
+
+
+def test_a_small_object_is_seen_in_a_window_round_its_box() -> None:
+    small = Box(300, 200, 360, 250)
+    image, truth = red_photo(480, 640, small)
+    network = ClickNetwork(RedEncoder(), RedDecoder())
+    finder = Finder(FoundObject(small, 0.9, 0))
+    (detection,) = BuiltinDetector(network, object_finder=finder).detect(
+        image, [Points(((330, 225),))]
+    )
+    assert detection.seen_in
+    assert detection.seen_in.width < 200
+    assert iou(detection.mask, truth) > 0.95
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+def logits(rows: slice) -> FloatArray:
+    values = np.full((10, 10), -3, np.float32)
+    values[rows] = 3
+    return values
+
+
+def test_agreement_and_score_count_alike() -> None:
+    one, other = Box(0, 0, 1, 1), Box(0, 0, 2, 2)
+    masks = [logits(slice(0, 10)), logits(slice(0, 8))]
+    for scores, box in [((0.8, 0.5), one), ((0.5, 0.8), other)]:
+        found = [FoundObject(b, s, 0) for b, s in zip((one, other), scores, strict=True)]
+        assert agreeing_box(found, masks, logits(slice(0, 9)), 0.5) == box
+    assert agreeing_box(found, masks, logits(slice(9, 10)), 0.5) is None
+
+
+def test_only_an_object_above_the_limit_is_sure() -> None:
+    found = [FoundObject(Box(0, 0, 2, 2), SURE_OBJECT, 0), FoundObject(PERSON, 0.2, 0)]
+    assert sure_box(found) is None
+    assert sure_box([*found, FoundObject(COAT, SURE_OBJECT + 0.01, 0)]) == COAT
+
+
+def test_a_blend_lies_between_its_masks_and_moves_the_clicks_to_its_frame() -> None:
+    whole = Letterbox(PHOTO, (480, 640))
+    click = np.full((120, 160), -9, np.float32)
+    click[:, 80:] = 9  # the photo's right half
+    window = Letterbox(Box(240, 0, 400, 160), (160, 160))
+    blended = ObjectAtClick(PERSON, whole, click).blend_with(np.full((40, 40), -9.0), window)
+    assert blended.shape == (40, 40)
+    assert blended[20, 5] == pytest.approx(-4)
+    assert -4 < blended[20, 35] < 0
