@@ -9,13 +9,23 @@ from numpy.typing import NDArray
 
 from segment2inpaint.detect.builtin.detector import BuiltinDetector
 from segment2inpaint.detect.builtin.found_objects import (
+    LIKELY_HELD,
     LIKELY_OBJECT,
     SURE_OBJECT,
     ObjectAtClick,
-    agreeing_box,
-    sure_box,
+    agreeing_object,
+    sure_object,
 )
-from segment2inpaint.networks.click import MASK_CELL, POSITIVE, SINGLE, TOP_LEFT, ClickNetwork
+from segment2inpaint.detect.builtin.found_objects import PERSON as PERSON_KIND
+from segment2inpaint.networks.click import (
+    BOTTOM_RIGHT,
+    MASK_CELL,
+    PHOTO_SIDE,
+    POSITIVE,
+    SINGLE,
+    TOP_LEFT,
+    ClickNetwork,
+)
 from segment2inpaint.networks.letterbox import Letterbox
 from segment2inpaint.networks.objects import FoundObject
 from segment2inpaint.types import BinaryMask, Box, FloatArray, Granularity, Image, Points
@@ -42,6 +52,21 @@ class PartDecoder(RedDecoder):
         in_part = (rows < edge) == (y < edge)
         is_box = TOP_LEFT in labels
         return np.where(in_part | is_box, answer, -6).astype(np.float32), scores
+
+
+class BoxDecoder(RedDecoder):
+    """Answer with what is red in the box, a click with what is red in the person's box."""
+
+    def _answer(
+        self, red: BinaryMask, points: NDArray[np.generic], labels: NDArray[np.generic]
+    ) -> tuple[FloatArray, FloatArray]:
+        rows, columns = np.indices(red.shape) * MASK_CELL
+        corners = points[np.isin(labels, [TOP_LEFT, BOTTOM_RIGHT])]
+        scale = PHOTO_SIDE / PHOTO.width
+        (x0, y0), (x1, y1) = corners if len(corners) else np.array(PERSON).reshape(2, 2) * scale
+        inside = (columns >= x0) & (columns < x1) & (rows >= y0) & (rows < y1)
+        masks = np.stack([red & inside] * 4)
+        return np.where(masks, 6, -6).astype(np.float32), np.full(4, self.score, np.float32)
 
 
 class Finder:
@@ -142,6 +167,50 @@ def test_a_small_object_is_seen_in_a_window_round_its_box() -> None:
     assert iou(detection.mask, truth) > 0.95
 
 
+# --- things that a person holds -------------------------------------------------------------------
+
+BAT, BICYCLE, CAT = 34, 1, 15  # kinds
+STICK = Box(400, 150, 440, 160)  # at the coat
+
+
+def with_thing(kind: int, score: float, box: Box = STICK, holder: int = PERSON_KIND) -> BinaryMask:
+    """Return the mask of a click on the coat, beside which a thing was found."""
+    image, _ = red_photo(480, 640, PERSON, box)
+    finder = Finder(FoundObject(PERSON, 0.9, holder), FoundObject(box, score, kind))
+    detector = BuiltinDetector(ClickNetwork(RedEncoder(), BoxDecoder()), object_finder=finder)
+    (detection,) = detector.detect(image, [Points((ON_COAT,))])
+    return detection.mask
+
+
+def test_a_person_goes_with_the_thing_they_hold() -> None:
+    mask = with_thing(BAT, 0.5)
+    assert iou(mask, area(PERSON) | area(STICK)) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("kind", "score", "holder"),
+    [(BICYCLE, 0.9, PERSON_KIND), (BAT, LIKELY_HELD, PERSON_KIND), (BAT, 0.9, CAT)],
+)
+def test_what_is_ridden_or_unsure_stays_and_animals_hold_nothing(
+    kind: int, score: float, holder: int
+) -> None:
+    mask = with_thing(kind, score, holder=holder)
+    assert iou(mask, area(PERSON)) > 0.95
+
+
+@pytest.mark.parametrize("box", [Box(420, 150, 460, 160), Box(400, 150, 620, 160)])
+def test_a_thing_that_does_not_touch_the_person_or_reaches_far_away_stays(box: Box) -> None:
+    assert iou(with_thing(BAT, 0.9, box), area(PERSON)) > 0.95
+
+
+def test_a_click_on_the_thing_leaves_it() -> None:
+    image, _ = red_photo(480, 640, PERSON, STICK)
+    finder = Finder(FoundObject(PERSON, 0.9, PERSON_KIND), FoundObject(STICK, 0.5, BAT))
+    detector = BuiltinDetector(ClickNetwork(RedEncoder(), BoxDecoder()), object_finder=finder)
+    (detection,) = detector.detect(image, [Points((ON_COAT,), ((430, 155),))])
+    assert not detection.mask[155, 430]
+
+
 # --- choices --------------------------------------------------------------------------------------
 
 
@@ -156,14 +225,17 @@ def test_agreement_and_score_count_alike() -> None:
     masks = [logits(slice(0, 10)), logits(slice(0, 8))]
     for scores, box in [((0.8, 0.5), one), ((0.5, 0.8), other)]:
         found = [FoundObject(b, s, 0) for b, s in zip((one, other), scores, strict=True)]
-        assert agreeing_box(found, masks, logits(slice(0, 9)), 0.5) == box
-    assert agreeing_box(found, masks, logits(slice(9, 10)), 0.5) is None
+        chosen = agreeing_object(found, masks, logits(slice(0, 9)), 0.5)
+        assert chosen
+        assert chosen.box == box
+    assert agreeing_object(found, masks, logits(slice(9, 10)), 0.5) is None
 
 
 def test_only_an_object_above_the_limit_is_sure() -> None:
     found = [FoundObject(Box(0, 0, 2, 2), SURE_OBJECT, 0), FoundObject(PERSON, 0.2, 0)]
-    assert sure_box(found) is None
-    assert sure_box([*found, FoundObject(COAT, SURE_OBJECT + 0.01, 0)]) == COAT
+    assert sure_object(found) is None
+    sure = FoundObject(COAT, SURE_OBJECT + 0.01, 0)
+    assert sure_object([*found, sure]) == sure
 
 
 def test_a_blend_lies_between_its_masks_and_moves_the_clicks_to_its_frame() -> None:

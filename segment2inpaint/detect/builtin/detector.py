@@ -8,6 +8,7 @@ to full resolution (``mask_upsampling``).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,9 +29,11 @@ from segment2inpaint.detect.builtin.found_objects import (
     AGREEMENT,
     MIN_AGREEMENT,
     ObjectAtClick,
-    agreeing_box,
+    agreeing_object,
     in_frame,
-    sure_box,
+    object_at_click,
+    sure_object,
+    with_held,
 )
 from segment2inpaint.detect.builtin.last_ones import LastOnes
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
@@ -68,7 +71,6 @@ from segment2inpaint.types import (
     Everything,
     FloatArray,
     Image,
-    Point,
     Points,
     Prompt,
 )
@@ -209,7 +211,7 @@ class BuiltinDetector:
         """Return the embedding of the window in which the object at one click is best seen."""
         size = image.shape[0], image.shape[1]
         for found in self._object_at_click(image, prompt):
-            window = around(found.box, BOX_MARGIN, size)
+            window = around(functools.reduce(Box.union, found.held, found.box), BOX_MARGIN, size)
             is_closer = max(window.width, window.height) < MAX_WINDOW * max(size)
             return self._network.look(image, window) if is_closer else whole
         return self._search_window(image, whole, prompt)
@@ -269,31 +271,32 @@ class BuiltinDetector:
         self, image: Image, whole: Embedding, prompt: ObjectPrompt
     ) -> list[ObjectAtClick]:
         """Return the found object that agrees with the click network's first or last answer."""
-        found = self._objects_at(image, whole, prompt.include[0])
+        everything = self._objects(image, whole)
+        found = [o for o in everything if o.box.contains(prompt.include[0])][:MAX_ASKED]
         if not found:
             return []
         in_boxes = [replace(prompt, box=o.box) for o in found]
         masks = [answer.logits[SINGLE] for answer in self._network.answers(whole, in_boxes)]
         alone = self._answer(whole, prompt).logits[SINGLE]
-        box = agreeing_box(found, masks, alone, AGREEMENT)
-        if box:
-            return [ObjectAtClick(box, whole.letterbox, alone)]
+        chosen = agreeing_object(found, masks, alone, AGREEMENT)
+        if chosen:
+            return [object_at_click(chosen, everything, whole.letterbox, alone)]
         # The last answer is the one in the best window, with what stands out there.
         embedding = self._search_window(image, whole, prompt)
         alone, score = self._ask_click_network(image, embedding, prompt)
         in_whole = in_frame(whole.letterbox, embedding.letterbox, alone, masks[0].shape)
-        box = agreeing_box(found, masks, in_whole, MIN_AGREEMENT)
-        if box is None and score < UNSURE_SCORE:
-            box = sure_box(found)
-        return [ObjectAtClick(box, embedding.letterbox, alone)] if box else []
+        chosen = agreeing_object(found, masks, in_whole, MIN_AGREEMENT)
+        if chosen is None and score < UNSURE_SCORE:
+            chosen = sure_object(found)
+        if chosen is None:
+            return []
+        return [object_at_click(chosen, everything, embedding.letterbox, alone)]
 
-    def _objects_at(self, image: Image, whole: Embedding, click: Point) -> list[FoundObject]:
-        """Return the objects found in the photo whose boxes hold a click, the surest first."""
+    def _objects(self, image: Image, whole: Embedding) -> list[FoundObject]:
+        """Return the objects found in the photo, the surest first."""
         if self._find_objects is None:
             return []
-        find = partial(self._find_objects, image)
-        found = self._found.get((whole.key, ObjectPrompt()), find)
-        return [o for o in found if o.box.contains(click)][:MAX_ASKED]
+        return self._found.get((whole.key, ObjectPrompt()), partial(self._find_objects, image))
 
     # --- clicks in turn -------------------------------------------------------------------------
 
@@ -330,7 +333,9 @@ class BuiltinDetector:
         for found in self._object_at_click(image, prompt):
             in_box = replace(prompt, box=found.box)
             logits, score = self._ask_click_network(image, embedding, in_box)
-            return found.blend_with(logits, embedding.letterbox), score
+            things = [self._answer(embedding, ObjectPrompt(box=box)) for box in found.held]
+            blended = found.blend_with(logits, embedding.letterbox)
+            return with_held(blended, [thing.logits[SINGLE] for thing in things]), score
         return self._ask_click_network(image, embedding, prompt)
 
     def _ask_click_network(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from segment2inpaint.networks.click import MASK_CELL, resample_logits
@@ -24,15 +25,25 @@ LIKELY_OBJECT = 0.3  # score of an object that is taken if a click agrees with i
 SURE_OBJECT = 0.7  # score of an object that is taken although the click network sees another one
 CLICK_WEIGHT = 0.35  # of the mask of the click alone, in the blend
 MAX_LOGIT = 4.0  # logits are clipped to +- this in the blend
+# Kinds of COCO: bags, umbrellas, ties, boards, bats, rackets, balls and phones belong to the person
+# who holds, wears or stands on them.
+PERSON, HELD = 0, frozenset({*range(24, 39), 67})
+LIKELY_HELD = 0.4  # score of a thing that a person holds
+NEAR = 0.35  # of a person's box on each side, beyond which less than half of what is held may lie
+MAX_GAP = 1  # cells between a person and what is held
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectAtClick:
-    """A found object that a click means, and the logits (h, w) of the click alone in a frame."""
+    """A found object that a click means, and the logits (h, w) of the click alone in a frame.
+
+    ``held`` are the boxes of things that belong to it.
+    """
 
     box: Box
     letterbox: Letterbox
     logits: FloatArray
+    held: tuple[Box, ...] = ()
 
     def blend_with(self, logits: FloatArray, letterbox: Letterbox) -> FloatArray:
         """Return the logits (h, w) of the object's box in a frame, blended with the click's."""
@@ -40,6 +51,21 @@ class ObjectAtClick:
         one, other = (np.clip(values, -MAX_LOGIT, MAX_LOGIT) for values in (alone, logits))
         blended: FloatArray = CLICK_WEIGHT * one + (1 - CLICK_WEIGHT) * other
         return blended
+
+
+def object_at_click(
+    chosen: FoundObject, found: Sequence[FoundObject], letterbox: Letterbox, logits: FloatArray
+) -> ObjectAtClick:
+    """Return the object with the boxes of the things among ``found`` that it may hold."""
+    return ObjectAtClick(chosen.box, letterbox, logits, _near_things(chosen, found))
+
+
+def with_held(person: FloatArray, things: Sequence[FloatArray]) -> FloatArray:
+    """Return the logits (h, w) of a person with those of the things that touch the person."""
+    kernel = np.ones((2 * MAX_GAP + 1, 2 * MAX_GAP + 1), np.uint8)
+    reach = cv2.dilate((person > 0).astype(np.uint8), kernel) > 0
+    held = [thing for thing in things if (reach & (thing > 0)).any()]
+    return np.maximum.reduce([person, *held])
 
 
 def in_frame(
@@ -55,10 +81,10 @@ def in_frame(
     return moved
 
 
-def agreeing_box(
+def agreeing_object(
     found: Sequence[FoundObject], masks: Sequence[FloatArray], click: FloatArray, least: float
-) -> Box | None:
-    """Return the box of the object with which a click agrees best, None below ``least``.
+) -> FoundObject | None:
+    """Return the object with which a click agrees best, None below ``least``.
 
     ``masks`` are the logits (h, w) of the click in each object's box, ``click`` those of the click
     alone. The agreement is their IoU; an object's score counts as much. There is none either if
@@ -68,13 +94,28 @@ def agreeing_box(
     ratings = [agreement + o.score for agreement, o in zip(agreements, found, strict=True)]
     best = ratings.index(max(ratings))
     is_object = agreements[best] > least and found[best].score > LIKELY_OBJECT
-    return found[best].box if is_object else None
+    return found[best] if is_object else None
 
 
-def sure_box(found: Sequence[FoundObject]) -> Box | None:
-    """Return the box of the surest object, None if it is not sure."""
+def sure_object(found: Sequence[FoundObject]) -> FoundObject | None:
+    """Return the surest object, None if it is not sure."""
     surest = max(found, key=lambda o: o.score)
-    return surest.box if surest.score > SURE_OBJECT else None
+    return surest if surest.score > SURE_OBJECT else None
+
+
+def _near_things(person: FoundObject, found: Sequence[FoundObject]) -> tuple[Box, ...]:
+    if person.kind != PERSON:
+        return ()
+    likely = (o.box for o in found if o.kind in HELD and o.score > LIKELY_HELD)
+    return tuple(box for box in likely if _near_share(box, person.box) >= 0.5)
+
+
+def _near_share(thing: Box, person: Box) -> float:
+    """Return the share of a thing's box that lies in or near that of a person."""
+    beside, above = NEAR * person.width, NEAR * person.height
+    width = min(thing.x1, person.x1 + beside) - max(thing.x0, person.x0 - beside)
+    height = min(thing.y1, person.y1 + above) - max(thing.y0, person.y0 - above)
+    return max(0.0, width) * max(0.0, height) / (thing.width * thing.height)
 
 
 def _iou(one: BinaryMask, other: BinaryMask) -> float:
