@@ -1,9 +1,10 @@
 """Find objects at clicks and in boxes with the click network, without any download.
 
-The network looks at the whole photo first. A small object is looked at again in a window round it,
-and an answer that is not sure in smaller and smaller windows round the click. Each further click
-adds the piece that it lies in, or takes away the thing that it lies on. The mask's edge is brought
-to full resolution (``mask_upsampling``).
+The network looks at the whole photo first. If its answer agrees with an object that the object
+network found there, that object is meant (``found_objects``). A small object is looked at again in
+a window round it, and an answer that is not sure in smaller and smaller windows round the click.
+Each further click adds the piece that it lies in, or takes away the thing that it lies on. The
+mask's edge is brought to full resolution (``mask_upsampling``).
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ from segment2inpaint.detect.builtin.found_objects import (
 from segment2inpaint.detect.builtin.last_ones import LastOnes
 from segment2inpaint.detect.builtin.mask_choice import SURE_SCORE, guess, rate
 from segment2inpaint.detect.builtin.person import PersonPart, find_rest_of_person
+from segment2inpaint.detect.builtin.prompt_steps import (
+    first_click,
+    with_click_on,
+    without_last_click,
+)
 from segment2inpaint.detect.builtin.salient_object import SalientObject, find_salient_object
 from segment2inpaint.detect.builtin.windows import (
     around,
@@ -109,9 +115,9 @@ class BuiltinDetector:
         self._found, self._chosen = LastOnes[list[FoundObject]](), LastOnes[list[ObjectAtClick]]()
 
     def prepare(self, images: Sequence[Image]) -> None:
-        """Encode each photo, so that the first click on it runs the decoder alone."""
+        """Encode each photo and find its objects, so that a first click is answered soon."""
         for image in images:
-            self._network.look(image, whole_photo(image))
+            self._objects(image, self._network.look(image, whole_photo(image)))
 
     def detect(self, image: Image, prompts: Sequence[Prompt]) -> list[Detection]:
         """Return a detection for each object. Raises ``BadPrompt``."""
@@ -127,11 +133,11 @@ class BuiltinDetector:
 
     def _find(self, image: Image, prompt: ObjectPrompt) -> Detection:
         rest = self._rest_of_person(image, prompt)
-        asked = _with_click_on(rest, prompt) if rest else prompt
+        asked = with_click_on(rest, prompt) if rest else prompt
         embedding = self._look(image, asked, rest)
         logits, score = self._correct(image, embedding, asked)
         mask = at_full_resolution(image, embedding, logits)
-        is_object = bool(self._object_at_click(image, _first_click(prompt)))
+        is_object = bool(self._object_at_click(image, first_click(prompt)))
         return Detection(
             obey_prompt(mask, prompt, keep_largest=is_object),
             float(np.clip(score, 0, 1)),
@@ -177,7 +183,7 @@ class BuiltinDetector:
         if prompt.box:
             return self._network.look(image, around(prompt.box, BOX_MARGIN, size))
         whole = self._network.look(image, whole_photo(image))
-        first = _first_click(prompt)
+        first = first_click(prompt)
         look = partial(self._look_at_click, image, whole, first)
         found = self._windows.get((whole.key, first), look)
         seen = rest.seen if rest else None
@@ -192,7 +198,7 @@ class BuiltinDetector:
         """
         if prompt.box or prompt.granularity == "part":
             return None
-        first = _first_click(prompt)
+        first = first_click(prompt)
         embedding = self._look(image, first)
         find = partial(self._find_rest, image, embedding, first)
         rest = self._rests.get((embedding.key, first), find)
@@ -306,7 +312,7 @@ class BuiltinDetector:
         return self._corrected.get((embedding.key, prompt), ask)
 
     def _ask(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
-        earlier = _without_last_click(prompt)
+        earlier = without_last_click(prompt)
         if earlier is None:
             return self._ask_first(image, embedding, prompt)
         logits, _ = self._correct(image, embedding, earlier)
@@ -324,7 +330,7 @@ class BuiltinDetector:
         """Return the answer to one click or a box, or to a click and one on the person's rest."""
         if prompt.together == 1:
             return self._ask_object(image, embedding, prompt)
-        logits, score = self._ask_object(image, embedding, _first_click(prompt))
+        logits, score = self._ask_object(image, embedding, first_click(prompt))
         person = self._answer(embedding, prompt).logits[SINGLE]
         return np.maximum(logits, person), score
 
@@ -378,23 +384,3 @@ class BuiltinDetector:
 
 def _pick(answer: Answer, index: int) -> Scored:
     return answer.logits[index], float(answer.scores[index])
-
-
-def _with_click_on(rest: PersonPart, prompt: ObjectPrompt) -> ObjectPrompt:
-    """Return the prompt with a click on the rest of a person together with the first click."""
-    first, *others = prompt.include
-    return replace(prompt, include=(first, rest.point, *others), together=2)
-
-
-def _first_click(prompt: ObjectPrompt) -> ObjectPrompt:
-    """Return the prompt with its first click alone, and its box."""
-    return replace(prompt, include=prompt.include[:1], exclude=(), together=1)
-
-
-def _without_last_click(prompt: ObjectPrompt) -> ObjectPrompt | None:
-    """Return the prompt before the last click, None if that left nothing to ask."""
-    if prompt.exclude:
-        return replace(prompt, exclude=prompt.exclude[:-1])
-    if len(prompt.include) > (0 if prompt.box else prompt.together):
-        return replace(prompt, include=prompt.include[:-1])
-    return None

@@ -65,7 +65,8 @@ def with_held(person: FloatArray, things: Sequence[FloatArray]) -> FloatArray:
     kernel = np.ones((2 * MAX_GAP + 1, 2 * MAX_GAP + 1), np.uint8)
     reach = cv2.dilate((person > 0).astype(np.uint8), kernel) > 0
     held = [thing for thing in things if (reach & (thing > 0)).any()]
-    return np.maximum.reduce([person, *held])
+    joined: FloatArray = np.maximum.reduce([person, *held])
+    return joined
 
 
 def in_frame(
