@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from segment2inpaint.networks.any_size import load_network, resize_for_network
 from segment2inpaint.networks.letterbox import sigmoid
@@ -52,14 +53,14 @@ def find_objects(image: Image) -> list[FoundObject]:
     return sorted((o for o in found if o.box.width > 0 < o.box.height), key=lambda o: -o.score)
 
 
-def _decode(answer: FloatArray, stride: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _decode(answer: FloatArray, stride: int) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Return corners (n, 4) as x0, y0, x1, y1 in the input, scores (n,) and kinds (n,)."""
     probability = sigmoid(answer[:KINDS])
     kinds, rows, columns = np.nonzero(probability > MIN_SCORE)
     distances = stride * _mean_bin(answer[KINDS:, rows, columns].reshape(4, BINS, -1)).T
     middle = (np.stack([columns, rows], axis=1) + 0.5) * stride
     corners = np.hstack([middle - distances[:, :2], middle + distances[:, 2:]])
-    return corners.astype(np.float32), probability[kinds, rows, columns], kinds
+    return corners.astype(np.float32), probability[kinds, rows, columns], kinds.astype(np.intp)
 
 
 def _mean_bin(logits: FloatArray) -> FloatArray:
