@@ -227,7 +227,7 @@ def test_agreement_and_score_count_alike() -> None:
         found = [FoundObject(b, s, 0) for b, s in zip((one, other), scores, strict=True)]
         chosen = agreeing_object(found, masks, logits(slice(0, 9)), 0.5)
         assert chosen
-        assert chosen.box == box
+        assert chosen[0].box == box
     assert agreeing_object(found, masks, logits(slice(9, 10)), 0.5) is None
 
 
@@ -235,7 +235,7 @@ def test_only_an_object_above_the_limit_is_sure() -> None:
     found = [FoundObject(Box(0, 0, 2, 2), SURE_OBJECT, 0), FoundObject(PERSON, 0.2, 0)]
     assert sure_object(found) is None
     sure = FoundObject(COAT, SURE_OBJECT + 0.01, 0)
-    assert sure_object([*found, sure]) == sure
+    assert sure_object([*found, sure]) == (sure, 0.0)
 
 
 def test_a_blend_lies_between_its_masks_and_moves_the_clicks_to_its_frame() -> None:

@@ -29,10 +29,11 @@ from segment2inpaint.detect.builtin.final_mask import at_full_resolution, holds,
 from segment2inpaint.detect.builtin.found_objects import (
     AGREEMENT,
     MIN_AGREEMENT,
+    SAME,
     ObjectAtClick,
     agreeing_object,
     in_frame,
-    object_at_click,
+    near_things,
     sure_object,
     with_held,
 )
@@ -219,7 +220,8 @@ class BuiltinDetector:
         for found in self._object_at_click(image, prompt):
             window = around(functools.reduce(Box.union, found.held, found.box), BOX_MARGIN, size)
             is_closer = max(window.width, window.height) < MAX_WINDOW * max(size)
-            return self._network.look(image, window) if is_closer else whole
+            is_unclear = is_small(found.box, size) or found.agreement < SAME
+            return self._network.look(image, window) if is_closer and is_unclear else whole
         return self._search_window(image, whole, prompt)
 
     def _search_window(self, image: Image, whole: Embedding, prompt: ObjectPrompt) -> Embedding:
@@ -284,19 +286,20 @@ class BuiltinDetector:
         in_boxes = [replace(prompt, box=o.box) for o in found]
         masks = [answer.logits[SINGLE] for answer in self._network.answers(whole, in_boxes)]
         alone = self._answer(whole, prompt).logits[SINGLE]
-        chosen = agreeing_object(found, masks, alone, AGREEMENT)
-        if chosen:
-            return [object_at_click(chosen, everything, whole.letterbox, alone)]
-        # The last answer is the one in the best window, with what stands out there.
-        embedding = self._search_window(image, whole, prompt)
-        alone, score = self._ask_click_network(image, embedding, prompt)
-        in_whole = in_frame(whole.letterbox, embedding.letterbox, alone, masks[0].shape)
-        chosen = agreeing_object(found, masks, in_whole, MIN_AGREEMENT)
-        if chosen is None and score < UNSURE_SCORE:
-            chosen = sure_object(found)
+        embedding, chosen = whole, agreeing_object(found, masks, alone, AGREEMENT)
+        if chosen is None:
+            # The last answer is the one in the best window, with what stands out there.
+            embedding = self._search_window(image, whole, prompt)
+            alone, score = self._ask_click_network(image, embedding, prompt)
+            in_whole = in_frame(whole.letterbox, embedding.letterbox, alone, masks[0].shape)
+            chosen = agreeing_object(found, masks, in_whole, MIN_AGREEMENT)
+            if chosen is None and score < UNSURE_SCORE:
+                chosen = sure_object(found)
         if chosen is None:
             return []
-        return [object_at_click(chosen, everything, embedding.letterbox, alone)]
+        meant, agreement = chosen
+        held = near_things(meant, everything)
+        return [ObjectAtClick(meant.box, embedding.letterbox, alone, agreement, held)]
 
     def _objects(self, image: Image, whole: Embedding) -> list[FoundObject]:
         """Return the objects found in the photo, the surest first."""
@@ -337,12 +340,20 @@ class BuiltinDetector:
     def _ask_object(self, image: Image, embedding: Embedding, prompt: ObjectPrompt) -> Scored:
         """Return the answer to one click or a box, with the found object that a click means."""
         for found in self._object_at_click(image, prompt):
-            in_box = replace(prompt, box=found.box)
-            logits, score = self._ask_click_network(image, embedding, in_box)
+            logits, score = self._ask_found(image, embedding, prompt, found)
             things = [self._answer(embedding, ObjectPrompt(box=box)) for box in found.held]
-            blended = found.blend_with(logits, embedding.letterbox)
-            return with_held(blended, [thing.logits[SINGLE] for thing in things]), score
+            return with_held(logits, [thing.logits[SINGLE] for thing in things]), score
         return self._ask_click_network(image, embedding, prompt)
+
+    def _ask_found(
+        self, image: Image, embedding: Embedding, prompt: ObjectPrompt, found: ObjectAtClick
+    ) -> Scored:
+        """Return the answer to one click in the box of the object that it means."""
+        if found.is_same_in(embedding.letterbox):
+            return found.logits, float(self._answer(embedding, prompt).scores[SINGLE])
+        in_box = replace(prompt, box=found.box)
+        logits, score = self._ask_click_network(image, embedding, in_box)
+        return found.blend_with(logits, embedding.letterbox), score
 
     def _ask_click_network(
         self, image: Image, embedding: Embedding, prompt: ObjectPrompt

@@ -18,9 +18,9 @@ from segment2inpaint.networks.letterbox import Letterbox
 from segment2inpaint.networks.objects import FoundObject
 from segment2inpaint.types import BinaryMask, Box, FloatArray
 
-# IoU of the mask in an object's box with that of the click alone: from AGREEMENT on, the object is
-# taken without another look, and below MIN_AGREEMENT it is another one.
-AGREEMENT, MIN_AGREEMENT = 0.7, 0.3
+# IoU of the mask in an object's box with that of the click alone: from SAME on, the latter is taken
+# as it is; from AGREEMENT on, without another look; below MIN_AGREEMENT the object is another one.
+SAME, AGREEMENT, MIN_AGREEMENT = 0.95, 0.7, 0.3
 LIKELY_OBJECT = 0.3  # score of an object that is taken if a click agrees with it
 SURE_OBJECT = 0.7  # score of an object that is taken although the click network sees another one
 CLICK_WEIGHT = 0.35  # of the mask of the click alone, in the blend
@@ -37,13 +37,19 @@ MAX_GAP = 1  # cells between a person and what is held
 class ObjectAtClick:
     """A found object that a click means, and the logits (h, w) of the click alone in a frame.
 
-    ``held`` are the boxes of things that belong to it.
+    ``agreement`` is the IoU of the click's mask with that in the box, ``held`` are the boxes of
+    things that belong to the object.
     """
 
     box: Box
     letterbox: Letterbox
     logits: FloatArray
+    agreement: float = 0.0
     held: tuple[Box, ...] = ()
+
+    def is_same_in(self, letterbox: Letterbox) -> bool:
+        """Return whether the mask of the click alone is taken as it is in a frame."""
+        return self.agreement >= SAME and letterbox == self.letterbox
 
     def blend_with(self, logits: FloatArray, letterbox: Letterbox) -> FloatArray:
         """Return the logits (h, w) of the object's box in a frame, blended with the click's."""
@@ -51,13 +57,6 @@ class ObjectAtClick:
         one, other = (np.clip(values, -MAX_LOGIT, MAX_LOGIT) for values in (alone, logits))
         blended: FloatArray = CLICK_WEIGHT * one + (1 - CLICK_WEIGHT) * other
         return blended
-
-
-def object_at_click(
-    chosen: FoundObject, found: Sequence[FoundObject], letterbox: Letterbox, logits: FloatArray
-) -> ObjectAtClick:
-    """Return the object with the boxes of the things among ``found`` that it may hold."""
-    return ObjectAtClick(chosen.box, letterbox, logits, _near_things(chosen, found))
 
 
 def with_held(person: FloatArray, things: Sequence[FloatArray]) -> FloatArray:
@@ -84,8 +83,8 @@ def in_frame(
 
 def agreeing_object(
     found: Sequence[FoundObject], masks: Sequence[FloatArray], click: FloatArray, least: float
-) -> FoundObject | None:
-    """Return the object with which a click agrees best, None below ``least``.
+) -> tuple[FoundObject, float] | None:
+    """Return the object with which a click agrees best, and the agreement; None below ``least``.
 
     ``masks`` are the logits (h, w) of the click in each object's box, ``click`` those of the click
     alone. The agreement is their IoU; an object's score counts as much. There is none either if
@@ -95,16 +94,17 @@ def agreeing_object(
     ratings = [agreement + o.score for agreement, o in zip(agreements, found, strict=True)]
     best = ratings.index(max(ratings))
     is_object = agreements[best] > least and found[best].score > LIKELY_OBJECT
-    return found[best] if is_object else None
+    return (found[best], agreements[best]) if is_object else None
 
 
-def sure_object(found: Sequence[FoundObject]) -> FoundObject | None:
-    """Return the surest object, None if it is not sure."""
+def sure_object(found: Sequence[FoundObject]) -> tuple[FoundObject, float] | None:
+    """Return the surest object, with which a click does not agree; None if it is not sure."""
     surest = max(found, key=lambda o: o.score)
-    return surest if surest.score > SURE_OBJECT else None
+    return (surest, 0.0) if surest.score > SURE_OBJECT else None
 
 
-def _near_things(person: FoundObject, found: Sequence[FoundObject]) -> tuple[Box, ...]:
+def near_things(person: FoundObject, found: Sequence[FoundObject]) -> tuple[Box, ...]:
+    """Return the boxes of the things that an object may hold; none if it is no person."""
     if person.kind != PERSON:
         return ()
     likely = (o.box for o in found if o.kind in HELD and o.score > LIKELY_HELD)
