@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 
 from segment2inpaint.models.shipped import shipped_folder
 from segment2inpaint.types import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 Network = Callable[[FloatArray], FloatArray]  # planes (C, H, W) -> logits (C', H', W')
 

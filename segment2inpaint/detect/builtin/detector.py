@@ -279,8 +279,8 @@ class BuiltinDetector:
         self, image: Image, whole: Embedding, prompt: ObjectPrompt
     ) -> list[ObjectAtClick]:
         """Return the found object that agrees with the click network's first or last answer."""
-        everything = self._objects(image, whole)
-        found = [o for o in everything if o.box.contains(prompt.include[0])][:MAX_ASKED]
+        in_photo = self._objects(image, whole)
+        found = [o for o in in_photo if o.box.contains(prompt.include[0])][:MAX_ASKED]
         if not found:
             return []
         in_boxes = [replace(prompt, box=o.box) for o in found]
@@ -293,12 +293,11 @@ class BuiltinDetector:
             alone, score = self._ask_click_network(image, embedding, prompt)
             in_whole = in_frame(whole.letterbox, embedding.letterbox, alone, masks[0].shape)
             chosen = agreeing_object(found, masks, in_whole, MIN_AGREEMENT)
-            if chosen is None and score < UNSURE_SCORE:
-                chosen = sure_object(found)
+            chosen = chosen or (sure_object(found) if score < UNSURE_SCORE else None)
         if chosen is None:
             return []
         meant, agreement = chosen
-        held = near_things(meant, everything)
+        held = near_things(meant, in_photo)
         return [ObjectAtClick(meant.box, embedding.letterbox, alone, agreement, held)]
 
     def _objects(self, image: Image, whole: Embedding) -> list[FoundObject]:

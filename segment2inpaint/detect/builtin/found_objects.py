@@ -29,7 +29,8 @@ MAX_LOGIT = 4.0  # logits are clipped to +- this in the blend
 # who holds, wears or stands on them.
 PERSON, HELD = 0, frozenset({*range(24, 39), 67})
 LIKELY_HELD = 0.4  # score of a thing that a person holds
-NEAR = 0.35  # of a person's box on each side, beyond which less than half of what is held may lie
+# What is held lies in the person's box, enlarged by NEAR on each side, with this share of its own.
+NEAR, MIN_NEAR_SHARE = 0.35, 0.5
 MAX_GAP = 1  # cells between a person and what is held
 
 
@@ -87,8 +88,8 @@ def agreeing_object(
     """Return the object with which a click agrees best, and the agreement; None below ``least``.
 
     ``masks`` are the logits (h, w) of the click in each object's box, ``click`` those of the click
-    alone. The agreement is their IoU; an object's score counts as much. There is none either if
-    the best one is a possible object only.
+    alone. The agreement is their IoU; an object's score counts as much. None is returned as well
+    if the best one is not a likely object.
     """
     agreements = [_iou(mask > 0, click > 0) for mask in masks]
     ratings = [agreement + o.score for agreement, o in zip(agreements, found, strict=True)]
@@ -108,7 +109,7 @@ def near_things(person: FoundObject, found: Sequence[FoundObject]) -> tuple[Box,
     if person.kind != PERSON:
         return ()
     likely = (o.box for o in found if o.kind in HELD and o.score > LIKELY_HELD)
-    return tuple(box for box in likely if _near_share(box, person.box) >= 0.5)
+    return tuple(box for box in likely if _near_share(box, person.box) >= MIN_NEAR_SHARE)
 
 
 def _near_share(thing: Box, person: Box) -> float:
