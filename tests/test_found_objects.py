@@ -14,7 +14,9 @@ from segment2inpaint.detect.builtin.found_objects import (
     SURE_OBJECT,
     ObjectAtClick,
     agreeing_object,
+    near_things,
     sure_object,
+    with_held,
 )
 from segment2inpaint.detect.builtin.found_objects import PERSON as PERSON_KIND
 from segment2inpaint.networks.click import (
@@ -167,6 +169,29 @@ def test_a_small_object_is_seen_in_a_window_round_its_box() -> None:
     assert iou(detection.mask, truth) > 0.95
 
 
+class BlindDecoder(RedDecoder):
+    """Answer with what is red in the box, a click with its upper left corner of the frame."""
+
+    def _answer(
+        self, red: BinaryMask, points: NDArray[np.generic], labels: NDArray[np.generic]
+    ) -> tuple[FloatArray, FloatArray]:
+        corner = np.zeros_like(red)
+        corner[:4, :4] = True
+        masks = np.stack([red if TOP_LEFT in labels else corner] * 4)
+        return np.where(masks, 6, -6).astype(np.float32), np.full(4, self.score, np.float32)
+
+
+@pytest.mark.parametrize(("score", "goes"), [(0.3, True), (0.9, False)])
+def test_a_sure_object_goes_though_an_unsure_click_lies_beside_its_mask(
+    score: float, goes: bool
+) -> None:
+    finder = Finder(FoundObject(PERSON.expand(40, (480, 640)), 0.8, PERSON_KIND))
+    network = ClickNetwork(RedEncoder(), BlindDecoder(score))
+    detector = BuiltinDetector(network, object_finder=finder)
+    (detection,) = detector.detect(person_photo()[0], [Points(((180, 200),))])
+    assert (iou(detection.mask, area(PERSON)) > 0.95) == goes
+
+
 # --- things that a person holds -------------------------------------------------------------------
 
 BAT, BICYCLE, CAT = 34, 1, 15  # kinds
@@ -198,9 +223,23 @@ def test_what_is_ridden_or_unsure_stays_and_animals_hold_nothing(
     assert iou(mask, area(PERSON)) > 0.95
 
 
-@pytest.mark.parametrize("box", [Box(420, 150, 460, 160), Box(400, 150, 620, 160)])
-def test_a_thing_that_does_not_touch_the_person_or_reaches_far_away_stays(box: Box) -> None:
-    assert iou(with_thing(BAT, 0.9, box), area(PERSON)) > 0.95
+@pytest.mark.parametrize(
+    ("box", "is_near"),
+    [(STICK, True), (Box(400, 150, 535, 160), True), (Box(400, 150, 620, 160), False)],
+)
+def test_a_thing_that_reaches_far_away_is_not_held(box: Box, is_near: bool) -> None:
+    person, thing = FoundObject(PERSON, 0.9, PERSON_KIND), FoundObject(box, 0.9, BAT)
+    assert near_things(person, [person, thing]) == ((box,) if is_near else ())
+
+
+@pytest.mark.parametrize(("column", "is_held"), [(5, True), (6, False)])
+def test_only_a_thing_that_touches_the_person_is_held(column: int, is_held: bool) -> None:
+    person, thing = (np.full((10, 10), -3, np.float32) for _ in range(2))
+    person[:, :5] = 3
+    thing[4, column:] = 3
+    joined = with_held(person, [thing])
+    assert (joined[4, 9] > 0) == is_held
+    assert (joined[:, :5] > 0).all()
 
 
 def test_a_click_on_the_thing_leaves_it() -> None:
