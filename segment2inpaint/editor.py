@@ -30,10 +30,10 @@ from segment2inpaint.result import Result
 from segment2inpaint.types import Detection, ReplacementImage, Request
 
 # ``auto`` tries the first other one of these that is available after a failed removal.
-FALLBACK_INPAINTERS = ("lama", "exemplar")
+FALLBACK_INPAINTERS = ("lama", "guided")
 # Further candidates for an inpainter that ignores seeds.
-WEIGHTLESS_INPAINTERS = ("exemplar", "telea", "ns")
-PROMPTLESS_INPAINTERS = (*WEIGHTLESS_INPAINTERS, *inpaint.OBSCURERS, *inpaint.REMOVERS)
+WEIGHTLESS_INPAINTERS = ("guided", "exemplar", "migan", "telea", "ns")
+PROMPTLESS_INPAINTERS = (*inpaint.WEIGHTLESS, "lama")
 
 
 NO_BACKGROUND = (
@@ -130,7 +130,7 @@ class Editor:
         resolved = self.resolve(request)
         detector = self.detector(resolved.detector, progress)
         if request.keeps_object:  # nothing is painted; this one needs no weights
-            return Pipeline(detector, self.inpainter(WEIGHTLESS_INPAINTERS[1]), progress)
+            return Pipeline(detector, self.inpainter("telea"), progress)
         inpainter = self.inpainter(resolved.inpainter, progress)
         others = self._other_inpainters(request, resolved.inpainter)
         return Pipeline(

@@ -67,8 +67,8 @@ PROVIDES = {
 OPTIONAL = {
     "models": (
         "detect/sam/", "detect/text/", "detect/transformers_loading.py", "inpaint/diffusion/",
-        "inpaint/lama/", "inpaint/migan/", "inpaint/one_pass.py", "inpaint/torch_archive.py",
-        "inpaint/weights.py", "models/device.py", "models/download.py", "models/quiet.py",
+        "inpaint/lama/", "inpaint/torch_archive.py",
+        "models/device.py", "models/download.py", "models/quiet.py",
     ),
     "matting": ("compositing/matting.py",),
     "mcp": ("mcp/server.py", "cli/mcp.py"),

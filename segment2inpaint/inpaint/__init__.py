@@ -17,23 +17,19 @@ if TYPE_CHECKING:
     from segment2inpaint.models.catalogue import ModelCard
 
 INPAINTERS = {
+    "guided": "exemplar.inpainter:GuidedInpainter",
     "exemplar": "exemplar.inpainter:ExemplarInpainter",
+    "migan": "migan:MiganInpainter",
     "telea": "opencv:TeleaInpainter",
     "ns": "opencv:NavierStokesInpainter",
     "blur": "obscure:BlurInpainter",
     "pixelate": "obscure:PixelateInpainter",
     "solid": "obscure:SolidInpainter",
     "lama": "lama.inpainter:LamaInpainter",
-    "migan": "migan.inpainter:MiganInpainter",
     "diffusion": "diffusion.inpainter:DiffusionInpainter",
 }
-# Light networks that ``auto`` prefers to ``exemplar`` in a removal, the best first.
-REMOVERS = {
-    "lama": "a learned fill for large holes",
-    "migan": "a light learned fill",
-}
-# Those that need no model and no optional package.
-WEIGHTLESS = tuple(name for name in INPAINTERS if name not in ("diffusion", *REMOVERS))
+# Those that need no download and no optional package.
+WEIGHTLESS = tuple(name for name in INPAINTERS if name not in ("lama", "diffusion"))
 # Fills that hide the object instead of inventing what is behind it.
 OBSCURERS = ("blur", "pixelate", "solid")
 
@@ -50,7 +46,7 @@ def choose(*, generate: bool, device: str = "auto") -> InpainterChoice:
     """Return the best inpainter on this machine; nothing is downloaded.
 
     To remove an object, it is a model that was trained to remove (``removal`` in its card), else
-    the first of ``REMOVERS`` on this machine, else ``exemplar``. To generate one, it is a
+    ``lama`` if it is on this machine, else ``guided``. To generate one, it is a
     diffusion model, one that was trained to inpaint if there is one; without a model of the
     catalogue, it is another pipeline in the Hugging Face cache. Of several models, it is the
     largest one that fits into the GPU's free memory, or the smallest one without a GPU. Raises
@@ -88,13 +84,9 @@ def _choose_remover(device: str) -> InpainterChoice:
     if local := [*_local_cards(lambda card: card.removal), *_local_removal_loras()]:
         name = _best_fitting(local, device)
         return InpainterChoice(name, "trained to remove objects; it is on this machine")
-    local = _local_cards(lambda card: card.name in REMOVERS)
-    names = {card.name for card in local}
-    for name, reason in REMOVERS.items():
-        if name in names:
-            return InpainterChoice(name, f"{reason}; it is on this machine")
-    command = catalogue.setup_command("lama")
-    return InpainterChoice("exemplar", f"no learned fill on this machine; `{command}` gets one")
+    if _local_cards(lambda card: card.name == "lama"):
+        return InpainterChoice("lama", "a learned fill for large holes; it is on this machine")
+    return InpainterChoice("guided", f"`{catalogue.setup_command('lama')}` gets a larger one")
 
 
 def _local_cards(wanted: Callable[[ModelCard], bool]) -> list[ModelCard]:
@@ -152,8 +144,8 @@ def load(
     name, base, lora = split_name(name)
     model = choose(generate=True, device=device).name if name == "diffusion" else name
     path = catalogue.resolve(model)
-    if network := _one_pass_network(model, path):
-        inpainter = _backend(network)(path, device, runtime)
+    if _is_lama(model, path):
+        inpainter = _backend("lama")(path, device, runtime)
         return inpainter
     path = catalogue.resolve(model, "diffusion")
     prefill = _backend("exemplar")()
@@ -231,28 +223,26 @@ def _names_model(name: str) -> bool:
     return bool(name) and (name in known or bool(hub_id) or Path(name).exists())
 
 
-def _one_pass_network(name: str, path: Path) -> str:
-    """Return ``lama`` or ``migan`` if a model is one of them, "" for a diffusion model.
+def _is_lama(name: str, path: Path) -> bool:
+    """Return whether a model is a LaMa, not a diffusion model.
 
     Raises ``BadModel`` for a file that is neither, before a large library is imported.
     """
-    from segment2inpaint.inpaint.weights import SUFFIXES, find_network, weights_file
-    from segment2inpaint.models import catalogue
+    from segment2inpaint.inpaint.lama.weights import SUFFIXES, holds_lama, weights_file
 
-    if not Path(name).expanduser().exists() or name in REMOVERS:
-        backend = catalogue.card(name).backend
-        return backend if backend in REMOVERS else ""
+    if not Path(name).expanduser().exists() or name == "lama":
+        return name == "lama"
     if path.is_dir():
         single = not (path / "model_index.json").exists()
         files = [file for file in path.rglob("*") if single and file.suffix in SUFFIXES]
-        return find_network(weights_file(path, ())) if files else ""
-    network = find_network(path)
-    if not network and path.suffix != ".safetensors":
+        return bool(files) and holds_lama(weights_file(path, ()))
+    is_lama = holds_lama(path)
+    if not is_lama and path.suffix != ".safetensors":
         raise BadModel(
-            f"{path}: neither a LaMa nor a MI-GAN, the only models that are read from "
-            f"{path.suffix} files; a diffusion model is a .safetensors file or a folder"
+            f"{path}: not a LaMa, the only model that is read from {path.suffix} files; "
+            "a diffusion model is a .safetensors file or a folder"
         )
-    return network
+    return is_lama
 
 
 def _backend(name: str) -> Any:

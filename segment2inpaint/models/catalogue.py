@@ -49,7 +49,7 @@ class ModelCard:
             copies in the cache are used.
         licence: the licence of the weights.
         kind: ``detector``, ``inpainter``, ``part`` (used by other models), or empty if unknown.
-        backend: the code that runs it: a detector's name, ``diffusion``, ``lama``, ``migan``
+        backend: the code that runs it: a detector's name, ``diffusion``, ``lama``
             or ``lora``.
         gated: whether the licence must be accepted on the hub before a download.
         revision: the branch, tag or commit to download.

@@ -15,7 +15,7 @@ TASKS = ("detect", "remove", "replace")
 # What works without a download, for each task; nothing paints a prompt without one.
 BUILT_IN = {
     "detect": ("builtin", "ships with the package; clicks and boxes"),
-    "remove": ("exemplar", "ships with the package; fills with patches of the photo"),
+    "remove": ("guided", "ships with the package; patches of the photo where a network wants them"),
 }
 
 # Cards by preference, on a GPU and on a CPU. SAM 2.1 is ordered by its published quality.
@@ -23,17 +23,17 @@ BUILT_IN = {
 # to inpaint or to edit, and their licences allow commercial use.
 ON_GPU = {
     "detect": ("sam2.1-large", "sam2.1-base-plus", "sam2.1-small", "sam2.1-tiny"),
-    "remove": ("lama", "migan"),
+    "remove": ("lama",),
     "replace": ("qwen-image-edit-2511", "flux2-klein", "sdxl-inpaint", "sd15-inpaint"),
 }
 ON_CPU = {
     "detect": ("sam2.1-tiny", "edgetam"),
-    "remove": ("lama", "migan"),
+    "remove": ("lama",),
     "replace": ("sd15-inpaint",),
 }
 LIGHTER = {
     "detect": ("sam2.1-tiny", "edgetam"),
-    "remove": ("lama", "migan"),
+    "remove": ("lama",),
     "replace": ("sdxl-inpaint", "sd15-inpaint", "sd15-inpaint+lcm-sd15"),
 }
 

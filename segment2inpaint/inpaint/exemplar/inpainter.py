@@ -20,10 +20,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from threading import Lock, Thread
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from segment2inpaint.inpaint.exemplar.guidance import follow_guide
 from segment2inpaint.inpaint.exemplar.jit import Array, needs_compiling
 from segment2inpaint.inpaint.exemplar.patchmatch import (
     BAND_COUNT,
@@ -60,6 +62,7 @@ from segment2inpaint.inpaint.exemplar.refinement import (
 from segment2inpaint.inpaint.exemplar.shiftmap import paint_offsets
 from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, thread_pool
 from segment2inpaint.inpaint.smooth import smooth_fill
+from segment2inpaint.networks.background import paint_background
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import BinaryMask, Fill, Image
 
@@ -77,12 +80,29 @@ SECOND_SEED_OFFSET = 100_003  # added to the seed for the structure that was not
 # Two results agree if they differ by less than about this, in grey levels ...
 AGREEMENT_SCALE = 18.0
 AGREEMENT_SIGMA = 3.0  # ... averaged over a Gaussian of this many px
+# A guide is followed at the finest level with a hole of at most this area, px.
+MAX_GUIDED_HOLE_AREA = 40_000
 # The finest level with a hole of at most this area is the last that is searched at length, px.
 MAX_SEARCHED_HOLE_AREA = 200_000
 STRUCTURE_ROUNDS = 15  # estimate of the rounds that finding the structure takes
 THIN_HOLE_DEPTH = 3.5  # px; a hole that is less deep has no structure to find
 _COMPILE_LOCK = Lock()
 UNKNOWN_GREY = 127  # grey level of the result if no pixel is known
+
+
+Guide = Callable[[Crop], Image | None]
+"""Returns a crop with its hole painted by another fill, or None."""
+
+
+class Structure(NamedTuple):
+    """What goes where in the hole: the patches at a level, and the hole's ``features`` there.
+
+    ``level`` is the level's number, 0 the finest.
+    """
+
+    level: int
+    field: PatchField
+    features: Array
 
 
 class ExemplarInpainter:
@@ -98,6 +118,10 @@ class ExemplarInpainter:
     def __init__(self, threads: int | None = None) -> None:
         """Use ``threads`` threads, None: as many as OpenCV. The result does not depend on it."""
         self.threads = threads or cv2.getNumThreads()
+
+    def guide(self, crop: Crop) -> Image | None:
+        """Return the crop with its hole painted by another fill whose structure is to be used."""
+        return None
 
     def start_compiling(self) -> None:
         """Compile the kernels in a thread, if this machine has not yet, and return at once."""
@@ -116,9 +140,24 @@ class ExemplarInpainter:
         with thread_pool(min(self.threads, BAND_COUNT)) as threads:
             for index, crop in enumerate(crops):
                 runner = PatchJobRunner(threads.map, _crop_progress(progress, index, len(crops)))
-                results.append(_inpaint_crop(crop, crop.seed % 2 == 1, runner))
+                results.append(_inpaint_crop(crop, runner, self.guide))
         progress(FILL_STAGE, 1.0)
         return results
+
+
+class GuidedInpainter(ExemplarInpainter):
+    """Fills a hole with pixels copied from its surroundings, arranged as a network suggests.
+
+    The background network, which ships with the package, paints the hole, and its patches are
+    replaced by the most alike ones of the surroundings. Odd seeds use the structure of
+    ``ExemplarInpainter`` instead.
+    """
+
+    name = "guided"
+
+    def guide(self, crop: Crop) -> Image:
+        """Return the crop with its hole painted by the background network."""
+        return paint_background(crop.image, crop.mask)
 
 
 def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callable[[float], None]:
@@ -158,19 +197,18 @@ def _compile_kernels() -> None:
         return
     mask = np.zeros((48, 48), bool)
     mask[16:32, 16:32] = True
-    _inpaint_crop(
-        Crop(np.zeros((48, 48, 3), np.uint8), mask), False, PatchJobRunner(map, lambda _: None)
-    )
+    crop = Crop(np.zeros((48, 48, 3), np.uint8), mask)
+    _inpaint_crop(crop, PatchJobRunner(map, lambda _: None), lambda _: None)
 
 
-def _inpaint_crop(crop: Crop, prefer_second: bool, runner: PatchJobRunner) -> Image:
+def _inpaint_crop(crop: Crop, runner: PatchJobRunner, guide: Guide) -> Image:
     if not crop.mask.any():
         return crop.image.copy()
     runner.set_total(_estimate_units(crop.mask))
     levels = build_pyramid(crop.image, crop.mask, runner)
     if not levels:
         return _fill_without_patches(crop.image, crop.mask)
-    pixels = _paint_levels(levels, prefer_second, crop.seed, runner)
+    pixels = _paint_levels(levels, crop, runner, guide)
     del levels
     result = crop.image.copy()
     result[crop.mask] = np.clip(np.rint(pixels), 0, 255)
@@ -183,25 +221,23 @@ def _fill_without_patches(image: Image, mask: BinaryMask) -> Image:
 
 
 def _paint_levels(
-    levels: list[PyramidLevel], prefer_second: bool, seed: int, runner: PatchJobRunner
+    levels: list[PyramidLevel], crop: Crop, runner: PatchJobRunner, guide: Guide
 ) -> Array:
     """Paint the hole at all levels, and return its pixels at the finest, (P, 3) float32 RGB.
 
     ``levels`` loses all but the finest one if the field is carried up.
     """
-    start = _finest_level(levels, MAX_STRUCTURE_HOLE_AREA)
+    seed = crop.seed
     searched = _finest_level(levels, MAX_SEARCHED_HOLE_AREA)
+    structures = _find_structures(levels, seed, runner)
+    if len(structures) > 1 and (picture := guide(crop)) is not None:
+        structures = [_guided_structure(levels, picture, seed, runner), structures[0]]
+    if seed % 2 == 1:
+        structures.reverse()
+    del levels[max(structure.level for structure in structures) + 1 :]
     fields, results = [], []
-    structures = _find_structures(levels[start:], prefer_second, seed, runner)
-    del levels[start + 1 :]
-    for i, (field, features) in enumerate(structures):
-        levels[start].features[levels[start].hole] = features
-        structure_seed = seed + i * SECOND_SEED_OFFSET
-        for n in range(start - 1, searched - 1, -1):
-            nnf = upscale_field(levels[n], levels[n + 1], field.centers, seed)
-            rounds = _rounds(n - searched) // (1 + i)
-            refinement = Refinement(field.softness, structure_seed, rounds, SETTLED_SEARCH_RADIUS)
-            field = repaint(levels[n], nnf, refinement, runner)
+    for i, structure in enumerate(structures):
+        field = _refine_structure(levels, structure, searched, i, seed, runner)
         fields.append(field)
         results.append(blend_copies(levels[searched], field.centers, field.costs, runner))
     pixels = _average_agreement(levels[searched], *results)
@@ -209,6 +245,22 @@ def _paint_levels(
         return pixels
     del levels[searched + 1 :]
     return carry_up(levels, fields[0], pixels - results[0], seed, runner)
+
+
+def _refine_structure(
+    levels: list[PyramidLevel], structure: Structure, searched: int, number: int, seed: int,
+    runner: PatchJobRunner,
+) -> PatchField:  # fmt: skip
+    """Return the field at the level ``searched``. The structure ``number`` 0 is the chosen one."""
+    start, field = structure.level, structure.field
+    levels[start].features[levels[start].hole] = structure.features
+    structure_seed = seed + number * SECOND_SEED_OFFSET
+    for n in range(start - 1, searched - 1, -1):
+        nnf = upscale_field(levels[n], levels[n + 1], field.centers, seed)
+        rounds = _rounds(n - searched) // (1 + number)
+        refinement = Refinement(field.softness, structure_seed, rounds, SETTLED_SEARCH_RADIUS)
+        field = repaint(levels[n], nnf, refinement, runner)
+    return field
 
 
 def _finest_level(levels: list[PyramidLevel], max_hole_area: int) -> int:
@@ -263,24 +315,30 @@ def _round_units(hole_area: float, search_radius: int) -> float:
     return SEARCH_PASSES * count_trials(search_radius) * targets + VOTE_COST * hole_area
 
 
-def _find_structures(
-    levels: list[PyramidLevel], prefer_second: bool, seed: int, runner: PatchJobRunner
-) -> list[tuple[PatchField, Array]]:
-    """Paint the finest of ``levels`` in two ways; return each field and the hole's features.
+def _guided_structure(
+    levels: list[PyramidLevel], picture: Image, seed: int, runner: PatchJobRunner
+) -> Structure:
+    """Return the structure that follows a picture with the hole filled."""
+    start = _finest_level(levels, MAX_GUIDED_HOLE_AREA)
+    field = follow_guide(levels[start], start, picture, seed, runner)
+    return Structure(start, field, levels[start].features[levels[start].hole])
 
-    The better structure is first, the other one if ``prefer_second``. A thin hole has only one.
-    """
-    level = levels[0]
-    peel = _peel(levels, seed, runner)
-    peel_result = peel, level.features[level.hole]
+
+def _find_structures(
+    levels: list[PyramidLevel], seed: int, runner: PatchJobRunner
+) -> list[Structure]:
+    """Return two structures of the hole, the better one first. A thin hole has only one."""
+    start = _finest_level(levels, MAX_STRUCTURE_HOLE_AREA)
+    level = levels[start]
+    peel = _peel(levels[start:], seed, runner)
+    peel_result = Structure(start, peel, level.features[level.hole])
     if level.confidence[level.hole].min() > CONFIDENCE_DECAY**-THIN_HOLE_DEPTH:
         return [peel_result]
     max_cost = OFFSETS_COST_TOLERANCE * mean_cost(level, peel, seed, runner)
     refinement = Refinement(OFFSETS_SOFTNESS, seed, 3, SETTLED_SEARCH_RADIUS)
     offsets = settle(level, paint_offsets(level, seed, runner), refinement, runner)
-    offsets_result = offsets, level.features[level.hole]
-    choose_offsets = mean_cost(level, offsets, seed, runner) <= max_cost
-    if choose_offsets != prefer_second:
+    offsets_result = Structure(start, offsets, level.features[level.hole])
+    if mean_cost(level, offsets, seed, runner) <= max_cost:
         return [offsets_result, peel_result]
     return [peel_result, offsets_result]
 

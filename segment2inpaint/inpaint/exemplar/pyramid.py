@@ -91,6 +91,15 @@ def build_pyramid(image: Image, mask: BinaryMask, runner: PatchJobRunner) -> lis
     return levels
 
 
+def reduced_features(image: Image, octaves: int, runner: PatchJobRunner) -> Array:
+    """Return the features (h, w, CHANNELS) uint8 of a whole picture, ``octaves`` coarser."""
+    known = np.ones(image.shape[:2], np.bool_)
+    hole, features = ~known, _compute_features(image, known, runner)
+    for _ in range(octaves):
+        features, hole, known = _halve(features, hole, known, runner)
+    return _unpad(features)
+
+
 def upscale_field(fine: PyramidLevel, coarse: PyramidLevel, nnf: Array, seed: int) -> Array:
     """Return the nearest-neighbour field of ``coarse``, (T, 2), for the level ``fine``.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from segment2inpaint.inpaint.weights import FIRST_WEIGHTS
+from segment2inpaint.inpaint.lama.weights import FIRST_WEIGHT
 
 
 class LamaConfig(NamedTuple):
@@ -205,7 +205,7 @@ def infer_config(weights: dict[str, Tensor]) -> LamaConfig:
 
     Raises ``KeyError`` or ``ValueError`` for other weights.
     """
-    width = weights[FIRST_WEIGHTS["lama"]].shape[0]
+    width = weights[FIRST_WEIGHT].shape[0]
     numbers = {int(name.split(".")[1]) for name in weights}
     blocks = sum(f"model.{n}.conv1.ffc.convg2g.fu.conv_layer.weight" in weights for n in numbers)
     downsamplings = sum(f"model.{n}.ffc.convl2l.weight" in weights for n in numbers) - 1

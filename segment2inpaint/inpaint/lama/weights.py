@@ -1,7 +1,7 @@
-"""Read the weights of small networks from the files in which people have them.
+"""Read LaMa's weights from the files in which people have them.
 
-These are .safetensors, ``torch.save``, TorchScript and ONNX. The weights may stand among others,
-such as those of a discriminator, behind a prefix such as ``generator.``.
+These are .safetensors, ``torch.save`` and TorchScript. The weights may stand among others, such as
+those of a discriminator, behind a prefix such as ``generator.``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segment2inpaint.errors import BadModel
-from segment2inpaint.inpaint.onnx_file import read_onnx
 from segment2inpaint.inpaint.torch_archive import is_archive, list_tensors, load_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".onnx")
-# A weight that only this network has.
-FIRST_WEIGHTS = {
-    "lama": "model.1.ffc.convl2l.weight",
-    "migan": "synthesis.b4.conv1.conv2.weight",
-}
-TITLES = {"lama": "LaMa", "migan": "MI-GAN"}
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt")
+FIRST_WEIGHT = "model.1.ffc.convl2l.weight"  # which only LaMa has
 BATCH_COUNTER = "num_batches_tracked"  # suffix of tensors that are used in training only
 
 
@@ -33,8 +27,6 @@ def tensor_names(file: Path) -> list[str]:
 
     if is_archive(file):
         return list(list_tensors(file))
-    if file.suffix == ".onnx":
-        return list(read_onnx(file).tensors)
     try:
         with safe_open(file, "pt") as header:
             return list(header.keys())
@@ -42,11 +34,9 @@ def tensor_names(file: Path) -> list[str]:
         raise BadModel(unreadable(file)) from error
 
 
-def find_network(file: Path) -> str:
-    """Return the name of the network in a file, "" for another one. Raises ``BadModel``."""
-    names = tensor_names(file)
-    found = (n for n, first in FIRST_WEIGHTS.items() if any(has_suffix(x, first) for x in names))
-    return next(found, "")
+def holds_lama(file: Path) -> bool:
+    """Return whether a file holds a LaMa. Raises ``BadModel``."""
+    return any(has_suffix(name, FIRST_WEIGHT) for name in tensor_names(file))
 
 
 def has_suffix(name: str, suffix: str) -> bool:
@@ -60,47 +50,44 @@ def unreadable(file: Path) -> str:
     return f"{file}: not a readable {formats} file; download it again"
 
 
-def read_weights(file: Path, network: str) -> dict[str, Tensor]:
-    """Return the weights of ``lama`` or ``migan`` in float32, by their names without prefix.
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return LaMa's weights in float32, by their names without prefix.
 
     Raises ``BadModel`` for an unreadable file, or one with another network.
     """
-    first = FIRST_WEIGHTS[network]
     archived = list_tensors(file) if is_archive(file) else {}
     tensors = {} if archived else _read_all(file)
     names = [*archived, *tensors]
-    prefix = next((n.removesuffix(first) for n in names if has_suffix(n, first)), None)
-    if prefix is None:
-        raise BadModel(f"{file}: not a {TITLES[network]}, it has no {first}")
+    first = next((name for name in names if has_suffix(name, FIRST_WEIGHT)), None)
+    if first is None:
+        raise BadModel(f"{file}: not a LaMa, it has no {FIRST_WEIGHT}")
+    prefix = first.removesuffix(FIRST_WEIGHT)
     own = {name: tensor for name, tensor in archived.items() if name.startswith(prefix)}
     tensors = load_tensors(file, own) if archived else tensors
     return {n.removeprefix(prefix): t.float() for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _read_all(file: Path) -> dict[str, Tensor]:
-    """Return all tensors of an ONNX or .safetensors file."""
-    import torch
+    """Return all tensors of a .safetensors file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if file.suffix == ".onnx":
-        return {name: torch.from_numpy(value) for name, value in read_onnx(file).tensors.items()}
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise BadModel(unreadable(file)) from error
 
 
-def fill_network(network: nn.Module, weights: dict[str, Tensor], file: Path, name: str) -> None:
+def fill_network(network: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
     """Copy weights into a network. Raises ``BadModel`` if one is missing, unknown or misshapen."""
     try:
         missing, unknown = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        raise BadModel(f"{file}: this {name} has an unknown architecture") from error
+        raise BadModel(f"{file}: this LaMa has an unknown architecture") from error
     missing = [one for one in missing if not one.endswith(BATCH_COUNTER)]
     if missing or unknown:
         difference = f"lacks {missing[0]}" if missing else f"has {unknown[0]}"
-        raise BadModel(f"{file}: this {name} has an unknown architecture, it {difference}")
+        raise BadModel(f"{file}: this LaMa has an unknown architecture, it {difference}")
 
 
 def weights_file(model: Path, names: Sequence[str]) -> Path:

@@ -1,0 +1,1 @@
+"""The background network: MI-GAN, converted from its published file."""

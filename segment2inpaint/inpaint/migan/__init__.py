@@ -1,1 +1,0 @@
-"""MI-GAN (Sargsyan et al. 2023), from its published weights."""

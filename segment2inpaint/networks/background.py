@@ -1,0 +1,55 @@
+"""Paint what may be behind an object with MI-GAN (``models/weights/background.md``).
+
+The network invents a plausible background, structure first: it was trained on photos of places
+(Sargsyan et al. 2023). It works in a frame of at most ``FRAME_SIDE`` px, so fine texture is lost in
+larger crops.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from segment2inpaint.networks.any_size import load_network
+from segment2inpaint.types import BinaryMask, FloatArray, Image
+
+FRAME_SIDE = 512  # px, long side of a crop in the network's input
+MULTIPLE = 128  # px; the input's sides are multiples of this
+
+
+def paint_background(image: Image, mask: BinaryMask) -> Image:
+    """Return the crop with its hole painted by the network. Raises ``BadModel``.
+
+    ``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool, True = hole. Pixels outside the hole are
+    as they were.
+    """
+    (picture,) = load_network("background").run(planes=_input_planes(image, mask))
+    height, width = _frame_size(mask)
+    colors = picture[0, :, :height, :width].transpose(1, 2, 0) * 127.5 + 127.5
+    enlarged = cv2.resize(colors, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    painted = image.copy()
+    painted[mask] = np.rint(enlarged[mask].clip(0, 255))
+    return painted
+
+
+def _frame_size(mask: BinaryMask) -> tuple[int, int]:
+    """Return the size (h, w) of a crop in the network's input."""
+    scale = FRAME_SIDE / max(mask.shape)
+    height, width = (max(1, round(side * scale)) for side in mask.shape)
+    return height, width
+
+
+def _input_planes(image: Image, mask: BinaryMask) -> FloatArray:
+    """Return (1, 4, h, w): 0.5 where known and -0.5 in the hole, and RGB in [-1, 1], 0 there.
+
+    What the frame lacks to a multiple of ``MULTIPLE`` repeats its edge.
+    """
+    height, width = _frame_size(mask)
+    shrinks = max(mask.shape) > FRAME_SIDE
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    colors = cv2.resize(image, (width, height), interpolation=method).transpose(2, 0, 1)
+    hole = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
+    known = np.where(hole, np.float32(0), np.float32(1))
+    planes = np.concatenate([known[None] - 0.5, (colors / np.float32(127.5) - 1) * known])
+    padding = (0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)
+    return np.asarray(np.pad(planes, padding, mode="edge")[None], np.float32)
