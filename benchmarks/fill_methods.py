@@ -21,13 +21,26 @@ import numpy as np
 Fill = Callable[[Any, Any], Any]
 
 
-def exemplar() -> Fill:
-    from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
+def shipped(name: str) -> Fill:
+    """Return a fill of the package."""
+    from segment2inpaint import inpaint
     from segment2inpaint.protocols import Crop
     from segment2inpaint.types import Fill as Request
 
-    inpainter = ExemplarInpainter(cv2.getNumThreads())
+    inpainter = inpaint.load(name)
     return lambda image, mask: inpainter.inpaint([Crop(image, mask)], Request())[0]
+
+
+def guided() -> Fill:
+    return shipped("guided")
+
+
+def exemplar() -> Fill:
+    return shipped("exemplar")
+
+
+def migan() -> Fill:
+    return shipped("migan")
 
 
 def telea() -> Fill:
@@ -83,7 +96,10 @@ def pypatchmatch() -> Fill:
     return fill
 
 
-METHODS = {f.__name__: f for f in (exemplar, telea, ns, biharmonic, shiftmap, fsr, pypatchmatch)}
+METHODS = {
+    f.__name__: f
+    for f in (guided, exemplar, migan, telea, ns, biharmonic, shiftmap, fsr, pypatchmatch)
+}
 CONTRIB = ("shiftmap", "fsr")  # need the contrib build of OpenCV
 
 

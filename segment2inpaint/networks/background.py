@@ -42,13 +42,13 @@ def _frame_size(mask: BinaryMask) -> tuple[int, int]:
 def _input_planes(image: Image, mask: BinaryMask) -> FloatArray:
     """Return (1, 4, h, w): 0.5 where known and -0.5 in the hole, and RGB in [-1, 1], 0 there.
 
-    What the frame lacks to a multiple of ``MULTIPLE`` repeats its edge.
+    A pixel to which the hole contributes is the hole's, so that nothing of the hole is read. What
+    the frame lacks to a multiple of ``MULTIPLE`` repeats its edge.
     """
     height, width = _frame_size(mask)
-    shrinks = max(mask.shape) > FRAME_SIDE
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    method = cv2.INTER_AREA if max(mask.shape) > FRAME_SIDE else cv2.INTER_LINEAR
     colors = cv2.resize(image, (width, height), interpolation=method).transpose(2, 0, 1)
-    hole = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
+    hole = cv2.resize(mask.astype(np.float32), (width, height), interpolation=method) > 0
     known = np.where(hole, np.float32(0), np.float32(1))
     planes = np.concatenate([known[None] - 0.5, (colors / np.float32(127.5) - 1) * known])
     padding = (0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)
