@@ -30,7 +30,9 @@ def landscape(height: int = 240, width: int = 320) -> Image:
 
 
 def disc(height: int = 240, width: int = 320, radius: int = 45) -> BinaryMask:
-    drawn = cv2.circle(np.zeros((height, width), np.uint8), (width // 2, height // 2), radius, 1, -1)
+    drawn = cv2.circle(
+        np.zeros((height, width), np.uint8), (width // 2, height // 2), radius, 1, -1
+    )
     return np.asarray(drawn > 0)
 
 

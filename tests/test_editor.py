@@ -112,7 +112,7 @@ def test_the_only_candidate_is_the_result(photo: Photo) -> None:
 
 def test_candidates_use_other_inpainters_if_seeds_are_ignored(photo: Photo) -> None:
     messages: list[str] = []
-    result = Editor(on_message=messages.append).run(photo, request(fill=Fill(candidates=5)))
+    result = Editor(on_message=messages.append).run(photo, request(fill=Fill(candidates=7)))
     used = {one.settings["inpainter"] for one in result.candidates}
-    assert used == {"telea", "exemplar", "ns"}
-    assert messages == ["3 candidates: telea gives one result, whatever the seed"]
+    assert used == {"telea", "guided", "exemplar", "migan", "ns"}
+    assert messages == ["5 candidates: telea gives one result, whatever the seed"]

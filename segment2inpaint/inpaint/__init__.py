@@ -86,7 +86,8 @@ def _choose_remover(device: str) -> InpainterChoice:
         return InpainterChoice(name, "trained to remove objects; it is on this machine")
     if _local_cards(lambda card: card.name == "lama"):
         return InpainterChoice("lama", "a learned fill for large holes; it is on this machine")
-    return InpainterChoice("guided", f"`{catalogue.setup_command('lama')}` gets a larger one")
+    command = catalogue.setup_command("lama")
+    return InpainterChoice("guided", f"`{command}` gets LaMa, a larger network")
 
 
 def _local_cards(wanted: Callable[[ModelCard], bool]) -> list[ModelCard]:

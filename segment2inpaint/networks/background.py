@@ -1,8 +1,7 @@
 """Paint what may be behind an object with MI-GAN (``models/weights/background.md``).
 
 The network invents a plausible background, structure first: it was trained on photos of places
-(Sargsyan et al. 2023). It works in a frame of at most ``FRAME_SIDE`` px, so fine texture is lost in
-larger crops.
+(Sargsyan et al. 2023), and sees every crop at their size: fine texture is lost in larger ones.
 """
 
 from __future__ import annotations
