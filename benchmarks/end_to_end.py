@@ -84,11 +84,13 @@ def report(photo: Path, mask: Path, iopaint_python: str | None, out: Path) -> No
         "--help": [sys.executable, "-m", "segment2inpaint", "--help"],
         "mask + telea": remove_command(photo, by_mask, "telea", out),
         "mask + telea, no verify": [*remove_command(photo, by_mask, "telea", out), "--no-verify"],
+        "mask + guided": remove_command(photo, by_mask, "guided", out),
         "mask + exemplar": remove_command(photo, by_mask, "exemplar", out),
         "mask + exemplar, no verify": [
             *remove_command(photo, by_mask, "exemplar", out),
             "--no-verify",
         ],
+        "click + guided": remove_command(photo, click, "guided", out),
         "click + exemplar": remove_command(photo, click, "exemplar", out),
         "mask only, from mask": mask_command(photo, by_mask, out),
         "mask only, click": mask_command(photo, click, out),

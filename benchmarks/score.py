@@ -34,7 +34,7 @@ from segment2inpaint.types import bounding_box
 from segment2inpaint.verify import coherence
 
 PAIRED_SETS, LAMA_SET = ["removal_photos", "removal_static"], "lama_reference"
-FILLS = ("exemplar", "telea", "ns")
+FILLS = ("guided", "exemplar", "migan", "telea", "ns")
 GOOD = 0.75  # of the object's change undone
 MIN_DIFFERENCE = 0.02  # of ``undone``; smaller ones are no order
 SIGNS = {"feature_similarity": 1, "window_distance": -1, "novelty": -1}  # 1: higher is better
