@@ -49,8 +49,8 @@ class ModelCard:
             copies in the cache are used.
         licence: the licence of the weights.
         kind: ``detector``, ``inpainter``, ``part`` (used by other models), or empty if unknown.
-        backend: the code that runs it: a detector's name, ``diffusion``, ``lama``
-            or ``lora``.
+        backend: the code that runs it: a detector's name, ``diffusion``, ``lama`` or
+            ``lora``.
         gated: whether the licence must be accepted on the hub before a download.
         revision: the branch, tag or commit to download.
         files: the files to download; empty if the hub's listing decides.

@@ -6,7 +6,8 @@ the level where the hole has ``MAX_SEARCHED_HOLE_AREA`` px: at finer levels the 
 and only corrected by a pixel, so the cost grows slowly with the hole's area. The structure is
 found at a coarse level, in two ways: by patches from the border inwards ("peeling"), which never
 repeats what does not fit, and by a few offsets, which continues edges better. The cost of the
-patches decides between the two. Both are painted at the finest level that is searched, and the
+patches decides between the two. If there is a guide, the structure that follows it is chosen, and
+the better of the two is the other one. Both are painted at the finest level that is searched, and the
 chosen one is moved towards the other where the two agree.
 
 Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson et al. 2014
@@ -156,7 +157,7 @@ class GuidedInpainter(ExemplarInpainter):
     name = "guided"
 
     def guide(self, crop: Crop) -> Image:
-        """Return the crop with its hole painted by the background network."""
+        """Return the crop with its hole painted by the background network. Raises ``BadModel``."""
         return paint_background(crop.image, crop.mask)
 
 
