@@ -7,8 +7,8 @@ and only corrected by a pixel, so the cost grows slowly with the hole's area. Th
 found at a coarse level, in two ways: by patches from the border inwards ("peeling"), which never
 repeats what does not fit, and by a few offsets, which continues edges better. The cost of the
 patches decides between the two. If there is a guide, the structure that follows it is chosen, and
-the better of the two is the other one. Both are painted at the finest level that is searched, and the
-chosen one is moved towards the other where the two agree.
+the better of the two is the other one. Both are painted at the finest level that is searched, and
+the chosen one is moved towards the other where the two agree.
 
 Sources: Wexler, Shechtman, Irani 2007 (the energy and its minimisation); Newson et al. 2014
 (texture features, onion peel); and those in ``patchmatch``, ``shiftmap`` and ``poisson``.
