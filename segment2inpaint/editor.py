@@ -32,8 +32,8 @@ from segment2inpaint.types import Detection, ReplacementImage, Request
 # ``auto`` tries the first other one of these that is available after a failed removal.
 FALLBACK_INPAINTERS = ("lama", "guided")
 # Further candidates for an inpainter that ignores seeds.
-WEIGHTLESS_INPAINTERS = ("exemplar", "guided", "migan", "telea", "ns")
-PROMPTLESS_INPAINTERS = (*inpaint.WEIGHTLESS, "lama")
+CANDIDATE_INPAINTERS = ("exemplar", "guided", "migan", "telea", "ns")
+PROMPTLESS_INPAINTERS = (*inpaint.SHIPPED, "lama")
 
 
 NO_BACKGROUND = (
@@ -213,8 +213,8 @@ class Editor:
             return fallback
         wanted = request.fill.candidates - 1
         # another inpainter would invent instead of hide
-        weightless = () if inpainter in inpaint.OBSCURERS else WEIGHTLESS_INPAINTERS
-        further = [name for name in weightless if name != inpainter][:wanted]
+        choices = () if inpainter in inpaint.OBSCURERS else CANDIDATE_INPAINTERS
+        further = [name for name in choices if name != inpainter][:wanted]
         if len(further) < wanted:
             self.on_message(
                 f"{len(further) + 1} candidates: {inpainter} gives one result, whatever the seed"

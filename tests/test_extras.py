@@ -55,14 +55,14 @@ def test_auto_never_chooses_a_model_whose_packages_are_missing(
 
 
 @pytest.mark.usefixtures("core")
-@pytest.mark.parametrize("name", [n for n in inpaint.INPAINTERS if n not in inpaint.WEIGHTLESS])
+@pytest.mark.parametrize("name", [n for n in inpaint.INPAINTERS if n not in inpaint.SHIPPED])
 def test_an_inpainter_that_is_a_model_names_its_extra(name: str) -> None:
     with pytest.raises(PackageMissing, match=f"the inpainter {name} needs more packages"):
         Editor().inpainter(name)
 
 
 @pytest.mark.usefixtures("core")
-@pytest.mark.parametrize("name", [n for n in detect.DETECTORS if n not in detect.WEIGHTLESS])
+@pytest.mark.parametrize("name", [n for n in detect.DETECTORS if n not in detect.SHIPPED])
 def test_a_detector_that_is_a_model_names_its_extra(name: str) -> None:
     with pytest.raises(PackageMissing, match=f"the detector {name} needs more packages"):
         Editor().detector(name)

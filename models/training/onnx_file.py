@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 FLOAT16_MAX = 65504.0  # the largest finite half-precision number
+OPSET, IR_VERSION = 18, 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphBuilder:
+    """The nodes and weights of a graph so far; a name that is left out is a number."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    weights: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(self, operation: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
+        """Add a node with one output, and return the output's name."""
+        name = name or f"{operation}_{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(operation, inputs, [name], **attributes))
+        return name
+
+    def weight(self, values: NDArray[Any], name: str = "") -> str:
+        """Add a weight, and return its name."""
+        name = name or f"weight_{len(self.weights)}"
+        self.weights.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def model(
+        self, name: str, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
+    ) -> onnx.ModelProto:
+        """Return the graph as a model, compact."""
+        graph = onnx.helper.make_graph(self.nodes, name, inputs, outputs, self.weights)
+        opset = onnx.helper.make_opsetid("", OPSET)
+        return compact(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION))
 
 
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -240,20 +240,20 @@ def worker_count(plan: RunPlan, execution: ExecutionOptions) -> int:
         return execution.workers
     from segment2inpaint.models.device import choose_device
 
-    uses_cpu = _is_weightless(plan) or choose_device(plan.settings.device) == "cpu"
+    uses_cpu = _needs_no_model(plan) or choose_device(plan.settings.device) == "cpu"
     return (os.cpu_count() or 1) if uses_cpu else 1
 
 
-def _is_weightless(plan: RunPlan) -> bool:
+def _needs_no_model(plan: RunPlan) -> bool:
     """Return whether no detector and no inpainter of the run needs a model."""
     models = plan.models()
-    if not all(detect.is_weightless(detector) for detector, _ in models):
+    if not all(detect.is_shipped(detector) for detector, _ in models):
         return False
     inpainters = {inpainter for _, inpainter in models if not plan.settings.only_masks}
     if "auto" in inpainters:
         inpainters.remove("auto")
         inpainters.add(inpaint.choose(generate=False, device=plan.settings.device).name)
-    return inpainters <= {*inpaint.WEIGHTLESS}
+    return inpainters <= {*inpaint.SHIPPED}
 
 
 def _run_engine(plan: RunPlan, execution: ExecutionOptions, run: int) -> Iterator[Json]:

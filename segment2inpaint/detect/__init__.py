@@ -18,10 +18,10 @@ from segment2inpaint.detect.registry import (
     ALIASES,
     BACKEND_OF_MODEL_TYPE,
     DETECTORS,
-    WEIGHTLESS,
+    SHIPPED,
     canonical_name,
     check_name,
-    is_weightless,
+    is_shipped,
     load,
 )
 
@@ -31,13 +31,13 @@ __all__ = [
     "BEST_FIRST",
     "DETECTORS",
     "FASTEST_FIRST",
+    "SHIPPED",
     "TEXT_DETECTOR",
-    "WEIGHTLESS",
     "CompositeDetector",
     "DetectorChoice",
     "canonical_name",
     "check_name",
     "choose",
-    "is_weightless",
+    "is_shipped",
     "load",
 ]

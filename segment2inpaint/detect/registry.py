@@ -36,8 +36,8 @@ DETECTORS = {
     "grounding-dino": "text.grounding_dino:GroundingDinoDetector",
 }
 
-# Those that need no model and no optional package.
-WEIGHTLESS = ("color", "plate", "mask", "find", "builtin")
+# Those that ship with the package, with all that they need.
+SHIPPED = ("color", "plate", "mask", "find", "builtin")
 
 # Earlier names, which old requests and scripts still use.
 ALIASES = {"grabcut": "builtin", "regions": "builtin"}
@@ -92,9 +92,9 @@ def canonical_name(name: str) -> str:
     return re.sub(r"[^+,]+", lambda part: ALIASES.get(part[0], part[0]), name)
 
 
-def is_weightless(name: str) -> bool:
-    """Return whether the detector needs no model, and so neither torch nor a GPU."""
-    return all(part in WEIGHTLESS for part in re.split("[+,]", canonical_name(name)))
+def is_shipped(name: str) -> bool:
+    """Return whether the detector ships with the package; then it needs neither torch nor a GPU."""
+    return all(part in SHIPPED for part in re.split("[+,]", canonical_name(name)))
 
 
 def check_name(name: str) -> None:
@@ -120,7 +120,7 @@ def _locate(name: str) -> tuple[str, Path | None]:
 
     Raises as ``load``.
     """
-    if name in WEIGHTLESS:
+    if name in SHIPPED:
         return name, None
     card = next((c for c in catalogue.cards() if name in (c.name, c.repo)), None)
     if card and card.kind != "detector":

@@ -28,8 +28,8 @@ INPAINTERS = {
     "lama": "lama.inpainter:LamaInpainter",
     "diffusion": "diffusion.inpainter:DiffusionInpainter",
 }
-# Those that need no download and no optional package.
-WEIGHTLESS = tuple(name for name in INPAINTERS if name not in ("lama", "diffusion"))
+# Those that ship with the package, with all that they need.
+SHIPPED = tuple(name for name in INPAINTERS if name not in ("lama", "diffusion"))
 # Fills that hide the object instead of inventing what is behind it.
 OBSCURERS = ("blur", "pixelate", "solid")
 
@@ -137,7 +137,7 @@ def load(
     from segment2inpaint.models import catalogue
 
     inpainter: Inpainter
-    if name in WEIGHTLESS:
+    if name in SHIPPED:
         inpainter = _backend(name)()
         return inpainter
     check_name(name)

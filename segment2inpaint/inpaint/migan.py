@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segment2inpaint.inpaint.each_crop import inpaint_each
 from segment2inpaint.networks.background import paint_background
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import Fill, Image
@@ -19,9 +20,4 @@ class MiganInpainter:
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
         """Return each crop with its hole filled; nothing in ``fill`` is used."""
-        results = []
-        for index, crop in enumerate(crops):
-            progress("inpainting", index / len(crops))
-            results.append(paint_background(crop.image, crop.mask))
-        progress("inpainting", 1.0)
-        return results
+        return inpaint_each(crops, lambda crop: paint_background(crop.image, crop.mask), progress)

@@ -14,6 +14,7 @@ from math import ceil, hypot
 import cv2
 import numpy as np
 
+from segment2inpaint.inpaint.each_crop import inpaint_each
 from segment2inpaint.masks import connected_components
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import BinaryMask, Fill, Image
@@ -31,15 +32,13 @@ class ObscuringInpainter(ABC):
         self, crops: Sequence[Crop], fill: Fill, progress: ProgressCallback = no_progress
     ) -> list[Image]:
         """Return each crop with its masked parts hidden."""
-        results = []
-        for index, crop in enumerate(crops):
-            progress("inpainting", index / len(crops))
-            result = crop.image.copy()
-            for box, part in connected_components(crop.mask):
-                result[box.slices][part] = self.paint(crop.image[box.slices], part, fill)[part]
-            results.append(result)
-        progress("inpainting", 1.0)
-        return results
+        return inpaint_each(crops, lambda crop: self._hide(crop, fill), progress)
+
+    def _hide(self, crop: Crop, fill: Fill) -> Image:
+        result = crop.image.copy()
+        for box, part in connected_components(crop.mask):
+            result[box.slices][part] = self.paint(crop.image[box.slices], part, fill)[part]
+        return result
 
     @abstractmethod
     def paint(self, image: Image, mask: BinaryMask, fill: Fill) -> Image:

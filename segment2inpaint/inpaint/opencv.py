@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segment2inpaint.inpaint.each_crop import inpaint_each
 from segment2inpaint.inpaint.smooth import NAVIER_STOKES, TELEA, smooth_fill
 from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
 from segment2inpaint.types import Fill, Image
@@ -36,9 +37,4 @@ class NavierStokesInpainter:
 
 
 def _inpaint_crops(crops: Sequence[Crop], method: int, progress: ProgressCallback) -> list[Image]:
-    results = []
-    for index, crop in enumerate(crops):
-        progress("inpainting", index / len(crops))
-        results.append(smooth_fill(crop.image, crop.mask, method))
-    progress("inpainting", 1.0)
-    return results
+    return inpaint_each(crops, lambda crop: smooth_fill(crop.image, crop.mask, method), progress)

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from segment2inpaint.api import as_picture
-from segment2inpaint.detect import WEIGHTLESS as WEIGHTLESS_DETECTORS
+from segment2inpaint.detect import SHIPPED as SHIPPED_DETECTORS
 from segment2inpaint.detect import canonical_name
 from segment2inpaint.errors import BadOption
 from segment2inpaint.images import Photo
-from segment2inpaint.inpaint import WEIGHTLESS as WEIGHTLESS_INPAINTERS
+from segment2inpaint.inpaint import SHIPPED as SHIPPED_INPAINTERS
 from segment2inpaint.models import catalogue
 from segment2inpaint.request import from_json
 from segment2inpaint.types import (
@@ -35,12 +35,12 @@ def safe_file_name(text: str) -> str:
 
 def available_detectors() -> list[str]:
     """Return the names of the detectors that can run on this machine."""
-    return ["auto", *WEIGHTLESS_DETECTORS, *_usable("detector")]
+    return ["auto", *SHIPPED_DETECTORS, *_usable("detector")]
 
 
 def available_inpainters() -> list[str]:
     """Return the names of the inpainters that can run on this machine."""
-    return ["auto", *WEIGHTLESS_INPAINTERS, *_usable("inpainter")]
+    return ["auto", *SHIPPED_INPAINTERS, *_usable("inpainter")]
 
 
 def _usable(kind: str) -> list[str]:

@@ -12,7 +12,7 @@ clamped at 256: on photos they stay below 30. Weights become half precision.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from models.training.onnx_file import compact, save
+from models.training.onnx_file import GraphBuilder, save
 
 INPUT, OUTPUT = "planes", "picture"
 RESOLUTIONS = (4, 8, 16, 32, 64, 128, 256, 512)  # px of the published network, for 512 px
 SLOPE, GAIN = 0.2, 2**0.5  # of each activation, a leaky ReLU
 PREFIX = "model."  # of the weights' names in the published file
 RESAMPLING_FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
-OPSET, IR_VERSION = 18, 9
 
 Array = NDArray[Any]
 
@@ -42,22 +41,10 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Builder:
-    """The ONNX nodes and weights so far. Each method adds nodes and returns their output's name."""
+class GeneratorBuilder(GraphBuilder):
+    """The layers so far. Each method adds nodes and returns their output's name."""
 
     published: Published
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    weights: list[onnx.TensorProto] = field(default_factory=list)
-
-    def add(self, operation: str, inputs: list[str], **attributes: Any) -> str:
-        name = f"{operation}_{len(self.nodes)}"
-        self.nodes.append(onnx.helper.make_node(operation, inputs, [name], **attributes))
-        return name
-
-    def weight(self, values: Array) -> str:
-        name = f"weight_{len(self.weights)}"
-        self.weights.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
 
     def convolve(self, x: str, layer: str, gain: float = 1.0) -> str:
         """Convolve by a layer of the published network; 3 x 3 layers treat each plane alone."""
@@ -134,23 +121,18 @@ def build(published: Published) -> onnx.ModelProto:
     The input is 0.5 where the picture is known and -0.5 in the hole, and RGB in [-1, 1] with 0 in
     the hole. H and W are multiples of 128, at most 512.
     """
-    into = Builder(published)
+    into = GeneratorBuilder(published)
     x, features = encode(into)
-    into.add("Identity", [decode(into, x, features)])
-    into.nodes[-1].output[0] = OUTPUT
+    into.add("Identity", [decode(into, x, features)], OUTPUT)
     tensor = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        into.nodes,
+    return into.model(
         "migan",
         [tensor(INPUT, onnx.TensorProto.FLOAT, (1, 4, "height", "width"))],
         [tensor(OUTPUT, onnx.TensorProto.FLOAT, (1, 3, "height", "width"))],
-        into.weights,
     )
-    opset = onnx.helper.make_opsetid("", OPSET)
-    return compact(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION))
 
 
-def encode(into: Builder) -> tuple[str, dict[int, str]]:
+def encode(into: GeneratorBuilder) -> tuple[str, dict[int, str]]:
     """Return the lowest planes, and the features of each resolution."""
     features: dict[int, str] = {}
     x = into.activate(into.convolve(INPUT, f"encoder.b{RESOLUTIONS[-1]}.fromrgb", GAIN))
@@ -161,7 +143,7 @@ def encode(into: Builder) -> tuple[str, dict[int, str]]:
     return x, features
 
 
-def decode(into: Builder, x: str, features: dict[int, str]) -> str:
+def decode(into: GeneratorBuilder, x: str, features: dict[int, str]) -> str:
     """Return the picture, the sum of the pictures of all resolutions."""
     picture = ""
     for side in RESOLUTIONS:

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from models.training.onnx_file import compact, save
+from models.training.onnx_file import GraphBuilder, save
 
 INPUT = "image"
 HEADS = {  # nodes that hold the maps, by stride
@@ -34,7 +34,6 @@ MEAN = (123.675, 116.28, 103.53)  # of red, green and blue in training
 DEVIATION = (58.395, 57.12, 57.375)
 PLANES = 124  # of each output: 80 scores and 4 x 11 bins of distances
 INPUT_SIDE = 416  # px of the published graph, which names the sides of all maps
-OPSET, IR_VERSION = 18, 9
 LAYOUT_OPERATIONS = ("Transpose", "Identity", "Pad", "PadV2", "SplitV")
 
 Array = NDArray[Any]
@@ -50,21 +49,11 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Translation:
-    """The ONNX nodes and weights so far, and which published nodes they stand for."""
+class Translation(GraphBuilder):
+    """The ONNX nodes so far, and the published nodes that they stand for: ``names``."""
 
     published: Published
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    weights: list[onnx.TensorProto] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-
-    def add(self, operation: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        self.nodes.append(onnx.helper.make_node(operation, inputs, [name], **attributes))
-        return name
-
-    def weight(self, values: Array, name: str) -> str:
-        self.weights.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
 
 
 # --- read -----------------------------------------------------------------------------------------
@@ -99,16 +88,11 @@ def translate(published: Published) -> onnx.ModelProto:
     for inner, name in zip(outputs, HEADS, strict=True):
         into.add("Identity", [inner], name)
     tensor = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        into.nodes,
+    return into.model(
         "nanodet",
         [tensor(INPUT, onnx.TensorProto.FLOAT, (1, 3, "height", "width"))],
         [tensor(n, onnx.TensorProto.FLOAT, (1, PLANES, f"{n}_h", f"{n}_w")) for n in HEADS],
-        into.weights,
     )
-    opset = onnx.helper.make_opsetid("", OPSET)
-    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
-    return compact(model)
 
 
 def _translate(into: Translation, name: str) -> str:

@@ -96,9 +96,10 @@ Guide = Callable[[Crop], Image | None]
 
 
 class Structure(NamedTuple):
-    """What goes where in the hole: the patches at a level, and the hole's ``features`` there.
+    """An arrangement of the surroundings in the hole, found at one level.
 
-    ``level`` is the level's number, 0 the finest.
+    ``level`` is the level's number, 0 the finest, ``field`` the sources of its targets, and
+    ``features`` (P, CHANNELS) are those of the hole's pixels.
     """
 
     level: int
