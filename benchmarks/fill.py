@@ -1,4 +1,4 @@
-"""Compare the fills that need no weights: quality, time and memory, in a table and sheets.
+"""Compare the fills that need no download: quality, time and memory, in a table and sheets.
 
     python benchmarks/fill.py [--sets removal_photos,...] [--methods exemplar,...] [--out DIR]
         [--contrib PYTHON] [--pypatchmatch PYTHON] [--part even|odd|all]
