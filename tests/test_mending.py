@@ -114,10 +114,13 @@ def test_an_inpainter_that_was_not_used_is_tried_before_another_seed() -> None:
     assert found == Action("other-fill", inpainter="telea")
 
 
-def test_exemplar_is_proposed_in_place_of_a_fill_that_smears() -> None:
-    kept = attempt_with(make_check("smear", 0.9), inpainter=TELEA)
+@pytest.mark.parametrize(("used", "better"), [("telea", "exemplar"), ("migan", "guided")])
+def test_a_better_fill_is_proposed_in_place_of_one_that_ignores_seeds(
+    used: str, better: str
+) -> None:
+    kept = attempt_with(make_check("smear", 0.9), inpainter=inpaint.load(used))
     proposed = mending.action_for(CLICK, [kept], kept, [])
-    assert proposed == Action("other-fill", inpainter="exemplar")
+    assert proposed == Action("other-fill", inpainter=better)
     assert mending.next_attempts(CLICK, [kept], [kept], []) == []
 
 
