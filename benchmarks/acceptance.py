@@ -49,7 +49,7 @@ from segment2inpaint.verify.reference import undone
 
 MAX_DISTANCE, MIN_UNDONE = 0.33, 0.5  # of a fill that a person would accept
 LABELLED_COUNT = 120  # composites of labelled photos
-FILLS = (("telea", 0), ("ns", 0), *(("exemplar", number * SEED_STEP) for number in range(4)))
+FILLS = (("telea", 0), ("ns", 0), *(("guided", number * SEED_STEP) for number in range(4)))
 SEEDS, WAYS = FILLS[2:], FILLS[:4]
 FILL_FAULTS = ("smear", "repeats")  # made faults that a person may not see: judged as fills are
 SHARES = {"truth": 1.0, "fault": 1.0, "shadow": 0.3, "fill": 1.0, "run": 3.0}  # of the fit's weight

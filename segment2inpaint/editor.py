@@ -32,7 +32,7 @@ from segment2inpaint.types import Detection, ReplacementImage, Request
 # ``auto`` tries the first other one of these that is available after a failed removal.
 FALLBACK_INPAINTERS = ("lama", "guided")
 # Further candidates for an inpainter that ignores seeds.
-CANDIDATE_INPAINTERS = ("exemplar", "guided", "migan", "telea", "ns")
+CANDIDATE_INPAINTERS = ("guided", "exemplar", "migan", "telea", "ns")
 PROMPTLESS_INPAINTERS = (*inpaint.SHIPPED, "lama")
 
 

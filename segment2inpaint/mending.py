@@ -21,7 +21,7 @@ from segment2inpaint.protocols import Inpainter
 from segment2inpaint.types import Box, Length, Point, Points, Prompt, Request
 
 GROWTH = 2.0  # the dilation of a mask that is to grow, over the one used
-BETTER_INPAINTER = {"telea": "exemplar", "ns": "exemplar", "migan": "guided"}  # for what they smear
+BETTER_INPAINTER = {"telea": "guided", "ns": "guided", "migan": "guided"}  # for what they smear
 LAST_SEED = 4 * SEED_STEP  # that is proposed: what four seeds do not mend, a fifth does not
 MIN_DILATE = 2.0  # px, that counts as used
 REST_LEVEL = 0.5  # of the heatmap, from which a pixel is a part of the object

@@ -212,7 +212,7 @@ def test_candidates_are_ranked_and_shown_on_a_sheet(photo: Path, tmp_path: Path)
     assert not out.exists()
     lines = [line for line in result.stderr.splitlines() if line[:1] in "12"]
     assert [line[:3] for line in lines] == ["1  ", "2  "]
-    assert all("exemplar, seed" in line for line in lines)
+    assert all("guided, seed" in line for line in lines)
 
 
 def test_keep_writes_one_candidate_as_out(photo: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_doctor_prints_what_auto_uses() -> None:
     rows = doctor()
     for name in ("segment2inpaint", "devices", "a click uses", "replace uses"):
         assert rows[name]
-    assert rows["remove uses"] == "exemplar"
+    assert rows["remove uses"] == "guided"
 
 
 def test_doctor_prints_what_the_optimizations_need(monkeypatch: pytest.MonkeyPatch) -> None:

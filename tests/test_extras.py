@@ -46,7 +46,7 @@ def test_auto_never_chooses_a_model_whose_packages_are_missing(
     click = detect.choose([Points(((1, 1),))])
     assert (click.name, "segment2inpaint[models]" in click.reason) == ("builtin", True)
     fill = inpaint.choose(generate=False)
-    assert (fill.name, "segment2inpaint[models]" in fill.reason) == ("exemplar", True)
+    assert (fill.name, "segment2inpaint[models]" in fill.reason) == ("guided", True)
     with pytest.raises(PackageMissing, match="a text prompt needs more packages"):
         detect.choose([Text("dog")])
     with pytest.raises(PackageMissing, match="or give a picture: --with"):

@@ -55,10 +55,10 @@ def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
 
 
 def test_auto_removes_with_the_best_model_on_the_machine_and_says_why(local: set[str]) -> None:
-    nothing = "`segment2inpaint models download lama` gets LaMa, a learned fill"
-    assert choose(generate=False) == InpainterChoice("exemplar", nothing)
+    nothing = "`segment2inpaint models download lama` gets LaMa, a larger network"
+    assert choose(generate=False) == InpainterChoice("guided", nothing)
     steps = [
-        ("sd15-inpaint", "exemplar", nothing),
+        ("sd15-inpaint", "guided", nothing),
         ("lama", "lama", "a learned fill for large holes; it is on this machine"),
         ("tidy-large", "tidy-large", "trained to remove objects; it is on this machine"),
         ("tidy", "tidy", "trained to remove objects; it is on this machine"),
@@ -90,8 +90,8 @@ def test_the_editor_says_which_inpainter_auto_chose(local: set[str]) -> None:
     messages: list[str] = []
     editor = Editor(on_message=messages.append)
     request = Request((UserMask(np.ones((2, 2), np.bool_)),))
-    assert editor.resolve(request).inpainter == "exemplar"
-    assert messages.pop().endswith("gets LaMa, a learned fill)")
+    assert editor.resolve(request).inpainter == "guided"
+    assert messages.pop().endswith("gets LaMa, a larger network)")
     local.add("lama")
     assert editor.resolve(request).inpainter == "lama"
     assert messages == ["inpainter: lama (a learned fill for large holes; it is on this machine)"]
@@ -106,7 +106,6 @@ def test_after_a_failed_removal_auto_tries_another_inpainter(
     editor = Editor()
     assert editor._other_inpainters(request, "lama") == ["guided"]
     assert editor._other_inpainters(request, "guided") == []
-    assert editor._other_inpainters(request, "exemplar") == ["guided"]
     local.add("lama")
     assert editor._other_inpainters(request, "migan") == ["lama"]
     assert editor._other_inpainters(replace(request, inpainter="lama"), "lama") == []

@@ -72,7 +72,7 @@ def test_a_model_that_paints_is_the_largest_that_fits(
 
 def test_a_removal_without_a_gpu_takes_a_quick_network() -> None:
     best, lighter = names(recommend("remove", NO_GPU))
-    assert (best, lighter) == ("lama", "exemplar")
+    assert (best, lighter) == ("lama", "guided")
 
 
 def test_a_removal_on_a_gpu_prefers_a_model_trained_for_it(
@@ -99,7 +99,7 @@ def test_offloading_needs_an_nvidia_gpu_and_free_ram() -> None:
 def test_without_memory_only_what_ships_is_recommended() -> None:
     tiny = Machine("cpu", 10**7, 10**7, 500 * GB)
     assert names(recommend("detect", tiny)) == ("builtin", "")
-    assert names(recommend("remove", tiny)) == ("exemplar", "")
+    assert names(recommend("remove", tiny)) == ("guided", "")
     assert names(recommend("replace", tiny)) == ("", "")
 
 

@@ -255,14 +255,14 @@ def test_a_removal_lora_with_its_base_is_preferred_by_auto(
 ) -> None:
     here = {"sdxl-inpaint"}
     monkeypatch.setattr(catalogue, "find", lambda name, **_: models if name in here else None)
-    assert inpaint.choose(generate=False, device="cpu").name == "exemplar"
+    assert inpaint.choose(generate=False, device="cpu").name == "guided"
     here |= {"osor"}
     choice = inpaint.choose(generate=False, device="cpu")
     assert choice.name == "sdxl-inpaint+osor"
     assert "trained to remove" in choice.reason
     assert inpaint.choose(generate=True, device="cpu").name == "sdxl-inpaint"
     here.remove("sdxl-inpaint")
-    assert inpaint.choose(generate=False, device="cpu").name == "exemplar"
+    assert inpaint.choose(generate=False, device="cpu").name == "guided"
 
 
 @needs_peft

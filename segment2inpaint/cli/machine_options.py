@@ -35,7 +35,7 @@ DETECTOR_OPTION = click.option(
 INPAINTER_OPTION = click.option(
     "--inpainter", default="auto", show_default=True, metavar="NAME",
     shell_complete=complete_inpainter,
-    help="Inpainter: auto, exemplar, guided, migan, telea, ns, blur, pixelate, solid, lama, or the "
+    help="Inpainter: auto, guided, exemplar, migan, telea, ns, blur, pixelate, solid, lama, or the "
          "name of a model, a .safetensors file, a folder or a Hugging Face id. MODEL+LORA@WEIGHT "
          "adds a LoRA: a name, a file or a Hugging Face id.",
 )  # fmt: skip

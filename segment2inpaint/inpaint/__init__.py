@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from segment2inpaint.models.catalogue import ModelCard
 
 INPAINTERS = {
-    "exemplar": "exemplar.inpainter:ExemplarInpainter",
     "guided": "exemplar.inpainter:GuidedInpainter",
+    "exemplar": "exemplar.inpainter:ExemplarInpainter",
     "migan": "migan:MiganInpainter",
     "telea": "opencv:TeleaInpainter",
     "ns": "opencv:NavierStokesInpainter",
@@ -46,7 +46,7 @@ def choose(*, generate: bool, device: str = "auto") -> InpainterChoice:
     """Return the best inpainter on this machine; nothing is downloaded.
 
     To remove an object, it is a model that was trained to remove (``removal`` in its card), else
-    ``lama`` if it is on this machine, else ``exemplar``. To generate one, it is a
+    ``lama`` if it is on this machine, else ``guided``. To generate one, it is a
     diffusion model, one that was trained to inpaint if there is one; without a model of the
     catalogue, it is another pipeline in the Hugging Face cache. Of several models, it is the
     largest one that fits into the GPU's free memory, or the smallest one without a GPU. Raises
@@ -87,7 +87,7 @@ def _choose_remover(device: str) -> InpainterChoice:
     if _local_cards(lambda card: card.name == "lama"):
         return InpainterChoice("lama", "a learned fill for large holes; it is on this machine")
     command = catalogue.setup_command("lama")
-    return InpainterChoice("exemplar", f"`{command}` gets LaMa, a learned fill")
+    return InpainterChoice("guided", f"`{command}` gets LaMa, a larger network")
 
 
 def _local_cards(wanted: Callable[[ModelCard], bool]) -> list[ModelCard]:

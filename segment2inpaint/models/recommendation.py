@@ -15,7 +15,7 @@ TASKS = ("detect", "remove", "replace")
 # What works without a download, for each task; nothing paints a prompt without one.
 BUILT_IN = {
     "detect": ("builtin", "ships with the package; clicks and boxes"),
-    "remove": ("exemplar", "ships with the package; fills with patches of the photo"),
+    "remove": ("guided", "ships with the package; patches of the photo, arranged by a network"),
 }
 
 # Cards by preference, on a GPU and on a CPU. SAM 2.1 is ordered by its published quality.

@@ -64,10 +64,10 @@ def test_an_object_is_removed_at_every_prompt_without_a_model(
     assert (folder / "out.jpg").stat().st_size > 10_000
 
 
-def test_the_exemplar_fill_is_what_auto_chooses(folder: Path) -> None:
+def test_the_guided_fill_is_what_auto_chooses(folder: Path) -> None:
     done = run(folder, "remove", "ball.jpg", *BOX, "--json", "-o", "out.jpg")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["settings"]["inpainter"] == "exemplar"
+    assert json.loads(done.stdout)["settings"]["inpainter"] == "guided"
 
 
 def test_an_object_is_cut_out_along_its_mask(folder: Path) -> None:
