@@ -119,6 +119,28 @@ def test_the_fill_follows_its_guide_with_pixels_of_the_photo() -> None:
     assert (followed[~mask] == photo[~mask]).all()
 
 
+def lawn(side: int = 240) -> Image:
+    """Return grass that is sharp in the lower two thirds, and out of focus above."""
+    random = np.random.default_rng(3)
+    sharp = cv2.GaussianBlur(random.normal(0, 90, (side, side)).astype(np.float32), (0, 0), 0.8)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 3)
+    grass = np.where(np.arange(side)[:, None] < side // 3, blurred, sharp)
+    return np.asarray(np.clip(grass[..., None] + (70, 110, 40), 0, 255), np.uint8)
+
+
+def detail(image: Image, mask: BinaryMask) -> float:
+    return float(np.abs(cv2.Laplacian(image[..., 1], cv2.CV_32F))[mask].mean())
+
+
+def test_a_smooth_guide_is_filled_with_the_grain_of_the_ground() -> None:
+    photo, mask = lawn(), np.roll(disc(240, 240, 35), 30, axis=0)
+    smooth = np.asarray(cv2.GaussianBlur(photo, (0, 0), 0.8))
+    guide = np.where(mask[..., None], smooth, photo)
+    filled = GivenGuide(guide).inpaint([Crop(photo, mask)], Fill())[0]
+    assert detail(guide, mask) < 0.6 * detail(photo, mask)
+    assert detail(filled, mask) > 0.8 * detail(photo, mask)
+
+
 def test_an_odd_seed_takes_the_structure_without_a_guide() -> None:
     photo, opposite = two_grounds()
     mask = disc(160, 160, 30)
