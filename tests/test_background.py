@@ -11,7 +11,7 @@ import pytest
 
 from segment2inpaint import inpaint
 from segment2inpaint.errors import BadModel
-from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, GuidedInpainter
+from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, Guide, GuidedInpainter
 from segment2inpaint.models.shipped import shipped_folder
 from segment2inpaint.networks import any_size
 from segment2inpaint.networks.background import paint_background
@@ -93,7 +93,10 @@ class GivenGuide(GuidedInpainter):
         super().__init__(2)
         self.picture, self.asked = picture, 0
 
-    def guide(self, crop: Crop) -> Image:
+    def guide(self) -> Guide:
+        return self.paint
+
+    def paint(self, crop: Crop) -> Image:
         self.asked += 1
         return self.picture
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
+from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, GuidedInpainter
 from segment2inpaint.protocols import Crop
 from segment2inpaint.types import BinaryMask, Fill, Image
 
@@ -61,7 +61,12 @@ def test_results_keep_shape_type_and_known_pixels() -> None:
     assert ExemplarInpainter().inpaint([], Fill()) == []
 
 
-def test_progress_rises_steadily_and_can_cancel_the_fill() -> None:
+@pytest.mark.parametrize(
+    ("inpainter", "largest_step"), [(ExemplarInpainter(2), 0.3), (GuidedInpainter(2), 0.9)]
+)
+def test_progress_rises_steadily_and_can_cancel_the_fill(
+    inpainter: ExemplarInpainter, largest_step: float
+) -> None:
     photo = blob_texture(160, 160)
     mask = box_mask(160, 160, 40, 40, 110, 110)
     shares: list[float] = []
@@ -70,9 +75,10 @@ def test_progress_rises_steadily_and_can_cancel_the_fill() -> None:
         if "filling" in stage:
             shares.append(share)
 
-    ExemplarInpainter(2).inpaint([Crop(photo, mask)], Fill(), record)
+    inpainter.inpaint([Crop(photo, mask)], Fill(), record)
     assert shares == sorted(shares)
-    assert max(b - a for a, b in pairwise(shares)) < 0.3
+    assert max(b - a for a, b in pairwise(shares)) < largest_step
+    assert shares.count(1.0) < 0.1 * len(shares)
     halfway = len(shares) // 2
     shares.clear()
 
@@ -82,7 +88,7 @@ def test_progress_rises_steadily_and_can_cancel_the_fill() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ExemplarInpainter(2).inpaint([Crop(photo, mask)], Fill(), stop)
+        inpainter.inpaint([Crop(photo, mask)], Fill(), stop)
     assert len(shares) == halfway
 
 

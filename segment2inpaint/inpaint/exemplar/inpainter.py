@@ -26,7 +26,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from segment2inpaint.inpaint.exemplar.guidance import follow_guide
+from segment2inpaint.inpaint.exemplar.guidance import GUIDED_PASSES, GUIDED_ROUNDS, follow_guide
 from segment2inpaint.inpaint.exemplar.jit import Array, needs_compiling
 from segment2inpaint.inpaint.exemplar.patchmatch import (
     BAND_COUNT,
@@ -83,6 +83,7 @@ AGREEMENT_SCALE = 18.0
 AGREEMENT_SIGMA = 3.0  # ... averaged over a Gaussian of this many px
 # A guide is followed at the finest level with a hole of at most this area, px.
 MAX_GUIDED_HOLE_AREA = 40_000
+GUIDE_COST = 6e6  # time to paint a guide, in patch comparisons
 # The finest level with a hole of at most this area is the last that is searched at length, px.
 MAX_SEARCHED_HOLE_AREA = 200_000
 STRUCTURE_ROUNDS = 15  # estimate of the rounds that finding the structure takes
@@ -91,8 +92,8 @@ _COMPILE_LOCK = Lock()
 UNKNOWN_GREY = 127  # grey level of the result if no pixel is known
 
 
-Guide = Callable[[Crop], Image | None]
-"""Returns a crop with its hole painted by another fill, or None."""
+Guide = Callable[[Crop], Image]
+"""Returns a crop with its hole painted by another fill. Raises ``BadModel``."""
 
 
 class Structure(NamedTuple):
@@ -121,8 +122,8 @@ class ExemplarInpainter:
         """Use ``threads`` threads, None: as many as OpenCV. The result does not depend on it."""
         self.threads = threads or cv2.getNumThreads()
 
-    def guide(self, crop: Crop) -> Image | None:
-        """Return the crop with its hole painted by another fill whose structure is to be used."""
+    def guide(self) -> Guide | None:
+        """Return the fill whose structure is to be used, None if the crop has to show it."""
         return None
 
     def start_compiling(self) -> None:
@@ -142,7 +143,7 @@ class ExemplarInpainter:
         with thread_pool(min(self.threads, BAND_COUNT)) as threads:
             for index, crop in enumerate(crops):
                 runner = PatchJobRunner(threads.map, _crop_progress(progress, index, len(crops)))
-                results.append(_inpaint_crop(crop, runner, self.guide))
+                results.append(_inpaint_crop(crop, runner, self.guide()))
         progress(FILL_STAGE, 1.0)
         return results
 
@@ -157,9 +158,13 @@ class GuidedInpainter(ExemplarInpainter):
 
     name = "guided"
 
-    def guide(self, crop: Crop) -> Image:
-        """Return the crop with its hole painted by the background network. Raises ``BadModel``."""
-        return paint_background(crop.image, crop.mask)
+    def guide(self) -> Guide:
+        """Return the fill by the background network."""
+        return _paint_background
+
+
+def _paint_background(crop: Crop) -> Image:
+    return paint_background(crop.image, crop.mask)
 
 
 def _crop_progress(progress: ProgressCallback, index: int, count: int) -> Callable[[float], None]:
@@ -200,13 +205,14 @@ def _compile_kernels() -> None:
     mask = np.zeros((48, 48), bool)
     mask[16:32, 16:32] = True
     crop = Crop(np.zeros((48, 48, 3), np.uint8), mask)
-    _inpaint_crop(crop, PatchJobRunner(map, lambda _: None), lambda _: None)
+    _inpaint_crop(crop, PatchJobRunner(map, lambda _: None), None)
 
 
-def _inpaint_crop(crop: Crop, runner: PatchJobRunner, guide: Guide) -> Image:
+def _inpaint_crop(crop: Crop, runner: PatchJobRunner, guide: Guide | None) -> Image:
     if not crop.mask.any():
         return crop.image.copy()
-    runner.set_total(_estimate_units(crop.mask))
+    guide_units = _estimate_guide_units(crop.mask) if guide else 0.0
+    runner.set_total(_estimate_units(crop.mask) + guide_units)
     levels = build_pyramid(crop.image, crop.mask, runner)
     if not levels:
         return _fill_without_patches(crop.image, crop.mask)
@@ -223,7 +229,7 @@ def _fill_without_patches(image: Image, mask: BinaryMask) -> Image:
 
 
 def _paint_levels(
-    levels: list[PyramidLevel], crop: Crop, runner: PatchJobRunner, guide: Guide
+    levels: list[PyramidLevel], crop: Crop, runner: PatchJobRunner, guide: Guide | None
 ) -> Array:
     """Paint the hole at all levels, and return its pixels at the finest, (P, 3) float32 RGB.
 
@@ -232,8 +238,8 @@ def _paint_levels(
     seed = crop.seed
     searched = _finest_level(levels, MAX_SEARCHED_HOLE_AREA)
     structures = _find_structures(levels, seed, runner)
-    if len(structures) > 1 and (picture := guide(crop)) is not None:
-        structures = [_guided_structure(levels, picture, seed, runner), structures[0]]
+    if len(structures) > 1 and guide:
+        structures = [_guided_structure(levels, guide(crop), seed, runner), structures[0]]
     if seed % 2 == 1:
         structures.reverse()
     del levels[max(structure.level for structure in structures) + 1 :]
@@ -311,6 +317,16 @@ def _estimate_units(mask: BinaryMask) -> float:
     return units + BLEND_COST * (2 * searched[0] + sum(carried[:1]))
 
 
+def _estimate_guide_units(mask: BinaryMask) -> float:
+    """Return the approximate work to paint a guide and to follow it, in patch comparisons."""
+    area = float(np.count_nonzero(mask))
+    octaves = max(0, math.ceil(math.log(area / MAX_GUIDED_HOLE_AREA, 4)))
+    hole_area, side = area / 4.0**octaves, max(mask.shape) >> octaves
+    targets = hole_area + 4 * PATCH_SIDE * math.sqrt(hole_area)
+    search = GUIDED_PASSES * count_trials(side // 2) * targets
+    return GUIDE_COST + search + GUIDED_ROUNDS * _round_units(hole_area, SETTLED_SEARCH_RADIUS)
+
+
 def _round_units(hole_area: float, search_radius: int) -> float:
     """Return the approximate work of one round of search and votes, in patch comparisons."""
     targets = hole_area + 4 * PATCH_SIDE * math.sqrt(hole_area)
@@ -321,6 +337,7 @@ def _guided_structure(
     levels: list[PyramidLevel], picture: Image, seed: int, runner: PatchJobRunner
 ) -> Structure:
     """Return the structure that follows a picture with the hole filled."""
+    runner.add_done(GUIDE_COST)
     start = _finest_level(levels, MAX_GUIDED_HOLE_AREA)
     field = follow_guide(levels[start], start, picture, seed, runner)
     return Structure(start, field, levels[start].features[levels[start].hole])
