@@ -49,8 +49,9 @@ from segment2inpaint.verify.reference import undone
 
 MAX_DISTANCE, MIN_UNDONE = 0.33, 0.5  # of a fill that a person would accept
 LABELLED_COUNT = 120  # composites of labelled photos
-FILLS = (("telea", 0), ("ns", 0), *(("guided", number * SEED_STEP) for number in range(4)))
-SEEDS, WAYS = FILLS[2:], FILLS[:4]
+SEEDS = tuple(("guided", number * SEED_STEP) for number in range(4))
+WAYS = ("telea", 0), ("ns", 0), ("exemplar", 0), SEEDS[0]
+FILLS = tuple(dict.fromkeys((*WAYS, *SEEDS)))
 FILL_FAULTS = ("smear", "repeats")  # made faults that a person may not see: judged as fills are
 SHARES = {"truth": 1.0, "fault": 1.0, "shadow": 0.3, "fill": 1.0, "run": 3.0}  # of the fit's weight
 # The scenes are cropped around their objects: they cannot show what ``coverage`` means.

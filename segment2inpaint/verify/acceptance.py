@@ -15,16 +15,16 @@ from segment2inpaint.verify.checks import fault
 # How much the logit of each check's score lowers the logit of the probability. Logits below
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
-    "leftover": 0.17, "ghost": 0.0, "stranger": 0.18, "seam": 0.23, "smear": 0.13, "repeats": 0.0,
-    "coherence": 0.95, "detail": 1.0, "shadow": 0.91, "coverage": 0.0,
+    "leftover": 0.12, "ghost": 0.0, "stranger": 0.17, "seam": 0.22, "smear": 0.02, "repeats": 0.0,
+    "coherence": 0.79, "detail": 0.93, "shadow": 0.84, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -4.64
+BIAS = -3.63
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
-    "leftover": -4.8, "ghost": -1.3, "stranger": -3.7, "seam": -4.3, "smear": -0.6,
-    "repeats": -2.5, "coherence": -2.5, "detail": -1.1, "shadow": -1.0, "coverage": -6.0,
+    "leftover": -4.3, "ghost": -1.2, "stranger": -3.3, "seam": -3.9, "smear": -0.5,
+    "repeats": -2.5, "coherence": -2.1, "detail": -1.0, "shadow": -1.0, "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
 CLEAN_PROBABILITY, FAILED_PROBABILITY = 0.7, 0.1
