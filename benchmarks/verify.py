@@ -111,7 +111,8 @@ def main() -> None:
     results = [evaluate(c, i % 2 == 0) for i, s in enumerate(scenes) for c in cases(s, scenes, i)]
     for name in FAULTS:
         fit_check(name, results)
-    fit_detail(results)
+    for name in ("background", "detail"):
+        fit_constant(name, results)
     fit_shadow(scenes)
     report(results)
     report_leftovers(list(unedited_cases(Path(os.environ["S2I_EVAL"]))))
@@ -142,10 +143,10 @@ def fit_check(name: str, results: list[Evaluation]) -> None:
     print(f"{name:<10} ({weight_text}), {constant:.2f}, {min(threshold, 0.97):.2f}")
 
 
-def fit_detail(results: list[Evaluation]) -> None:
-    """Print the constant of ``detail``, which is no fault: its weight is 1."""
-    sound = [e.measurements["detail"][0] for e in results if e.tuning and e.fault == "truth"]
-    print(f"{'detail':<10} (1.00), {-np.quantile(sound, 1 - FALSE_DOUBT_RATE):.2f}")
+def fit_constant(name: str, results: list[Evaluation]) -> None:
+    """Print the constant of a check that fails no result: its weight is 1."""
+    sound = [e.measurements[name][0] for e in results if e.tuning and e.fault == "truth"]
+    print(f"{name:<10} (1.00), {-np.quantile(sound, 1 - FALSE_DOUBT_RATE):.2f}")
 
 
 def logistic(faulty: FloatArray, sound: FloatArray) -> FloatArray:

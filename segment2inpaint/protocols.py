@@ -38,6 +38,10 @@ class InputSpec:
     obscures: bool = False
 
 
+# A fill that copies the surroundings, or is compared with them, sees much of them.
+SURROUNDINGS = InputSpec(padding_share=1.0, min_side=256)
+
+
 @dataclass(frozen=True, eq=False)
 class Crop:
     """The input of an inpainter: ``image``, (h, w, 3) uint8 RGB, and its ``mask``, (h, w) bool.

@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from segment2inpaint import inpaint
+from segment2inpaint import Editor, inpaint
 from segment2inpaint.errors import BadModel
+from segment2inpaint.images import photo_from_array
 from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter, Guide, GuidedInpainter
 from segment2inpaint.models.shipped import shipped_folder
-from segment2inpaint.networks import any_size
+from segment2inpaint.networks import any_size, background
 from segment2inpaint.networks.background import paint_background
 from segment2inpaint.protocols import Crop
-from segment2inpaint.types import BinaryMask, Fill, Image
+from segment2inpaint.types import BinaryMask, Fill, Image, Refine, Request, UserMask
 
 SIZES = ((1, 1), (3, 700), (900, 40), (513, 511))
 
@@ -76,6 +77,7 @@ def test_crops_of_any_size_keep_it(size: tuple[int, int]) -> None:
 
 def test_a_missing_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(any_size, "shipped_network", lambda name: None)
+    background._run_network.cache_clear()
     with pytest.raises(BadModel, match=r"background\.onnx is missing .* install the package again"):
         paint_background(landscape(), disc())
 
@@ -174,3 +176,16 @@ def test_a_hole_larger_than_the_guided_levels_follows_its_guide() -> None:
     left = mask & (np.arange(640) < 300)
     followed = GivenGuide(opposite).inpaint([Crop(photo, mask)], Fill())[0]
     assert followed[left].mean() > 140
+
+
+def test_the_checks_ask_for_the_picture_that_guided_the_fill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs, load = list[str](), background.load_network
+    monkeypatch.setattr(background, "load_network", lambda name: [runs.append(name), load(name)][1])
+    background._run_network.cache_clear()
+    mask = disc()
+    request = Request((UserMask(mask),), Refine(shadow=False), inpainter="guided", attempts=1)
+    result = Editor().run(photo_from_array(landscape()), request)
+    assert [check.name for check in result.checks if check.name == "background"]
+    assert len(runs) == 1

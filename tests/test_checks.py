@@ -80,6 +80,13 @@ def test_a_fault_is_found_by_its_check(name: str, after: Image) -> None:
     assert faulty[name].sentence != sound[name].sentence
 
 
+def test_what_one_would_not_expect_behind_the_object_is_found() -> None:
+    sound, odd = run_checks(ground(), disc_mask()), run_checks(with_new_object(), disc_mask())
+    assert odd["background"].score > sound["background"].score + 0.1
+    assert not odd["background"].failed
+    assert odd["background"].heatmap.max() > sound["background"].heatmap.max()
+
+
 def test_detailed_surroundings_are_told_from_plain_ones_whatever_the_fill() -> None:
     stripes = ground() // 2 + (np.indices(SIZE)[1] // 3 % 2 * 120).astype(np.uint8)[..., None]
     scores = []

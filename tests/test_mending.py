@@ -58,6 +58,7 @@ def leftover_blob() -> Check:
         ("ghost", "--dilate 10px"),
         ("smear", f"--seed {SEED_STEP}"),
         ("coherence", f"--seed {SEED_STEP}"),
+        ("background", f"--seed {SEED_STEP}"),
         ("detail", f"--seed {SEED_STEP}"),
     ],
 )

@@ -2,8 +2,8 @@
 
 Each check weighs the numbers of a measurement by a logistic regression, fitted on scenes with
 known truth so that 7 % of the sound results reach a score of 0.5. About 1 % reach the threshold
-from which the check has failed, which ``detail`` cannot. ``benchmarks/verify.py`` fits the weights
-and the thresholds and reports how good they are.
+from which the check has failed, which ``background`` and ``detail`` cannot.
+``benchmarks/verify.py`` fits the weights and the thresholds and reports how good they are.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from segment2inpaint.verify.measures import Measurement
 
 # The largest holes are checked, and the largest of them encoded, to bound the time.
 MAX_CHECKED_HOLES, MAX_ENCODED_HOLES = 8, 2
+ENCODING_CHECKS = "coherence", "background"
 # The window in which the click network is asked what belongs to the object, if it saw none yet.
 LOOK_MARGIN = 1.0  # of the object's long side, on each side
 MIN_LOOK_MARGIN = 8  # px, added to it
@@ -97,6 +98,13 @@ CHECK_SPECS = {
          "it may not fit its surroundings",
          "it seems not to fit its surroundings"),
     ),
+    "background": _CheckSpec(
+        # What the network paints is one guess of many: it never fails a result.
+        measures.unexpected_fill, (1.0,), 1.0, 1.0,
+        ("about what is to be expected there",
+         "one would expect something else there",
+         "one would expect something else there"),
+    ),
     "detail": _CheckSpec(
         # It is no fault itself, but makes one likely: it never fails.
         measures.detail, (1.0,), -0.79, 1.0,
@@ -146,7 +154,7 @@ def check_removal(
     if _ask_for_whole_object(prompts):
         views = [with_rest(view, before, object_mask, seen_in) for view in views]
     checks = [
-        _run_check(name, views[:MAX_ENCODED_HOLES] if name == "coherence" else views)
+        _run_check(name, views[:MAX_ENCODED_HOLES] if name in ENCODING_CHECKS else views)
         for name in CHECK_SPECS
     ]
     shadow = known_shadow or find_shadow(before, object_mask)

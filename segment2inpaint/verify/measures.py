@@ -12,10 +12,12 @@ from math import log, log1p, sqrt
 import cv2
 import numpy as np
 
+from segment2inpaint.networks.background import paint_background
 from segment2inpaint.networks.click import shipped_click_network
-from segment2inpaint.types import Alpha, BinaryMask, FloatArray, bounding_box
+from segment2inpaint.protocols import SURROUNDINGS
+from segment2inpaint.types import Alpha, BinaryMask, Box, FloatArray, bounding_box
 from segment2inpaint.verify import coherence
-from segment2inpaint.verify.hole_view import HoleView
+from segment2inpaint.verify.hole_view import HoleView, box_in_photo
 from segment2inpaint.verify.pixel_statistics import (
     FlatIndices,
     blur,
@@ -29,6 +31,7 @@ from segment2inpaint.verify.pixel_statistics import (
     self_similarity,
     squared_distances,
 )
+from segment2inpaint.window import plan
 
 # Distances in px from the hole's edge at which gradients are compared, negative inside.
 PROFILE_DISTANCES = range(-12, 20)
@@ -39,6 +42,7 @@ MIN_SELF_SIMILARITY = 0.3
 NEGLIGIBLE_GRADIENT = 0.06  # of the lightness, per view px, added before the logarithm
 NEGLIGIBLE_DISTANCE = 0.01  # of features, squared, added before the logarithm
 COHERENCE_SIDE = 384  # px, long side of the encoder's frame: nearly as good as 512, and faster
+MAX_FEATURE_DISTANCE = 1.0  # squared, which is 1 in the heatmap
 # Numbers of pixels in a sample, which bound the time of comparing each with each.
 SMALL_SAMPLE, LARGE_SAMPLE = 200, 500
 
@@ -293,10 +297,7 @@ def unfamiliar_fill(view: HoleView) -> Measurement:
     The numbers are the log of the distance over windows, and the novelty, see
     ``verify.coherence``; 0 if the hole has no surroundings.
     """
-    network = shipped_click_network()
-    features = coherence.hole_features(
-        view.result, view.alpha, view.window, network, COHERENCE_SIDE
-    )
+    features = _fill_features(view)
     distance = coherence.window_distance(features)
     novelty = coherence.novelty(features)
     if distance is None or novelty is None:
@@ -306,6 +307,35 @@ def unfamiliar_fill(view: HoleView) -> Measurement:
     return Measurement(
         (log(distance + NEGLIGIBLE_DISTANCE), novelty), np.asarray(heatmap * view.hole, np.float32)
     )
+
+
+def unexpected_fill(view: HoleView) -> Measurement:
+    """Measure how far the fill is from what the background network paints in the hole.
+
+    The number is the log of the mean squared distance of their features of the click encoder, at
+    most 4 before the logarithm. Nothing of the object is read, so it tells what does not belong
+    there, whatever made the fill.
+    """
+    found, expected = _fill_features(view), _expected_features(view)
+    distances = np.square(found.values - expected.values).sum(2) * found.hole
+    number = log(float(distances[found.hole].mean()) + NEGLIGIBLE_DISTANCE)
+    heatmap = cv2.resize(distances / MAX_FEATURE_DISTANCE, view.hole.shape[::-1])
+    return Measurement((number,), np.asarray(heatmap.clip(0, 1) * view.hole, np.float32))
+
+
+def _fill_features(view: HoleView) -> coherence.HoleFeatures:
+    network = shipped_click_network()
+    return coherence.hole_features(view.result, view.alpha, view.window, network, COHERENCE_SIDE)
+
+
+def _expected_features(view: HoleView) -> coherence.HoleFeatures:
+    """Return the features of the background network's picture in place of the fill."""
+    x0, y0, x1, y1 = hole_box = box_in_photo(view.alpha, view.window)
+    crop = plan([hole_box], view.alpha.shape[:2], SURROUNDINGS)[0].box
+    hole = view.alpha[crop.slices] > 0
+    expected = paint_background(view.result[crop.slices], hole)
+    place = Box(x0 - crop.x0, y0 - crop.y0, x1 - crop.x0, y1 - crop.y0)
+    return coherence.hole_features(expected, hole, place, shipped_click_network(), COHERENCE_SIDE)
 
 
 def detail(view: HoleView) -> Measurement:

@@ -64,7 +64,7 @@ from segment2inpaint.inpaint.exemplar.shiftmap import paint_offsets
 from segment2inpaint.inpaint.exemplar.thread_pool import PatchJobRunner, thread_pool
 from segment2inpaint.inpaint.smooth import smooth_fill
 from segment2inpaint.networks.background import paint_background
-from segment2inpaint.protocols import Crop, InputSpec, ProgressCallback, no_progress
+from segment2inpaint.protocols import SURROUNDINGS, Crop, ProgressCallback, no_progress
 from segment2inpaint.types import BinaryMask, Fill, Image
 
 # The stages that a progress callback is given.
@@ -116,7 +116,7 @@ class ExemplarInpainter:
     """
 
     name = "exemplar"
-    input_spec = InputSpec(padding_share=1.0, min_side=256)
+    input_spec = SURROUNDINGS
 
     def __init__(self, threads: int | None = None) -> None:
         """Use ``threads`` threads, None: as many as OpenCV. The result does not depend on it."""
