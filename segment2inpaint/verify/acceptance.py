@@ -15,16 +15,16 @@ from segment2inpaint.verify.checks import fault
 # How much the logit of each check's score lowers the logit of the probability. Logits below
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
 WEIGHTS = {
-    "leftover": 0.12, "ghost": 0.0, "stranger": 0.17, "seam": 0.22, "smear": 0.02, "repeats": 0.0,
-    "coherence": 0.79, "background": 0.0, "detail": 0.93, "shadow": 0.84, "coverage": 0.0,
+    "leftover": 0.12, "ghost": 0.0, "stranger": 0.14, "seam": 0.21, "smear": 0.02, "repeats": 0.0,
+    "coherence": 0.59, "background": 0.99, "detail": 0.88, "shadow": 1.07, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -3.63
+BIAS = -4.65
 LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
     "leftover": -4.3, "ghost": -1.2, "stranger": -3.3, "seam": -3.9, "smear": -0.5,
-    "repeats": -2.5, "coherence": -2.1, "background": 0.0, "detail": -1.0, "shadow": -1.0,
+    "repeats": -2.5, "coherence": -2.1, "background": -2.0, "detail": -1.0, "shadow": -1.0,
     "coverage": -6.0,
 }  # fmt: skip
 # Probabilities from which a result is clean, and below which it has failed.
