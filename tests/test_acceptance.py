@@ -26,7 +26,7 @@ def test_a_sound_result_is_clean_without_a_reason() -> None:
     assert found.sentence == "no problem found"
 
 
-@pytest.mark.parametrize("name", ["leftover", "seam", "coherence", "shadow"])
+@pytest.mark.parametrize("name", ["leftover", "seam", "coherence", "background", "shadow"])
 def test_a_certain_fault_is_the_reason(name: str) -> None:
     found = judgement(removal_checks(**{name: 0.99}))
     assert found.verdict != "clean"
@@ -50,7 +50,8 @@ def test_a_failed_check_is_never_clean() -> None:
 
 def test_the_same_doubt_weighs_more_in_detailed_surroundings() -> None:
     plain, detailed = (
-        judgement(removal_checks(coherence=0.3, detail=score)) for score in (0.1, 0.7)
+        judgement(removal_checks(coherence=0.3, background=0.3, detail=score))
+        for score in (0.1, 0.7)
     )
     assert plain.verdict == "clean"
     assert detailed.verdict == "doubtful"
