@@ -42,7 +42,6 @@ MIN_SELF_SIMILARITY = 0.3
 NEGLIGIBLE_GRADIENT = 0.06  # of the lightness, per view px, added before the logarithm
 NEGLIGIBLE_DISTANCE = 0.01  # of features, squared, added before the logarithm
 COHERENCE_SIDE = 384  # px, long side of the encoder's frame: nearly as good as 512, and faster
-MAX_FEATURE_DISTANCE = 1.0  # squared, which is 1 in the heatmap
 # Numbers of pixels in a sample, which bound the time of comparing each with each.
 SMALL_SAMPLE, LARGE_SAMPLE = 200, 500
 
@@ -314,12 +313,12 @@ def unexpected_fill(view: HoleView) -> Measurement:
 
     The number is the log of the mean squared distance of their features of the click encoder, at
     most 4 before the logarithm. Nothing of the object is read, so it tells what does not belong
-    there, whatever made the fill.
+    there, whatever made the fill. A squared distance of 1 or more is 1 in the heatmap.
     """
     found, expected = _fill_features(view), _expected_features(view)
     distances = np.square(found.values - expected.values).sum(2) * found.hole
     number = log(float(distances[found.hole].mean()) + NEGLIGIBLE_DISTANCE)
-    heatmap = cv2.resize(distances / MAX_FEATURE_DISTANCE, view.hole.shape[::-1])
+    heatmap = cv2.resize(distances, view.hole.shape[::-1])
     return Measurement((number,), np.asarray(heatmap.clip(0, 1) * view.hole, np.float32))
 
 

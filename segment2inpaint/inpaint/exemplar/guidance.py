@@ -47,9 +47,9 @@ def follow_guide(
     coarser than that.
     """
     nnf = random_sources(level, len(level.targets), seed)
-    outline = _guide_level(level, octaves, guide, runner)
+    wanted = _guide_level(level, octaves, guide, runner)
     nnf, cost = search_patches(
-        outline, nnf, level.confidence, runner, seed=seed, passes=GUIDED_PASSES
+        wanted, nnf, level.confidence, runner, seed=seed, passes=GUIDED_PASSES
     )
     paint_votes(level, nnf, cost, level.hole_pixels, runner, OFFSETS_SOFTNESS)
     refinement = Refinement(OFFSETS_SOFTNESS, seed, GUIDED_ROUNDS, SETTLED_SEARCH_RADIUS)
