@@ -23,6 +23,7 @@ import numpy as np
 from models.training.click.labelled_photos import read_photos
 from segment2inpaint import inpaint, window
 from segment2inpaint.inpaint.exemplar.inpainter import ExemplarInpainter
+from segment2inpaint.networks import background
 from segment2inpaint.networks.click import shipped_click_network
 from segment2inpaint.protocols import Crop
 from segment2inpaint.types import BinaryMask, Box, Fill, FloatArray, Image, bounding_box
@@ -122,6 +123,7 @@ def main(folder: Path, count: int, fills: str, sheet: str | None) -> None:
     for number, (image, hole) in enumerate(load_items(folder, count)):
         pictures = [np.where(hole[..., None], np.uint8(127), image)]
         for name, filler in fillers.items():
+            background.forget_pictures()  # each fill pays for its own
             start = perf_counter()
             pictures += filler.inpaint([Crop(image, hole)], Fill())
             seconds = perf_counter() - start

@@ -77,7 +77,7 @@ def test_crops_of_any_size_keep_it(size: tuple[int, int]) -> None:
 
 def test_a_missing_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(any_size, "shipped_network", lambda name: None)
-    background._run_network.cache_clear()
+    background.forget_pictures()
     with pytest.raises(BadModel, match=r"background\.onnx is missing .* install the package again"):
         paint_background(landscape(), disc())
 
@@ -183,7 +183,7 @@ def test_the_checks_ask_for_the_picture_that_guided_the_fill(
 ) -> None:
     runs, load = list[str](), background.load_network
     monkeypatch.setattr(background, "load_network", lambda name: [runs.append(name), load(name)][1])
-    background._run_network.cache_clear()
+    background.forget_pictures()
     mask = disc()
     request = Request((UserMask(mask),), Refine(shadow=False), inpainter="guided", attempts=1)
     result = Editor().run(photo_from_array(landscape()), request)

@@ -47,6 +47,11 @@ def _run_network(planes: bytes, shape: tuple[int, ...]) -> FloatArray:
     return picture
 
 
+def forget_pictures() -> None:
+    """Forget the last pictures: for measurements."""
+    _run_network.cache_clear()
+
+
 def _frame_size(mask: BinaryMask) -> tuple[int, int]:
     """Return the size (h, w) of a crop in the network's input."""
     scale = FRAME_SIDE / max(mask.shape)
