@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import mean
 
@@ -270,17 +271,18 @@ def measure_verification_share(count: int) -> None:
     selected, editor = pairs[:: max(1, len(pairs) // count)], Editor()
     time_run(editor, selected[0][0], bounding_box(read_mask(selected[0][1])))  # compiles the fill
     print(f"\nshare of verification in {len(selected)} runs")
-    print(f"{'':<10}{'total':>14}{'median':>9}{'highest':>9}")
-    for kind in ("click", "box", "mask"):
+    print(f"{'':<16}{'total':>8}{'median':>9}{'highest':>9}")
+    for inpainter, kind in product(("guided", "exemplar"), ("click", "box", "mask")):
         rows = np.array(
             [
-                time_run(editor, photo, make_prompt(kind, read_mask(mask)))
+                time_run(editor, photo, make_prompt(kind, read_mask(mask)), inpainter)
                 for photo, mask in selected
             ]
         )
         ratios = rows[:, 0] / rows[:, 1]
         total = rows[:, 0].sum() / rows[:, 1].sum()
-        print(f"{kind:<10}{total:>14.0%}{np.median(ratios):>9.0%}{ratios.max():>9.0%}")
+        name = f"{inpainter}, {kind}"
+        print(f"{name:<16}{total:>8.0%}{np.median(ratios):>9.0%}{ratios.max():>9.0%}")
 
 
 def make_prompt(kind: str, mask: BinaryMask) -> Prompt:
@@ -290,12 +292,14 @@ def make_prompt(kind: str, mask: BinaryMask) -> Prompt:
     return bounding_box(mask) if kind == "box" else UserMask(mask)
 
 
-def time_run(editor: Editor, path: Path, prompt: Prompt) -> tuple[float, float]:
+def time_run(
+    editor: Editor, path: Path, prompt: Prompt, inpainter: str = "guided"
+) -> tuple[float, float]:
     """Return the seconds of the verification, and of the whole run with one attempt."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         photo = images.read(path)
-        result = editor.run(photo, Request((prompt,), attempts=1, inpainter="exemplar"))
+        result = editor.run(photo, Request((prompt,), attempts=1, inpainter=inpainter))
         images.write(Path(folder) / path.name, photo, result.image, result.alpha)
     return result.seconds["verify"], time.perf_counter() - start
 

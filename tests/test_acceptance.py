@@ -59,6 +59,11 @@ def test_the_same_doubt_weighs_more_in_detailed_surroundings() -> None:
     assert detailed.reason.name == "detail"
 
 
+def test_a_fill_as_the_background_network_paints_it_is_no_better_than_a_usual_good_one() -> None:
+    own, usual = (judgement(removal_checks(background=score)) for score in (0.0001, 0.11))
+    assert own.probability == usual.probability
+
+
 def test_a_mask_of_most_of_the_photo_is_never_clean() -> None:
     found = judgement(removal_checks(coverage=0.7))
     assert found.verdict == "doubtful"

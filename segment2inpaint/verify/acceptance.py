@@ -13,13 +13,14 @@ from segment2inpaint.judgement import Check, Judgement, Verdict
 from segment2inpaint.verify.checks import fault
 
 # How much the logit of each check's score lowers the logit of the probability. Logits below
-# ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one.
+# ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one, and a fill that is
+# just what the background network paints no better than the usual good one.
 WEIGHTS = {
-    "leftover": 0.12, "ghost": 0.0, "stranger": 0.14, "seam": 0.21, "smear": 0.02, "repeats": 0.0,
-    "coherence": 0.59, "background": 0.99, "detail": 0.88, "shadow": 1.07, "coverage": 0.0,
+    "leftover": 0.13, "ghost": 0.0, "stranger": 0.14, "seam": 0.21, "smear": 0.02, "repeats": 0.0,
+    "coherence": 0.62, "background": 1.12, "detail": 0.95, "shadow": 1.07, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -4.65
-LOWEST, HIGHEST = {"shadow": -1.0}, 6.0
+BIAS = -4.79
+LOWEST, HIGHEST = {"shadow": -1.0, "background": -2.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
