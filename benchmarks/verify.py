@@ -37,7 +37,7 @@ from faults import (
 from numpy.typing import NDArray
 
 from segment2inpaint import Editor, images
-from segment2inpaint.effects import cast_shadow, shadow
+from segment2inpaint.effects import shadow
 from segment2inpaint.judgement import DOUBTFUL_SCORE
 from segment2inpaint.masks import deepest_point
 from segment2inpaint.types import (
@@ -114,7 +114,6 @@ def main() -> None:
         fit_check(name, results)
     for name in ("background", "detail"):
         fit_constant(name, results)
-    fit_shadow(scenes)
     report(results)
     report_leftovers(list(unedited_cases(Path(os.environ["S2I_EVAL"]))))
     report_shadows(scenes)
@@ -185,25 +184,6 @@ def report(results: list[Evaluation]) -> None:
 
 def scores(evaluations: list[Evaluation], name: str) -> list[float]:
     return [e.scores[name] for e in evaluations]
-
-
-def fit_shadow(scenes: list[Scene]) -> None:
-    """Print what the tuning half gives for ``shadow.CERTAINTY_WEIGHTS``."""
-    tuning = [s for i, s in enumerate(scenes) if s.is_composite and i % 2 == 0]
-    faulty = np.array([logits(s.shadowed[0], s.mask) for s in tuning if s.shadowed])
-    sound = np.array([logits(s.before, s.mask) for s in tuning])
-    weights = logistic(faulty, sound)
-    max_sound = float((sound @ weights).max())  # no false alarm in the tuning half
-    constant = (
-        float(np.log(shadow.AUTOMATIC_CERTAINTY / (1 - shadow.AUTOMATIC_CERTAINTY))) - max_sound
-    )
-    print(f"shadow.CERTAINTY_WEIGHTS ({weights[0]:.2f}, {weights[1]:.2f}, {constant:.2f})")
-
-
-def logits(image: Image, mask: BinaryMask) -> tuple[float, float]:
-    """Return the logits of the network's and the outline's certainty."""
-    cast = shadow.run_network(shadow.shadow_input(image, mask).planes, shadow.load_weights())[1]
-    return shadow.certainty_logits(cast, cast_shadow.project_outline(image, mask)[1])
 
 
 def report_leftovers(photos: list[Case]) -> None:

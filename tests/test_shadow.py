@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from shadow_scene import SIZE, ground, post_mask, scene, shadow_mask
 
 from segment2inpaint.effects import shadow
+from segment2inpaint.networks.shadow import PLANE_COUNT, VIEW_SIDE, shadow_view
 from segment2inpaint.types import BinaryMask
 
 
@@ -52,8 +53,8 @@ def test_any_mask_is_accepted(mask: BinaryMask) -> None:
 
 
 def test_the_network_input_holds_the_object_and_its_surroundings() -> None:
-    view = shadow.shadow_input(scene(shaded=False), post_mask())
-    assert view.planes.shape == (shadow.PLANE_COUNT, shadow.NETWORK_SIDE, shadow.NETWORK_SIDE)
+    view = shadow_view(scene(shaded=False), post_mask())
+    assert view.planes.shape == (PLANE_COUNT, VIEW_SIDE, VIEW_SIDE)
     assert view.box == (38, 0, 222, 200)  # 82 px more on each side, clipped to the photo
     assert view.size == (160, 147)
     coverage, inside = view.planes[5], view.planes[6]

@@ -1,4 +1,4 @@
-"""Tests of the training of the shadow network, and of its agreement with the package."""
+"""Tests of the first stage of the shadow network: synthetic scenes and the U-Net."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shadow_scene import post_mask, scene
 
 from models.training.batch_random import BatchRandom
 from models.training.shadow import batches, compositing, network_input, scene_pool, train, unet
-from segment2inpaint.effects import shadow
+from segment2inpaint.networks.shadow import shadow_view
 
 pytestmark = pytest.mark.training
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.training
 def test_training_and_package_give_the_network_the_same_input() -> None:
     photo = cv2.GaussianBlur(scene(shaded=True)[:, :200], (0, 0), 2)
     mask = post_mask()[:, :200]
-    expected = shadow.shadow_input(photo, mask).planes
+    expected = shadow_view(photo, mask).planes
     edges = network_input.PhotoEdges(*(torch.full((1, 1, 1), float(n)) for n in (0, 0, 200, 200)))
     coverage = torch.from_numpy(mask).float()[None]
     frame = network_input.view_frame(coverage, edges)
@@ -33,31 +33,10 @@ def test_training_and_package_give_the_network_the_same_input() -> None:
     np.testing.assert_allclose(planes[6:9], expected[6:9], atol=1e-3)
 
 
-def test_numpy_and_torch_give_the_same_result() -> None:
-    torch.manual_seed(0)
-    network = unet.ShadowNetwork().train()
-    planes = torch.randn(2, shadow.PLANE_COUNT, shadow.NETWORK_SIDE, shadow.NETWORK_SIDE)
-    with torch.no_grad():
-        network(planes)  # sets the statistics of the batch norms
-        logits, has_shadow = network.eval()(planes[:1])
-    weights = {name: w.float().numpy() for name, w in unet.fold_batch_norm(network).items()}
-    probability, certainty = shadow.run_network(planes[0].numpy(), weights)
-    np.testing.assert_allclose(probability, logits[0].sigmoid().numpy(), atol=0.01)
-    assert certainty == pytest.approx(has_shadow.sigmoid().item(), abs=0.01)
-
-
-def test_the_shipped_weights_fit_the_network() -> None:
-    expected = unet.fold_batch_norm(unet.ShadowNetwork())
-    shipped = shadow.load_weights()
-    shapes = {name: tuple(w.shape) for name, w in expected.items()}
-    assert {name: w.shape for name, w in shipped.items()} == shapes
-    assert shadow.WEIGHTS_FILE.stat().st_size < 4_000_000
-
-
 def test_unfolded_weights_give_the_same_network() -> None:
     torch.manual_seed(0)
     network, restored = unet.ShadowNetwork(), unet.ShadowNetwork()
-    planes = torch.randn(2, shadow.PLANE_COUNT, shadow.NETWORK_SIDE, shadow.NETWORK_SIDE)
+    planes = torch.randn(2, unet.INPUT_PLANES, unet.INPUT_SIDE, unet.INPUT_SIDE)
     unet.unfold_batch_norm(restored, unet.fold_batch_norm(network), planes)
     outputs = zip(network.eval()(planes), restored.eval()(planes), strict=True)
     for expected, output in outputs:

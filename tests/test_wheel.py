@@ -64,7 +64,8 @@ def test_the_wheel_has_the_page(site: Path) -> None:
 
 def test_the_wheel_has_the_weights(site: Path) -> None:
     for name in (
-        "shadow.safetensors",
+        "shadow.onnx",
+        "background.onnx",
         "click_encoder.onnx",
         "click_decoder.onnx",
         "saliency.onnx",

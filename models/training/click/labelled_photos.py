@@ -56,13 +56,14 @@ class LabelledPhoto:
 def read_photos(folder: Path) -> Iterator[LabelledPhoto]:
     """Yield the photos below a folder that have at least one object. Raises ``ValueError``."""
     for path in sorted(folder.rglob("*.jpg")):
-        image = _reduce(_read_image(path, cv2.IMREAD_COLOR_RGB))
+        image = _reduce(read_image(path, cv2.IMREAD_COLOR_RGB))
         objects = tuple(_read_objects(path, (image.shape[0], image.shape[1])))
         if objects:
             yield LabelledPhoto(image, objects)
 
 
-def _read_image(path: Path, flags: int) -> Image:
+def read_image(path: Path, flags: int) -> Image:
+    """Return an image as OpenCV reads it. Raises ``ValueError`` if it cannot."""
     image = cv2.imread(str(path), flags)
     if image is None:
         raise ValueError(f"{path}: not an image that OpenCV can read; replace or remove it")
@@ -81,16 +82,20 @@ def _read_objects(path: Path, size: tuple[int, int]) -> Iterator[LabelledObject]
     """Yield the objects of the photo in ``path``, which has ``size`` (h, w) in memory."""
     mask_file, label_file = path.with_suffix(".png"), path.with_suffix(".txt")
     if mask_file.is_file():
-        mask = _read_image(mask_file, cv2.IMREAD_GRAYSCALE)
+        mask = read_image(mask_file, cv2.IMREAD_GRAYSCALE)
         scaled = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA) > 127
         if _counts(scaled):
             yield LabelledObject(scaled)
     elif label_file.is_file():
-        found = list(_read_polygons(label_file, size))
+        found = list(read_polygons(label_file, size))
         yield from (_with_companions(c, found) for c in found if _counts(c[1]))
 
 
-def _read_polygons(path: Path, size: tuple[int, int]) -> Iterator[ClassMask]:
+def read_polygons(path: Path, size: tuple[int, int]) -> Iterator[ClassMask]:
+    """Yield the objects of a file of YOLO segmentation, for a photo of ``size`` (h, w).
+
+    Raises ``ValueError``.
+    """
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():
             yield _read_polygon(line, size, f"{path}: line {number}")

@@ -127,7 +127,7 @@ def _random_instance(numbers: Tensor, default: Tensor, rng: BatchRandom) -> Tens
 def make_samples(pair: PicturePair, rng: BatchRandom) -> Batch:
     """Augment the pictures, crop the views around the masks and compute the targets."""
     change = (pair.photo - pair.clean).abs().amax(1, keepdim=True) * 255
-    mask = _rough_mask(pair.alpha, rng)
+    mask = rough_mask(pair.alpha, rng)
     affected = (change > VISIBLE_LEVELS[1]) & rng.bernoulli(0.07)  # is in the mask
     mask = torch.maximum(mask, dilate(affected.float()))
     object_area = dilate(pair.alpha)
@@ -172,7 +172,7 @@ def _random_photo_edges(side: int, rng: BatchRandom) -> tuple[PhotoEdges, Tensor
     return edges, in_photo.float()
 
 
-def _rough_mask(alpha: Tensor, rng: BatchRandom) -> Tensor:
+def rough_mask(alpha: Tensor, rng: BatchRandom) -> Tensor:
     """Return masks as a detector finds them: some too large, too small or with a wobbly edge."""
     blurred = gaussian_blur(alpha, rng.uniform(0.5, 4))
     wobble = cloud_noise(rng, alpha.shape[-1], 6, 48) * rng.uniform(0, 0.3)

@@ -1,4 +1,4 @@
-"""The network's input for batches; ``segment2inpaint.effects.shadow`` makes it for one photo."""
+"""The network's input for batches; ``segment2inpaint.networks.shadow`` makes it for one photo."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Train the shadow network; run it again to resume where it stopped.
+"""Train the shadow network on synthetic scenes; run it again to resume where it stopped.
 
     python -m models.training.shadow.train --out run --minutes 9  # on a GPU
     python -m models.training.shadow.train --out run --minutes 60 --plan small --scenes DIR
 
 With ``--scenes``, rendered scenes are read from DIR, where
-``models.training.rendering.render_dataset`` writes them. The weights for the package are
-``run/shadow.safetensors``.
+``models.training.rendering.render_dataset`` writes them. The weights, ``run/shadow.safetensors``,
+are those that ``models.training.shadow.tune`` starts from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from models.training.mixed_precision import autocast
@@ -196,7 +196,7 @@ class Trainer:
         self.mean.load_state_dict(self.network.state_dict())
 
     def save(self) -> None:
-        """Write a checkpoint and the weights for the package, each atomically."""
+        """Write a checkpoint and the weights for ``tune``, each atomically."""
         states = {n: getattr(self, n).state_dict() for n in ("network", "mean", "optimizer")}
         torch.save({"step": self.step, "spent": self.elapsed(), **states}, self.out / "part")
         (self.out / "part").replace(self.out / "checkpoint.pt")
@@ -215,11 +215,15 @@ def learning_rate(step: int, progress: float) -> float:
 
 
 def compute_losses(network: ShadowNetwork, batch: Batch) -> Tensor:
-    """Return the loss and its parts: pixels' cross entropy, Dice loss, presence's cross entropy."""
+    """Return the losses of a batch, see ``shadow_losses``."""
     planes = batch.planes.contiguous(memory_format=torch.channels_last)
     with autocast(batch.planes.device.type):
         logits, presence = network(planes)
-    logits, presence = logits.float(), presence.float()
+    return shadow_losses(logits.float(), presence.float(), batch)
+
+
+def shadow_losses(logits: Tensor, presence: Tensor, batch: Batch) -> Tensor:
+    """Return the loss and its parts: pixels' cross entropy, Dice loss, presence's cross entropy."""
     cross_entropy = functional.binary_cross_entropy_with_logits(
         logits, batch.target, reduction="none"
     )
@@ -244,7 +248,7 @@ def compute_losses(network: ShadowNetwork, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def update_mean(mean: ShadowNetwork, network: ShadowNetwork, decay: float) -> None:
+def update_mean(mean: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's."""
     mean_state, state = mean.state_dict(), network.state_dict()
     floats = [name for name, value in mean_state.items() if value.is_floating_point()]

@@ -1,8 +1,10 @@
-"""The shadow network in torch; ``segment2inpaint.effects.shadow`` runs it in numpy."""
+"""The first stage of the shadow network: a U-Net that learns from synthetic scenes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -37,19 +39,29 @@ class ShadowNetwork(nn.Module):
         self.cast = nn.Linear(CHANNELS[-1] + CHANNELS[0] + 1, 1)
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        quarter_logits, presence = self.find(planes)
+        return functional.pixel_shuffle(quarter_logits, 2)[:, 0], presence
+
+    def find(
+        self, planes: Tensor, added: Mapping[int, tuple[Tensor, Tensor]] = MappingProxyType({})
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (n, 4, s / 2, s / 2), a map for each pixel of 2 x 2, and of the presence.
+
+        ``added`` has maps to add on the way down and on the way up, by the level they belong to.
+        """
         maps = self.first(self.stem(planes))
         levels = [maps]
-        for down in self.down:
+        for level, down in enumerate(self.down, 1):
             maps = down(maps)
+            maps = maps + added[level][0] if level in added else maps
             levels.append(maps)
         pooled = maps.mean((2, 3))
-        for depth in reversed(range(len(self.up))):
+        for level in reversed(range(len(self.up))):
             upsampled = functional.interpolate(maps, scale_factor=2.0, mode="nearest")
-            maps = self.up[depth](torch.cat([upsampled, levels[depth]], 1))
+            maps = self.up[level](torch.cat([upsampled, levels[level]], 1))
+            maps = maps + added[level][1] if level in added else maps
         quarter_logits = self.last(maps)
-        return functional.pixel_shuffle(quarter_logits, 2)[:, 0], self._presence(
-            pooled, maps, quarter_logits
-        )
+        return quarter_logits, self._presence(pooled, maps, quarter_logits)
 
     def _presence(self, pooled: Tensor, maps: Tensor, quarter_logits: Tensor) -> Tensor:
         """Classify from global features, features where a shadow is likely, and its likely area."""
@@ -71,7 +83,7 @@ def conv_blocks(network: ShadowNetwork) -> list[tuple[str, nn.Conv2d, nn.BatchNo
 
 
 def fold_batch_norm(network: ShadowNetwork) -> dict[str, Tensor]:
-    """Return the weights that the package reads: float16, with batch norms folded."""
+    """Return the weights as they are saved: float16, with batch norms folded."""
     folded: dict[str, Tensor] = {}
     for name, conv, norm in conv_blocks(network):
         assert norm.running_var is not None
