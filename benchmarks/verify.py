@@ -27,7 +27,6 @@ import numpy as np
 from faults import (
     BinaryMask,
     Case,
-    Image,
     Scene,
     cases,
     load_scenes,

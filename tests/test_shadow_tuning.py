@@ -101,6 +101,26 @@ def test_a_sliver_of_a_shadow_leaves_the_presence_open() -> None:
     assert samples.outlined_sample(one, mirrored=False).presence == samples.OPEN
 
 
+def test_written_samples_are_read_again_and_not_made_twice(tmp_path: Path) -> None:
+    things = [outlined(True)]
+    samples.write_outlined(things, tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["post-0000-0.npz", "post-0000-1.npz"]
+    times = [file.stat().st_mtime_ns for file in files]
+    samples.write_outlined(things, tmp_path)
+    assert [file.stat().st_mtime_ns for file in files] == times
+    expected, read = samples.outlined_sample(things[0], mirrored=False), samples.read(files[0])
+    assert (read.target == expected.target).all()
+    assert read.presence == samples.PRESENT
+
+
+def test_photos_without_outlines_are_told(photos: Path, tmp_path: Path) -> None:
+    options = ["--photos", str(photos), "--scenes", str(tmp_path), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(samples.main, options)
+    assert result.exit_code == 2
+    assert "no photo of outlines.json is in" in result.output
+
+
 @pytest.fixture(scope="module")
 def pool() -> scene_pool.ScenePool:
     pool = scene_pool.ScenePool(4, 4, 96, "cpu")

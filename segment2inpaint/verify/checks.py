@@ -15,7 +15,7 @@ from math import exp
 import cv2
 import numpy as np
 
-from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY, Shadow, find_shadow
+from segment2inpaint.effects.shadow import Shadow, find_shadow
 from segment2inpaint.judgement import DOUBTFUL_SCORE, Check
 from segment2inpaint.masks import deepest_point
 from segment2inpaint.networks import click
@@ -123,6 +123,7 @@ ABSENT_SENTENCES = (
 )  # fmt: skip
 ABSENT_THRESHOLD = 0.95
 COVERAGE_THRESHOLD = 1.0  # nothing is left to fill the hole from
+SHADOW_THRESHOLD = 0.7  # of certainty; one that is just more likely than not is in doubt
 _SENTENCES = {
     **{name: spec.sentences for name, spec in CHECK_SPECS.items()},
     "shadow": SHADOW_SENTENCES,
@@ -259,8 +260,8 @@ def _check_shadow(shadow: Shadow, alpha: Alpha, view: HoleView) -> Check:
     score, place = shadow.remaining_certainty(alpha), view.box.slices
     remaining_crop = (shadow.mask[place] & (alpha[place] == 0)).astype(np.float32)
     heatmap = cv2.resize(remaining_crop, size, interpolation=cv2.INTER_AREA)
-    sentence = _choose_sentence("shadow", score, AUTOMATIC_CERTAINTY)
-    return Check("shadow", score, AUTOMATIC_CERTAINTY, sentence, view.box, view.crop, heatmap)
+    sentence = _choose_sentence("shadow", score, SHADOW_THRESHOLD)
+    return Check("shadow", score, SHADOW_THRESHOLD, sentence, view.box, view.crop, heatmap)
 
 
 def _check_coverage(alpha: Alpha, view: HoleView) -> Check:

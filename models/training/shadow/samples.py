@@ -33,7 +33,7 @@ from models.training.shadow.batches import (
     rough_mask,
 )
 from models.training.shadow.compositing import compose
-from models.training.shadow.outlined_photos import OutlinedObject, read_outlined
+from models.training.shadow.outlined_photos import OUTLINES_FILE, OutlinedObject, read_outlined
 from models.training.shadow.scene_pool import RENDERED_SIDE, ScenePool
 from segment2inpaint.networks.shadow import VIEW_SIDE, ShadowView, shadow_view, view_features
 from segment2inpaint.types import BinaryMask, FloatArray, Image
@@ -178,10 +178,10 @@ def read(path: Path) -> Sample:
         return Sample(**arrays, presence=float(values["presence"]))
 
 
-def write_outlined(folders: tuple[Path, ...], out: Path) -> None:
+def write_outlined(things: Sequence[OutlinedObject], out: Path) -> None:
     """Write two samples of each outlined object; those that are there are left."""
     out.mkdir(parents=True, exist_ok=True)
-    for number, outlined in enumerate(read_outlined(folders)):
+    for number, outlined in enumerate(things):
         for mirrored in (False, True):
             path = out / f"{outlined.photo}-{number:04}-{mirrored:d}.npz"
             if not path.exists():
@@ -221,8 +221,12 @@ def read_scenes(folder: Path, seed: int) -> ScenePool:
 )
 @click.option("--seed", default=0, show_default=True)
 def main(photos: tuple[Path, ...], scenes: Path, out: Path, count: int, seed: int) -> None:
-    write_outlined(photos, out / "outlined")
     things = list(read_outlined(photos))
+    if not things:
+        raise click.UsageError(
+            f"no photo of {OUTLINES_FILE.name} is in {', '.join(map(str, photos))}"
+        )
+    write_outlined(things, out / "outlined")
     write_steps(partial(photo_samples, things), out / "composites", count, seed)
     pool = read_scenes(scenes, seed)
     write_steps(partial(scene_samples, pool), out / "scenes", count, seed)
