@@ -19,7 +19,6 @@ from disc_scene import (
 from hypothesis import given, settings
 
 from segment2inpaint import images
-from segment2inpaint.effects.shadow import AUTOMATIC_CERTAINTY
 from segment2inpaint.judgement import DOUBTFUL_SCORE, Check
 from segment2inpaint.masks import feather_mask
 from segment2inpaint.networks.letterbox import outside_mask
@@ -207,4 +206,4 @@ def test_the_network_looks_where_it_saw_the_object_before() -> None:
 def test_thresholds_are_above_the_doubtful_score() -> None:
     specs = checks.CHECK_SPECS.values()
     assert all(DOUBTFUL_SCORE < spec.threshold <= 1 for spec in specs)
-    assert DOUBTFUL_SCORE < AUTOMATIC_CERTAINTY < 1
+    assert DOUBTFUL_SCORE < checks.SHADOW_THRESHOLD < 1

@@ -16,15 +16,15 @@ from segment2inpaint.verify.checks import fault
 # ``LOWEST`` count as that: an unlikely shadow is as good as a very unlikely one, and a fill that is
 # just what the background network paints no better than the usual good one.
 WEIGHTS = {
-    "leftover": 0.13, "ghost": 0.0, "stranger": 0.14, "seam": 0.21, "smear": 0.02, "repeats": 0.0,
-    "coherence": 0.62, "background": 1.12, "detail": 0.95, "shadow": 1.07, "coverage": 0.0,
+    "leftover": 0.14, "ghost": 0.0, "stranger": 0.16, "seam": 0.22, "smear": 0.01, "repeats": 0.0,
+    "coherence": 0.65, "background": 1.0, "detail": 0.99, "shadow": 0.77, "coverage": 0.0,
 }  # fmt: skip
-BIAS = -4.79
+BIAS = -4.73
 LOWEST, HIGHEST = {"shadow": -1.0, "background": -2.0}, 6.0
 LOWEST_OF_OTHERS = -6.0
 # The median logits of good results: what is above them speaks against a result.
 USUAL_LOGITS = {
-    "leftover": -4.3, "ghost": -1.2, "stranger": -3.3, "seam": -3.9, "smear": -0.5,
+    "leftover": -4.4, "ghost": -1.2, "stranger": -3.3, "seam": -4.0, "smear": -0.5,
     "repeats": -2.5, "coherence": -2.1, "background": -2.0, "detail": -1.0, "shadow": -1.0,
     "coverage": -6.0,
 }  # fmt: skip
