@@ -56,11 +56,12 @@ def command_libraries(folder: Path, *words: str) -> set[str]:
     [
         (MASK, VERIFIED),
         (COLOR, VERIFIED),
-        ((*MASK, "--no-verify"), set()),
+        ((*MASK, "--no-verify"), {"onnxruntime"}),  # for the shadow
+        ((*MASK, "--no-verify", "--no-shadow"), set()),
         (BOX, {"onnxruntime"}),
         (CLICK, {"onnxruntime"}),
     ],
-    ids=["mask", "color", "unverified", "box", "click"],
+    ids=["mask", "color", "unverified", "without checks and shadow", "box", "click"],
 )
 def test_a_removal_imports_only_what_its_prompt_needs(
     folder: Path, prompt: tuple[str, ...], needed: set[str]

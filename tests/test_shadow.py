@@ -43,6 +43,10 @@ def test_empty_and_full_masks_have_no_shadow(full: bool) -> None:
     assert not found.mask.any()
 
 
+def test_a_mask_of_the_background_has_no_shadow() -> None:
+    assert not shadow.find_shadow(scene(shaded=True), ~(post_mask() | shadow_mask())).mask.any()
+
+
 @settings(max_examples=15)
 @given(masks())
 def test_any_mask_is_accepted(mask: BinaryMask) -> None:

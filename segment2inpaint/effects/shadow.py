@@ -18,6 +18,7 @@ from segment2inpaint.types import Alpha, BinaryMask, Image, Point, bounding_box
 
 # Certainties from which a shadow is removed: if the user asks for it, and without being asked.
 REQUESTED_CERTAINTY, AUTOMATIC_CERTAINTY = 0.1, 0.5
+MAX_OBJECT_SHARE = 0.5  # of the photo: the network knows no larger ones, such as a background
 PIXEL_PROBABILITY = 0.4  # from which a pixel is a part of the shadow
 # The certainty's logit is that of the network times the first, plus the second. They are fitted on
 # outlined photos that a network like it had not seen (``models.training.shadow.tune``): there, half
@@ -60,11 +61,12 @@ class Shadow:
 def find_shadow(image: Image, mask: BinaryMask) -> Shadow:
     """Return the likeliest shadow of an object.
 
-    ``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool the object. Raises ``BadModel`` and
-    ``ModelMissing`` if a network's file is missing.
+    ``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool the object. None is found of one that
+    fills more than half of the photo. Raises ``BadModel`` and ``ModelMissing`` if a network's file
+    is missing.
     """
     none = Shadow(np.zeros_like(mask), 0.0)
-    if not mask.any() or mask.all():
+    if not mask.any() or mask.mean() > MAX_OBJECT_SHARE:
         return none
     answer = ask_shadow_network(image, mask)
     found = np.zeros_like(mask)
