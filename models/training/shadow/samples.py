@@ -48,7 +48,7 @@ PRESENT, ABSENT, OPEN = 1.0, 0.0, -1.0
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What the network gets and should answer for an object; arrays are float16.
+    """The network's input for an object and the wanted answer; arrays are float16.
 
     ``planes`` and ``features`` are its input. ``target`` (s, s) in [0, 1] is how visibly the object
     changes each pixel, and counts where ``valid`` (s, s) is 1. ``presence`` is ``PRESENT``,

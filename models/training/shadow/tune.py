@@ -31,7 +31,8 @@ from models.training.shadow.feature_unet import ExportedNetwork, FeatureShadowNe
 from models.training.shadow.samples import ABSENT, OPEN, PRESENT, Sample
 from models.training.shadow.train import shadow_losses, update_mean
 from models.training.shadow.unet import unfold_batch_norm
-from segment2inpaint.networks.shadow import CELL, FEATURE_COUNT, FEATURES_SIDE, PLANE_COUNT
+from segment2inpaint.networks.click import CELL
+from segment2inpaint.networks.shadow import FEATURE_COUNT, FEATURES_SIDE, PLANE_COUNT
 from segment2inpaint.networks.shadow import VIEW_SIDE as SIDE
 
 FOLDS = 4
@@ -128,12 +129,19 @@ def vary(given: FeatureBatch) -> FeatureBatch:
 
 
 class Validation(NamedTuple):
-    """Mean IoU of held-out shadows, area under the ROC curve of presence, and its calibration."""
+    """Figures of the held-out photos.
+
+    ``iou`` is the mean of their shadows, ``roc`` the area under the ROC curve of the presence.
+    ``slope`` and ``constant`` calibrate its logit. ``found`` and ``false_alarms`` are the shares of
+    objects with and without a shadow whose certainty is then above 0.5.
+    """
 
     iou: float
     roc: float
     slope: float
     constant: float
+    found: float
+    false_alarms: float
 
 
 class Tuner:
@@ -188,7 +196,11 @@ class Tuner:
                 overlaps.append(_iou(logits.sigmoid() > PROBABILITY, batch))
         present, absent = (torch.tensor(scores[kind]) for kind in (PRESENT, ABSENT))
         roc = float((present[:, None] > absent).float().mean())
-        return Validation(float(np.mean(overlaps)), roc, *_calibrate(present, absent))
+        slope, constant = _calibrate(present, absent)
+        shares = (
+            float((slope * logits + constant > 0).float().mean()) for logits in (present, absent)
+        )
+        return Validation(float(np.mean(overlaps)), roc, slope, constant, *shares)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically."""
